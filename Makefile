@@ -1,0 +1,36 @@
+# All set-up happens in .venv; `make` alone lists what there is.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := $(BIN)/python
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-nojit lint compare
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.installed-demo  ## train a digit classifier, with scikit-learn's beside it
+	$(RUN) -m fastbp demo
+
+test: lint  ## run the linters and the tests
+	$(RUN) -m pytest
+
+test-nojit: $(VENV)/.installed-test  ## run the tests uncompiled, with coverage of the kernels
+	NUMBA_DISABLE_JIT=1 $(RUN) -m pytest --cov=fastbp.kernels --cov=fastbp.simd --cov-report=term
+
+lint: $(VENV)/.installed-test  ## run ruff and mypy
+	$(RUN) -m ruff check
+	$(RUN) -m ruff format --check
+	$(RUN) -m mypy
+
+compare: $(VENV)/.installed-compare  ## time fastbp beside its peers, as a Markdown table
+	$(RUN) asv_benchmarks/compare.py
+
+# One stamp for each extra: a repeated run installs nothing, a new pyproject.toml installs again.
+$(VENV)/.installed-%: pyproject.toml | $(RUN)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --editable ".[$*]"
+	@touch $@
+
+$(RUN):
+	$(PYTHON) -m venv --clear $(VENV)

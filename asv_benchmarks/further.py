@@ -1,0 +1,173 @@
+"""The further goals of speed: other dtypes, activations and widths, prediction, fresh processes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from fastbp import hardware
+from peers import FastBP
+from startup import Startup
+from timing import seconds_per_call, seconds_per_step
+from workloads import WORKLOADS, Workload
+
+BATCH = 128
+ROWS = 4_096
+#: Nets with ragged widths, each with the same net at the nearest widths that fill all lanes of
+#: 16 or fewer.
+RAGGED: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
+    "100 wide": ((64, 100, 100, 64), (64, 112, 112, 64)),
+    "17 wide": ((64, 17, 17, 64), (64, 32, 32, 64)),
+    "10 outputs": ((64, 128, 128, 10), (64, 128, 128, 16)),
+    "1 output": ((64, 128, 128, 1), (64, 128, 128, 16)),
+}
+
+
+class Row(NamedTuple):
+    """One goal: what is measured, how it came out, what is asked for, and whether that is met."""
+
+    what: str
+    measured: str
+    goal: str
+    met: bool
+
+
+def at_least(what: str, share: float, goal: float) -> Row:
+    """Make a row for a share that must not fall short of its goal."""
+    return Row(what, f"{100 * share:.1f} %", f">= {100 * goal:.0f} %", share >= goal)
+
+
+def at_most(what: str, value: float, goal: float, unit: str) -> Row:
+    """Make a row for an amount that must not exceed its goal."""
+    return Row(what, f"{value:.2f} {unit}", f"<= {goal:g} {unit}", value <= goal)
+
+
+def dtype_rows(rounds: int, seconds: float) -> list[Row]:
+    """Compare the rate in float64 with that in float32."""
+    rows = []
+    for name in ("deep", "wide"):
+        nets = {dtype: FastBP(WORKLOADS[name], dtype) for dtype in ("float32", "float64")}
+        times = seconds_per_step(nets, rounds=rounds, seconds=seconds)
+        share = times["float32"] / times["float64"]
+        rows.append(at_least(f"float64 on {name}, of the float32 rate", share, 0.45))
+    return rows
+
+
+def activation_rows(rounds: int, seconds: float) -> list[Row]:
+    """Compare the rate with tanh and sigmoid with that of ReLU."""
+    nets = {
+        activation: FastBP(replace(WORKLOADS["deep"], activation=activation))
+        for activation in ("relu", "tanh", "sigmoid")
+    }
+    times = seconds_per_step(nets, rounds=rounds, seconds=seconds)
+    return [
+        at_least(f"{name} on deep, of the ReLU rate", times["relu"] / times[name], 0.85)
+        for name in ("tanh", "sigmoid")
+    ]
+
+
+def filled_lanes(workload: Workload, lanes: int) -> float:
+    """Return the share of vector lanes that the products of one update can fill.
+
+    Forward product and weight gradient run their vectors over a layer's outputs, the input
+    gradient over its inputs; a last vector that is not full costs as much as a full one.
+    """
+
+    def full(n: int) -> int:
+        return -(-n // lanes) * lanes
+
+    spent = sum(2 * (2 * n_in * full(n_out) + full(n_in) * n_out) for n_in, n_out in workload.pairs)
+    n_in, n_out = workload.pairs[0]
+    spent -= 2 * full(n_in) * n_out
+    return workload.step_flops / workload.batch_size / spent
+
+
+def ragged_rows(rounds: int, seconds: float) -> list[Row]:
+    """Compare the rate at ragged widths with that at the nearest full ones."""
+    lanes = hardware.lanes("float32")
+    rows = []
+    for name, sizes in RAGGED.items():
+        ragged, full = (Workload(name, s, ROWS, BATCH) for s in sizes)
+        times = seconds_per_step(
+            {"ragged": FastBP(ragged), "full": FastBP(full)}, rounds=rounds, seconds=seconds
+        )
+        rates = ragged.step_flops / times["ragged"], full.step_flops / times["full"]
+        # At most the empty lanes plus ten points may be lost.
+        goal = filled_lanes(ragged, lanes) - 0.10
+        shape, nearest = ("-".join(map(str, s)) for s in sizes)
+        what = f"{name}: {shape}, of the rate of {nearest}"
+        rows.append(at_least(what, rates[0] / rates[1], goal))
+    return rows
+
+
+def predict_rows(rounds: int, seconds: float) -> list[Row]:
+    """Time the prediction of one row from Python, and of many rows of the wide net."""
+    rng = np.random.default_rng(2)
+    small = FastBP(Workload("one row", (10, 32, 32, 1), 32, 32)).net
+    wide = WORKLOADS["wide"]
+    large = FastBP(wide).net
+    one = rng.standard_normal((1, 10)).astype("float32")
+    many = rng.standard_normal((10_000, wide.layer_sizes[0])).astype("float32")
+    peak = 0.0
+
+    def predict_one(repetitions: int) -> None:
+        predict = small.predict
+        for _ in range(repetitions):
+            predict(one)
+
+    def predict_many(repetitions: int) -> None:
+        for _ in range(repetitions):
+            large.predict(many)
+
+    def measure_peak(_: str) -> None:
+        nonlocal peak
+        peak = max(peak, hardware.fma_peak("float32"))
+
+    times = seconds_per_call(
+        {"one": predict_one, "many": predict_many},
+        rounds=rounds,
+        seconds=seconds,
+        before=measure_peak,
+    )
+    rate = wide.forward_flops * len(many) / times["many"] / 1e9
+    return [
+        at_most("predict one row of 10-32-32-1, from Python", times["one"] * 1e6, 3, "µs"),
+        at_least("predict 10,000 rows of the wide net, of FMA peak", rate / peak, 0.80),
+    ]
+
+
+def startup_rows(startup: Startup) -> list[Row]:
+    """Lay out what was measured on fresh processes."""
+    rows = [at_most("import and first fit with an empty cache", startup.cold.seconds, 6, "s")]
+    if "sklearn" in startup.warm:
+        ours, theirs = startup.warm["fastbp"], startup.warm["sklearn"]
+        fit = "import and fit 500 rows for 20 epochs, warm cache"
+        seconds, memory = ours.seconds / theirs.seconds, ours.memory / theirs.memory
+        took = f" ({ours.seconds:.2f} s : {theirs.seconds:.2f} s)"
+        used = f" ({ours.memory:.0f} MiB : {theirs.memory:.0f} MiB)"
+        time = at_most(f"{fit}: time", seconds, 0.65, "x scikit-learn")
+        peak = at_most(f"{fit}: peak memory", memory, 1.3, "x scikit-learn")
+        rows += [time._replace(measured=time.measured + took)]
+        rows += [peak._replace(measured=peak.measured + used)]
+    return rows
+
+
+def further_rows(rounds: int, seconds: float, startup: Startup | None) -> list[Row]:
+    """Measure every further goal.
+
+    Parameters
+    ----------
+    rounds, seconds
+        As in `timing.seconds_per_call`.
+    startup : Startup or None
+        What was measured on fresh processes, if it was.
+    """
+    rows = dtype_rows(rounds, seconds)
+    rows += activation_rows(rounds, seconds)
+    rows += ragged_rows(rounds, seconds)
+    rows += predict_rows(rounds, seconds)
+    if startup is not None:
+        rows += startup_rows(startup)
+    return rows

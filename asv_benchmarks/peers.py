@@ -1,0 +1,324 @@
+"""fastbp and the libraries it is compared with, each behind the same small interface.
+
+Every class does the same work: a multi-layer perceptron with linear outputs, half the squared
+difference summed over outputs and averaged over rows, Adam with a learning rate of 1e-3 and
+float32 unless told otherwise, on whole mini-batches, starting from the weights of the workload.
+Each library is written the way its own users would write it for speed on one thread.
+
+A library is imported when its class is first used, so that those that are not installed can be
+left out.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from abc import ABC, abstractmethod
+from importlib.metadata import version
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workloads import Workload
+
+LEARNING_RATE = 1e-3
+
+
+class Peer(ABC):
+    """A library that trains the net of a workload.
+
+    Parameters
+    ----------
+    workload : Workload
+        What to train, and on what.
+    dtype : {"float32", "float64"}, default="float32"
+        Type of the data and the parameters. Only fastbp is asked for float64.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    package: ClassVar[str]  # as installed, for the version
+    module: ClassVar[str]  # as imported
+
+    def __init__(self, workload: Workload, dtype: str = "float32") -> None:
+        self.workload = workload
+        self.dtype = dtype
+        self.X, self.Y = workload.data(dtype)
+        self.setup()
+        self.reset()
+
+    @classmethod
+    def installed(cls) -> bool:
+        """Whether the library can be imported."""
+        return importlib.util.find_spec(cls.module) is not None
+
+    @classmethod
+    def version(cls) -> str:
+        """Return the installed version, with the library's name before it."""
+        return f"{cls.title} {version(cls.package)}"
+
+    def setup(self) -> None:  # noqa: B027 - not every library needs it
+        """Do what is done once, before the first `reset`."""
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Go back to the initial weights and a new optimiser."""
+
+    @abstractmethod
+    def epoch(self, shuffle: bool = True) -> None:
+        """Train for one epoch; without `shuffle` the batches are taken in order."""
+
+    def train(self, epochs: int, shuffle: bool = True) -> None:
+        """Train for several epochs and wait until they are done."""
+        for _ in range(epochs):
+            self.epoch(shuffle)
+
+    @abstractmethod
+    def predict(self, X: NDArray) -> NDArray:
+        """Return the outputs for `X`, shape (rows, n_out)."""
+
+    @abstractmethod
+    def parameters(self) -> list[NDArray]:
+        """Return copies of the weights, (n_in, n_out) for each layer, and then of the biases."""
+
+    def loss(self) -> float:
+        """Return the loss over all rows of the data."""
+        difference = self.predict(self.X).astype(np.float64) - self.Y
+        return float((difference**2).sum() / 2 / len(self.X))
+
+
+class FastBP(Peer):
+    """fastbp: many epochs run inside one call of `fit`."""
+
+    name, title, package, module = "fastbp", "fastbp", "fastbp", "fastbp"
+
+    def reset(self) -> None:
+        """Build a new net; compiled code is kept."""
+        from fastbp import MLP, Adam
+
+        self.net = MLP(
+            self.workload.layer_sizes,
+            activation=self.workload.activation,
+            loss="squared_error",
+            optimizer=Adam(learning_rate=LEARNING_RATE),
+            dtype=self.dtype,
+            seed=0,
+        )
+        for layer, weights in enumerate(self.workload.weights(self.dtype)):
+            self.net.weights[layer][...] = weights
+            self.net.biases[layer][...] = 0
+
+    def epoch(self, shuffle: bool = True) -> None:
+        """Train for one epoch."""
+        self.train(1, shuffle)
+
+    def train(self, epochs: int, shuffle: bool = True) -> None:
+        """Train for several epochs in one call."""
+        batch = self.workload.batch_size
+        self.net.fit(self.X, self.Y, epochs=epochs, batch_size=batch, shuffle=shuffle)
+
+    def predict(self, X: NDArray) -> NDArray:
+        """Return the outputs."""
+        return np.asarray(self.net.predict(X))
+
+    def parameters(self) -> list[NDArray]:
+        """Return copies of the weights and biases."""
+        return [np.array(array) for array in (*self.net.weights, *self.net.biases)]
+
+    def loss(self) -> float:
+        """Return the loss that the net itself reports."""
+        return float(self.net.loss(self.X, self.Y))
+
+
+class ScikitLearn(Peer):
+    """scikit-learn's MLPRegressor, without weight decay and without early stopping.
+
+    `epoch` is `partial_fit`, which carries the optimiser on; `train` is one `fit` of so many
+    epochs from the present weights with a new optimiser. Its gradient is the one of half the
+    squared difference *summed* over outputs (only the loss it reports is a mean over outputs),
+    so nothing has to be scaled.
+    """
+
+    name, title, package, module = "sklearn", "scikit-learn", "scikit-learn", "sklearn"
+
+    def reset(self) -> None:
+        """Build a new net and overwrite the weights it starts with."""
+        from sklearn.neural_network import MLPRegressor
+
+        activation = self.workload.activation
+        self.net = MLPRegressor(
+            hidden_layer_sizes=self.workload.layer_sizes[1:-1],
+            activation="logistic" if activation == "sigmoid" else activation,
+            solver="adam",
+            learning_rate_init=LEARNING_RATE,
+            batch_size=self.workload.batch_size,
+            alpha=0.0,
+            tol=0.0,
+            n_iter_no_change=np.inf,
+            warm_start=True,
+            random_state=0,
+        )
+        self.targets = self.Y.ravel() if self.Y.shape[1] == 1 else self.Y
+        batch = self.workload.batch_size
+        self.net.partial_fit(self.X[:batch], self.targets[:batch])  # makes the arrays of weights
+        for layer, weights in enumerate(self.workload.weights(self.dtype)):
+            self.net.coefs_[layer][...] = weights
+            self.net.intercepts_[layer][...] = 0
+        del self.net._optimizer
+
+    def epoch(self, shuffle: bool = True) -> None:
+        """Train for one epoch, carrying the optimiser on."""
+        self.net.set_params(shuffle=shuffle)
+        self.net.partial_fit(self.X, self.targets)
+
+    def train(self, epochs: int, shuffle: bool = True) -> None:
+        """Train for several epochs in one call."""
+        self.net.set_params(shuffle=shuffle, max_iter=epochs)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # ConvergenceWarning: as many epochs as asked for
+            self.net.fit(self.X, self.targets)
+
+    def predict(self, X: NDArray) -> NDArray:
+        """Return the outputs, always with two axes."""
+        return np.asarray(self.net.predict(X)).reshape(len(X), -1)
+
+    def parameters(self) -> list[NDArray]:
+        """Return copies of the weights and biases."""
+        return [np.array(array) for array in (*self.net.coefs_, *self.net.intercepts_)]
+
+
+class PyTorch(Peer):
+    """PyTorch eager: ``nn.Sequential`` and the fused Adam."""
+
+    name, title, package, module = "torch", "PyTorch", "torch", "torch"
+
+    def setup(self) -> None:
+        """Set one thread and share the data."""
+        import torch
+
+        torch.set_num_threads(1)
+        self.torch = torch
+        self.inputs, self.targets = torch.from_numpy(self.X), torch.from_numpy(self.Y)
+
+    def reset(self) -> None:
+        """Build a new net and optimiser."""
+        torch = self.torch
+        activations = {"relu": torch.nn.ReLU, "tanh": torch.nn.Tanh, "sigmoid": torch.nn.Sigmoid}
+        layers: list[Any] = []
+        for weights in self.workload.weights(self.dtype):
+            linear = torch.nn.Linear(*weights.shape)
+            with torch.no_grad():
+                linear.weight.copy_(torch.from_numpy(weights.T))
+                linear.bias.zero_()
+            layers += [linear, activations[self.workload.activation]()]
+        self.net = torch.nn.Sequential(*layers[:-1])
+        self.optimizer = torch.optim.Adam(self.net.parameters(), lr=LEARNING_RATE, fused=True)
+
+    def epoch(self, shuffle: bool = True) -> None:
+        """Train for one epoch, gathering each batch by index."""
+        batch, n = self.workload.batch_size, self.workload.rows_used
+        order = self.torch.randperm(n) if shuffle else self.torch.arange(n)
+        for rows in order.split(batch):
+            x = self.inputs.index_select(0, rows)
+            y = self.targets.index_select(0, rows)
+            self.optimizer.zero_grad(set_to_none=True)
+            loss = ((self.net(x) - y) ** 2).sum(1).mean() / 2
+            loss.backward()
+            self.optimizer.step()
+
+    def predict(self, X: NDArray) -> NDArray:
+        """Return the outputs, without recording gradients."""
+        with self.torch.inference_mode():
+            return np.asarray(self.net(self.torch.from_numpy(X)).numpy())
+
+    def parameters(self) -> list[NDArray]:
+        """Return copies of the weights, transposed, and of the biases."""
+        arrays = [parameter.detach().numpy().T.copy() for parameter in self.net.parameters()]
+        return arrays[::2] + arrays[1::2]
+
+
+class JAX(Peer):
+    """JAX: a whole epoch is one ``jit`` over a ``lax.scan``, with optax's Adam."""
+
+    name, title, package, module = "jax", "JAX", "jax", "jax"
+
+    @classmethod
+    def installed(cls) -> bool:
+        """Whether JAX and optax can be imported."""
+        return super().installed() and importlib.util.find_spec("optax") is not None
+
+    @classmethod
+    def version(cls) -> str:
+        """Return the versions of JAX and optax."""
+        return f"{super().version()} (optax {version('optax')})"
+
+    def setup(self) -> None:
+        """Define the epoch, to be compiled at its first call."""
+        import jax
+        import jax.numpy as jnp
+        import optax
+
+        self.jax, self.optimizer = jax, optax.adam(LEARNING_RATE)
+        activation = {"relu": jax.nn.relu, "tanh": jnp.tanh, "sigmoid": jax.nn.sigmoid}[
+            self.workload.activation
+        ]
+        steps, n = self.workload.steps, self.workload.rows_used
+
+        def forward(params: Any, x: Any) -> Any:
+            for weights, biases in params[:-1]:
+                x = activation(x @ weights + biases)
+            weights, biases = params[-1]
+            return x @ weights + biases
+
+        def loss(params: Any, x: Any, y: Any) -> Any:
+            return ((forward(params, x) - y) ** 2).sum(1).mean() / 2
+
+        def epoch(params: Any, state: Any, key: Any, X: Any, Y: Any, shuffle: bool) -> Any:
+            def step(carry: Any, rows: Any) -> Any:
+                params, state = carry
+                gradient = jax.grad(loss)(params, X[rows], Y[rows])
+                updates, state = self.optimizer.update(gradient, state, params)
+                return (optax.apply_updates(params, updates), state), None
+
+            key, now = jax.random.split(key)
+            order = jax.random.permutation(now, n) if shuffle else jnp.arange(n)
+            (params, state), _ = jax.lax.scan(step, (params, state), order.reshape(steps, -1))
+            return params, state, key
+
+        self.inputs, self.targets = jnp.asarray(self.X), jnp.asarray(self.Y)
+        self.forward = jax.jit(forward)
+        self.compiled = jax.jit(epoch, static_argnums=5, donate_argnums=(0, 1, 2))
+
+    def reset(self) -> None:
+        """Make new parameters and a new optimiser state; compiled code is kept."""
+        jnp = self.jax.numpy
+        self.params = [
+            (jnp.array(weights), jnp.zeros(weights.shape[1], weights.dtype))
+            for weights in self.workload.weights(self.dtype)
+        ]
+        self.state = self.optimizer.init(self.params)
+        self.key = self.jax.random.key(0)
+
+    def epoch(self, shuffle: bool = True) -> None:
+        """Start one epoch; it may still be running on return."""
+        self.params, self.state, self.key = self.compiled(
+            self.params, self.state, self.key, self.inputs, self.targets, shuffle
+        )
+
+    def train(self, epochs: int, shuffle: bool = True) -> None:
+        """Start several epochs and wait for the last."""
+        super().train(epochs, shuffle)
+        self.jax.block_until_ready(self.params)
+
+    def predict(self, X: NDArray) -> NDArray:
+        """Return the outputs."""
+        return np.asarray(self.forward(self.params, X))
+
+    def parameters(self) -> list[NDArray]:
+        """Return copies of the weights and biases."""
+        return [np.array(layer[part]) for part in (0, 1) for layer in self.params]
+
+
+#: The libraries fastbp is compared with, by the name of their goal in `workloads.Goals`.
+PEERS: dict[str, type[Peer]] = {peer.name: peer for peer in (ScikitLearn, PyTorch, JAX)}

@@ -1,0 +1,118 @@
+"""Check a net's gradient against central differences."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from fastbp.layout import weight_views
+from fastbp.mlp import MLP
+
+
+class GradCheck(NamedTuple):
+    """What `gradcheck` found.
+
+    Attributes
+    ----------
+    error : float
+        Largest relative error of the checked parameters: ``|a - n| / max(|a|, |n|, 1e-3 of the
+        largest partial derivative)``.
+    worst : str
+        The parameter that has it, such as ``"weights[1][3, 2]"``.
+    analytic, numeric : float
+        Its partial derivative by backpropagation and by differences.
+    checked, skipped : int
+        Parameters compared, and those left out because a ReLU has its kink within a step.
+    """
+
+    error: float
+    worst: str
+    analytic: float
+    numeric: float
+    checked: int
+    skipped: int
+
+
+def _name(net: MLP, index: int) -> str:
+    """The name of the parameter at a flat index."""
+    numbers = np.arange(net.params.size, dtype=np.int64)
+    weights, biases = weight_views(numbers, net._layers)
+    for kind, views in (("weights", weights), ("biases", biases)):
+        for layer, view in enumerate(views):
+            place = np.argwhere(view == index)
+            if len(place):
+                return f"{kind}[{layer}][{', '.join(map(str, place[0]))}]"
+    raise IndexError(index)
+
+
+def _in_float64(net: MLP) -> MLP:
+    """The same net in float64: differences of float32 losses would be noise."""
+    twin = MLP(
+        net.layer_sizes,
+        activation=net.activations[:-1],
+        output_activation=net.activations[-1],
+        loss=net.loss_name,
+        dtype="float64",
+        bias=net.bias,
+        seed=0,
+    )
+    twin.params[:] = net.params
+    return twin
+
+
+def gradcheck(
+    net: MLP, X: npt.ArrayLike, y: npt.ArrayLike, *, step: float = 1e-4
+) -> GradCheck:
+    """Compare the gradient of a net's loss with central differences.
+
+    The differences are taken in float64 at two step sizes and extrapolated (Richardson), so
+    that their own error is about 1e-9; where the two disagree, a ReLU has its kink in between
+    and the parameter is skipped. The net is not changed.
+
+    Parameters
+    ----------
+    net : MLP
+    X, y : array-like
+        As in `MLP.fit`; a few rows are enough.
+    step : float, default=1e-4
+        The larger step.
+
+    Returns
+    -------
+    GradCheck
+        Expect an ``error`` below 1e-6 for float64 and 1e-4 for float32.
+    """
+    analytic = net.loss_and_grad(X, y)[1].astype(np.float64)
+    twin = _in_float64(net)
+    has_kinks = "relu" in net.activations
+    numeric, kept = np.zeros_like(analytic), np.ones(analytic.size, np.bool_)
+    for index in range(analytic.size):
+        slopes = [_slope(twin, index, h, X, y) for h in (step, step / 2)]
+        numeric[index] = (4 * slopes[1] - slopes[0]) / 3
+        if has_kinks and abs(slopes[0] - slopes[1]) > 1e-6 * max(1.0, abs(slopes[0])):
+            kept[index] = False
+    largest = float(np.abs(analytic).max())
+    scale = np.maximum(np.maximum(np.abs(analytic), np.abs(numeric)), max(1e-3 * largest, 1e-300))
+    errors = np.where(kept, np.abs(analytic - numeric) / scale, -1.0)
+    worst = int(errors.argmax())
+    return GradCheck(
+        error=float(errors[worst]),
+        worst=_name(net, worst),
+        analytic=float(analytic[worst]),
+        numeric=float(numeric[worst]),
+        checked=int(kept.sum()),
+        skipped=int((~kept).sum()),
+    )
+
+
+def _slope(net: MLP, index: int, h: float, X: npt.ArrayLike, y: npt.ArrayLike) -> float:
+    """Central difference of the loss in one parameter."""
+    kept = net.params[index]
+    net.params[index] = kept + h
+    above = net.loss(X, y)
+    net.params[index] = kept - h
+    below = net.loss(X, y)
+    net.params[index] = kept
+    return (above - below) / (2 * h)

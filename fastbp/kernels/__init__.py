@@ -1,0 +1,1 @@
+"""Compiled kernels: explicit loops over flat buffers. They allocate nothing and check nothing."""

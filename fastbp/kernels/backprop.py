@@ -1,0 +1,362 @@
+"""Forward and backward through the layers of a layout, for one pass of a batch.
+
+Legend
+------
+B rows of the pass, `stride` the row length of feature-by-feature matrices
+X (K, B)  a layer's inputs     Y (N, B)  its outputs     D (N, B)  its delta, dE/dZ
+S (B, K)  its inputs sample by sample, a panel (two vectors of columns) at a time
+
+Going back through a layer, the delta of the layer below is computed from the old weights
+first; then, block by block, the weight gradient, and at once the update of these weights while
+their gradient is in the first cache. So training needs no buffer for the gradient, and the
+optimiser's slots are fetched while the products run.
+
+Gradients are overwritten by the first pass of a batch and added to by the later ones.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from fastbp._jit import kernel
+from fastbp.kernels.activations import (
+    IDENTITY,
+    SOFTMAX,
+    activate,
+    activate_backward,
+    softmax,
+    softmax_backward,
+)
+from fastbp.kernels.losses import loss_and_delta
+from fastbp.kernels.matmul import (
+    FROM_BIAS,
+    FROM_OUTPUT,
+    FROM_ZERO,
+    copy_rows,
+    multiply_block,
+    multiply_rows,
+    pack_columns,
+    rows_of_block,
+    transpose,
+)
+from fastbp.kernels.updates import Block, prefetch_block, update
+from fastbp.layout import (
+    ACTIVATION,
+    BIASES,
+    BLOCK,
+    DATA_ROWS,
+    DELTA,
+    FEATURE_ROWS,
+    INPUTS,
+    N_COLUMNS,
+    N_IN,
+    N_OUT,
+    OUTPUT,
+    PACKED,
+    PANEL,
+    STRIDE,
+    TARGETS,
+    WEIGHTS,
+)
+from fastbp.simd import (
+    advance,
+    lanes,
+    load,
+    splat,
+    store,
+    tile_add,
+    tile_square,
+    tile_sums,
+    tile_zeros,
+    vload,
+    vstore,
+)
+from fastbp.target import TILE_ROWS, TILE_VECTORS
+
+PACK_FROM = 3
+"""Blocks of columns from which packing the weights for the input gradient pays."""
+
+
+class Network(NamedTuple):
+    """A network as the kernels see it: arrays at the boundary, pointers within.
+
+    Attributes
+    ----------
+    params : float, shape (n_params,)
+    layers : int64, shape (n_layers x N_COLUMNS,)
+        See fastbp.layout.
+    n_params, n_layers : int
+    loss : int
+        Code of the loss.
+    """
+
+    params: npt.NDArray[np.floating]
+    layers: npt.NDArray[np.int64]
+    n_params: int
+    n_layers: int
+    loss: int
+
+
+class Data(NamedTuple):
+    """Rows to train on or evaluate: arrays at the boundary, pointers within.
+
+    Attributes
+    ----------
+    inputs : float, shape (rows x n_in,)
+    targets : float, shape (rows x n_out,) or (0,)
+    labels : int64, shape (rows,) or (0,)
+        Classes in place of targets.
+    order : int64, shape (rows,) or (0,)
+        The order in which to take the rows; empty: as they stand.
+    n_labels, n_order : int
+        Lengths of `labels` and `order`.
+    """
+
+    inputs: npt.NDArray[np.floating]
+    targets: npt.NDArray[np.floating]
+    labels: npt.NDArray[np.int64]
+    order: npt.NDArray[np.int64]
+    n_labels: int
+    n_order: int
+
+
+class Gradient(NamedTuple):
+    """Where the gradient goes.
+
+    Attributes
+    ----------
+    numbers : float, shape (n_params,) or (0,)
+        Laid out like the parameters.
+    length : int
+        Length of `numbers`; with 0 only one block of it is ever there.
+    start : int
+        FROM_ZERO to overwrite it, FROM_OUTPUT to add to it.
+    """
+
+    numbers: npt.NDArray[np.floating]
+    length: int
+    start: int
+
+
+@kernel
+def column(network, layer, name):
+    """An entry of the table of layers."""
+    return load(network.layers, layer * N_COLUMNS + name)
+
+
+@kernel
+def place(work, name):
+    """A part of the workspace."""
+    return advance(work.numbers, load(work.places, name))
+
+
+@kernel
+def offsets(work, name):
+    """A table of the offsets of rows."""
+    return advance(work.offsets, load(work.places, name))
+
+
+@kernel
+def output(network, work, layer):
+    """A layer's outputs."""
+    return advance(work.numbers, column(network, layer, OUTPUT))
+
+
+@kernel
+def delta_of(network, work, layer):
+    """A layer's delta."""
+    return advance(work.numbers, column(network, layer, DELTA))
+
+
+@kernel
+def row_offsets(table, data, first, batch, width):
+    """Where the next `batch` rows of an array of `width` columns stand."""
+    if data.n_order > 0:
+        for b in range(batch):
+            store(table, b, load(data.order, first + b) * width)
+    else:
+        for b in range(batch):
+            store(table, b, (first + b) * width)
+
+
+@kernel
+def fetch_inputs(network, work, data, first, batch):
+    """Gather the inputs of a pass feature by feature; note where its rows are."""
+    n_in, rows = column(network, 0, N_IN), offsets(work, DATA_ROWS)
+    row_offsets(rows, data, first, batch, n_in)
+    transpose(place(work, INPUTS), load(work.places, STRIDE), data.inputs, rows, batch, n_in)
+
+
+@kernel
+def fetch_targets(network, work, data, first, batch):
+    """Gather the targets of a pass (before its inputs: they share the table); labels become rows of zeros with a one."""
+    n_out, stride = column(network, network.n_layers - 1, N_OUT), load(work.places, STRIDE)
+    out, rows = place(work, TARGETS), offsets(work, DATA_ROWS)
+    if data.n_labels == 0:
+        row_offsets(rows, data, first, batch, n_out)
+        transpose(out, stride, data.targets, rows, batch, n_out)
+        return
+    row_offsets(rows, data, first, batch, 1)
+    width, zero = lanes(out), splat(out, 0.0)
+    for i in range(0, n_out * stride, width):
+        vstore(advance(out, i), zero, width)
+    for b in range(batch):
+        store(out, load(data.labels, load(rows, b)) * stride + b, 1.0)
+
+
+@kernel
+def layer_forward(network, work, layer, x, batch):
+    """Y = activation(W X + bias), one block of units after the other."""
+    n_in, n_out = column(network, layer, N_IN), column(network, layer, N_OUT)
+    stride, code = load(work.places, STRIDE), column(network, layer, ACTIVATION)
+    weights = advance(network.params, column(network, layer, WEIGHTS))
+    bias, start = weights, FROM_ZERO
+    if column(network, layer, BIASES) >= 0:
+        bias, start = advance(network.params, column(network, layer, BIASES)), FROM_BIAS
+    y, done = output(network, work, layer), 0
+    while done < n_out:
+        rows = rows_of_block(n_out - done)
+        yi, wi = advance(y, done * stride), advance(weights, done * n_in)
+        multiply_rows(
+            rows, yi, stride, wi, n_in, 1, x, stride, batch, n_in, start, advance(bias, done)
+        )
+        if code != SOFTMAX:
+            activate(code, yi, rows * stride)
+        done += rows
+    if code == SOFTMAX:
+        softmax(y, stride, n_out, batch)
+
+
+@kernel
+def layer_backward(network, work, layer, batch):
+    """The delta of the layer below, (W^T D) * dY/dZ."""
+    n_in, n_out = column(network, layer, N_IN), column(network, layer, N_OUT)
+    stride, code = load(work.places, STRIDE), column(network, layer - 1, ACTIVATION)
+    weights = advance(network.params, column(network, layer, WEIGHTS))
+    delta, below = delta_of(network, work, layer), delta_of(network, work, layer - 1)
+    y, packed = output(network, work, layer - 1), place(work, PACKED)
+    pack = batch > (PACK_FROM - 1) * TILE_VECTORS * lanes(delta)
+    done = 0
+    while done < n_in:
+        rows = rows_of_block(n_in - done)
+        left, step, at = advance(weights, done), n_in, done * stride
+        if pack:
+            pack_columns(packed, left, n_in, rows, n_out)
+            left, step = packed, TILE_ROWS
+        multiply_rows(
+            rows, advance(below, at), stride, left, 1, step, delta, stride, batch, n_out,
+            FROM_ZERO, delta,
+        )  # fmt: skip
+        activate_backward(code, advance(below, at), advance(y, at), rows * stride)
+        done += rows
+
+
+@kernel
+def bias_gradient(out, delta, stride, n, batch, start):
+    """``out[i] = sum_b D[i, b]``, as many units at a time as there are lanes."""
+    width, shape = lanes(delta), tile_square(delta)
+    for i in range(0, n, width):
+        sums, rows = tile_zeros(shape, delta), min(width, n - i)
+        for b in range(0, batch, width):
+            sums = tile_add(sums, advance(delta, i * stride + b), stride, rows, batch - b)
+        total, to = tile_sums(sums), advance(out, i)
+        if start == FROM_OUTPUT:
+            total = total + vload(to, rows)
+        vstore(to, total, rows)
+
+
+@kernel
+def fetch_panel(network, work, data, layer, first, columns, batch):
+    """Copy the layer's inputs ``first : first + columns`` sample by sample into the panel."""
+    panel = place(work, PANEL)
+    stride = TILE_VECTORS * lanes(panel)
+    if layer == 0:
+        rows = offsets(work, DATA_ROWS)
+        copy_rows(panel, stride, advance(data.inputs, first), rows, batch, columns)
+    else:
+        hidden = advance(output(network, work, layer - 1), first * load(work.places, STRIDE))
+        transpose(panel, stride, hidden, offsets(work, FEATURE_ROWS), columns, batch)
+
+
+@kernel
+def panel_gradient(network, work, layer, first, columns, batch, grad, optimizer):
+    """The gradient of the weights from the panel's inputs, each block followed by its update."""
+    n_in, n_out = column(network, layer, N_IN), column(network, layer, N_OUT)
+    stride, delta = load(work.places, STRIDE), delta_of(network, work, layer)
+    panel, out = place(work, PANEL), place(work, BLOCK)
+    out_stride, done = min(n_in, TILE_VECTORS * lanes(panel)), 0
+    while done < n_out:
+        rows = rows_of_block(n_out - done)
+        at = column(network, layer, WEIGHTS) + done * n_in + first
+        if grad.length > 0:
+            out, out_stride = advance(grad.numbers, at), n_in
+        prefetch_block(optimizer, network.params, network.n_params, at, rows, n_in, columns)
+        multiply_block(
+            rows, out, out_stride, advance(delta, done * stride), stride, 1,
+            panel, TILE_VECTORS * lanes(panel), columns, batch, grad.start, delta,
+        )  # fmt: skip
+        if columns == n_in and out_stride == n_in:
+            block = Block(at, 1, 0, rows * n_in, out, 0)  # one run
+        else:
+            block = Block(at, rows, n_in, columns, out, out_stride)
+        update(optimizer, network.params, network.n_params, block)
+        done += rows
+
+
+@kernel
+def layer_bias_gradient(network, work, layer, batch, grad, optimizer):
+    """db = sum D, followed by its update."""
+    biases, n_out = column(network, layer, BIASES), column(network, layer, N_OUT)
+    if biases < 0:
+        return
+    out = place(work, BLOCK)
+    if grad.length > 0:
+        out = advance(grad.numbers, biases)
+    stride = load(work.places, STRIDE)
+    bias_gradient(out, delta_of(network, work, layer), stride, n_out, batch, grad.start)
+    block = Block(biases, 1, 0, n_out, out, 0)
+    update(optimizer, network.params, network.n_params, block)
+
+
+@kernel
+def forward(network, work, batch):
+    """Outputs of all layers from the inputs that were fetched."""
+    x = place(work, INPUTS)
+    for layer in range(network.n_layers):
+        layer_forward(network, work, layer, x, batch)
+        x = output(network, work, layer)
+
+
+@kernel
+def output_delta(network, work, batch, scale):
+    """The delta of the last layer, in the place of the targets; returns the loss times scale."""
+    last, stride = network.n_layers - 1, load(work.places, STRIDE)
+    n_out, code = column(network, last, N_OUT), column(network, last, ACTIVATION)
+    y, delta = output(network, work, last), place(work, TARGETS)
+    loss = loss_and_delta(network.loss, delta, y, delta, stride, n_out, batch, scale)
+    if code == SOFTMAX:
+        softmax_backward(delta, y, stride, n_out, batch)
+    else:
+        activate_backward(code, delta, y, n_out * stride)
+    return loss
+
+
+@kernel
+def layer_gradient(network, work, data, layer, batch, grad, optimizer):
+    """dW = D S, a panel of S at a time, and db; each block followed by its update."""
+    n_in, width = column(network, layer, N_IN), TILE_VECTORS * lanes(network.params)
+    for first in range(0, n_in, width):
+        columns = min(width, n_in - first)
+        fetch_panel(network, work, data, layer, first, columns, batch)
+        panel_gradient(network, work, layer, first, columns, batch, grad, optimizer)
+    layer_bias_gradient(network, work, layer, batch, grad, optimizer)
+
+
+@kernel
+def backward(network, work, data, batch, grad, optimizer):
+    """Gradients of all layers, from the delta of the last one, each followed by its update."""
+    for layer in range(network.n_layers - 1, -1, -1):
+        if layer > 0:
+            layer_backward(network, work, layer, batch)  # needs the weights as they were
+        layer_gradient(network, work, data, layer, batch, grad, optimizer)

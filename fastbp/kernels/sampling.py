@@ -1,0 +1,33 @@
+"""Random streams: the order of the rows in an epoch.
+
+The state of a stream is one 64-bit integer in an array, passed in and advanced in place.
+"""
+
+import numpy as np
+
+from fastbp._jit import kernel
+from fastbp.simd import load, store
+
+
+@kernel
+def next_random(state):
+    """The next 64 random bits: SplitMix64 (Steele, Lea, Flood, OOPSLA 2014, figure 17)."""
+    z = load(state, 0) + np.uint64(0x9E3779B97F4A7C15)
+    store(state, 0, z)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+@kernel
+def shuffle(order, count, state):
+    """Permute `count` integers in place (Durstenfeld 1964), from the last place down.
+
+    A bounded number is the high half of a 32 x 32-bit product; its bias is below count / 2^32.
+    """
+    for i in range(count - 1, 0, -1):
+        bits = next_random(state) >> np.uint64(32)
+        j = np.int64((bits * np.uint64(i + 1)) >> np.uint64(32))
+        x = load(order, i)
+        store(order, i, load(order, j))
+        store(order, j, x)

@@ -1,0 +1,168 @@
+"""Where everything stands: layer sizes -> offsets into the flat buffers.
+
+A network is a table of integers, one row a layer, over one flat buffer of parameters and one
+flat workspace. Each layer's parameters are its weights, unit by unit (the ``n_in`` weights that
+enter unit 0, then those of unit 1, ...), then its biases. So the weights of a few units are
+contiguous, which is what the update of one block of rows needs, and ``weights[i]``, of shape
+``(n_in, n_out)``, is a transposed view.
+
+In the workspace a batch is stored feature by feature: ``(features, stride)`` with the batch in
+the vector lanes, so that ragged layer widths cost rows and not lanes, and ``stride`` is the
+batch size rounded up to whole vectors.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from fastbp.target import TILE_ROWS, TILE_VECTORS, VECTOR_BITS
+
+IntTable = npt.NDArray[np.int64]
+
+# Columns of the table of layers.
+N_IN, N_OUT = 0, 1
+WEIGHTS, BIASES = 2, 3
+"""Offsets into the parameters; BIASES is -1 for a layer without biases."""
+ACTIVATION = 4
+"""Code of the layer's activation (fastbp.kernels.activations)."""
+OUTPUT, DELTA = 5, 6
+"""Offsets in the workspace of the layer's output and its delta, both (N_OUT, stride)."""
+N_COLUMNS = 7
+
+LANES_BYTES = VECTOR_BITS // 8
+
+
+def round_up(number: int, multiple: int) -> int:
+    """`number` rounded up to a multiple of `multiple`."""
+    return -(-number // multiple) * multiple
+
+
+def table_of_layers(
+    layer_sizes: tuple[int, ...], activations: list[int], bias: bool
+) -> tuple[IntTable, int]:
+    """Table of layers and the number of parameters.
+
+    Parameters
+    ----------
+    layer_sizes : tuple of int
+        Inputs, hidden layers, outputs.
+    activations : list of int
+        One code a layer, hidden layers first.
+    bias : bool
+        Whether the layers have biases.
+    """
+    table = np.zeros((len(layer_sizes) - 1, N_COLUMNS), dtype=np.int64)
+    offset = 0
+    for layer, row in enumerate(table):
+        row[N_IN], row[N_OUT] = layer_sizes[layer : layer + 2]
+        row[ACTIVATION] = activations[layer]
+        row[WEIGHTS] = offset
+        offset += row[N_IN] * row[N_OUT]
+        row[BIASES] = offset if bias else -1
+        offset += row[N_OUT] if bias else 0
+    return table, int(offset)
+
+
+class Workspace(NamedTuple):
+    """Buffers for batches of up to `capacity` rows; kernels write all of it.
+
+    Attributes
+    ----------
+    numbers : array of float, shape (size,)
+        Inputs, targets, outputs and deltas, and the scratch of one block of rows.
+    offsets : array of int64
+        Where the rows of the matrices start.
+    places : array of int64, shape (N_PLACES,)
+        Where each part stands, and the strides.
+    """
+
+    numbers: npt.NDArray[np.floating]
+    offsets: IntTable
+    places: IntTable
+
+
+# Entries of Workspace.places.
+CAPACITY = 0
+"""Largest number of rows in a pass."""
+STRIDE = 1
+"""Row length of the feature-by-feature matrices."""
+INPUTS, TARGETS = 2, 3
+"""Offsets of the batch's inputs (n_in, STRIDE) and targets (n_out, STRIDE), which the delta of
+the last layer replaces."""
+PANEL, PACKED, BLOCK = 4, 5, 6
+"""Scratch: a few inputs of a layer sample by sample; the packed weights of a block of rows; a
+block of rows of a product."""
+FEATURE_ROWS, DATA_ROWS = 7, 8
+"""In `offsets`: rows of a feature-by-feature matrix; rows of the batch in the data."""
+N_PLACES = 9
+
+
+def _stride(batch: int, lanes: int, itemsize: int) -> int:
+    """Row length for a batch: whole vectors, and not a power of two that the cache folds up."""
+    stride = round_up(batch, lanes)
+    return stride + lanes if stride * itemsize % 512 == 0 else stride
+
+
+def workspace_for(
+    layers: IntTable, capacity: int, dtype: npt.DTypeLike, training: bool
+) -> tuple[IntTable, Workspace]:
+    """Allocate a workspace and return the table of layers with its offsets filled in."""
+    dtype = np.dtype(dtype)
+    lanes = LANES_BYTES // dtype.itemsize
+    stride = _stride(capacity, lanes, dtype.itemsize)
+    layers = layers.copy()
+    places = np.zeros(N_PLACES, dtype=np.int64)
+    size = 0
+
+    def take(count: int) -> int:
+        nonlocal size
+        start, size = size, size + round_up(count, lanes)
+        return start
+
+    n_in, n_out = int(layers[0, N_IN]), int(layers[-1, N_OUT])
+    widest_in, widest_out = int(layers[:, N_IN].max()), int(layers[:, N_OUT].max())
+    places[CAPACITY], places[STRIDE] = capacity, stride
+    places[INPUTS] = take(n_in * stride)
+    for layer in layers:
+        layer[OUTPUT] = take(int(layer[N_OUT]) * stride)
+    if training:
+        columns = TILE_VECTORS * lanes
+        # Going back, only two neighbouring layers' deltas are needed at a time.
+        hidden = int(layers[:-1, N_OUT].max(initial=0))
+        deltas = [take(hidden * stride), take(hidden * stride if len(layers) > 2 else 0)]
+        for index, layer in enumerate(layers):
+            layer[DELTA] = deltas[index % 2]
+        places[TARGETS] = layers[-1, DELTA] = take(n_out * stride)
+        places[PANEL] = take(capacity * columns)
+        places[PACKED] = take(TILE_ROWS * widest_out + lanes)
+        places[BLOCK] = take(max(TILE_ROWS * max(columns, stride), widest_out))
+    features = max(widest_in, widest_out)
+    places[FEATURE_ROWS], places[DATA_ROWS] = 0, features
+    offsets = np.zeros(features + capacity, dtype=np.int64)
+    offsets[:features] = np.arange(features) * stride
+    numbers = _aligned_zeros(size, dtype)
+    return layers, Workspace(numbers, offsets, places)
+
+
+def _aligned_zeros(count: int, dtype: np.dtype) -> npt.NDArray[np.floating]:
+    """Zeros that start at a cache line, so that no vector of the workspace straddles two."""
+    line = 64
+    raw = np.zeros(count * dtype.itemsize + line, dtype=np.uint8)
+    start = -raw.ctypes.data % line
+    return raw[start : start + count * dtype.itemsize].view(dtype)
+
+
+def weight_views(
+    params: npt.NDArray[np.floating], layers: IntTable
+) -> tuple[list[npt.NDArray[np.floating]], list[npt.NDArray[np.floating]]]:
+    """Views of each layer's weights, (n_in, n_out), and biases, (n_out,), into `params`."""
+    weights, biases = [], []
+    for layer in layers:
+        n_in, n_out, start = int(layer[N_IN]), int(layer[N_OUT]), int(layer[WEIGHTS])
+        weights.append(params[start : start + n_in * n_out].reshape(n_out, n_in).T)
+        if layer[BIASES] >= 0:
+            biases.append(params[layer[BIASES] : layer[BIASES] + n_out])
+    return weights, biases

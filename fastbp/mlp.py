@@ -1,0 +1,513 @@
+"""`MLP`: shapes, hyper-parameters and buffers of a multilayer perceptron; no arithmetic."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastbp import checks
+from fastbp._jit import ready
+from fastbp.history import History
+from fastbp.initializers import WEIGHT_INITS, draw_weights
+from fastbp.kernels import training
+from fastbp.kernels.activations import ACTIVATIONS, HIDDEN_ACTIVATIONS
+from fastbp.kernels.backprop import Data, Network
+from fastbp.kernels.losses import FROM_LOGITS, LOSSES, MATCHING_ACTIVATION
+from fastbp.kernels.updates import N_SCALARS, OptimizerState
+from fastbp.layout import (
+    ACTIVATION,
+    CAPACITY,
+    Workspace,
+    table_of_layers,
+    weight_views,
+    workspace_for,
+)
+from fastbp.optimizers import Optimizer, as_optimizer
+
+FloatArray = npt.NDArray[np.floating]
+
+PASS_ROWS = 256
+"""Rows of a pass when a batch is cut into several: their activations fit the second cache."""
+WHOLE_BATCH = 512
+"""Batches up to this size go through in one pass."""
+SECONDS_A_CALL = 0.1
+"""About how long one compiled call lasts: Ctrl-C and progress are seen between calls."""
+
+
+class DivergenceWarning(RuntimeWarning):
+    """Training produced numbers that are not finite and was stopped."""
+
+
+class MLP:
+    """A multilayer perceptron over one flat buffer of parameters.
+
+    Parameters
+    ----------
+    layer_sizes : sequence of int
+        Inputs, hidden layers, outputs. Without hidden layers it is linear, logistic or softmax
+        regression.
+    activation : str or sequence of str, default="relu"
+        Of the hidden layers: "relu", "tanh", "sigmoid", "identity" or "step" (which has no
+        derivative and cannot be trained through); one name, or one for each hidden layer.
+    output_activation : str or None, default=None
+        None takes the one that matches the loss: identity for squared_error, sigmoid for
+        binary_cross_entropy, softmax for cross_entropy. squared_error accepts any.
+    loss : str, default="squared_error"
+        "squared_error" (1/2 of the squared difference, summed over outputs),
+        "binary_cross_entropy" or "cross_entropy"; averaged over the rows of a batch.
+    optimizer : str or Optimizer, default="adam"
+        "adam" or "sgd" with their defaults, or an object such as ``Adam(learning_rate=1e-3)``.
+    dtype : {"float32", "float64"}, default="float32"
+        Of the parameters and all arithmetic.
+    bias : bool, default=True
+        Whether units have biases.
+    weight_init : {"auto", "glorot", "he"}, default="auto"
+        Uniform in +-sqrt(6 / (n_in + n_out)) (glorot) or +-sqrt(6 / n_in) (he); "auto" takes he
+        in front of ReLU units and glorot elsewhere. Biases start at 0.
+    seed : int or None, default=None
+        Of all randomness: initial weights and the order of the rows. None draws a new one.
+
+    Attributes
+    ----------
+    params : array of `dtype`, shape (n_params,)
+        All parameters. Layer by layer: the weights that enter unit 0, those that enter unit 1,
+        ..., then the biases.
+    weights, biases : list of array
+        Live views of `params`, shapes (n_in, n_out) and (n_out,) a layer; ``biases`` is empty
+        with ``bias=False``. Write through them with ``net.weights[0][...] = W``.
+    frozen : array of bool, shape (n_params,)
+        Parameters that training leaves alone.
+    history : History
+        Of the last call of `fit`, also when it was interrupted.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp import MLP
+    >>> X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
+    >>> net = MLP((2, 8, 1), activation="tanh", loss="binary_cross_entropy", seed=0)
+    >>> history = net.fit(X, [0, 1, 1, 0], epochs=1000, batch_size=4)
+    >>> net.predict(X).round().ravel().tolist()
+    [0.0, 1.0, 1.0, 0.0]
+    """
+
+    def __init__(
+        self,
+        layer_sizes: Sequence[int],
+        *,
+        activation: str | Iterable[str] = "relu",
+        output_activation: str | None = None,
+        loss: str = "squared_error",
+        optimizer: str | Optimizer = "adam",
+        dtype: npt.DTypeLike = "float32",
+        bias: bool = True,
+        weight_init: str = "auto",
+        seed: int | None = None,
+    ) -> None:
+        self.layer_sizes = checks.layer_sizes(layer_sizes)
+        self.loss_name = checks.choice("loss", loss, LOSSES)
+        hidden = checks.activations(activation, len(self.layer_sizes) - 2, HIDDEN_ACTIVATIONS)
+        output = checks.output_activation(
+            output_activation, self.loss_name, ACTIVATIONS, MATCHING_ACTIVATION, FROM_LOGITS
+        )
+        if self.loss_name == "cross_entropy" and self.layer_sizes[-1] < 2:
+            raise ValueError(
+                "cross_entropy needs an output for each class, at least 2; for two classes and "
+                "one output use loss='binary_cross_entropy'"
+            )
+        self.activations = (*hidden, output)
+        self.dtype = checks.float_dtype(dtype)
+        self.bias = checks.flag("bias", bias)
+        self.weight_init = checks.choice("weight_init", weight_init, WEIGHT_INITS)
+        self._optimizer = as_optimizer(optimizer)
+        generator = checks.generator(seed)
+
+        codes = [ACTIVATIONS[name] for name in self.activations]
+        self._layers, n_params = table_of_layers(self.layer_sizes, codes, self.bias)
+        self._params = np.zeros(n_params, self.dtype)
+        self.weights, self.biases = weight_views(self._params, self._layers)
+        for weights, name in zip(self.weights, self.activations, strict=True):
+            weights[...] = draw_weights(generator, weights.shape, self.weight_init, name)
+        self._random = generator.integers(2**64, size=1, dtype=np.uint64)
+        self._frozen = np.zeros(n_params, np.bool_)
+        self._scalars = np.zeros(N_SCALARS)
+        self._slots = np.zeros(self._optimizer.n_slots * n_params, self.dtype)
+        self._optimizer.reset(self._scalars)
+        self._no_numbers, self._no_integers = np.empty(0, self.dtype), np.empty(0, np.int64)
+        self._spaces: dict[bool, tuple[Network, Workspace]] = {}
+        self.history = History()
+
+    # ---------------------------------------------------------------- what it is
+
+    @property
+    def params(self) -> FloatArray:
+        """All parameters, (n_params,); change them in place."""
+        return self._params
+
+    @property
+    def frozen(self) -> npt.NDArray[np.bool_]:
+        """Parameters that training leaves alone, (n_params,); change it in place."""
+        return self._frozen
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The optimiser. Another of the same kind keeps the state, a new kind starts afresh."""
+        return self._optimizer
+
+    @optimizer.setter
+    def optimizer(self, optimizer: str | Optimizer) -> None:
+        new = as_optimizer(optimizer)
+        if type(new) is type(self._optimizer):
+            new.write(self._scalars)
+        else:
+            self._slots = np.zeros(new.n_slots * self._params.size, self.dtype)
+            new.reset(self._scalars)
+        self._optimizer = new
+
+    def __repr__(self) -> str:
+        hidden = self.activations[:-1]
+        names = repr(hidden[0]) if len(set(hidden)) == 1 else repr(hidden)
+        return (
+            f"MLP({self.layer_sizes}, " + (f"activation={names}, " if hidden else "") + f"output_"
+            f"activation={self.activations[-1]!r}, loss={self.loss_name!r}, "
+            f"optimizer={self._optimizer!r}, dtype={self.dtype.name!r})"
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the workspaces; views are made again."""
+        state = self.__dict__ | {"_spaces": {}}
+        del state["weights"], state["biases"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.weights, self.biases = weight_views(self._params, self._layers)
+
+    def freeze(
+        self, *, weights: bool = True, biases: bool = True, layers: Iterable[int] | None = None
+    ) -> None:
+        """Mark parameters that training is to leave alone.
+
+        Parameters
+        ----------
+        weights, biases : bool, default=True
+            Which kinds to freeze; the others stay as they are.
+        layers : iterable of int, optional
+            Which layers, counted from 0 at the inputs; all by default.
+        """
+        self._mark(True, weights, biases, layers)
+
+    def unfreeze(
+        self, *, weights: bool = True, biases: bool = True, layers: Iterable[int] | None = None
+    ) -> None:
+        """Undo `freeze`; parameters as there."""
+        self._mark(False, weights, biases, layers)
+
+    def _mark(
+        self, value: bool, weights: bool, biases: bool, layers: Iterable[int] | None
+    ) -> None:
+        weights, biases = checks.flag("weights", weights), checks.flag("biases", biases)
+        chosen = checks.layer_indices(layers, len(self._layers))
+        weight_masks, bias_masks = weight_views(self._frozen, self._layers)
+        for layer in chosen:
+            if weights:
+                weight_masks[layer][...] = value
+            if biases and self.bias:
+                bias_masks[layer][...] = value
+
+    # ---------------------------------------------------------------- what it computes
+
+    def predict(self, X: npt.ArrayLike) -> FloatArray:
+        """Outputs, after the output activation.
+
+        Parameters
+        ----------
+        X : array-like, shape (rows, n_in)
+            Not copied when it is a C-contiguous array of the net's dtype.
+
+        Returns
+        -------
+        array of `dtype`, shape (rows, n_out)
+
+        Raises
+        ------
+        ValueError, TypeError
+            For another shape, no rows, NaN or infinity, or what are no numbers.
+        """
+        inputs = self._inputs(X)
+        rows = inputs.shape[0]
+        out = np.empty((rows, self.layer_sizes[-1]), self.dtype)
+        network, work = self._space(rows, training=False)
+        index = training.predict(network, work, inputs, out)
+        if index >= 0:
+            checks.raise_not_finite("X", inputs, index, X)
+        return out
+
+    def loss(self, X: npt.ArrayLike, y: npt.ArrayLike) -> float:
+        """Loss averaged over the rows; `X` and `y` as in `fit`."""
+        return self._evaluate(X, y, self._no_numbers)
+
+    def loss_and_grad(self, X: npt.ArrayLike, y: npt.ArrayLike) -> tuple[float, FloatArray]:
+        """Loss averaged over the rows, and its gradient, laid out like `params`.
+
+        Parameters
+        ----------
+        X, y : array-like
+            As in `fit`.
+
+        Returns
+        -------
+        loss : float
+        grad : array of `dtype`, shape (n_params,)
+            A new array. Frozen parameters have their gradients too.
+        """
+        self._check_trainable()
+        grad = np.empty_like(self._params)
+        return self._evaluate(X, y, grad), grad
+
+    def _evaluate(self, X: npt.ArrayLike, y: npt.ArrayLike, grad: FloatArray) -> float:
+        data, rows = self._data(X, y)
+        network, work = self._space(rows, training=True)
+        return float(training.evaluate(network, work, data, self._state(), grad, rows))
+
+    def step(self, X: npt.ArrayLike, y: npt.ArrayLike) -> float:
+        """One optimiser update on this batch.
+
+        Parameters
+        ----------
+        X, y : array-like
+            As in `fit`; all rows are one batch.
+
+        Returns
+        -------
+        float
+            The loss before the update. When it or an updated parameter is not finite, the
+            parameters stay as they were, the optimiser starts afresh and a DivergenceWarning
+            says so.
+        """
+        self._check_trainable()
+        data, rows = self._data(X, y)
+        losses = np.zeros(1)
+        self._train(data, rows, rows, losses, History(), 0)
+        return float(losses[0])
+
+    def fit(
+        self,
+        X: npt.ArrayLike,
+        y: npt.ArrayLike,
+        *,
+        epochs: int = 10,
+        batch_size: int = 32,
+        shuffle: bool = True,
+        verbose: int = 0,
+    ) -> History:
+        """Train on mini-batches, from where the net is, optimiser state included.
+
+        Parameters
+        ----------
+        X : array-like, shape (rows, n_in)
+            Not copied when it is a C-contiguous array of the net's dtype.
+        y : array-like
+            Targets, shape (rows, n_out), or (rows,) for one output; for cross_entropy integer
+            labels 0 ... n_out - 1 of shape (rows,), or probabilities (rows, n_out).
+        epochs : int, default=10
+        batch_size : int, default=32
+            The last batch of an epoch may be shorter; it is used too.
+        shuffle : bool, default=True
+            Take the rows in a new order in each epoch.
+        verbose : int, default=0
+            1 prints a line an epoch.
+
+        Returns
+        -------
+        History
+            Loss and seconds by epoch.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Bad input; the net is as it was.
+        KeyboardInterrupt
+            On Ctrl-C, within about a fifth of a second. The net is usable and holds the updates
+            made so far; ``net.history`` has the finished epochs.
+
+        Warns
+        -----
+        DivergenceWarning
+            When the loss or a parameter is not finite: training stops, the parameters are those
+            after the last epoch that ended finite, the optimiser starts afresh.
+        """
+        epochs = checks.count("epochs", epochs, 0)
+        batch_size = checks.count("batch_size", batch_size)
+        shuffle, verbose = checks.flag("shuffle", shuffle), checks.count("verbose", verbose, 0)
+        self._check_trainable()
+        data, rows = self._data(X, y)
+        batch_size = min(batch_size, rows)
+        if shuffle and batch_size < rows:  # the order within one batch changes nothing
+            data = data._replace(order=np.arange(rows), n_order=rows)
+        self.history = history = History()
+        if epochs:
+            self._train(data, rows, batch_size, np.zeros(epochs), history, verbose)
+        return history
+
+    # ---------------------------------------------------------------- how it calls the kernels
+
+    def _inputs(self, X: npt.ArrayLike) -> FloatArray:
+        """X as the kernels take it: the common case is found at once."""
+        if (
+            type(X) is np.ndarray
+            and X.dtype == self.dtype
+            and X.ndim == 2
+            and X.shape[1] == self.layer_sizes[0]
+            and X.shape[0] > 0
+            and X.flags.carray
+        ):
+            return X
+        return checks.matrix("X", X, self.layer_sizes[0], self.dtype, "one column an input")
+
+    def _data(self, X: npt.ArrayLike, y: npt.ArrayLike) -> tuple[Data, int]:
+        """Checked data as the kernels take it, in the order it stands, and its rows."""
+        inputs = checks.finite("X", self._inputs(X), X)
+        rows, outputs = inputs.shape[0], self.layer_sizes[-1]
+        targets: FloatArray | None
+        labels: npt.NDArray[np.int64] | None = None
+        if self.loss_name == "cross_entropy":
+            targets, labels = checks.classes(y, rows, outputs, self.dtype)
+        else:
+            targets = checks.targets(y, rows, outputs, self.dtype)
+            if self.loss_name == "binary_cross_entropy":
+                checks.unit_interval(targets, self.loss_name)
+        return Data(
+            inputs=inputs.reshape(-1),
+            targets=self._no_numbers if targets is None else targets.reshape(-1),
+            labels=self._no_integers if labels is None else labels,
+            order=self._no_integers,
+            n_labels=0 if labels is None else rows,
+            n_order=0,
+        ), rows
+
+    def _check_trainable(self) -> None:
+        if "step" in self.activations:
+            raise ValueError(
+                "a net with step units cannot be trained by backpropagation: their derivative is "
+                f"0 or undefined; activations are {self.activations}. Train with sigmoid, tanh "
+                "or relu"
+            )
+
+    def _space(self, rows: int, training: bool) -> tuple[Network, Workspace]:
+        """Network and workspace for batches of `rows` rows, kept for the next call."""
+        found = self._spaces.get(training)
+        capacity = rows if rows <= WHOLE_BATCH else PASS_ROWS
+        if found is not None and found[1].places[CAPACITY] == capacity:
+            return found
+        layers = self._layers.copy()
+        if training and self.loss_name in FROM_LOGITS:
+            layers[-1, ACTIVATION] = ACTIVATIONS["identity"]  # the loss takes the net inputs
+        layers, work = workspace_for(layers, capacity, self.dtype, training)
+        network = Network(
+            params=self._params,
+            layers=layers.reshape(-1),
+            n_params=self._params.size,
+            n_layers=len(layers),
+            loss=LOSSES[self.loss_name],
+        )
+        self._spaces[training] = network, work
+        return network, work
+
+    def _state(self) -> OptimizerState:
+        frozen = self._frozen if self._frozen.any() else self._frozen[:0]
+        return OptimizerState(
+            code=self._optimizer.code,
+            scalars=self._scalars,
+            slots=self._slots,
+            frozen=frozen.view(np.uint8),
+            n_frozen=frozen.size,
+        )
+
+    def _updates_in(self, seconds: float, batch_size: int) -> int:
+        """A cautious guess at the updates that fit in `seconds`, before any is measured."""
+        n_weights = sum(a * b for a, b in zip(self.layer_sizes, self.layer_sizes[1:], strict=False))
+        return max(1, int(seconds * 5e9 / (6 * n_weights * batch_size)))
+
+    def _train(
+        self,
+        data: Data,
+        rows: int,
+        batch_size: int,
+        losses: npt.NDArray[np.float64],
+        history: History,
+        verbose: int,
+    ) -> None:
+        """Run the compiled epoch loop, a bounded number of updates a call."""
+        network, work = self._space(batch_size, training=True)
+        capacity, state = int(work.places[CAPACITY]), self._state()
+        grad = np.empty_like(self._params) if batch_size > capacity else self._no_numbers
+        progress, snapshot = np.zeros(2, np.int64), self._params.copy()
+        arguments = (
+            network, work, data, state, grad, self._random, progress, losses, snapshot, rows,
+            batch_size,
+        )  # fmt: skip
+        updates = self._updates_in(SECONDS_A_CALL / 4, batch_size)
+        ready(training.train, (*arguments, updates))
+        clock = _EpochClock(rows, batch_size)
+        status = training.RUNNING
+        while status == training.RUNNING:
+            start = time.perf_counter()
+            status = training.train(*arguments, updates)
+            spent = time.perf_counter() - start
+            done = clock.seconds_of_epochs(progress, spent)
+            for seconds in done:
+                history.loss.append(float(losses[len(history)]))
+                history.seconds.append(seconds)
+                if verbose:
+                    _print_epoch(history, losses.size)
+            pace = SECONDS_A_CALL / max(spent, 1e-6)
+            updates = max(1, int(updates * min(pace, 4.0)))
+        if status == training.DIVERGED:
+            self._optimizer.reset(self._scalars)
+            self._slots[:] = 0
+            warnings.warn(
+                f"training diverged in epoch {int(progress[training.EPOCH]) + 1}: the loss or a "
+                "parameter is not finite. The parameters are those after the last finite epoch, "
+                "the optimizer's state is reset. Try a smaller learning_rate or scale the inputs",
+                DivergenceWarning,
+                stacklevel=3,
+            )
+
+
+class _EpochClock:
+    """Shares the time of compiled calls among the epochs, by the number of their updates."""
+
+    def __init__(self, rows: int, batch_size: int) -> None:
+        self.batch_size = batch_size
+        self.updates_an_epoch = -(-rows // batch_size)
+        self.done, self.running = 0, 0.0
+
+    def seconds_of_epochs(self, progress: npt.NDArray[np.int64], spent: float) -> list[float]:
+        """Seconds of each epoch that ended in a call that took `spent` seconds."""
+        epoch, row = (int(x) for x in progress)
+        total = epoch * self.updates_an_epoch + row // self.batch_size
+        if total == self.done:
+            return []
+        an_update, first = spent / (total - self.done), self.done // self.updates_an_epoch
+        ended = []
+        for number in range(first, epoch):
+            end = (number + 1) * self.updates_an_epoch
+            ended.append(self.running + (end - self.done) * an_update)
+            self.done, self.running = end, 0.0
+        self.running += (total - self.done) * an_update
+        self.done = total
+        return ended
+
+
+def _print_epoch(history: History, epochs: int) -> None:
+    print(
+        f"epoch {len(history):{len(str(epochs))}}/{epochs}  loss {history.loss[-1]:.6f}  "
+        f"{history.seconds[-1] * 1e3:.2f} ms",
+        flush=True,
+    )

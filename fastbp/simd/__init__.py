@@ -1,0 +1,146 @@
+"""Register tiles and vectors as Numba values: the one room that speaks LLVM.
+
+LLVM does not keep a block of outputs in registers across a plain loop over buffers that may
+alias, so plain loops stop at a tenth of the hardware's speed. The values here lift that limit
+and leave the loops explicit:
+
+========  ==================================================================================
+pointer   an address in a flat buffer; costs one register to pass, carries no reference
+tile      ``rows x vectors`` vector registers, a block of a matrix held in registers
+vector    one vector register; ``+ - * /`` and the functions of ``vectors.py`` work by lane
+========  ==================================================================================
+
+Symbols: ``lanes`` is how many numbers a vector register holds (16 float32 under AVX-512);
+``tail`` is how many lanes of the last vector are inside the matrix (a larger number means all
+of them). Lanes outside are neither read nor written.
+
+With ``NUMBA_DISABLE_JIT=1`` the same names come from ``uncompiled.py``, in NumPy and with
+every access checked.
+"""
+
+from numba import config
+
+if config.DISABLE_JIT:
+    from fastbp.simd.uncompiled import (
+        advance,
+        is_single,
+        lanes,
+        load,
+        pointer,
+        prefetch,
+        rows_at,
+        rows_next,
+        splat,
+        store,
+        tile_add,
+        tile_fill,
+        tile_fma,
+        tile_gather,
+        tile_gather_whole,
+        tile_load,
+        tile_put,
+        tile_shape,
+        tile_square,
+        tile_store,
+        tile_sums,
+        tile_transpose,
+        tile_zeros,
+        vabs,
+        vexponent,
+        vkeep,
+        vload,
+        vmax,
+        vmin,
+        vpow2,
+        vquotient,
+        vreciprocal,
+        vround,
+        vsqrt,
+        vstore,
+        vsum,
+        vwhere_greater,
+    )
+else:
+    from fastbp.simd.pointers import (
+        advance,
+        load,
+        pointer,
+        prefetch,
+        store,
+    )
+    from fastbp.simd.tiles import (
+        rows_at,
+        rows_next,
+        tile_add,
+        tile_fill,
+        tile_fma,
+        tile_gather,
+        tile_gather_whole,
+        tile_load,
+        tile_put,
+        tile_shape,
+        tile_square,
+        tile_store,
+        tile_sums,
+        tile_transpose,
+        tile_zeros,
+    )
+    from fastbp.simd.vectors import (
+        is_single,
+        lanes,
+        splat,
+        vabs,
+        vexponent,
+        vkeep,
+        vload,
+        vmax,
+        vmin,
+        vpow2,
+        vquotient,
+        vreciprocal,
+        vround,
+        vsqrt,
+        vstore,
+        vsum,
+        vwhere_greater,
+    )
+
+__all__ = [
+    "advance",
+    "is_single",
+    "lanes",
+    "load",
+    "pointer",
+    "prefetch",
+    "rows_at",
+    "rows_next",
+    "splat",
+    "store",
+    "tile_add",
+    "tile_fill",
+    "tile_fma",
+    "tile_gather",
+    "tile_gather_whole",
+    "tile_load",
+    "tile_put",
+    "tile_shape",
+    "tile_square",
+    "tile_store",
+    "tile_sums",
+    "tile_transpose",
+    "tile_zeros",
+    "vabs",
+    "vexponent",
+    "vkeep",
+    "vload",
+    "vmax",
+    "vmin",
+    "vpow2",
+    "vquotient",
+    "vreciprocal",
+    "vround",
+    "vsqrt",
+    "vstore",
+    "vsum",
+    "vwhere_greater",
+]

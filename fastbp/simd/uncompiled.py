@@ -1,0 +1,448 @@
+"""The same primitives in NumPy, for ``NUMBA_DISABLE_JIT=1``: every access is checked.
+
+The kernels run as they stand, so their loops, offsets and masks are what is tested. Sums keep
+the compiled order; a multiply-add rounds twice here, and quotients and roots are NumPy's, so
+results agree to a few units in the last place, not to the bit. Like the compiled code, nothing
+here warns of an overflow or a NaN. What compiled code could not tell raises: an access outside
+the buffer an IndexError, operands of different dtypes a TypeError.
+"""
+
+from __future__ import annotations
+
+import operator
+
+import numpy as np
+
+from fastbp.target import VECTOR_BITS
+
+_silently = np.errstate(all="ignore")
+
+
+class Pointer:
+    """An address: `offset` elements into a flat buffer. Only an access has to be inside."""
+
+    __slots__ = ("buffer", "offset")
+
+    def __init__(self, buffer, offset):
+        self.buffer, self.offset = buffer, offset
+
+    @property
+    def dtype(self):
+        """Type of the numbers it points to."""
+        return self.buffer.dtype
+
+    def check(self, first, count):
+        """Raise unless the `count` elements from ``self[first]`` on are inside the buffer."""
+        start = self.offset + first
+        if start < 0 or start + count > self.buffer.size:
+            raise IndexError(
+                f"access to {count} element(s) at offset {start} of a buffer of length "
+                f"{self.buffer.size}"
+            )
+        return start
+
+    def block(self, rows, stride, columns):
+        """View of `rows` rows of `columns` elements, `stride` apart."""
+        reach = (rows - 1) * stride
+        start = self.check(0, columns)
+        self.check(reach, columns)
+        size = self.buffer.itemsize
+        return np.ndarray(
+            (rows, columns), self.buffer.dtype, self.buffer, start * size, (stride * size, size)
+        )
+
+
+class Word(int):
+    """64 bits whose arithmetic wraps around without a warning, as in compiled code."""
+
+    __slots__ = ()
+    __array_ufunc__ = None  # so that a NumPy number on the left leaves the operation to this class
+
+
+def _wrapping(operation):
+    def method(self, other):
+        return Word(operation(int(self), int(other)) & 0xFFFFFFFFFFFFFFFF)
+
+    def reflected(self, other):
+        return Word(operation(int(other), int(self)) & 0xFFFFFFFFFFFFFFFF)
+
+    return method, reflected
+
+
+for _name, _operation in (
+    ("add", operator.add),
+    ("sub", operator.sub),
+    ("mul", operator.mul),
+    ("xor", operator.xor),
+    ("or", operator.or_),
+    ("and", operator.and_),
+    ("lshift", operator.lshift),
+    ("rshift", operator.rshift),
+):
+    _method, _reflected = _wrapping(_operation)
+    setattr(Word, f"__{_name}__", _method)
+    setattr(Word, f"__r{_name}__", _reflected)
+
+
+class Vector:
+    """One register of numbers; plain numbers are rounded to its dtype before an operation."""
+
+    __slots__ = ("numbers",)
+    __array_ufunc__ = None  # so that a NumPy number on the left leaves the operation to this class
+
+    def __init__(self, numbers):
+        self.numbers = numbers
+
+    @property
+    def dtype(self):
+        """Type of the numbers."""
+        return self.numbers.dtype
+
+    def operand(self, other):
+        """The other operand of an operation, in this dtype."""
+        if isinstance(other, Vector):
+            _same_dtype(self, other)
+            return other.numbers
+        return self.dtype.type(other)
+
+    @_silently
+    def __add__(self, other):
+        return Vector(self.numbers + self.operand(other))
+
+    @_silently
+    def __sub__(self, other):
+        return Vector(self.numbers - self.operand(other))
+
+    @_silently
+    def __mul__(self, other):
+        return Vector(self.numbers * self.operand(other))
+
+    @_silently
+    def __truediv__(self, other):
+        return Vector(self.numbers / self.operand(other))
+
+    @_silently
+    def __radd__(self, other):
+        return Vector(self.operand(other) + self.numbers)
+
+    @_silently
+    def __rsub__(self, other):
+        return Vector(self.operand(other) - self.numbers)
+
+    @_silently
+    def __rmul__(self, other):
+        return Vector(self.operand(other) * self.numbers)
+
+    @_silently
+    def __rtruediv__(self, other):
+        return Vector(self.operand(other) / self.numbers)
+
+
+class TileShape:
+    """Rows of a tile and vectors in each."""
+
+    __slots__ = ("rows", "vectors")
+
+    def __init__(self, rows, vectors):
+        self.rows, self.vectors = rows, vectors
+
+
+class Tile:
+    """``rows x vectors`` vector registers, as an array of shape (rows, vectors x lanes)."""
+
+    __slots__ = ("numbers",)
+
+    def __init__(self, numbers):
+        self.numbers = numbers
+
+    @property
+    def dtype(self):
+        """Type of the numbers."""
+        return self.numbers.dtype
+
+
+class Rows:
+    """Where the rows of a tile's left operand stand."""
+
+    __slots__ = ("address", "rows", "stride")
+
+    def __init__(self, address, rows, stride):
+        self.address, self.rows, self.stride = address, rows, stride
+
+
+def _same_dtype(*values):
+    if len({value.dtype for value in values}) > 1:
+        raise TypeError(f"operands of different dtypes: {[str(v.dtype) for v in values]}")
+
+
+def _lanes_inside(width, tail):
+    """How many lanes are below `tail`."""
+    if tail < 0:
+        raise IndexError(f"the number of lanes inside is {tail}; 0 is the smallest")
+    return min(tail, width)
+
+
+# pointers.py
+
+
+def pointer(array, index):
+    """Address of ``array[index]``; `array` is C-contiguous."""
+    if not array.flags.c_contiguous:
+        raise ValueError("a pointer needs a C-contiguous array")
+    return Pointer(array.reshape(-1), int(index))
+
+
+def advance(p, count):
+    """Address `count` elements further."""
+    return Pointer(p.buffer, p.offset + int(count))
+
+
+def load(p, index):
+    """The number at ``p[index]``; 64 unsigned bits wrap around, as they do compiled."""
+    number = p.buffer[p.check(index, 1)]
+    return Word(number) if p.dtype == np.uint64 else number.item()
+
+
+@_silently
+def store(p, index, x):
+    """Set ``p[index] = x``."""
+    p.buffer[p.check(index, 1)] = x
+
+
+def prefetch(p, index, for_writing):
+    """Nothing: a hint to the processor that never faults."""
+
+
+# tiles.py
+
+
+def tile_shape(rows, vectors):
+    """Shape of a tile."""
+    return TileShape(rows, vectors)
+
+
+def tile_square(p):
+    """Shape of a square tile of p's dtype: as many rows as a vector has lanes."""
+    return TileShape(lanes(p), 1)
+
+
+def tile_zeros(shape, p):
+    """Tile of zeros, of the dtype that `p` points to."""
+    return Tile(np.zeros((shape.rows, shape.vectors * lanes(p)), p.dtype))
+
+
+def tile_fill(tile, p):
+    """Tile whose row r holds ``p[r]`` in every lane."""
+    _same_dtype(tile, p)
+    column = p.block(len(tile.numbers), 1, 1)
+    return Tile(np.broadcast_to(column, tile.numbers.shape).copy())
+
+
+def rows_at(shape, a, stride):
+    """Rows a, a + stride, a + 2 stride, ... of a tile's left operand."""
+    return Rows(a, shape.rows, int(stride))
+
+
+def rows_next(rows, step):
+    """The same rows `step` elements further."""
+    return Rows(advance(rows.address, step), rows.rows, rows.stride)
+
+
+def _columns(tile, tail):
+    """Columns of a tile whose last vector has `tail` lanes inside."""
+    width = lanes(tile)
+    return tile.numbers.shape[1] - width + _lanes_inside(width, tail)
+
+
+@_silently
+def tile_fma(tile, rows, b, tail):
+    """``tile[r, :] += rows[r] * b[:]``: one scalar a row times consecutive vectors at `b`."""
+    _same_dtype(tile, rows.address, b)
+    columns = _columns(tile, tail)
+    right = np.zeros(tile.numbers.shape[1], tile.dtype)
+    if columns:
+        right[:columns] = b.block(1, 0, columns)[0]
+    left = rows.address.block(rows.rows, rows.stride, 1)
+    return Tile(tile.numbers + left * right)
+
+
+def tile_load(tile, c, stride, tail):
+    """Tile read from rows `stride` apart at `c`."""
+    _same_dtype(tile, c)
+    columns, numbers = _columns(tile, tail), np.zeros_like(tile.numbers)
+    if columns:
+        numbers[:, :columns] = c.block(len(numbers), int(stride), columns)
+    return Tile(numbers)
+
+
+def tile_store(tile, c, stride, tail):
+    """Write the tile to rows `stride` apart at `c`."""
+    tile_put(tile, c, stride, len(tile.numbers), tail)
+
+
+def tile_gather(shape, source, offsets, count, tail):
+    """Tile of `count` rows read at ``source + offsets[r]``; the other rows are zeros."""
+    width = lanes(source)
+    columns = _lanes_inside(width, tail)
+    numbers = np.zeros((shape.rows, width), source.dtype)
+    for r in range(min(shape.rows, count)):
+        row = load(offsets, r)
+        if columns:
+            numbers[r, :columns] = advance(source, row).block(1, 0, columns)
+    return Tile(numbers)
+
+
+def tile_gather_whole(shape, source, offsets):
+    """Tile with all its rows, read whole at ``source + offsets[r]``."""
+    return tile_gather(shape, source, offsets, shape.rows, lanes(source))
+
+
+def tile_put(tile, c, stride, count, tail):
+    """Write the first `count` rows of a tile at `c`."""
+    _same_dtype(tile, c)
+    columns, rows = _columns(tile, tail), min(int(count), len(tile.numbers))
+    if columns and rows > 0:
+        c.block(rows, int(stride), columns)[:] = tile.numbers[:rows, :columns]
+
+
+def tile_transpose(tile):
+    """The transpose of a square tile."""
+    return Tile(tile.numbers.T.copy())
+
+
+@_silently
+def tile_add(tile, a, stride, count, tail):
+    """Add to the first `count` rows of a tile of one vector a row what stands at `a`."""
+    _same_dtype(tile, a)
+    columns, numbers = _columns(tile, tail), tile.numbers.copy()
+    rows = min(int(count), len(numbers))
+    if columns and rows > 0:
+        numbers[:rows, :columns] += a.block(rows, int(stride), columns)
+    return Tile(numbers)
+
+
+@_silently
+def tile_sums(tile):
+    """Vector of the sums of the rows of a square tile, neighbours first."""
+    numbers = tile.numbers
+    while numbers.shape[1] > 1:
+        numbers = numbers[:, ::2] + numbers[:, 1::2]
+    return Vector(numbers[:, 0])
+
+
+# vectors.py
+
+
+def lanes(p):
+    """Numbers of p's dtype in one vector register."""
+    return VECTOR_BITS // 8 // p.dtype.itemsize
+
+
+def is_single(x):
+    """Whether the vector `x` is float32."""
+    return x.dtype == np.float32
+
+
+def vload(p, tail):
+    """Vector at `p`; lanes from `tail` on are 0 and not read."""
+    width = lanes(p)
+    numbers, inside = np.zeros(width, p.dtype), _lanes_inside(width, tail)
+    if inside:
+        start = p.check(0, inside)
+        numbers[:inside] = p.buffer[start : start + inside]
+    return Vector(numbers)
+
+
+def vstore(p, x, tail):
+    """Write the lanes of `x` below `tail` at `p`."""
+    _same_dtype(p, x)
+    inside = _lanes_inside(len(x.numbers), tail)
+    if inside:
+        start = p.check(0, inside)
+        p.buffer[start : start + inside] = x.numbers[:inside]
+
+
+@_silently
+def splat(p, x):
+    """Vector of p's dtype with `x` in every lane."""
+    return Vector(np.full(lanes(p), x, p.dtype))
+
+
+def vmax(x, y):
+    """Larger of x and y by lane; y where either is NaN."""
+    return vwhere_greater(x, y, x, y)
+
+
+def vmin(x, y):
+    """Smaller of x and y by lane; y where either is NaN."""
+    return vwhere_greater(y, x, x, y)
+
+
+def vwhere_greater(x, y, yes, no):
+    """`yes` in the lanes where x > y, else `no`."""
+    _same_dtype(x, y, yes, no)
+    return Vector(np.where(x.numbers > y.numbers, yes.numbers, no.numbers))
+
+
+def vkeep(x, tail):
+    """`x` with the lanes from `tail` on set to 0."""
+    numbers = x.numbers.copy()
+    numbers[_lanes_inside(len(numbers), tail) :] = 0.0
+    return Vector(numbers)
+
+
+@_silently
+def vsum(x):
+    """Sum of the lanes, in the compiled order (halves are added to each other)."""
+    numbers = x.numbers
+    while len(numbers) > 1:
+        half = len(numbers) // 2
+        numbers = numbers[:half] + numbers[half:]
+    return numbers[0].item()
+
+
+def vabs(x):
+    """Absolute value by lane."""
+    return Vector(np.abs(x.numbers))
+
+
+def vround(x):
+    """Nearest whole number by lane, ties to even."""
+    return Vector(np.rint(x.numbers))
+
+
+def _format(x):
+    """Integer type of x's bits, bits of its mantissa, bias of its exponent."""
+    return (np.int32, 23, 127) if is_single(x) else (np.int64, 52, 1023)
+
+
+@_silently
+def vpow2(n):
+    """2**n by lane for whole n, as far as the result is a normal number."""
+    bits, mantissa, bias = _format(n)
+    return Vector(((n.numbers.astype(bits) + bits(bias)) << bits(mantissa)).view(n.dtype))
+
+
+def vexponent(x):
+    """n of ``x = m 2**n`` with m in [1, 2), for positive normal x."""
+    bits, mantissa, bias = _format(x)
+    return Vector(((x.numbers.view(bits) >> bits(mantissa)) - bits(bias)).astype(x.dtype))
+
+
+@_silently
+def vreciprocal(x):
+    """1 / x by lane."""
+    return Vector(x.dtype.type(1.0) / x.numbers)
+
+
+@_silently
+def vquotient(x, y):
+    """x / y by lane."""
+    _same_dtype(x, y)
+    return Vector(x.numbers / y.numbers)
+
+
+@_silently
+def vsqrt(x):
+    """Square root by lane."""
+    return Vector(np.sqrt(x.numbers))

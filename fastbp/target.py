@@ -1,0 +1,51 @@
+"""The processor that Numba compiles for: vector width, registers, tile sizes.
+
+LLVM itself is asked, by compiling two lines for the CPU name and features that Numba uses
+(``NUMBA_CPU_NAME`` and ``NUMBA_CPU_FEATURES`` included), so the answer holds for the target
+and not for the machine fastbp was written on.
+"""
+
+from __future__ import annotations
+
+import llvmlite.binding as llvm
+from numba import config
+from numba.core.codegen import get_host_cpu_features
+
+_PROBE = """
+define <16 x float> @probe(<16 x float> %x, <16 x float> %y) {
+  %s = fadd <16 x float> %x, %y
+  ret <16 x float> %s
+}
+"""
+
+
+def target_cpu() -> tuple[str, str]:
+    """CPU name and feature string that Numba compiles for."""
+    name, features = config.CPU_NAME, config.CPU_FEATURES
+    if name in (None, "host"):
+        name = llvm.get_host_cpu_name()
+        features = get_host_cpu_features() if features is None else features
+    return name, features or ""
+
+
+def _probe_assembly() -> str:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    name, features = target_cpu()
+    machine = llvm.Target.from_default_triple().create_target_machine(
+        cpu=name, features=features, opt=1
+    )
+    return str(machine.emit_assembly(llvm.parse_assembly(_PROBE)))
+
+
+_ASSEMBLY = _probe_assembly()
+VECTOR_BITS: int = 512 if "zmm" in _ASSEMBLY else 256 if "ymm" in _ASSEMBLY else 128
+"""Width of a vector register."""
+VECTOR_REGISTERS: int = 16 if VECTOR_BITS == 256 or "xmm" in _ASSEMBLY else 32
+"""Number of vector registers (AVX-512 and NEON have 32, SSE and AVX2 16)."""
+HAS_RECIPROCAL_ESTIMATES: bool = VECTOR_BITS == 512
+"""AVX-512's 14-bit estimates of 1/x and 1/sqrt(x)."""
+TILE_VECTORS: int = 2
+"""Vectors in a row of the largest tile."""
+TILE_ROWS: int = 12 if VECTOR_REGISTERS == 32 else 6
+"""Rows of the largest tile: rows x vectors accumulators leave room for the operands."""
