@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from numba.core import types
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.registry import CPUDispatcher
@@ -53,6 +54,13 @@ class LinkedCompiler(Compiler):  # type: ignore[misc]
 
 class LinkedDispatcher(CPUDispatcher):  # type: ignore[misc]
     """A kernel that compiled functions can call and Python cannot."""
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        """Compile for ``int``, not for ``Literal[int](1)``: one version serves all constants."""
+        return super().get_call_template(
+            tuple(types.unliteral(a) for a in args),
+            {name: types.unliteral(a) for name, a in dict(kws).items()},
+        )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Refuse: there is no machine code to run."""

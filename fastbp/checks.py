@@ -5,6 +5,7 @@ A message says what was given, what is accepted and how to mend it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,14 +17,28 @@ from fastbp.kernels.training import first_not_finite
 FloatArray = npt.NDArray[np.floating]
 IntArray = npt.NDArray[np.int64]
 
+MOST_PARAMETERS = 2**40
+"""More do not fit any memory, and their offsets are still far from overflow."""
 
-def count(name: str, value: Any, least: int = 1) -> int:
-    """A whole number of at least `least`."""
+
+def count(name: str, value: Any, least: int = 1, most: float = math.inf) -> int:
+    """A whole number from `least` to `most`."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
         raise TypeError(f"{name} must be a whole number of at least {least}; got {value!r}")
     if value < least:
         raise ValueError(f"{name} must be at least {least}; got {value}")
+    if value > most:
+        raise ValueError(f"{name} must be at most {most}; got {value}")
     return int(value)
+
+
+def positive(name: str, value: Any) -> float:
+    """A finite number above 0."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        raise TypeError(f"{name} must be a number above 0; got {value!r}")
+    if not 0 < value < math.inf:
+        raise ValueError(f"{name} must be a finite number above 0; got {value!r}")
+    return float(value)
 
 
 def flag(name: str, value: Any) -> bool:
@@ -57,6 +72,12 @@ def layer_sizes(value: Any) -> tuple[int, ...]:
     if len(sizes) < 2:
         raise ValueError(
             f"layer_sizes needs at least inputs and outputs, such as (64, 10); got {sizes}"
+        )
+    n_params = sum((a + 1) * b for a, b in zip(sizes, sizes[1:], strict=False))
+    if n_params > MOST_PARAMETERS:
+        raise ValueError(
+            f"layer_sizes {sizes} ask for {n_params} parameters; at most {MOST_PARAMETERS} can "
+            "be addressed. Take smaller layers"
         )
     return sizes
 
@@ -215,7 +236,7 @@ def float_dtype(value: Any) -> np.dtype[Any]:
     accepted = "dtype must be 'float32' or 'float64'"
     try:
         dtype = np.dtype(value)
-    except TypeError:
+    except (TypeError, ValueError, SyntaxError):  # NumPy parses strings such as ","
         raise TypeError(f"{accepted}; got {value!r}") from None
     if value is None or dtype not in (np.dtype("float32"), np.dtype("float64")):
         raise ValueError(f"{accepted}; got {value!r}")
@@ -267,8 +288,13 @@ def layer_indices(value: Iterable[int] | None, n_layers: int) -> list[int]:
     """Numbers of layers, all of them for None."""
     if value is None:
         return list(range(n_layers))
-    if isinstance(value, int | np.integer):
+    if isinstance(value, int | np.integer) and not isinstance(value, bool):
         value = [int(value)]
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise TypeError(
+            f"layers must be a sequence of layer numbers such as [0], from 0 to {n_layers - 1}; "
+            f"got {value!r}"
+        )
     chosen = [count("layers", index, 0) for index in value]
     for index in chosen:
         if index >= n_layers:

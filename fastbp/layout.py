@@ -92,9 +92,9 @@ STRIDE = 1
 INPUTS, TARGETS = 2, 3
 """Offsets of the batch's inputs (n_in, STRIDE) and targets (n_out, STRIDE), which the delta of
 the last layer replaces."""
-PANEL, PACKED, BLOCK = 4, 5, 6
-"""Scratch: a few inputs of a layer sample by sample; the packed weights of a block of rows; a
-block of rows of a product."""
+PANELS, PACKED, BLOCK = 4, 5, 6
+"""Scratch: a layer's inputs sample by sample; the packed weights of a block of rows; the gradient
+of a block of rows."""
 FEATURE_ROWS, DATA_ROWS = 7, 8
 """In `offsets`: rows of a feature-by-feature matrix; rows of the batch in the data."""
 N_PLACES = 9
@@ -129,16 +129,15 @@ def workspace_for(
     for layer in layers:
         layer[OUTPUT] = take(int(layer[N_OUT]) * stride)
     if training:
-        columns = TILE_VECTORS * lanes
         # Going back, only two neighbouring layers' deltas are needed at a time.
         hidden = int(layers[:-1, N_OUT].max(initial=0))
         deltas = [take(hidden * stride), take(hidden * stride if len(layers) > 2 else 0)]
         for index, layer in enumerate(layers):
             layer[DELTA] = deltas[index % 2]
         places[TARGETS] = layers[-1, DELTA] = take(n_out * stride)
-        places[PANEL] = take(capacity * columns)
+        places[PANELS] = take(capacity * round_up(widest_in, TILE_VECTORS * lanes))
         places[PACKED] = take(TILE_ROWS * widest_out + lanes)
-        places[BLOCK] = take(max(TILE_ROWS * max(columns, stride), widest_out))
+        places[BLOCK] = take(max(TILE_ROWS * widest_in, widest_out))
     features = max(widest_in, widest_out)
     places[FEATURE_ROWS], places[DATA_ROWS] = 0, features
     offsets = np.zeros(features + capacity, dtype=np.int64)

@@ -18,9 +18,13 @@ from fastbp.kernels import updates
 
 
 def _check(name: str, value: float, accepted: str, is_accepted: Callable[[float], bool]) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
         raise TypeError(f"{name} must be a number, {accepted}; got {value!r}")
-    if not (math.isfinite(value) and is_accepted(float(value))):
+    try:
+        number = float(value)
+    except OverflowError:  # an integer beyond all floats
+        number = math.inf
+    if not (math.isfinite(number) and is_accepted(number)):
         raise ValueError(f"{name} must be {accepted}; got {value!r}")
 
 

@@ -43,6 +43,8 @@ VECTOR_BITS: int = 512 if "zmm" in _ASSEMBLY else 256 if "ymm" in _ASSEMBLY else
 """Width of a vector register."""
 VECTOR_REGISTERS: int = 16 if VECTOR_BITS == 256 or "xmm" in _ASSEMBLY else 32
 """Number of vector registers (AVX-512 and NEON have 32, SSE and AVX2 16)."""
+IS_X86: bool = llvm.get_default_triple().startswith(("x86", "i386", "i686"))
+"""Whether the target is an x86 processor."""
 HAS_RECIPROCAL_ESTIMATES: bool = VECTOR_BITS == 512
 """AVX-512's 14-bit estimates of 1/x and 1/sqrt(x)."""
 TILE_VECTORS: int = 2

@@ -4,12 +4,11 @@ Legend
 ------
 B rows of the pass, `stride` the row length of feature-by-feature matrices
 X (K, B)  a layer's inputs     Y (N, B)  its outputs     D (N, B)  its delta, dE/dZ
-S (B, K)  its inputs sample by sample, a panel (two vectors of columns) at a time
+S (B, K)  its inputs sample by sample, in panels of two vectors of columns
 
 Going back through a layer, the delta of the layer below is computed from the old weights
-first; then, block by block, the weight gradient, and at once the update of these weights while
-their gradient is in the first cache. So training needs no buffer for the gradient, and the
-optimiser's slots are fetched while the products run.
+first; then, a block of units at a time, the weight gradient, and at once the update of these weights while
+their gradient is in the near caches. So training needs no buffer for the gradient.
 
 Gradients are overwritten by the first pass of a batch and added to by the later ones.
 """
@@ -21,7 +20,7 @@ import numpy.typing as npt
 
 from fastbp._jit import kernel
 from fastbp.kernels.activations import (
-    IDENTITY,
+    RELU,
     SOFTMAX,
     activate,
     activate_backward,
@@ -30,17 +29,19 @@ from fastbp.kernels.activations import (
 )
 from fastbp.kernels.losses import loss_and_delta
 from fastbp.kernels.matmul import (
+    AS_IT_IS,
     FROM_BIAS,
     FROM_OUTPUT,
     FROM_ZERO,
-    copy_rows,
+    RELU_BACKWARD,
+    RELU_FORWARD,
     multiply_block,
     multiply_rows,
     pack_columns,
     rows_of_block,
     transpose,
 )
-from fastbp.kernels.updates import Block, prefetch_block, update
+from fastbp.kernels.updates import update
 from fastbp.layout import (
     ACTIVATION,
     BIASES,
@@ -54,7 +55,7 @@ from fastbp.layout import (
     N_OUT,
     OUTPUT,
     PACKED,
-    PANEL,
+    PANELS,
     STRIDE,
     TARGETS,
     WEIGHTS,
@@ -182,7 +183,7 @@ def row_offsets(table, data, first, batch, width):
 
 @kernel
 def fetch_inputs(network, work, data, first, batch):
-    """Gather the inputs of a pass feature by feature; note where its rows are."""
+    """Gather the inputs of a pass feature by feature."""
     n_in, rows = column(network, 0, N_IN), offsets(work, DATA_ROWS)
     row_offsets(rows, data, first, batch, n_in)
     transpose(place(work, INPUTS), load(work.places, STRIDE), data.inputs, rows, batch, n_in)
@@ -190,7 +191,7 @@ def fetch_inputs(network, work, data, first, batch):
 
 @kernel
 def fetch_targets(network, work, data, first, batch):
-    """Gather the targets of a pass (before its inputs: they share the table); labels become rows of zeros with a one."""
+    """Gather the targets of a pass; labels become rows of zeros with a one."""
     n_out, stride = column(network, network.n_layers - 1, N_OUT), load(work.places, STRIDE)
     out, rows = place(work, TARGETS), offsets(work, DATA_ROWS)
     if data.n_labels == 0:
@@ -214,14 +215,16 @@ def layer_forward(network, work, layer, x, batch):
     bias, start = weights, FROM_ZERO
     if column(network, layer, BIASES) >= 0:
         bias, start = advance(network.params, column(network, layer, BIASES)), FROM_BIAS
+    finish = RELU_FORWARD if code == RELU else AS_IT_IS
     y, done = output(network, work, layer), 0
     while done < n_out:
         rows = rows_of_block(n_out - done)
         yi, wi = advance(y, done * stride), advance(weights, done * n_in)
         multiply_rows(
-            rows, yi, stride, wi, n_in, 1, x, stride, batch, n_in, start, advance(bias, done)
-        )
-        if code != SOFTMAX:
+            rows, yi, stride, wi, n_in, 1, x, stride, batch, n_in, start, advance(bias, done),
+            finish, yi,
+        )  # fmt: skip
+        if code != SOFTMAX and code != RELU:
             activate(code, yi, rows * stride)
         done += rows
     if code == SOFTMAX:
@@ -237,6 +240,7 @@ def layer_backward(network, work, layer, batch):
     delta, below = delta_of(network, work, layer), delta_of(network, work, layer - 1)
     y, packed = output(network, work, layer - 1), place(work, PACKED)
     pack = batch > (PACK_FROM - 1) * TILE_VECTORS * lanes(delta)
+    finish = RELU_BACKWARD if code == RELU else AS_IT_IS
     done = 0
     while done < n_in:
         rows = rows_of_block(n_in - done)
@@ -246,9 +250,10 @@ def layer_backward(network, work, layer, batch):
             left, step = packed, TILE_ROWS
         multiply_rows(
             rows, advance(below, at), stride, left, 1, step, delta, stride, batch, n_out,
-            FROM_ZERO, delta,
+            FROM_ZERO, delta, finish, advance(y, at),
         )  # fmt: skip
-        activate_backward(code, advance(below, at), advance(y, at), rows * stride)
+        if code != RELU:
+            activate_backward(code, advance(below, at), advance(y, at), rows * stride)
         done += rows
 
 
@@ -267,40 +272,35 @@ def bias_gradient(out, delta, stride, n, batch, start):
 
 
 @kernel
-def fetch_panel(network, work, data, layer, first, columns, batch):
-    """Copy the layer's inputs ``first : first + columns`` sample by sample into the panel."""
-    panel = place(work, PANEL)
-    stride = TILE_VECTORS * lanes(panel)
-    if layer == 0:
-        rows = offsets(work, DATA_ROWS)
-        copy_rows(panel, stride, advance(data.inputs, first), rows, batch, columns)
-    else:
-        hidden = advance(output(network, work, layer - 1), first * load(work.places, STRIDE))
-        transpose(panel, stride, hidden, offsets(work, FEATURE_ROWS), columns, batch)
+def fetch_panels(network, work, layer, x, batch):
+    """Transpose a layer's inputs x (K, B) into panels: all samples of two vectors of inputs."""
+    n_in, panel = column(network, layer, N_IN), place(work, PANELS)
+    width, stride = TILE_VECTORS * lanes(panel), load(work.places, STRIDE)
+    features = offsets(work, FEATURE_ROWS)
+    for first in range(0, n_in, width):
+        columns = min(width, n_in - first)
+        transpose(panel, width, advance(x, first * stride), features, columns, batch)
+        panel = advance(panel, batch * width)
 
 
 @kernel
-def panel_gradient(network, work, layer, first, columns, batch, grad, optimizer):
-    """The gradient of the weights from the panel's inputs, each block followed by its update."""
+def weight_gradient(network, work, layer, batch, grad, optimizer):
+    """dW = D S from the panels, a block of units at a time, each followed by its update."""
     n_in, n_out = column(network, layer, N_IN), column(network, layer, N_OUT)
     stride, delta = load(work.places, STRIDE), delta_of(network, work, layer)
-    panel, out = place(work, PANEL), place(work, BLOCK)
-    out_stride, done = min(n_in, TILE_VECTORS * lanes(panel)), 0
+    panels, out = place(work, PANELS), place(work, BLOCK)
+    width, done = TILE_VECTORS * lanes(panels), 0
     while done < n_out:
         rows = rows_of_block(n_out - done)
-        at = column(network, layer, WEIGHTS) + done * n_in + first
+        at, left = column(network, layer, WEIGHTS) + done * n_in, advance(delta, done * stride)
         if grad.length > 0:
-            out, out_stride = advance(grad.numbers, at), n_in
-        prefetch_block(optimizer, network.params, network.n_params, at, rows, n_in, columns)
-        multiply_block(
-            rows, out, out_stride, advance(delta, done * stride), stride, 1,
-            panel, TILE_VECTORS * lanes(panel), columns, batch, grad.start, delta,
-        )  # fmt: skip
-        if columns == n_in and out_stride == n_in:
-            block = Block(at, 1, 0, rows * n_in, out, 0)  # one run
-        else:
-            block = Block(at, rows, n_in, columns, out, out_stride)
-        update(optimizer, network.params, network.n_params, block)
+            out = advance(grad.numbers, at)
+        for j in range(0, n_in, width):
+            multiply_block(
+                rows, advance(out, j), n_in, left, stride, 1, advance(panels, j * batch), width,
+                n_in - j, batch, grad.start, delta, AS_IT_IS, delta,
+            )  # fmt: skip
+        update(optimizer, network.params, network.n_params, at, rows * n_in, out)
         done += rows
 
 
@@ -315,8 +315,7 @@ def layer_bias_gradient(network, work, layer, batch, grad, optimizer):
         out = advance(grad.numbers, biases)
     stride = load(work.places, STRIDE)
     bias_gradient(out, delta_of(network, work, layer), stride, n_out, batch, grad.start)
-    block = Block(biases, 1, 0, n_out, out, 0)
-    update(optimizer, network.params, network.n_params, block)
+    update(optimizer, network.params, network.n_params, biases, n_out, out)
 
 
 @kernel
@@ -343,20 +342,13 @@ def output_delta(network, work, batch, scale):
 
 
 @kernel
-def layer_gradient(network, work, data, layer, batch, grad, optimizer):
-    """dW = D S, a panel of S at a time, and db; each block followed by its update."""
-    n_in, width = column(network, layer, N_IN), TILE_VECTORS * lanes(network.params)
-    for first in range(0, n_in, width):
-        columns = min(width, n_in - first)
-        fetch_panel(network, work, data, layer, first, columns, batch)
-        panel_gradient(network, work, layer, first, columns, batch, grad, optimizer)
-    layer_bias_gradient(network, work, layer, batch, grad, optimizer)
-
-
-@kernel
-def backward(network, work, data, batch, grad, optimizer):
+def backward(network, work, batch, grad, optimizer):
     """Gradients of all layers, from the delta of the last one, each followed by its update."""
     for layer in range(network.n_layers - 1, -1, -1):
+        x = place(work, INPUTS)
         if layer > 0:
+            x = output(network, work, layer - 1)
             layer_backward(network, work, layer, batch)  # needs the weights as they were
-        layer_gradient(network, work, data, layer, batch, grad, optimizer)
+        fetch_panels(network, work, layer, x, batch)
+        weight_gradient(network, work, layer, batch, grad, optimizer)
+        layer_bias_gradient(network, work, layer, batch, grad, optimizer)

@@ -21,9 +21,21 @@ from fastbp.kernels.backprop import (
 )
 from fastbp.kernels.matmul import FROM_OUTPUT, FROM_ZERO, transpose
 from fastbp.kernels.sampling import shuffle
-from fastbp.kernels.updates import NO_UPDATE, Block, OptimizerState, begin_update, update
+from fastbp.kernels.updates import NO_UPDATE, OptimizerState, begin_update, update
 from fastbp.layout import CAPACITY, FEATURE_ROWS, Workspace
-from fastbp.simd import advance, lanes, load, pointer, splat, vload, vstore, vsum
+from fastbp.simd import (
+    advance,
+    flush_denormals,
+    lanes,
+    load,
+    pointer,
+    restore_denormals,
+    splat,
+    store,
+    vload,
+    vstore,
+    vsum,
+)
 
 # Entries of the array `progress`.
 EPOCH, ROW = 0, 1
@@ -78,7 +90,7 @@ def loss_and_gradient(network, work, data, first, batch, grad, optimizer):
         loss += output_delta(network, work, rows, 1.0 / batch)
         if grad.length > 0:
             into = Gradient(grad.numbers, grad.length, start)
-            backward(network, work, data, rows, into, paused)
+            backward(network, work, rows, into, paused)
         done, start = done + rows, FROM_OUTPUT
     return loss
 
@@ -94,8 +106,8 @@ def train_on_batch(network, work, data, first, batch, grad, optimizer):
         loss = loss_and_gradient(network, work, data, first, batch, grad, optimizer)
         if math.isfinite(loss):
             begin_update(optimizer)
-            everything = Block(0, 1, 0, network.n_params, grad.numbers, 0)
-            update(optimizer, network.params, network.n_params, everything)
+            n_params = network.n_params
+            update(optimizer, network.params, n_params, 0, n_params, grad.numbers)
         return loss
     fetch_targets(network, work, data, first, batch)
     fetch_inputs(network, work, data, first, batch)
@@ -103,7 +115,7 @@ def train_on_batch(network, work, data, first, batch, grad, optimizer):
     loss = output_delta(network, work, batch, 1.0 / batch)
     if math.isfinite(loss):
         begin_update(optimizer)
-        backward(network, work, data, batch, grad, optimizer)
+        backward(network, work, batch, grad, optimizer)
     return loss
 
 
@@ -140,6 +152,33 @@ def optimizer_pointers(optimizer):
     )  # fmt: skip
 
 
+@kernel
+def train_updates(net, space, table, state, into, random, progress, losses, epochs, safe, rows,
+                  batch_size, updates):  # fmt: skip
+    """The loop of `train`, on pointers."""
+    epoch, first = load(progress, EPOCH), load(progress, ROW)
+    for _ in range(updates):
+        if epoch == epochs:
+            break
+        if first == 0 and table.n_order > 0:
+            shuffle(table.order, table.n_order, random)
+        batch = min(batch_size, rows - first)
+        loss = train_on_batch(net, space, table, first, batch, into, state)
+        store(losses, epoch, load(losses, epoch) + loss * batch / rows)
+        first += batch
+        if not math.isfinite(loss) or (
+            first == rows and not all_finite(net.params, net.n_params)
+        ):
+            copy(net.params, safe, net.n_params)
+            return DIVERGED
+        if first == rows:
+            copy(safe, net.params, net.n_params)
+            epoch, first = epoch + 1, 0
+        store(progress, EPOCH, epoch)
+        store(progress, ROW, first)
+    return FINISHED if epoch == epochs else RUNNING
+
+
 @kernel(cached=True)
 def train(network, work, data, optimizer, grad, random, progress, losses, snapshot, rows,
           batch_size, updates):  # fmt: skip
@@ -168,51 +207,35 @@ def train(network, work, data, optimizer, grad, random, progress, losses, snapsh
     int
         RUNNING, FINISHED, or DIVERGED: then the snapshot has been restored.
     """
-    net, space, table = network_pointers(network), work_pointers(work), data_pointers(data)
-    state, safe = optimizer_pointers(optimizer), pointer(snapshot, 0)
-    into = Gradient(pointer(grad, 0), grad.shape[0], FROM_ZERO)
-    epoch, first = progress[EPOCH], progress[ROW]
-    for _ in range(updates):
-        if epoch == losses.shape[0]:
-            break
-        if first == 0 and table.n_order > 0:
-            shuffle(table.order, table.n_order, pointer(random, 0))
-        batch = min(batch_size, rows - first)
-        loss = train_on_batch(net, space, table, first, batch, into, state)
-        losses[epoch] += loss * batch / rows
-        first += batch
-        if not math.isfinite(loss) or (
-            first == rows and not all_finite(net.params, net.n_params)
-        ):
-            copy(net.params, safe, net.n_params)
-            return DIVERGED
-        if first == rows:
-            copy(safe, net.params, net.n_params)
-            epoch, first = epoch + 1, 0
-        progress[EPOCH], progress[ROW] = epoch, first
-    return FINISHED if epoch == losses.shape[0] else RUNNING
+    mode = flush_denormals()
+    status = train_updates(
+        network_pointers(network), work_pointers(work), data_pointers(data),
+        optimizer_pointers(optimizer), Gradient(pointer(grad, 0), grad.shape[0], FROM_ZERO),
+        pointer(random, 0), pointer(progress, 0), pointer(losses, 0), losses.shape[0],
+        pointer(snapshot, 0), rows, batch_size, updates,
+    )  # fmt: skip
+    restore_denormals(mode)
+    return status
 
 
 @kernel(cached=True)
 def evaluate(network, work, data, optimizer, grad, rows):
     """Loss averaged over the rows; its gradient overwrites `grad` unless that is empty."""
+    mode = flush_denormals()
     into = Gradient(pointer(grad, 0), grad.shape[0], FROM_ZERO)
-    return loss_and_gradient(
+    loss = loss_and_gradient(
         network_pointers(network), work_pointers(work), data_pointers(data), 0, rows, into,
         optimizer_pointers(optimizer),
     )  # fmt: skip
+    restore_denormals(mode)
+    return loss
 
 
-@kernel(cached=True)
-def predict(network, work, inputs, out):
-    """Outputs of all rows of `inputs`, (rows, n_in), in `out`, (rows, n_out).
-
-    Returns -1, or the flat index of the first input that is not finite; `out` is then undefined.
-    """
-    net, space, rows = network_pointers(network), work_pointers(work), inputs.shape[0]
-    x, nothing = pointer(inputs, 0), space.offsets
+@kernel
+def predict_rows(net, space, x, n_in, out, n_out, rows):
+    """The loop of `predict`, on pointers."""
+    nothing = space.offsets
     table = Data(x, x, nothing, nothing, 0, 0)
-    n_in, n_out = inputs.shape[1], out.shape[1]
     y, features = output(net, space, net.n_layers - 1), offsets(space, FEATURE_ROWS)
     capacity = load(space.places, CAPACITY)
     for first in range(0, rows, capacity):
@@ -222,8 +245,23 @@ def predict(network, work, inputs, out):
             return first * n_in + index
         fetch_inputs(net, space, table, first, batch)
         forward(net, space, batch)
-        transpose(pointer(out, first * n_out), n_out, y, features, n_out, batch)
+        transpose(advance(out, first * n_out), n_out, y, features, n_out, batch)
     return -1
+
+
+@kernel(cached=True)
+def predict(network, work, inputs, out):
+    """Outputs of all rows of `inputs`, (rows, n_in), in `out`, (rows, n_out).
+
+    Returns -1, or the flat index of the first input that is not finite; `out` is then undefined.
+    """
+    mode = flush_denormals()
+    index = predict_rows(
+        network_pointers(network), work_pointers(work), pointer(inputs, 0), inputs.shape[1],
+        pointer(out, 0), out.shape[1], inputs.shape[0],
+    )  # fmt: skip
+    restore_denormals(mode)
+    return index
 
 
 @kernel(cached=True)

@@ -23,7 +23,6 @@ from fastbp.simd import (
     advance,
     lanes,
     load,
-    prefetch,
     splat,
     store,
     vload,
@@ -87,27 +86,6 @@ def begin_update(optimizer):
         store(s, SCALED_EPSILON, load(s, EPSILON) * root)
 
 
-class Block(NamedTuple):
-    """A block of parameters and its gradient.
-
-    Attributes
-    ----------
-    start : int
-        Where it starts in the flat buffer.
-    rows, stride, columns : int
-        It is `rows` times `columns` parameters, `stride` apart.
-    gradient : pointer
-    gradient_stride : int
-    """
-
-    start: int
-    rows: int
-    stride: int
-    columns: int
-    gradient: npt.NDArray[np.floating]
-    gradient_stride: int
-
-
 class SgdVectors(NamedTuple):
     """Hyper-parameters of SGD, one vector each."""
 
@@ -126,19 +104,16 @@ def sgd_vector(c, nesterov, w, g, u, tail):
 
 
 @kernel
-def sgd(scalars, params, slot, block):
-    """One step of SGD on a block; `slot` holds u, and is not read without momentum."""
+def sgd(scalars, w, g, u, count):
+    """One step of SGD on `count` parameters; `u` is not read without momentum."""
     momentum, nesterov = load(scalars, MOMENTUM), load(scalars, NESTEROV) != 0.0
-    c = SgdVectors(splat(params, load(scalars, LEARNING_RATE)), splat(params, momentum))
-    for r in range(block.rows):
-        at, from_ = block.start + r * block.stride, r * block.gradient_stride
-        w, u, g = advance(params, at), advance(slot, at), advance(block.gradient, from_)
-        for i in range(0, block.columns, lanes(w)):
-            tail, p = block.columns - i, advance(w, i)
-            if momentum != 0.0:
-                sgd_vector(c, nesterov, p, advance(g, i), advance(u, i), tail)
-            else:
-                vstore(p, vload(p, tail) - vload(advance(g, i), tail) * c.rate, tail)
+    c = SgdVectors(splat(w, load(scalars, LEARNING_RATE)), splat(w, momentum))
+    for i in range(0, count, lanes(w)):
+        tail, p = count - i, advance(w, i)
+        if momentum != 0.0:
+            sgd_vector(c, nesterov, p, advance(g, i), advance(u, i), tail)
+        else:
+            vstore(p, vload(p, tail) - vload(advance(g, i), tail) * c.rate, tail)
 
 
 class AdamVectors(NamedTuple):
@@ -172,75 +147,51 @@ def adam_vector(c, w, g, m, v, tail):
 
 
 @kernel
-def adam(scalars, params, mean, square, block):
-    """One step of Adam on a block; `mean` and `square` hold m and v."""
+def adam(scalars, w, g, m, v, count):
+    """One step of Adam on `count` parameters."""
     beta_1, beta_2 = load(scalars, BETA_1), load(scalars, BETA_2)
     c = AdamVectors(
-        splat(params, load(scalars, STEP_SIZE)), splat(params, load(scalars, SCALED_EPSILON)),
-        splat(params, beta_1), splat(params, 1.0 - beta_1), splat(params, beta_2),
-        splat(params, math.sqrt(1.0 - beta_2)), splat(params, 1.2e-38),
+        splat(w, load(scalars, STEP_SIZE)), splat(w, load(scalars, SCALED_EPSILON)),
+        splat(w, beta_1), splat(w, 1.0 - beta_1), splat(w, beta_2),
+        splat(w, math.sqrt(1.0 - beta_2)), splat(w, 1.2e-38),
     )  # fmt: skip
-    width = lanes(params)
-    whole = block.columns // width * width
-    for r in range(block.rows):
-        at, from_ = block.start + r * block.stride, r * block.gradient_stride
-        w, g = advance(params, at), advance(block.gradient, from_)
-        m, v = advance(mean, at), advance(square, at)
-        for i in range(0, whole, width):
-            adam_vector(c, advance(w, i), advance(g, i), advance(m, i), advance(v, i), width)
-        if whole < block.columns:
-            adam_vector(
-                c, advance(w, whole), advance(g, whole), advance(m, whole), advance(v, whole),
-                block.columns - whole,
-            )  # fmt: skip
+    width = lanes(w)
+    whole = count // width * width
+    for i in range(0, whole, width):
+        adam_vector(c, advance(w, i), advance(g, i), advance(m, i), advance(v, i), width)
+    if whole < count:
+        adam_vector(
+            c, advance(w, whole), advance(g, whole), advance(m, whole), advance(v, whole),
+            count - whole,
+        )  # fmt: skip
 
 
 @kernel
-def update_all(optimizer, params, n_params, block):
-    """Update all parameters of a block."""
+def update_run(optimizer, params, n_params, start, count, g):
+    """Update `count` parameters from `start` on; their gradient stands at g."""
+    w, slot = advance(params, start), advance(optimizer.slots, start)
     if optimizer.code == ADAM:
-        adam(
-            optimizer.scalars, params, optimizer.slots, advance(optimizer.slots, n_params), block
-        )
+        adam(optimizer.scalars, w, g, slot, advance(slot, n_params), count)
     elif optimizer.code == SGD:
-        sgd(optimizer.scalars, params, optimizer.slots, block)
+        sgd(optimizer.scalars, w, g, slot, count)
     else:
         raise ValueError("unknown optimizer code")
 
 
 @kernel
-def update(optimizer, params, n_params, block):
-    """Update the parameters of a block that are not frozen, one run after the other."""
+def update(optimizer, params, n_params, start, count, g):
+    """Update those of `count` parameters that are not frozen, one run after the other."""
     if optimizer.code == NO_UPDATE:
         return
     if optimizer.n_frozen == 0:
-        update_all(optimizer, params, n_params, block)
+        update_run(optimizer, params, n_params, start, count, g)
         return
-    for r in range(block.rows):
-        start, first = block.start + r * block.stride, 0
-        gradient = advance(block.gradient, r * block.gradient_stride)
-        frozen = advance(optimizer.frozen, start)
-        while first < block.columns:
-            after = first
-            while after < block.columns and load(frozen, after) == 0:
-                after += 1
-            if after > first:
-                run = Block(start + first, 1, 0, after - first, advance(gradient, first), 0)
-                update_all(optimizer, params, n_params, run)
-            first = after + 1
-
-
-PREFETCH_FROM = 32768
-"""Parameters from which the optimiser's slots do not stay in the near caches."""
-
-
-@kernel
-def prefetch_block(optimizer, params, n_params, start, rows, stride, columns):
-    """Ask for what the update of a block will read, while its product still runs."""
-    if optimizer.code == ADAM and n_params >= PREFETCH_FROM:
-        for r in range(rows):
-            for j in range(0, columns, lanes(params)):
-                at = start + r * stride + j
-                prefetch(params, at, True)
-                prefetch(optimizer.slots, at, True)
-                prefetch(optimizer.slots, n_params + at, True)
+    frozen, first = advance(optimizer.frozen, start), 0
+    while first < count:
+        after = first
+        while after < count and load(frozen, after) == 0:
+            after += 1
+        if after > first:
+            run = after - first
+            update_run(optimizer, params, n_params, start + first, run, advance(g, first))
+        first = after + 1

@@ -23,11 +23,12 @@ from numba import config
 if config.DISABLE_JIT:
     from fastbp.simd.uncompiled import (
         advance,
+        flush_denormals,
         is_single,
         lanes,
         load,
         pointer,
-        prefetch,
+        restore_denormals,
         rows_at,
         rows_next,
         splat,
@@ -39,11 +40,13 @@ if config.DISABLE_JIT:
         tile_gather_whole,
         tile_load,
         tile_put,
+        tile_relu,
         tile_shape,
         tile_square,
         tile_store,
         tile_sums,
         tile_transpose,
+        tile_where_positive,
         tile_zeros,
         vabs,
         vexponent,
@@ -63,9 +66,10 @@ if config.DISABLE_JIT:
 else:
     from fastbp.simd.pointers import (
         advance,
+        flush_denormals,
         load,
         pointer,
-        prefetch,
+        restore_denormals,
         store,
     )
     from fastbp.simd.tiles import (
@@ -78,11 +82,13 @@ else:
         tile_gather_whole,
         tile_load,
         tile_put,
+        tile_relu,
         tile_shape,
         tile_square,
         tile_store,
         tile_sums,
         tile_transpose,
+        tile_where_positive,
         tile_zeros,
     )
     from fastbp.simd.vectors import (
@@ -107,11 +113,12 @@ else:
 
 __all__ = [
     "advance",
+    "flush_denormals",
     "is_single",
     "lanes",
     "load",
     "pointer",
-    "prefetch",
+    "restore_denormals",
     "rows_at",
     "rows_next",
     "splat",
@@ -123,11 +130,13 @@ __all__ = [
     "tile_gather_whole",
     "tile_load",
     "tile_put",
+    "tile_relu",
     "tile_shape",
     "tile_square",
     "tile_store",
     "tile_sums",
     "tile_transpose",
+    "tile_where_positive",
     "tile_zeros",
     "vabs",
     "vexponent",

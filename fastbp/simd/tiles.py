@@ -14,6 +14,7 @@ from fastbp.simd.base import (
     Vector,
     broadcast,
     by_lane,
+    all_lanes,
     integer,
     lanes_of,
     lane_mask,
@@ -175,6 +176,41 @@ def tile_store(typingctx, tile, c, stride, tail):
 
 
 @intrinsic
+def tile_relu(typingctx, tile):
+    """``max(tile, 0)``; NaN stays NaN."""
+
+    def codegen(context, builder, sig, args):
+        value, zero = args[0], all_lanes(tile, 0.0)
+        for place in range(tile.rows * tile.vectors):
+            x = builder.extract_value(value, place)
+            x = builder.select(builder.fcmp_ordered("<", x, zero), zero, x)
+            value = builder.insert_value(value, x, place)
+        return value
+
+    return tile(tile), codegen
+
+
+@intrinsic
+def tile_where_positive(typingctx, tile, y, stride, tail):
+    """The tile where ``y > 0``, else 0; the rows of y are `stride` apart."""
+
+    def codegen(context, builder, sig, args):
+        value, address, step, tail = args
+        mask, zero = lane_mask(builder, tile.lanes, tail), all_lanes(tile, 0.0)
+        for r in range(tile.rows):
+            for j in range(tile.vectors):
+                at = builder.gep(address, [integer(j * tile.lanes)])
+                y_ = load_vector(builder, tile, at, mask if j == tile.vectors - 1 else None)
+                x = builder.extract_value(value, r * tile.vectors + j)
+                x = builder.select(builder.fcmp_ordered(">", y_, zero), x, zero)
+                value = builder.insert_value(value, x, r * tile.vectors + j)
+            address = builder.gep(address, [step])
+        return value
+
+    return tile(tile, y, types.intp, types.intp), codegen
+
+
+@intrinsic
 def tile_gather(typingctx, shape, source, offsets, count, tail):
     """Tile of `count` rows read at ``source + offsets[r]``; the other rows are zeros."""
     tile = Tile(shape.rows, 1, source.dtype)
@@ -240,9 +276,9 @@ def tile_transpose(typingctx, tile):
     """The transpose of a square tile (as many rows of one vector as there are lanes)."""
 
     def codegen(context, builder, sig, args):
-        rows = [builder.extract_value(args[0], r) for r in range(tile.rows)]
-        width = 1
-        while width < tile.lanes:
+        value, width = args[0], 1
+        rows = [builder.extract_value(value, r) for r in range(tile.rows)]
+        while width < tile.rows:
             low, high = _exchange(width, tile.lanes)
             for r in range(tile.rows):
                 if not r & width:
@@ -250,9 +286,8 @@ def tile_transpose(typingctx, tile):
                     rows[r] = builder.shuffle_vector(x, y, low)
                     rows[r + width] = builder.shuffle_vector(x, y, high)
             width *= 2
-        value = args[0]
-        for r in range(tile.rows):
-            value = builder.insert_value(value, rows[r], r)
+        for r, row in enumerate(rows):
+            value = builder.insert_value(value, row, r)
         return value
 
     return tile(tile), codegen

@@ -170,9 +170,10 @@ class Rows:
         self.address, self.rows, self.stride = address, rows, stride
 
 
-def _same_dtype(*values):
-    if len({value.dtype for value in values}) > 1:
-        raise TypeError(f"operands of different dtypes: {[str(v.dtype) for v in values]}")
+def _same_dtype(first, *others):
+    for other in others:
+        if other.dtype != first.dtype:
+            raise TypeError(f"operands of different dtypes: {first.dtype} and {other.dtype}")
 
 
 def _lanes_inside(width, tail):
@@ -209,8 +210,13 @@ def store(p, index, x):
     p.buffer[p.check(index, 1)] = x
 
 
-def prefetch(p, index, for_writing):
-    """Nothing: a hint to the processor that never faults."""
+def flush_denormals():
+    """0: NumPy's arithmetic stays as it is."""
+    return 0
+
+
+def restore_denormals(mode):
+    """Nothing, likewise."""
 
 
 # tiles.py
@@ -264,6 +270,17 @@ def tile_fma(tile, rows, b, tail):
         right[:columns] = b.block(1, 0, columns)[0]
     left = rows.address.block(rows.rows, rows.stride, 1)
     return Tile(tile.numbers + left * right)
+
+
+def tile_relu(tile):
+    """``max(tile, 0)``; NaN stays NaN."""
+    return Tile(np.where(tile.numbers < 0, tile.dtype.type(0), tile.numbers))
+
+
+def tile_where_positive(tile, y, stride, tail):
+    """The tile where ``y > 0``, else 0; the rows of y are `stride` apart."""
+    positive = tile_load(tile, y, stride, tail).numbers > 0
+    return Tile(np.where(positive, tile.numbers, tile.dtype.type(0)))
 
 
 def tile_load(tile, c, stride, tail):

@@ -1,0 +1,79 @@
+"""Compile, or load from the cache, every function that Python calls."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastbp.hardware import fma_loop, fma_peak
+from fastbp.kernels import training
+from fastbp.mlp import MLP
+
+
+class FirstCall(NamedTuple):
+    """What the first call of a compiled function took.
+
+    Attributes
+    ----------
+    name, dtype : str
+        The function, and the dtype that it was called for.
+    how : str
+        "compiled", "loaded" (from the cache) or "ready" (called before in this process).
+    seconds : float
+        Wall-clock time of the call.
+    """
+
+    name: str
+    dtype: str
+    how: str
+    seconds: float
+
+
+def first_call(function: Any, dtype: str, call: Callable[[], object]) -> FirstCall:
+    """Carry out `call`, which is to call `function`, and say what that took.
+
+    Parameters
+    ----------
+    function : Numba dispatcher
+        Any of fastbp's; not with ``NUMBA_DISABLE_JIT=1``.
+    dtype : str
+        For the report.
+    call : callable
+        Without arguments.
+    """
+
+    def counts() -> tuple[int, int]:
+        stats = function.stats
+        return sum(stats.cache_misses.values()), sum(stats.cache_hits.values())
+
+    before, start = counts(), time.perf_counter()
+    call()
+    seconds, after = time.perf_counter() - start, counts()
+    how = "compiled" if after[0] > before[0] else "loaded" if after[1] > before[1] else "ready"
+    return FirstCall(function.__name__, dtype, how, seconds)
+
+
+def warm_up(dtypes: Sequence[str] = ("float32", "float64")) -> Iterator[FirstCall]:
+    """Call every entry point for every dtype on a tiny net; yields what each call took.
+
+    One version of the code serves nets of all shapes, activations, losses and optimisers.
+
+    Parameters
+    ----------
+    dtypes : sequence of {"float32", "float64"}
+    """
+    for dtype in dtypes:
+        X, y = np.zeros((4, 2), dtype), np.zeros((4, 1), dtype)
+        net = MLP((2, 3, 1), dtype=dtype, seed=0)
+        calls: tuple[tuple[Any, Callable[[], object]], ...] = (
+            (fma_loop, lambda: fma_peak(dtype)),  # noqa: B023 - called before the next round
+            (training.first_not_finite, lambda: training.first_not_finite(X.ravel())),  # noqa: B023
+            (training.predict, lambda: net.predict(X)),  # noqa: B023
+            (training.evaluate, lambda: net.loss(X, y)),  # noqa: B023
+            (training.train, lambda: net.fit(X, y, epochs=1)),  # noqa: B023
+        )
+        for function, call in calls:
+            yield first_call(function, dtype, call)
