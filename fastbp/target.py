@@ -7,6 +7,8 @@ and not for the machine fastbp was written on.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import llvmlite.binding as llvm
 from numba import config
 from numba.core.codegen import get_host_cpu_features
@@ -26,6 +28,16 @@ def target_cpu() -> tuple[str, str]:
         name = llvm.get_host_cpu_name()
         features = get_host_cpu_features() if features is None else features
     return name, features or ""
+
+
+def _second_cache_bytes() -> int:
+    """Size of the second-level cache as Linux tells it, else 1 MiB."""
+    try:
+        path = Path("/sys/devices/system/cpu/cpu0/cache/index2/size")
+        text = path.read_text(encoding="ascii").strip()
+        return int(text[:-1]) * {"K": 1 << 10, "M": 1 << 20}[text[-1]]
+    except (OSError, ValueError, KeyError, IndexError):
+        return 1 << 20
 
 
 def _probe_assembly() -> str:
@@ -51,3 +63,5 @@ TILE_VECTORS: int = 2
 """Vectors in a row of the largest tile."""
 TILE_ROWS: int = 12 if VECTOR_REGISTERS == 32 else 6
 """Rows of the largest tile: rows x vectors accumulators leave room for the operands."""
+SECOND_CACHE_BYTES: int = _second_cache_bytes()
+"""Size of the second-level cache. It decides in which order blocks are taken, not the sums."""

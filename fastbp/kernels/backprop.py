@@ -73,7 +73,7 @@ from fastbp.simd import (
     vload,
     vstore,
 )
-from fastbp.target import TILE_ROWS, TILE_VECTORS
+from fastbp.target import SECOND_CACHE_BYTES, TILE_ROWS, TILE_VECTORS, VECTOR_BITS
 
 PACK_FROM = 3
 """Blocks of columns from which packing the weights for the input gradient pays."""
@@ -207,6 +207,18 @@ def fetch_targets(network, work, data, first, batch):
 
 
 @kernel
+def columns_of_group(p, k, batch):
+    """Samples of which k features fill half of the second cache, in whole tiles; at most `batch`.
+
+    The right operand of a product is read again for each block of rows: a larger one would come
+    from the third cache each time.
+    """
+    width = TILE_VECTORS * lanes(p)
+    columns = SECOND_CACHE_BYTES // 2 * lanes(p) // (k * VECTOR_BITS // 8) // width * width
+    return min(max(columns, width), batch)
+
+
+@kernel
 def layer_forward(network, work, layer, x, batch):
     """Y = activation(W X + bias), one block of units after the other."""
     n_in, n_out = column(network, layer, N_IN), column(network, layer, N_OUT)
@@ -216,19 +228,21 @@ def layer_forward(network, work, layer, x, batch):
     if column(network, layer, BIASES) >= 0:
         bias, start = advance(network.params, column(network, layer, BIASES)), FROM_BIAS
     finish = RELU_FORWARD if code == RELU else AS_IT_IS
-    y, done = output(network, work, layer), 0
-    while done < n_out:
-        rows = rows_of_block(n_out - done)
-        yi, wi = advance(y, done * stride), advance(weights, done * n_in)
-        multiply_rows(
-            rows, yi, stride, wi, n_in, 1, x, stride, batch, n_in, start, advance(bias, done),
-            finish, yi,
-        )  # fmt: skip
-        if code != SOFTMAX and code != RELU:
-            activate(code, yi, rows * stride)
-        done += rows
+    y, group = output(network, work, layer), columns_of_group(x, n_in, batch)
+    for first in range(0, batch, group):
+        done = 0
+        while done < n_out:
+            rows = rows_of_block(n_out - done)
+            yi = advance(y, done * stride + first)
+            multiply_rows(
+                rows, yi, stride, advance(weights, done * n_in), n_in, 1, advance(x, first),
+                stride, min(group, batch - first), n_in, start, advance(bias, done), finish, yi,
+            )  # fmt: skip
+            done += rows
     if code == SOFTMAX:
         softmax(y, stride, n_out, batch)
+    elif code != RELU:
+        activate(code, y, n_out * stride)
 
 
 @kernel
@@ -239,22 +253,23 @@ def layer_backward(network, work, layer, batch):
     weights = advance(network.params, column(network, layer, WEIGHTS))
     delta, below = delta_of(network, work, layer), delta_of(network, work, layer - 1)
     y, packed = output(network, work, layer - 1), place(work, PACKED)
-    pack = batch > (PACK_FROM - 1) * TILE_VECTORS * lanes(delta)
     finish = RELU_BACKWARD if code == RELU else AS_IT_IS
-    done = 0
-    while done < n_in:
-        rows = rows_of_block(n_in - done)
-        left, step, at = advance(weights, done), n_in, done * stride
-        if pack:
-            pack_columns(packed, left, n_in, rows, n_out)
-            left, step = packed, TILE_ROWS
-        multiply_rows(
-            rows, advance(below, at), stride, left, 1, step, delta, stride, batch, n_out,
-            FROM_ZERO, delta, finish, advance(y, at),
-        )  # fmt: skip
-        if code != RELU:
-            activate_backward(code, advance(below, at), advance(y, at), rows * stride)
-        done += rows
+    group = columns_of_group(delta, n_out, batch)
+    for first in range(0, batch, group):
+        columns, done = min(group, batch - first), 0
+        while done < n_in:
+            rows = rows_of_block(n_in - done)
+            left, step, at = advance(weights, done), n_in, done * stride + first
+            if columns > (PACK_FROM - 1) * TILE_VECTORS * lanes(delta):
+                pack_columns(packed, left, n_in, rows, n_out)
+                left, step = packed, TILE_ROWS
+            multiply_rows(
+                rows, advance(below, at), stride, left, 1, step, advance(delta, first), stride,
+                columns, n_out, FROM_ZERO, delta, finish, advance(y, at),
+            )  # fmt: skip
+            done += rows
+    if code != RELU:
+        activate_backward(code, below, y, n_in * stride)
 
 
 @kernel

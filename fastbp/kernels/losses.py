@@ -75,7 +75,7 @@ def binary_cross_entropy(d, z, t, stride, n, batch, scale):
             tail = batch - b
             at = i * stride + b
             logit, target = vload(advance(z, at), tail), vload(advance(t, at), tail)
-            small = exp_vector(z, zero - vabs(logit))
+            small = exp_vector(z, -vabs(logit))
             loss = vmax(zero, logit) - logit * target + log1p_vector(z, small)
             total = total + vkeep(loss, tail)
             probability = vwhere_greater(logit, zero, one, small) * vreciprocal(small + 1.0)

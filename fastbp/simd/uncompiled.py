@@ -1,7 +1,7 @@
 """The same primitives in NumPy, for ``NUMBA_DISABLE_JIT=1``: every access is checked.
 
 The kernels run as they stand, so their loops, offsets and masks are what is tested. Sums keep
-the compiled order; a multiply-add rounds twice here, and quotients and roots are NumPy's, so
+the compiled order; the multiply-adds of tiles round twice here, and quotients and roots are NumPy's, so
 results agree to a few units in the last place, not to the bit. Like the compiled code, nothing
 here warns of an overflow or a NaN. What compiled code could not tell raises: an access outside
 the buffer an IndexError, operands of different dtypes a TypeError.
@@ -136,6 +136,9 @@ class Vector:
     @_silently
     def __rtruediv__(self, other):
         return Vector(self.operand(other) / self.numbers)
+
+    def __neg__(self):
+        return Vector(-self.numbers)
 
 
 class TileShape:
@@ -418,6 +421,33 @@ def vsum(x):
     return numbers[0].item()
 
 
+def _product_and_rest(x, y):
+    """x y rounded, and what the rounding lost, in float64 (Dekker 1971)."""
+    product, halves = x * y, []
+    for number in (x, y):
+        shifted = number * 134217729.0
+        high = shifted - (shifted - number)
+        halves.append((high, number - high))
+    (x_high, x_low), (y_high, y_low) = halves
+    rest = ((x_high * y_high - product) + x_high * y_low + x_low * y_high) + x_low * y_low
+    return product, rest
+
+
+@_silently
+def vfma(x, y, z):
+    """``x y + z`` by lane, rounded once (but for rare last bits)."""
+    _same_dtype(x, y, z)
+    a, b, c = (v.numbers.astype(np.float64) for v in (x, y, z))
+    if is_single(x):
+        return Vector((a * b + c).astype(x.dtype))  # the product of two float32 is exact
+    product, rest = _product_and_rest(a, b)
+    total = product + c
+    part = total - product
+    lost = (product - (total - part)) + (c - part)
+    exact = total + (lost + rest)
+    return Vector(np.where(np.isfinite(exact), exact, total))
+
+
 def vabs(x):
     """Absolute value by lane."""
     return Vector(np.abs(x.numbers))
@@ -450,6 +480,11 @@ def vexponent(x):
 def vreciprocal(x):
     """1 / x by lane."""
     return Vector(x.dtype.type(1.0) / x.numbers)
+
+
+def vreciprocal_estimate(x):
+    """1 / x by lane."""
+    return vreciprocal(x)
 
 
 @_silently

@@ -120,6 +120,19 @@ for _operation, _method in (
     _arithmetic(_operation, _method)
 
 
+@infer_global(operator.neg)
+class _Negative(AbstractTemplate):
+    """``-x`` of a vector."""
+
+    def generic(self, args, kws):
+        return signature(args[0], *args) if isinstance(args[0], Vector) else None
+
+
+@lower_builtin(operator.neg, Vector)
+def _negative(context, builder, sig, args):
+    return builder.fneg(args[0])
+
+
 @intrinsic
 def vmax(typingctx, x, y):
     """Larger of x and y by lane; y where either is NaN."""
@@ -179,6 +192,16 @@ def vsum(typingctx, x):
         return builder.extract_element(value, integer(0, 32))
 
     return x.dtype(x), codegen
+
+
+@intrinsic
+def vfma(typingctx, x, y, z):
+    """``x y + z`` by lane, rounded once."""
+
+    def codegen(context, builder, sig, args):
+        return by_lane(builder, x, "fma", args)
+
+    return x(x, x, x), codegen
 
 
 @intrinsic
@@ -250,6 +273,18 @@ def _estimate(builder, x, name, value):
 
 def _newton_steps(x):
     return 1 if x.dtype.bitwidth == 32 else 2
+
+
+@intrinsic
+def vreciprocal_estimate(typingctx, x):
+    """1 / x by lane with a relative error below 2**-14 (exact where there is no estimate)."""
+
+    def codegen(context, builder, sig, args):
+        if not HAS_RECIPROCAL_ESTIMATES:
+            return builder.fdiv(all_lanes(x, 1.0), args[0])
+        return _estimate(builder, x, "rcp14", args[0])
+
+    return x(x), codegen
 
 
 @intrinsic
