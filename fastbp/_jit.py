@@ -87,20 +87,35 @@ def _compile(function: Callable[..., Any], cached: bool) -> Any:
     return dispatcher
 
 
-def ready(function: Any, arguments: tuple[Any, ...]) -> None:
+_READY: set[tuple[Any, str]] = set()
+
+
+def ready(function: Any, kind: str, arguments: tuple[Any, ...]) -> None:
     """Compile a function for these arguments, or load it from the cache, if that is to be done.
 
     LLVM cannot be interrupted for seconds. So that Ctrl-C is heard, it runs in a thread that the
     main thread waits for; after Ctrl-C it ends by itself, and its result is there the next time.
+
+    Parameters
+    ----------
+    function : dispatcher
+    kind : str
+        Whatever the types of the arguments depend on, such as the name of a dtype: it is looked
+        up at once, the types are not.
+    arguments : tuple
+        Those of the call that follows.
     """
-    if not isinstance(function, CPUDispatcher):
-        return  # NUMBA_DISABLE_JIT
+    if (function, kind) in _READY or not isinstance(function, CPUDispatcher):
+        return
     types = tuple(numba.typeof(argument) for argument in arguments)
-    if types in function.overloads:
-        return
-    if threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is threading.main_thread():
+        _compile_in_thread(function, types)
+    else:
         function.compile(types)
-        return
+    _READY.add((function, kind))
+
+
+def _compile_in_thread(function: Any, types: tuple[Any, ...]) -> None:
     errors: list[BaseException] = []
 
     def compile_it() -> None:

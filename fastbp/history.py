@@ -15,7 +15,7 @@ class History:
         Mean over the rows of the loss of each epoch, each batch's before its update.
     seconds : list of float
         Wall-clock time of each epoch. Epochs that end in one compiled call share its time by
-        the number of their updates.
+        the number of their rows.
     """
 
     loss: list[float] = field(default_factory=list)

@@ -140,6 +140,10 @@ class MLP:
         self._optimizer.reset(self._scalars)
         self._no_numbers, self._no_integers = np.empty(0, self.dtype), np.empty(0, np.int64)
         self._spaces: dict[bool, tuple[Network, Workspace]] = {}
+        # At 20 GFLOP/s, which most processors exceed: they come back sooner.
+        n_weights = sum(int(weights.size) for weights in self.weights)
+        passes = int(SECONDS_A_CALL * 20e9 / (6 * n_weights * PASS_ROWS))
+        self._rows_in_a_call = max(1, passes) * PASS_ROWS
         self.history = History()
 
     # ---------------------------------------------------------------- what it is
@@ -240,12 +244,18 @@ class MLP:
             For another shape, no rows, NaN or infinity, or what are no numbers.
         """
         inputs = self._inputs(X)
-        rows = inputs.shape[0]
-        out = np.empty((rows, self.layer_sizes[-1]), self.dtype)
+        out = np.empty((inputs.shape[0], self.layer_sizes[-1]), self.dtype)
+        rows, rows_a_call = inputs.shape[0], self._rows_in_a_call
         network, work = self._space(rows, training=False)
-        index = training.predict(network, work, inputs, out)
-        if index >= 0:
-            checks.raise_not_finite("X", inputs, index, X)
+        for first in range(0, rows, rows_a_call):
+            some, theirs = inputs, out
+            if rows > rows_a_call:
+                some, theirs = (a[first : first + rows_a_call] for a in (inputs, out))
+            arguments = (network.params, network.layers, *work, some, theirs)
+            ready(training.predict, self.dtype.char, arguments)
+            index = training.predict(*arguments)
+            if index >= 0:
+                checks.raise_not_finite("X", inputs, first * inputs.shape[1] + index, X)
         return out
 
     def loss(self, X: npt.ArrayLike, y: npt.ArrayLike) -> float:
@@ -273,7 +283,12 @@ class MLP:
     def _evaluate(self, X: npt.ArrayLike, y: npt.ArrayLike, grad: FloatArray) -> float:
         data, rows = self._data(X, y)
         network, work = self._space(rows, training=True)
-        return float(training.evaluate(network, work, data, self._state(), grad, rows))
+        shared, loss = (network, work, data, self._state(), grad), 0.0
+        for first in range(0, rows, self._rows_in_a_call):
+            arguments = (*shared, first, min(self._rows_in_a_call, rows - first), rows)
+            ready(training.evaluate, self.dtype.char, arguments)
+            loss += training.evaluate(*arguments)
+        return loss
 
     def step(self, X: npt.ArrayLike, y: npt.ArrayLike) -> float:
         """One optimiser update on this batch.
@@ -292,9 +307,7 @@ class MLP:
         """
         self._check_trainable()
         data, rows = self._data(X, y)
-        losses = np.zeros(1)
-        self._train(data, rows, rows, losses, History(), 0)
-        return float(losses[0])
+        return float(self._train(data, rows, rows, 1, History(), 0)[0])
 
     def fit(
         self,
@@ -352,7 +365,7 @@ class MLP:
             data = data._replace(order=np.arange(rows), n_order=rows)
         self.history = history = History()
         if epochs:
-            self._train(data, rows, batch_size, np.zeros(epochs), history, verbose)
+            self._train(data, rows, batch_size, epochs, history, verbose)
         return history
 
     # ---------------------------------------------------------------- how it calls the kernels
@@ -429,45 +442,37 @@ class MLP:
             n_frozen=frozen.size,
         )
 
-    def _updates_in(self, seconds: float, batch_size: int) -> int:
-        """A cautious guess at the updates that fit in `seconds`, before any is measured."""
-        n_weights = sum(a * b for a, b in zip(self.layer_sizes, self.layer_sizes[1:], strict=False))
-        return max(1, int(seconds * 5e9 / (6 * n_weights * batch_size)))
-
     def _train(
         self,
         data: Data,
         rows: int,
         batch_size: int,
-        losses: npt.NDArray[np.float64],
+        epochs: int,
         history: History,
         verbose: int,
-    ) -> None:
-        """Run the compiled epoch loop, a bounded number of updates a call."""
+    ) -> npt.NDArray[np.float64]:
+        """Run the compiled epoch loop, a bounded number of passes a call; returns the losses."""
         network, work = self._space(batch_size, training=True)
         capacity, state = int(work.places[CAPACITY]), self._state()
         grad = np.empty_like(self._params) if batch_size > capacity else self._no_numbers
-        progress, snapshot = np.zeros(2, np.int64), self._params.copy()
+        progress, losses = np.zeros(training.N_PROGRESS, np.int64), np.zeros(epochs + 1)
         arguments = (
-            network, work, data, state, grad, self._random, progress, losses, snapshot, rows,
-            batch_size,
+            network, work, data, state, grad, self._random, progress, losses,
+            self._params.copy(), rows, batch_size,
         )  # fmt: skip
-        updates = self._updates_in(SECONDS_A_CALL / 4, batch_size)
-        ready(training.train, (*arguments, updates))
-        clock = _EpochClock(rows, batch_size)
-        status = training.RUNNING
+        passes = max(1, self._rows_in_a_call // (4 * min(batch_size, capacity)))
+        ready(training.train, self.dtype.char, (*arguments, passes))
+        clock, status = _EpochClock(rows), training.RUNNING
         while status == training.RUNNING:
             start = time.perf_counter()
-            status = training.train(*arguments, updates)
+            status = training.train(*arguments, passes)
             spent = time.perf_counter() - start
-            done = clock.seconds_of_epochs(progress, spent)
-            for seconds in done:
+            for seconds in clock.seconds_of_epochs(progress, spent):
                 history.loss.append(float(losses[len(history)]))
                 history.seconds.append(seconds)
                 if verbose:
-                    _print_epoch(history, losses.size)
-            pace = SECONDS_A_CALL / max(spent, 1e-6)
-            updates = max(1, int(updates * min(pace, 4.0)))
+                    _print_epoch(history, epochs)
+            passes = max(1, int(passes * min(SECONDS_A_CALL / max(spent, 1e-6), 4.0)))
         if status == training.DIVERGED:
             self._optimizer.reset(self._scalars)
             self._slots[:] = 0
@@ -478,29 +483,27 @@ class MLP:
                 DivergenceWarning,
                 stacklevel=3,
             )
+        return losses
 
 
 class _EpochClock:
-    """Shares the time of compiled calls among the epochs, by the number of their updates."""
+    """Shares the time of compiled calls among the epochs, by the number of their rows."""
 
-    def __init__(self, rows: int, batch_size: int) -> None:
-        self.batch_size = batch_size
-        self.updates_an_epoch = -(-rows // batch_size)
-        self.done, self.running = 0, 0.0
+    def __init__(self, rows: int) -> None:
+        self.rows, self.done, self.running = rows, 0, 0.0
 
     def seconds_of_epochs(self, progress: npt.NDArray[np.int64], spent: float) -> list[float]:
         """Seconds of each epoch that ended in a call that took `spent` seconds."""
-        epoch, row = (int(x) for x in progress)
-        total = epoch * self.updates_an_epoch + row // self.batch_size
+        epoch, row, of_batch = (int(x) for x in progress)
+        total = epoch * self.rows + row + of_batch
         if total == self.done:
             return []
-        an_update, first = spent / (total - self.done), self.done // self.updates_an_epoch
-        ended = []
-        for number in range(first, epoch):
-            end = (number + 1) * self.updates_an_epoch
-            ended.append(self.running + (end - self.done) * an_update)
+        a_row, ended = spent / (total - self.done), []
+        for number in range(self.done // self.rows, epoch):
+            end = (number + 1) * self.rows
+            ended.append(self.running + (end - self.done) * a_row)
             self.done, self.running = end, 0.0
-        self.running += (total - self.done) * an_update
+        self.running += (total - self.done) * a_row
         self.done = total
         return ended
 

@@ -20,14 +20,15 @@ def next_random(state):
 
 
 @kernel
-def shuffle(order, count, state):
-    """Permute `count` integers in place (Durstenfeld 1964), from the last place down.
+def draw_order(order, count, state):
+    """Fill `order` with a random permutation of 0 ... count - 1 (Knuth 1997, 3.4.2, inside out).
 
-    A bounded number is the high half of a 32 x 32-bit product; its bias is below count / 2^32.
+    It depends on the state of the stream alone and not on the order before, so that epochs give
+    the same bits in however many calls they run. A bounded number is the high half of a 32 x
+    32-bit product; its bias is below count / 2^32.
     """
-    for i in range(count - 1, 0, -1):
+    for i in range(count):
         bits = next_random(state) >> np.uint64(32)
         j = np.int64((bits * np.uint64(i + 1)) >> np.uint64(32))
-        x = load(order, i)
         store(order, i, load(order, j))
-        store(order, j, x)
+        store(order, j, i)

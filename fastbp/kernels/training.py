@@ -1,4 +1,4 @@
-"""The epoch loop: many epochs in one compiled call, in pieces of a bounded number of updates.
+"""The epoch loop: many epochs in one compiled call, in pieces of bounded length.
 
 The functions marked ``cached`` are the ones that Python calls. They take arrays, turn them
 into pointers, and know nothing else of arrays.
@@ -20,9 +20,9 @@ from fastbp.kernels.backprop import (
     output_delta,
 )
 from fastbp.kernels.matmul import FROM_OUTPUT, FROM_ZERO, transpose
-from fastbp.kernels.sampling import shuffle
+from fastbp.kernels.sampling import draw_order
 from fastbp.kernels.updates import NO_UPDATE, OptimizerState, begin_update, update
-from fastbp.layout import CAPACITY, FEATURE_ROWS, Workspace
+from fastbp.layout import CAPACITY, FEATURE_ROWS, N_COLUMNS, Workspace
 from fastbp.simd import (
     advance,
     flush_denormals,
@@ -38,8 +38,9 @@ from fastbp.simd import (
 )
 
 # Entries of the array `progress`.
-EPOCH, ROW = 0, 1
-"""Epochs finished, and the first row of the next batch in the running one."""
+EPOCH, ROW, DONE = 0, 1, 2
+"""Epochs finished, first row of the running batch in the running epoch, rows of it done."""
+N_PROGRESS = 3
 
 RUNNING, FINISHED, DIVERGED = 0, 1, 2
 """What `train` returns."""
@@ -72,50 +73,45 @@ def copy(out, source, count):
 
 
 @kernel
-def loss_and_gradient(network, work, data, first, batch, grad, optimizer):
-    """Loss on `batch` rows from `first` on; its gradient overwrites `grad`.
-
-    They go through in passes of at most the workspace's capacity. An empty `grad` asks for the
-    loss alone.
-    """
-    loss, done, start = 0.0, 0, FROM_ZERO
-    paused = OptimizerState(
-        NO_UPDATE, optimizer.scalars, optimizer.slots, optimizer.frozen, optimizer.n_frozen
-    )
-    while done < batch:
-        rows = min(batch - done, load(work.places, CAPACITY))
-        fetch_targets(network, work, data, first + done, rows)
-        fetch_inputs(network, work, data, first + done, rows)
-        forward(network, work, rows)
-        loss += output_delta(network, work, rows, 1.0 / batch)
-        if grad.length > 0:
-            into = Gradient(grad.numbers, grad.length, start)
-            backward(network, work, rows, into, paused)
-        done, start = done + rows, FROM_OUTPUT
-    return loss
+def forward_pass(network, work, data, first, rows, scale):
+    """Outputs and last delta of a pass; returns its loss summed over the rows, times scale."""
+    fetch_targets(network, work, data, first, rows)
+    fetch_inputs(network, work, data, first, rows)
+    forward(network, work, rows)
+    return output_delta(network, work, rows, scale)
 
 
 @kernel
-def train_on_batch(network, work, data, first, batch, grad, optimizer):
-    """One update on `batch` rows from `first` on; returns the loss before it.
+def add_gradient(network, work, done, rows, grad, optimizer):
+    """Backward of a pass after `done` rows of its batch, into `grad` and without an update."""
+    paused = OptimizerState(
+        NO_UPDATE, optimizer.scalars, optimizer.slots, optimizer.frozen, optimizer.n_frozen
+    )
+    start = FROM_ZERO if done == 0 else FROM_OUTPUT
+    backward(network, work, rows, Gradient(grad.numbers, grad.length, start), paused)
+
+
+@kernel
+def train_pass(network, work, data, first, done, batch, grad, optimizer, loss_before):
+    """The next pass of a batch that starts at row `first`, after `done` of its rows.
 
     A batch that fits one pass needs no `grad`: each layer is updated as soon as its gradient is
-    there. Nothing is updated when the loss is not finite.
+    there. A larger one adds to `grad`, and the last pass updates all. Nothing is updated when
+    the loss is not finite. Returns the loss of the batch so far.
     """
-    if batch > load(work.places, CAPACITY):
-        loss = loss_and_gradient(network, work, data, first, batch, grad, optimizer)
-        if math.isfinite(loss):
-            begin_update(optimizer)
-            n_params = network.n_params
-            update(optimizer, network.params, n_params, 0, n_params, grad.numbers)
+    rows = min(batch - done, load(work.places, CAPACITY))
+    loss = loss_before + forward_pass(network, work, data, first + done, rows, 1.0 / batch)
+    if not math.isfinite(loss):
         return loss
-    fetch_targets(network, work, data, first, batch)
-    fetch_inputs(network, work, data, first, batch)
-    forward(network, work, batch)
-    loss = output_delta(network, work, batch, 1.0 / batch)
-    if math.isfinite(loss):
+    if rows == batch:
         begin_update(optimizer)
-        backward(network, work, batch, grad, optimizer)
+        backward(network, work, rows, grad, optimizer)
+        return loss
+    add_gradient(network, work, done, rows, grad, optimizer)
+    if done + rows == batch:
+        begin_update(optimizer)
+        count = network.n_params
+        update(optimizer, network.params, count, 0, count, grad.numbers)
     return loss
 
 
@@ -153,54 +149,66 @@ def optimizer_pointers(optimizer):
 
 
 @kernel
-def train_updates(net, space, table, state, into, random, progress, losses, epochs, safe, rows,
-                  batch_size, updates):  # fmt: skip
+def train_passes(network, work, data, optimizer, grad, random, progress, losses, epochs, safe,
+                 rows, batch_size, passes):  # fmt: skip
     """The loop of `train`, on pointers."""
     epoch, first = load(progress, EPOCH), load(progress, ROW)
-    for _ in range(updates):
+    done, batch_loss = load(progress, DONE), load(losses, epochs)
+    for _ in range(passes):
         if epoch == epochs:
             break
-        if first == 0 and table.n_order > 0:
-            shuffle(table.order, table.n_order, random)
+        if first == 0 and done == 0 and data.n_order > 0:
+            draw_order(data.order, data.n_order, random)
         batch = min(batch_size, rows - first)
-        loss = train_on_batch(net, space, table, first, batch, into, state)
-        store(losses, epoch, load(losses, epoch) + loss * batch / rows)
-        first += batch
-        if not math.isfinite(loss) or (
-            first == rows and not all_finite(net.params, net.n_params)
+        batch_loss = train_pass(
+            network, work, data, first, done, batch, grad, optimizer, batch_loss
+        )
+        done += min(batch - done, load(work.places, CAPACITY))
+        if done == batch:
+            store(losses, epoch, load(losses, epoch) + batch_loss * batch / rows)
+            first, done = first + batch, 0
+        if not math.isfinite(batch_loss) or (
+            first == rows and not all_finite(network.params, network.n_params)
         ):
-            copy(net.params, safe, net.n_params)
+            copy(network.params, safe, network.n_params)
             return DIVERGED
+        if done == 0:
+            batch_loss = 0.0
         if first == rows:
-            copy(safe, net.params, net.n_params)
+            copy(safe, network.params, network.n_params)
             epoch, first = epoch + 1, 0
         store(progress, EPOCH, epoch)
         store(progress, ROW, first)
+        store(progress, DONE, done)
+        store(losses, epochs, batch_loss)
     return FINISHED if epoch == epochs else RUNNING
 
 
 @kernel(cached=True)
 def train(network, work, data, optimizer, grad, random, progress, losses, snapshot, rows,
-          batch_size, updates):  # fmt: skip
-    """At most `updates` updates of mini-batch training, from where `progress` stands.
+          batch_size, passes):  # fmt: skip
+    """At most `passes` passes of mini-batch training, from where `progress` stands.
+
+    A pass is a batch, or a part of one that exceeds the workspace's capacity.
 
     Parameters
     ----------
     network, work, data, optimizer : Network, Workspace, Data, OptimizerState
         The parameters and the optimiser's state are updated in place; the order of the rows,
-        unless empty, is permuted at the start of each epoch.
+        unless empty, is drawn at the start of each epoch.
     grad : array, shape (parameters,) or (0,)
-        Needed when a batch takes more than one pass.
+        Needed when a batch takes more than one pass; kept from one call to the next.
     random : array of uint64, shape (1,)
         The random stream that shuffles.
-    progress : array of int64, shape (2,)
-        See EPOCH and ROW.
-    losses : array of float64, shape (epochs,)
-        Mean loss over the rows of each epoch, each batch's before its update.
+    progress : array of int64, shape (3,)
+        See EPOCH, ROW and DONE.
+    losses : array of float64, shape (epochs + 1,)
+        Mean loss over the rows of each epoch, each batch's before its update; last the loss so
+        far of a batch that is not done.
     snapshot : array, shape (parameters,)
         The parameters after the last epoch that ended finite.
-    rows, batch_size, updates : int
-        Rows of the data, rows of a batch (the last may be shorter), bound on the updates.
+    rows, batch_size, passes : int
+        Rows of the data, rows of a batch (the last may be shorter), bound on the passes.
 
     Returns
     -------
@@ -208,24 +216,41 @@ def train(network, work, data, optimizer, grad, random, progress, losses, snapsh
         RUNNING, FINISHED, or DIVERGED: then the snapshot has been restored.
     """
     mode = flush_denormals()
-    status = train_updates(
+    status = train_passes(
         network_pointers(network), work_pointers(work), data_pointers(data),
         optimizer_pointers(optimizer), Gradient(pointer(grad, 0), grad.shape[0], FROM_ZERO),
-        pointer(random, 0), pointer(progress, 0), pointer(losses, 0), losses.shape[0],
-        pointer(snapshot, 0), rows, batch_size, updates,
+        pointer(random, 0), pointer(progress, 0), pointer(losses, 0), losses.shape[0] - 1,
+        pointer(snapshot, 0), rows, batch_size, passes,
     )  # fmt: skip
     restore_denormals(mode)
     return status
 
 
+@kernel
+def evaluate_rows(network, work, data, optimizer, grad, first, count, rows):
+    """The loop of `evaluate`, on pointers."""
+    loss, end = 0.0, first + count
+    while first < end:
+        batch = min(end - first, load(work.places, CAPACITY))
+        loss += forward_pass(network, work, data, first, batch, 1.0 / rows)
+        if grad.length > 0:
+            add_gradient(network, work, first, batch, grad, optimizer)
+        first += batch
+    return loss
+
+
 @kernel(cached=True)
-def evaluate(network, work, data, optimizer, grad, rows):
-    """Loss averaged over the rows; its gradient overwrites `grad` unless that is empty."""
+def evaluate(network, work, data, optimizer, grad, first, count, rows):
+    """What `count` of `rows` rows, from `first` on, add to the loss averaged over all rows.
+
+    Their gradient overwrites `grad` when `first` is 0 and else adds to it; an empty `grad` asks
+    for the loss alone.
+    """
     mode = flush_denormals()
-    into = Gradient(pointer(grad, 0), grad.shape[0], FROM_ZERO)
-    loss = loss_and_gradient(
-        network_pointers(network), work_pointers(work), data_pointers(data), 0, rows, into,
-        optimizer_pointers(optimizer),
+    loss = evaluate_rows(
+        network_pointers(network), work_pointers(work), data_pointers(data),
+        optimizer_pointers(optimizer), Gradient(pointer(grad, 0), grad.shape[0], FROM_ZERO),
+        first, count, rows,
     )  # fmt: skip
     restore_denormals(mode)
     return loss
@@ -250,15 +275,22 @@ def predict_rows(net, space, x, n_in, out, n_out, rows):
 
 
 @kernel(cached=True)
-def predict(network, work, inputs, out):
+def predict(params, layers, numbers, offset_tables, places, inputs, out):
     """Outputs of all rows of `inputs`, (rows, n_in), in `out`, (rows, n_out).
+
+    The first arrays are those of Network and Workspace: taken out of their tuples, they cost a
+    third of the time of a call for one row.
 
     Returns -1, or the flat index of the first input that is not finite; `out` is then undefined.
     """
     mode = flush_denormals()
+    network = Network(
+        pointer(params, 0), pointer(layers, 0), params.shape[0], layers.shape[0] // N_COLUMNS, 0
+    )
+    work = Workspace(pointer(numbers, 0), pointer(offset_tables, 0), pointer(places, 0))
     index = predict_rows(
-        network_pointers(network), work_pointers(work), pointer(inputs, 0), inputs.shape[1],
-        pointer(out, 0), out.shape[1], inputs.shape[0],
+        network, work, pointer(inputs, 0), inputs.shape[1], pointer(out, 0), out.shape[1],
+        inputs.shape[0],
     )  # fmt: skip
     restore_denormals(mode)
     return index
