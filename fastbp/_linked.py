@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba.core import types
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.registry import CPUDispatcher
+from numba.core.types.misc import unliteral
 
 
 class _NoEnvironment:
@@ -58,8 +58,8 @@ class LinkedDispatcher(CPUDispatcher):  # type: ignore[misc]
     def get_call_template(self, args: Any, kws: Any) -> Any:
         """Compile for ``int``, not for ``Literal[int](1)``: one version serves all constants."""
         return super().get_call_template(
-            tuple(types.unliteral(a) for a in args),
-            {name: types.unliteral(a) for name, a in dict(kws).items()},
+            tuple(unliteral(a) for a in args),
+            {name: unliteral(a) for name, a in dict(kws).items()},
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

@@ -105,7 +105,7 @@ def _writable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return array
 
     class Holder:
-        __array_interface__ = {  # noqa: RUF012
+        __array_interface__ = {
             **array.__array_interface__,
             "data": (array.__array_interface__["data"][0], False),
         }
@@ -235,7 +235,7 @@ def float_dtype(value: Any) -> np.dtype[Any]:
     """float32 or float64."""
     accepted = "dtype must be 'float32' or 'float64'"
     try:
-        dtype = np.dtype(value)
+        dtype: np.dtype[Any] = np.dtype(value)
     except (TypeError, ValueError, SyntaxError):  # NumPy parses strings such as ","
         raise TypeError(f"{accepted}; got {value!r}") from None
     if value is None or dtype not in (np.dtype("float32"), np.dtype("float64")):
@@ -253,9 +253,7 @@ def activations(value: Any, hidden: int, accepted: tuple[str, ...]) -> tuple[str
     if isinstance(value, str):
         return (choice("activation", value, accepted),) * hidden
     if not isinstance(value, Iterable):
-        raise TypeError(
-            f"activation must be a name or one for each hidden layer; got {value!r}"
-        )
+        raise TypeError(f"activation must be a name or one for each hidden layer; got {value!r}")
     names = tuple(choice(f"activation[{i}]", name, accepted) for i, name in enumerate(value))
     if len(names) != hidden:
         raise ValueError(

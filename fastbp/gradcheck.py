@@ -64,9 +64,7 @@ def _in_float64(net: MLP) -> MLP:
     return twin
 
 
-def gradcheck(
-    net: MLP, X: npt.ArrayLike, y: npt.ArrayLike, *, step: float = 1e-4
-) -> GradCheck:
+def gradcheck(net: MLP, X: npt.ArrayLike, y: npt.ArrayLike, *, step: float = 1e-4) -> GradCheck:
     """Compare the gradient of a net's loss with central differences.
 
     The differences are taken in float64 at two step sizes and extrapolated (Richardson), so

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from fastbp.target import TILE_ROWS, TILE_VECTORS, VECTOR_BITS
 
 
 @kernel(cached=True)
-def fma_loop(numbers, count):  # type: ignore[no-untyped-def]
+def fma_loop(numbers: Any, count: int) -> None:
     """`count` times a full tile of multiply-adds on registers; returns nothing."""
     p = pointer(numbers, 0)
     if TILE_ROWS > 6:  # known when compiling

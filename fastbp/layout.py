@@ -13,7 +13,7 @@ batch size rounded up to whole vectors.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ import numpy.typing as npt
 from fastbp.target import TILE_ROWS, TILE_VECTORS, VECTOR_BITS
 
 IntTable = npt.NDArray[np.int64]
+Number = TypeVar("Number", bound=np.generic)
 
 # Columns of the table of layers.
 N_IN, N_OUT = 0, 1
@@ -155,9 +156,12 @@ def _aligned_zeros(count: int, dtype: np.dtype) -> npt.NDArray[np.floating]:
 
 
 def weight_views(
-    params: npt.NDArray[np.floating], layers: IntTable
-) -> tuple[list[npt.NDArray[np.floating]], list[npt.NDArray[np.floating]]]:
-    """Views of each layer's weights, (n_in, n_out), and biases, (n_out,), into `params`."""
+    params: npt.NDArray[Number], layers: IntTable
+) -> tuple[list[npt.NDArray[Number]], list[npt.NDArray[Number]]]:
+    """Views of each layer's weights, (n_in, n_out), and biases, (n_out,), into `params`.
+
+    `params` may be anything laid out like the parameters: a gradient, a mask.
+    """
     weights, biases = [], []
     for layer in layers:
         n_in, n_out, start = int(layer[N_IN]), int(layer[N_OUT]), int(layer[WEIGHTS])

@@ -212,9 +212,7 @@ class MLP:
         """Undo `freeze`; parameters as there."""
         self._mark(False, weights, biases, layers)
 
-    def _mark(
-        self, value: bool, weights: bool, biases: bool, layers: Iterable[int] | None
-    ) -> None:
+    def _mark(self, value: bool, weights: bool, biases: bool, layers: Iterable[int] | None) -> None:
         weights, biases = checks.flag("weights", weights), checks.flag("biases", biases)
         chosen = checks.layer_indices(layers, len(self._layers))
         weight_masks, bias_masks = weight_views(self._frozen, self._layers)

@@ -7,8 +7,8 @@ X (K, B)  a layer's inputs     Y (N, B)  its outputs     D (N, B)  its delta, dE
 S (B, K)  its inputs sample by sample, in panels of two vectors of columns
 
 Going back through a layer, the delta of the layer below is computed from the old weights
-first; then, a block of units at a time, the weight gradient, and at once the update of these weights while
-their gradient is in the near caches. So training needs no buffer for the gradient.
+first; then, a block of units at a time, the weight gradient, and at once the update of these
+weights while their gradient is in the near caches. So training needs no buffer for the gradient.
 
 Gradients are overwritten by the first pass of a batch and added to by the later ones.
 """
@@ -35,6 +35,7 @@ from fastbp.kernels.matmul import (
     FROM_ZERO,
     RELU_BACKWARD,
     RELU_FORWARD,
+    Product,
     multiply_block,
     multiply_rows,
     pack_columns,
@@ -234,10 +235,11 @@ def layer_forward(network, work, layer, x, batch):
         while done < n_out:
             rows = rows_of_block(n_out - done)
             yi = advance(y, done * stride + first)
-            multiply_rows(
-                rows, yi, stride, advance(weights, done * n_in), n_in, 1, advance(x, first),
-                stride, min(group, batch - first), n_in, start, advance(bias, done), finish, yi,
+            product = Product(
+                yi, stride, advance(weights, done * n_in), n_in, 1, advance(x, first), stride,
+                n_in, start, advance(bias, done), finish, yi,
             )  # fmt: skip
+            multiply_rows(rows, product, min(group, batch - first))
             done += rows
     if code == SOFTMAX:
         softmax(y, stride, n_out, batch)
@@ -263,10 +265,11 @@ def layer_backward(network, work, layer, batch):
             if columns > (PACK_FROM - 1) * TILE_VECTORS * lanes(delta):
                 pack_columns(packed, left, n_in, rows, n_out)
                 left, step = packed, TILE_ROWS
-            multiply_rows(
-                rows, advance(below, at), stride, left, 1, step, advance(delta, first), stride,
-                columns, n_out, FROM_ZERO, delta, finish, advance(y, at),
+            product = Product(
+                advance(below, at), stride, left, 1, step, advance(delta, first), stride, n_out,
+                FROM_ZERO, delta, finish, advance(y, at),
             )  # fmt: skip
+            multiply_rows(rows, product, columns)
             done += rows
     if code != RELU:
         activate_backward(code, below, y, n_in * stride)
@@ -311,10 +314,11 @@ def weight_gradient(network, work, layer, batch, grad, optimizer):
         if grad.length > 0:
             out = advance(grad.numbers, at)
         for j in range(0, n_in, width):
-            multiply_block(
-                rows, advance(out, j), n_in, left, stride, 1, advance(panels, j * batch), width,
-                n_in - j, batch, grad.start, delta, AS_IT_IS, delta,
+            product = Product(
+                advance(out, j), n_in, left, stride, 1, advance(panels, j * batch), width, batch,
+                grad.start, delta, AS_IT_IS, delta,
             )  # fmt: skip
+            multiply_block(rows, product, n_in - j)
         update(optimizer, network.params, network.n_params, at, rows * n_in, out)
         done += rows
 

@@ -11,9 +11,9 @@ cross_entropy         -t log p, p = softmax(z)                    net input: p s
 ====================  ==========================================  =====================
 
 Each function writes the delta d times `scale` (1 / rows of the batch) and returns the loss
-summed over its rows, times `scale`; d may be the place of the targets. The cross-entropies take net inputs
-(logits) and never the logarithm of a rounded probability: ``max(z, 0) - z t + log(1 +
-exp(-|z|))`` and ``log sum exp(z - max z)``.
+summed over its rows, times `scale`; d may be the place of the targets. The cross-entropies
+take net inputs (logits) and never the logarithm of a rounded probability: ``max(z, 0) - z t +
+log(1 + exp(-|z|))`` and ``log sum exp(z - max z)``.
 """
 
 from fastbp._jit import kernel

@@ -20,6 +20,8 @@ are free; B a vector at a time. A block of rows of C (at most TILE_ROWS) goes th
 before the next, so that the rows of A stay in the first cache.
 """
 
+from typing import Any, NamedTuple
+
 from fastbp._jit import kernel
 from fastbp.simd import (
     advance,
@@ -67,128 +69,144 @@ def rows_of_block(left):
     return left
 
 
+class Product(NamedTuple):
+    """One product, or the part of it from some row and column on.
+
+    Attributes
+    ----------
+    c, c_stride : pointer, int
+        C, and how far its rows are apart.
+    a, a_row, a_step : pointer, int, int
+        A, how far its rows are apart, and from one p to the next.
+    b, b_step : pointer, int
+        B, and how far its rows are apart.
+    k : int
+        How many p there are.
+    start : int
+        FROM_ZERO, FROM_BIAS or FROM_OUTPUT.
+    bias : pointer
+        One number a row of C.
+    finish : int
+        AS_IT_IS, RELU_FORWARD or RELU_BACKWARD.
+    y : pointer
+        Outputs laid out like C.
+    """
+
+    c: Any
+    c_stride: int
+    a: Any
+    a_row: int
+    a_step: int
+    b: Any
+    b_step: int
+    k: int
+    start: int
+    bias: Any
+    finish: int
+    y: Any
+
+
 @kernel
-def multiply_tile(shape, c, c_stride, a, a_row, a_step, b, b_step, k, start, bias, finish, y, tail):
+def from_row(x, i):
+    """The product from row i of C on."""
+    return Product(
+        advance(x.c, i * x.c_stride), x.c_stride, advance(x.a, i * x.a_row), x.a_row, x.a_step,
+        x.b, x.b_step, x.k, x.start, advance(x.bias, i), x.finish, advance(x.y, i * x.c_stride),
+    )  # fmt: skip
+
+
+@kernel
+def from_column(x, j):
+    """The product from column j of C on."""
+    return Product(
+        advance(x.c, j), x.c_stride, x.a, x.a_row, x.a_step, advance(x.b, j), x.b_step, x.k,
+        x.start, x.bias, x.finish, advance(x.y, j),
+    )  # fmt: skip
+
+
+@kernel
+def multiply_tile(shape, x, tail):
     """One tile of C: the loop over p stands here, all the arithmetic in tile_fma."""
-    tile = tile_zeros(shape, c)
-    if start == FROM_BIAS:
-        tile = tile_fill(tile, bias)
-    elif start == FROM_OUTPUT:
-        tile = tile_load(tile, c, c_stride, tail)
-    rows = rows_at(shape, a, a_row)
-    for _ in range(k):
+    tile = tile_zeros(shape, x.c)
+    if x.start == FROM_BIAS:
+        tile = tile_fill(tile, x.bias)
+    elif x.start == FROM_OUTPUT:
+        tile = tile_load(tile, x.c, x.c_stride, tail)
+    rows, b = rows_at(shape, x.a, x.a_row), x.b
+    for _ in range(x.k):
         tile = tile_fma(tile, rows, b, tail)
-        rows, b = rows_next(rows, a_step), advance(b, b_step)
-    if finish == RELU_FORWARD:
+        rows, b = rows_next(rows, x.a_step), advance(b, x.b_step)
+    if x.finish == RELU_FORWARD:
         tile = tile_relu(tile)
-    elif finish == RELU_BACKWARD:
-        tile = tile_where_positive(tile, y, c_stride, tail)
-    tile_store(tile, c, c_stride, tail)
+    elif x.finish == RELU_BACKWARD:
+        tile = tile_where_positive(tile, x.y, x.c_stride, tail)
+    tile_store(tile, x.c, x.c_stride, tail)
 
 
 @kernel
-def multiply_wide(rows, c, c_stride, a, a_row, a_step, b, b_step, k, start, bias, finish, y, tail):
+def multiply_wide(rows, x, tail):
     """A block of `rows` rows and two vectors of columns, the second with `tail` lanes."""
     if TILE_ROWS > 6:  # known when compiling
         if rows == 12:
-            multiply_tile(
-                tile_shape(12, 2), c, c_stride, a, a_row, a_step, b, b_step, k, start, bias, finish, y, tail
-            )  # fmt: skip
+            multiply_tile(tile_shape(12, 2), x, tail)
         elif rows == 8:
-            multiply_tile(
-                tile_shape(8, 2), c, c_stride, a, a_row, a_step, b, b_step, k, start, bias, finish, y, tail
-            )  # fmt: skip
+            multiply_tile(tile_shape(8, 2), x, tail)
         elif rows == 7:
-            multiply_tile(
-                tile_shape(7, 2), c, c_stride, a, a_row, a_step, b, b_step, k, start, bias, finish, y, tail
-            )  # fmt: skip
+            multiply_tile(tile_shape(7, 2), x, tail)
     if rows == 6:
-        multiply_tile(
-            tile_shape(6, 2), c, c_stride, a, a_row, a_step, b, b_step, k, start, bias, finish, y, tail
-        )  # fmt: skip
+        multiply_tile(tile_shape(6, 2), x, tail)
     elif rows == 5:
-        multiply_tile(
-            tile_shape(5, 2), c, c_stride, a, a_row, a_step, b, b_step, k, start, bias, finish, y, tail
-        )  # fmt: skip
+        multiply_tile(tile_shape(5, 2), x, tail)
     elif rows == 4:
-        multiply_tile(
-            tile_shape(4, 2), c, c_stride, a, a_row, a_step, b, b_step, k, start, bias, finish, y, tail
-        )  # fmt: skip
+        multiply_tile(tile_shape(4, 2), x, tail)
     elif rows == 3:
-        multiply_tile(
-            tile_shape(3, 2), c, c_stride, a, a_row, a_step, b, b_step, k, start, bias, finish, y, tail
-        )  # fmt: skip
+        multiply_tile(tile_shape(3, 2), x, tail)
     elif rows == 2:
-        multiply_tile(
-            tile_shape(2, 2), c, c_stride, a, a_row, a_step, b, b_step, k, start, bias, finish, y, tail
-        )  # fmt: skip
+        multiply_tile(tile_shape(2, 2), x, tail)
     elif rows == 1:
-        multiply_tile(
-            tile_shape(1, 2), c, c_stride, a, a_row, a_step, b, b_step, k, start, bias, finish, y, tail
-        )  # fmt: skip
+        multiply_tile(tile_shape(1, 2), x, tail)
 
 
 @kernel
-def multiply_narrow(rows, c, c_stride, a, a_row, a_step, b, b_step, k, start, bias, finish, y, tail):
+def multiply_narrow(rows, x, tail):
     """A block of `rows` rows and one vector of columns with `tail` lanes.
 
     Only the last columns come here, so a few shapes do, one below the other.
     """
-    done = 0
-    while done < rows:
-        left = rows - done
-        ci = advance(c, done * c_stride)
-        ai = advance(a, done * a_row)
-        bi, yi = advance(bias, done), advance(y, done * c_stride)
-        if TILE_ROWS > 6 and left == 12:
+    while rows > 0:
+        if TILE_ROWS > 6 and rows >= 12:
             step = 12
-            multiply_tile(
-                tile_shape(12, 1), ci, c_stride, ai, a_row, a_step, b, b_step, k, start, bi, finish, yi, tail
-            )  # fmt: skip
-        elif left >= 8:
+            multiply_tile(tile_shape(12, 1), x, tail)
+        elif TILE_ROWS > 6 and rows >= 8:
             step = 8
-            multiply_tile(
-                tile_shape(8, 1), ci, c_stride, ai, a_row, a_step, b, b_step, k, start, bi, finish, yi, tail
-            )  # fmt: skip
-        elif left >= 4:
+            multiply_tile(tile_shape(8, 1), x, tail)
+        elif rows >= 4:
             step = 4
-            multiply_tile(
-                tile_shape(4, 1), ci, c_stride, ai, a_row, a_step, b, b_step, k, start, bi, finish, yi, tail
-            )  # fmt: skip
-        elif left >= 2:
+            multiply_tile(tile_shape(4, 1), x, tail)
+        elif rows >= 2:
             step = 2
-            multiply_tile(
-                tile_shape(2, 1), ci, c_stride, ai, a_row, a_step, b, b_step, k, start, bi, finish, yi, tail
-            )  # fmt: skip
+            multiply_tile(tile_shape(2, 1), x, tail)
         else:
             step = 1
-            multiply_tile(
-                tile_shape(1, 1), ci, c_stride, ai, a_row, a_step, b, b_step, k, start, bi, finish, yi, tail
-            )  # fmt: skip
-        done += step
+            multiply_tile(tile_shape(1, 1), x, tail)
+        x, rows = from_row(x, step), rows - step
 
 
 @kernel
-def multiply_rows(rows, c, c_stride, a, a_row, a_step, b, b_step, n, k, start, bias, finish, y):
-    """A block of `rows` rows and all n columns."""
-    width = lanes(c)
-    for j in range(0, n, TILE_VECTORS * width):
-        multiply_block(
-            rows, advance(c, j), c_stride, a, a_row, a_step, advance(b, j), b_step, n - j, k,
-            start, bias, finish, advance(y, j),
-        )  # fmt: skip
-
-
-@kernel
-def multiply_block(rows, c, c_stride, a, a_row, a_step, b, b_step, left, k, start, bias, finish, y):
+def multiply_block(rows, x, left):
     """A block of `rows` rows and the next two vectors of columns, `left` columns at most."""
-    width = lanes(c)
+    width = lanes(x.c)
     if left > width:
-        multiply_wide(
-            rows, c, c_stride, a, a_row, a_step, b, b_step, k, start, bias, finish, y, left - width
-        )
+        multiply_wide(rows, x, left - width)
     else:
-        multiply_narrow(rows, c, c_stride, a, a_row, a_step, b, b_step, k, start, bias, finish, y, left)
+        multiply_narrow(rows, x, left)
+
+
+@kernel
+def multiply_rows(rows, x, n):
+    """A block of `rows` rows and all n columns."""
+    for j in range(0, n, TILE_VECTORS * lanes(x.c)):
+        multiply_block(rows, from_column(x, j), n - j)
 
 
 @kernel
@@ -200,7 +218,7 @@ def pack_columns(packed, a, a_step, rows, k):
     are read once.
     """
     width = lanes(a)
-    for p in range(k):
+    for _ in range(k):
         for r in range(0, rows, width):
             vstore(advance(packed, r), vload(advance(a, r), rows - r), rows - r)
         packed = advance(packed, TILE_ROWS)

@@ -53,10 +53,12 @@ class Vector(types.Type):
 
 
 def element(dtype):
+    """LLVM's type of one number of a Numba dtype."""
     return ir.FloatType() if dtype.bitwidth == 32 else ir.DoubleType()
 
 
 def vector_type(t):
+    """LLVM's type of one register of a tile or vector."""
     return ir.VectorType(element(t.dtype), t.lanes)
 
 
@@ -83,14 +85,17 @@ class _VectorModel(models.PrimitiveModel):
 
 
 def integer(value, width=64):
+    """An integer constant."""
     return ir.Constant(ir.IntType(width), value)
 
 
 def all_lanes(t, value):
+    """A vector constant with the same number in every lane."""
     return ir.Constant(vector_type(t), [value] * t.lanes)
 
 
 def broadcast(builder, x, lanes):
+    """A vector with x in every lane."""
     undefined = ir.Constant(ir.VectorType(x.type, lanes), ir.Undefined)
     first = builder.insert_element(undefined, x, integer(0, 32))
     return builder.shuffle_vector(
@@ -99,11 +104,13 @@ def broadcast(builder, x, lanes):
 
 
 def call(builder, name, returns, args):
+    """Call an LLVM intrinsic by name."""
     function = ir.FunctionType(returns, [a.type for a in args])
     return builder.call(cgutils.get_or_insert_function(builder.module, function, name), args)
 
 
 def by_lane(builder, t, name, args):
+    """Call an LLVM intrinsic that works by lane, named without its type."""
     return call(builder, f"llvm.{name}.v{t.lanes}f{t.dtype.bitwidth}", vector_type(t), args)
 
 
@@ -117,6 +124,7 @@ def lane_mask(builder, lanes, tail):
 
 
 def load_vector(builder, t, address, mask=None):
+    """Load a vector, 0 in the lanes outside the mask, which are not read."""
     where, align = builder.bitcast(address, vector_type(t).as_pointer()), t.dtype.bitwidth // 8
     if mask is None:
         return builder.load(where, align=align)
@@ -125,6 +133,7 @@ def load_vector(builder, t, address, mask=None):
 
 
 def store_vector(builder, t, value, address, mask=None):
+    """Store the lanes of a vector inside the mask."""
     where, align = builder.bitcast(address, vector_type(t).as_pointer()), t.dtype.bitwidth // 8
     if mask is None:
         builder.store(value, where, align=align)

@@ -12,12 +12,12 @@ from fastbp.simd.base import (
     Tile,
     TileShape,
     Vector,
+    all_lanes,
     broadcast,
     by_lane,
-    all_lanes,
     integer,
-    lanes_of,
     lane_mask,
+    lanes_of,
     load_vector,
     opaque,
     store_vector,
@@ -305,9 +305,7 @@ def tile_add(typingctx, tile, a, stride, count, tail):
             # Rows from `count` on repeat the last: they are not used.
             row = builder.select(builder.icmp_signed("<", integer(r), count), integer(r), last)
             at = builder.gep(address, [builder.mul(row, step)])
-            x = builder.fadd(
-                builder.extract_value(value, r), load_vector(builder, tile, at, mask)
-            )
+            x = builder.fadd(builder.extract_value(value, r), load_vector(builder, tile, at, mask))
             value = builder.insert_value(value, x, r)
         return value
 
@@ -324,9 +322,7 @@ def tile_sums(typingctx, tile):
         while len(rows) > 1:
             low, high = _exchange(width, tile.lanes)
             rows = [
-                builder.fadd(
-                    builder.shuffle_vector(x, y, low), builder.shuffle_vector(x, y, high)
-                )
+                builder.fadd(builder.shuffle_vector(x, y, low), builder.shuffle_vector(x, y, high))
                 for x, y in zip(rows[::2], rows[1::2], strict=True)
             ]
             width *= 2

@@ -93,8 +93,10 @@ def _arithmetic(operation, method):
     class Template(AbstractTemplate):
         def generic(self, args, kws):
             vectors = [a for a in args if isinstance(a, Vector)]
-            if len(args) == 2 and vectors and all(
-                a == vectors[0] or isinstance(a, types.Number) for a in args
+            if (
+                len(args) == 2
+                and vectors
+                and all(a == vectors[0] or isinstance(a, types.Number) for a in args)
             ):
                 return signature(vectors[0], *args)
             return None
