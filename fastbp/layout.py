@@ -95,7 +95,7 @@ INPUTS, TARGETS = 2, 3
 the last layer replaces."""
 PANELS, PACKED, BLOCK = 4, 5, 6
 """Scratch: a layer's inputs sample by sample; the packed weights of a block of rows; the gradient
-of a block of rows."""
+of a block of rows and of the biases."""
 FEATURE_ROWS, DATA_ROWS = 7, 8
 """In `offsets`: rows of a feature-by-feature matrix; rows of the batch in the data."""
 N_PLACES = 9
@@ -138,7 +138,7 @@ def workspace_for(
         places[TARGETS] = layers[-1, DELTA] = take(n_out * stride)
         places[PANELS] = take(capacity * round_up(widest_in, TILE_VECTORS * lanes))
         places[PACKED] = take(TILE_ROWS * widest_out + lanes)
-        places[BLOCK] = take(max(TILE_ROWS * widest_in, widest_out))
+        places[BLOCK] = take(TILE_ROWS * widest_in + widest_out)
     features = max(widest_in, widest_out)
     places[FEATURE_ROWS], places[DATA_ROWS] = 0, features
     offsets = np.zeros(features + capacity, dtype=np.int64)

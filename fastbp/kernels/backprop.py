@@ -214,9 +214,11 @@ def columns_of_group(p, k, batch):
     The right operand of a product is read again for each block of rows: a larger one would come
     from the third cache each time.
     """
+    if k * batch * (VECTOR_BITS // 8) <= SECOND_CACHE_BYTES // 2 * lanes(p):
+        return batch
     width = TILE_VECTORS * lanes(p)
     columns = SECOND_CACHE_BYTES // 2 * lanes(p) // (k * VECTOR_BITS // 8) // width * width
-    return min(max(columns, width), batch)
+    return max(columns, width)
 
 
 @kernel
@@ -302,15 +304,19 @@ def fetch_panels(network, work, layer, x, batch):
 
 
 @kernel
-def weight_gradient(network, work, layer, batch, grad, optimizer):
-    """dW = D S from the panels, a block of units at a time, each followed by its update."""
+def layer_gradient(network, work, layer, batch, grad, optimizer):
+    """dW = D S from the panels, and db, a block of units at a time, each then updated.
+
+    The biases stand behind the weights of the last block: they are updated together.
+    """
     n_in, n_out = column(network, layer, N_IN), column(network, layer, N_OUT)
     stride, delta = load(work.places, STRIDE), delta_of(network, work, layer)
     panels, out = place(work, PANELS), place(work, BLOCK)
     width, done = TILE_VECTORS * lanes(panels), 0
     while done < n_out:
         rows = rows_of_block(n_out - done)
-        at, left = column(network, layer, WEIGHTS) + done * n_in, advance(delta, done * stride)
+        count, at = rows * n_in, column(network, layer, WEIGHTS) + done * n_in
+        left = advance(delta, done * stride)
         if grad.length > 0:
             out = advance(grad.numbers, at)
         for j in range(0, n_in, width):
@@ -319,22 +325,11 @@ def weight_gradient(network, work, layer, batch, grad, optimizer):
                 grad.start, delta, AS_IT_IS, delta,
             )  # fmt: skip
             multiply_block(rows, product, n_in - j)
-        update(optimizer, network.params, network.n_params, at, rows * n_in, out)
         done += rows
-
-
-@kernel
-def layer_bias_gradient(network, work, layer, batch, grad, optimizer):
-    """db = sum D, followed by its update."""
-    biases, n_out = column(network, layer, BIASES), column(network, layer, N_OUT)
-    if biases < 0:
-        return
-    out = place(work, BLOCK)
-    if grad.length > 0:
-        out = advance(grad.numbers, biases)
-    stride = load(work.places, STRIDE)
-    bias_gradient(out, delta_of(network, work, layer), stride, n_out, batch, grad.start)
-    update(optimizer, network.params, network.n_params, biases, n_out, out)
+        if done == n_out and column(network, layer, BIASES) >= 0:
+            bias_gradient(advance(out, count), delta, stride, n_out, batch, grad.start)
+            count += n_out
+        update(optimizer, network.params, network.n_params, at, count, out)
 
 
 @kernel
@@ -369,5 +364,4 @@ def backward(network, work, batch, grad, optimizer):
             x = output(network, work, layer - 1)
             layer_backward(network, work, layer, batch)  # needs the weights as they were
         fetch_panels(network, work, layer, x, batch)
-        weight_gradient(network, work, layer, batch, grad, optimizer)
-        layer_bias_gradient(network, work, layer, batch, grad, optimizer)
+        layer_gradient(network, work, layer, batch, grad, optimizer)
