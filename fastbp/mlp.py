@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from fastbp import checks
 from fastbp._jit import ready
+from fastbp.fitting import SECONDS_A_CALL, Job, run_epochs
 from fastbp.history import History
 from fastbp.initializers import WEIGHT_INITS, draw_weights
 from fastbp.kernels import training
@@ -35,8 +36,6 @@ PASS_ROWS = 256
 """Rows of a pass when a batch is cut into several: their activations fit the second cache."""
 WHOLE_BATCH = 512
 """Batches up to this size go through in one pass."""
-SECONDS_A_CALL = 0.1
-"""About how long one compiled call lasts: Ctrl-C and progress are seen between calls."""
 
 
 class DivergenceWarning(RuntimeWarning):
@@ -139,11 +138,11 @@ class MLP:
         self._slots = np.zeros(self._optimizer.n_slots * n_params, self.dtype)
         self._optimizer.reset(self._scalars)
         self._no_numbers, self._no_integers = np.empty(0, self.dtype), np.empty(0, np.int64)
-        self._spaces: dict[bool, tuple[Network, Workspace]] = {}
+        self._spaces = threading.local()
         # At 20 GFLOP/s, which most processors exceed: they come back sooner.
         n_weights = sum(int(weights.size) for weights in self.weights)
         passes = int(SECONDS_A_CALL * 20e9 / (6 * n_weights * PASS_ROWS))
-        self._rows_in_a_call = max(1, passes) * PASS_ROWS
+        self._rows_in_a_call = min(max(1, passes), 4096) * PASS_ROWS
         self.history = History()
 
     # ---------------------------------------------------------------- what it is
@@ -183,13 +182,15 @@ class MLP:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        """Everything but the workspaces; views are made again."""
-        state = self.__dict__ | {"_spaces": {}}
-        del state["weights"], state["biases"]
+        """Everything but the workspaces and the views, which are made again."""
+        state = self.__dict__.copy()
+        for name in ("weights", "biases", "_spaces"):
+            del state[name]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        self._spaces = threading.local()
         self.weights, self.biases = weight_views(self._params, self._layers)
 
     def freeze(
@@ -305,7 +306,7 @@ class MLP:
         """
         self._check_trainable()
         data, rows = self._data(X, y)
-        return float(self._train(data, rows, rows, 1, History(), 0)[0])
+        return self._train(data, rows, rows, 1, History(), False)
 
     def fit(
         self,
@@ -353,7 +354,7 @@ class MLP:
             When the loss or a parameter is not finite: training stops, the parameters are those
             after the last epoch that ended finite, the optimiser starts afresh.
         """
-        epochs = checks.count("epochs", epochs, 0)
+        epochs = checks.count("epochs", epochs, 0, 2**31 - 1)
         batch_size = checks.count("batch_size", batch_size)
         shuffle, verbose = checks.flag("shuffle", shuffle), checks.count("verbose", verbose, 0)
         self._check_trainable()
@@ -363,7 +364,7 @@ class MLP:
             data = data._replace(order=np.arange(rows), n_order=rows)
         self.history = history = History()
         if epochs:
-            self._train(data, rows, batch_size, epochs, history, verbose)
+            self._train(data, rows, batch_size, epochs, history, verbose > 0)
         return history
 
     # ---------------------------------------------------------------- how it calls the kernels
@@ -411,8 +412,10 @@ class MLP:
             )
 
     def _space(self, rows: int, training: bool) -> tuple[Network, Workspace]:
-        """Network and workspace for batches of `rows` rows, kept for the next call."""
-        found = self._spaces.get(training)
+        """Network and workspace for batches of `rows` rows, kept for this thread's next call."""
+        spaces: dict[str, tuple[Network, Workspace]] = self._spaces.__dict__
+        use = "training" if training else "prediction"
+        found = spaces.get(use)
         capacity = rows if rows <= WHOLE_BATCH else PASS_ROWS
         if found is not None and found[1].places[CAPACITY] == capacity:
             return found
@@ -427,7 +430,7 @@ class MLP:
             n_layers=len(layers),
             loss=LOSSES[self.loss_name],
         )
-        self._spaces[training] = network, work
+        spaces[use] = network, work
         return network, work
 
     def _state(self) -> OptimizerState:
@@ -441,74 +444,39 @@ class MLP:
         )
 
     def _train(
-        self,
-        data: Data,
-        rows: int,
-        batch_size: int,
-        epochs: int,
-        history: History,
-        verbose: int,
-    ) -> npt.NDArray[np.float64]:
-        """Run the compiled epoch loop, a bounded number of passes a call; returns the losses."""
-        network, work = self._space(batch_size, training=True)
-        capacity, state = int(work.places[CAPACITY]), self._state()
-        grad = np.empty_like(self._params) if batch_size > capacity else self._no_numbers
-        progress, losses = np.zeros(training.N_PROGRESS, np.int64), np.zeros(epochs + 1)
-        arguments = (
-            network, work, data, state, grad, self._random, progress, losses,
-            self._params.copy(), rows, batch_size,
-        )  # fmt: skip
-        passes = max(1, self._rows_in_a_call // (4 * min(batch_size, capacity)))
-        ready(training.train, self.dtype.char, (*arguments, passes))
-        clock, status = _EpochClock(rows), training.RUNNING
-        while status == training.RUNNING:
-            start = time.perf_counter()
-            status = training.train(*arguments, passes)
-            spent = time.perf_counter() - start
-            for seconds in clock.seconds_of_epochs(progress, spent):
-                history.loss.append(float(losses[len(history)]))
-                history.seconds.append(seconds)
-                if verbose:
-                    _print_epoch(history, epochs)
-            passes = max(1, int(passes * min(SECONDS_A_CALL / max(spent, 1e-6), 4.0)))
-        if status == training.DIVERGED:
-            self._optimizer.reset(self._scalars)
-            self._slots[:] = 0
+        self, data: Data, rows: int, batch_size: int, epochs: int, history: History, verbose: bool
+    ) -> float:
+        """Train, and never leave parameters that are not finite; returns the first loss."""
+        if not np.isfinite(self._params).all():
             warnings.warn(
-                f"training diverged in epoch {int(progress[training.EPOCH]) + 1}: the loss or a "
-                "parameter is not finite. The parameters are those after the last finite epoch, "
-                "the optimizer's state is reset. Try a smaller learning_rate or scale the inputs",
+                "net.params are not finite before training, which would change nothing; set them "
+                "to finite numbers or make a new net",
                 DivergenceWarning,
                 stacklevel=3,
             )
-        return losses
+            return float("nan")
+        network, work = self._space(batch_size, training=True)
+        snapshot = self._params.copy()
+        job = Job(network, work, data, self._state(), self._random, snapshot, rows, batch_size)
+        passes = self._rows_in_a_call // (4 * min(batch_size, int(work.places[CAPACITY])))
+        try:
+            status, losses = run_epochs(job, epochs, passes, history, verbose)
+        except BaseException:
+            if not np.isfinite(self._params).all():  # an update overflowed, and its epoch not over
+                self._params[:] = snapshot
+                self._restart_optimizer()
+            raise
+        if status == training.DIVERGED:
+            self._restart_optimizer()
+            warnings.warn(
+                f"training diverged in epoch {len(history) + 1}: the loss or a parameter is not "
+                "finite. The parameters are those after the last finite epoch, the optimizer's "
+                "state is reset. Try a smaller learning_rate or scale the inputs",
+                DivergenceWarning,
+                stacklevel=3,
+            )
+        return float(losses[0])
 
-
-class _EpochClock:
-    """Shares the time of compiled calls among the epochs, by the number of their rows."""
-
-    def __init__(self, rows: int) -> None:
-        self.rows, self.done, self.running = rows, 0, 0.0
-
-    def seconds_of_epochs(self, progress: npt.NDArray[np.int64], spent: float) -> list[float]:
-        """Seconds of each epoch that ended in a call that took `spent` seconds."""
-        epoch, row, of_batch = (int(x) for x in progress)
-        total = epoch * self.rows + row + of_batch
-        if total == self.done:
-            return []
-        a_row, ended = spent / (total - self.done), []
-        for number in range(self.done // self.rows, epoch):
-            end = (number + 1) * self.rows
-            ended.append(self.running + (end - self.done) * a_row)
-            self.done, self.running = end, 0.0
-        self.running += (total - self.done) * a_row
-        self.done = total
-        return ended
-
-
-def _print_epoch(history: History, epochs: int) -> None:
-    print(
-        f"epoch {len(history):{len(str(epochs))}}/{epochs}  loss {history.loss[-1]:.6f}  "
-        f"{history.seconds[-1] * 1e3:.2f} ms",
-        flush=True,
-    )
+    def _restart_optimizer(self) -> None:
+        self._optimizer.reset(self._scalars)
+        self._slots[:] = 0

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import llvmlite
+import llvmlite.binding as llvm
 import numba
 import numpy as np
 import pytest
@@ -179,6 +180,19 @@ def test_warm_start_loads_and_skips_numbas_registries(warm: Project) -> None:
     assert out["directory"] == str(warm.entry().parent)
 
 
+def test_unknown_address_loads_numbas_registries_first(warm: Project) -> None:
+    # As if the entry called a function that has no address yet.
+    lines = """
+path = next(Path(_cache.cache_info().directory).glob("total-*"))
+key, symbols, reduced = _cache.pickle.loads(path.read_bytes()[32:])
+assert "PyArg_UnpackTuple" in symbols
+payload = _cache.dumps((key, [*symbols, "no_such_function"], reduced))
+path.write_bytes(_cache._seal(payload) + payload)
+"""
+    out = warm.run(lines + CALL + '\nout["registries"] = "numba.np.linalg" in sys.modules')
+    assert (out["result"], out["hits"], out["registries"]) == (12.0, 1, True)
+
+
 def test_compiles_after_a_warm_start(warm: Project) -> None:
     # Another signature, and a function that calls into Numba's run-time library.
     lines = (
@@ -210,6 +224,14 @@ def test_recompile_discards_the_entry(warm: Project) -> None:
     out = warm.run(CALL + "\nwork.total.recompile(); out |= dict(hits=hits(work.total))")
     assert (out["result"], out["hits"], out["stored"]) == (12.0, 1, [True])
     assert warm.entry("first").read_bytes() == before
+
+
+def test_disabled_cache_neither_loads_nor_stores(warm: Project) -> None:
+    lines = "work.total._cache.disable(); work.draw._cache.disable()"
+    out = warm.run(lines + "\nwork.draw(1)\n" + CALL)
+    assert (out["result"], out["hits"], out["entries"]) == (12.0, 0, 2)
+    out = warm.run("work.total._cache.disable(); work.total._cache.enable()\n" + CALL)
+    assert (out["result"], out["hits"]) == (12.0, 1)
 
 
 def test_disable_jit_leaves_plain_functions(cold: Project) -> None:
@@ -349,6 +371,7 @@ out |= dict(hits=hits(work.total))
         (llvmlite, "__version__", "0.0"),
         (np, "__version__", "0.0"),
         (sys, "version", "0.0"),
+        (llvm, "get_host_cpu_name", lambda: "another"),
         (numba.config, "BOUNDSCHECK", 1),
         (numba.config, "CPU_FEATURES", "+nothing"),
         (numba.config, "CPU_NAME", "generic"),
@@ -380,7 +403,7 @@ def test_source_digest(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_unwritable_directory_warns_once(cold: Project) -> None:
-    (cold.root / "file").touch()
+    (cold.root / "file").touch(mode=0o755)
     inside = str(cold.root / "file" / "inside")
     out = cold.run(CALL + "\nwork.first(x, 1)", FASTBP_CACHE_DIR=inside)
     assert (out["result"], out["stored"]) == (12.0, [False])
@@ -483,6 +506,21 @@ def test_concurrent_cold_starts(cold: Project) -> None:
     assert [out["warnings"] for out in outs] == [[]] * PROCESSES
     assert len(cold.entries("*")) == 1  # and no unfinished files
     assert cold.run()["hits"] == 1
+
+
+def test_two_writers_of_one_entry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path, replace = tmp_path / "fastbp" / "total-00.code", os.replace
+
+    def replace_after_another(*args: Any) -> None:
+        monkeypatch.setattr(os, "replace", replace)
+        _cache._write(path, b"another")
+        assert path.read_bytes() == b"another"
+        replace(*args)
+
+    monkeypatch.setattr(os, "replace", replace_after_another)
+    _cache._write(path, b"one")
+    assert path.read_bytes() == b"one"
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_interrupted_write_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from fastbp._jit import kernel
 from fastbp.kernels.activations import (
     RELU,
     SOFTMAX,
+    STEP,
     activate,
     activate_backward,
     softmax,
@@ -350,7 +351,7 @@ def output_delta(network, work, batch, scale):
     loss = loss_and_delta(network.loss, delta, y, delta, stride, n_out, batch, scale)
     if code == SOFTMAX:
         softmax_backward(delta, y, stride, n_out, batch)
-    else:
+    elif code != STEP:  # forward only: its loss is asked for, its delta is not
         activate_backward(code, delta, y, n_out * stride)
     return loss
 

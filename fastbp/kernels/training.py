@@ -171,6 +171,8 @@ def train_passes(network, work, data, optimizer, grad, random, progress, losses,
             first == rows and not all_finite(network.params, network.n_params)
         ):
             copy(network.params, safe, network.n_params)
+            if done > 0:
+                store(losses, epoch, batch_loss)
             return DIVERGED
         if done == 0:
             batch_loss = 0.0

@@ -1,7 +1,7 @@
 """The same primitives in NumPy, for ``NUMBA_DISABLE_JIT=1``: every access is checked.
 
 The kernels run as they stand, so their loops, offsets and masks are what is tested. Sums keep
-the compiled order; the multiply-adds of tiles round twice here, and quotients and roots are NumPy's, so
+the compiled order; the multiply-adds of tiles round twice here, quotients and roots are NumPy's: so
 results agree to a few units in the last place, not to the bit. Like the compiled code, nothing
 here warns of an overflow or a NaN. What compiled code could not tell raises: an access outside
 the buffer an IndexError, operands of different dtypes a TypeError.

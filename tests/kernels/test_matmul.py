@@ -1,0 +1,218 @@
+"""The three products at ragged shapes, and the moves of their operands, against NumPy."""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+import numba
+import numpy as np
+import pytest
+
+from fastbp.kernels.matmul import (
+    AS_IT_IS,
+    FROM_BIAS,
+    FROM_OUTPUT,
+    FROM_ZERO,
+    RELU_BACKWARD,
+    RELU_FORWARD,
+    Product,
+    multiply_rows,
+    pack_columns,
+    rows_of_block,
+    transpose,
+)
+from fastbp.simd import pointer
+from fastbp.target import TILE_ROWS, TILE_VECTORS, VECTOR_BITS
+
+SOAK = os.environ.get("FASTBP_SOAK") == "1"
+SEEDS = range(300 if SOAK else 30)
+DTYPES = ("float32", "float64")
+PADDING = -777.0
+
+
+class Matrix(NamedTuple):
+    """Numbers in a flat array: element (i, j) stands at ``at + i * row + j * step``."""
+
+    numbers: np.ndarray
+    at: int
+    row: int
+    step: int
+
+
+@numba.njit
+def run_rows(rows, c, a, b, n, k, start, bias, first, finish, y):
+    x = Product(
+        pointer(c.numbers, c.at), c.row, pointer(a.numbers, a.at), a.row, a.step,
+        pointer(b.numbers, b.at), b.row, k, start, pointer(bias, first), finish, pointer(y, c.at),
+    )  # fmt: skip
+    multiply_rows(rows, x, n)
+
+
+@numba.njit
+def blocks(left):
+    return rows_of_block(left)
+
+
+@numba.njit
+def run_pack(packed, a, at, a_step, rows, k):
+    pack_columns(pointer(packed, 0), pointer(a, at), a_step, rows, k)
+
+
+@numba.njit
+def run_transpose(out, out_stride, source, at, rows, m, n):
+    transpose(pointer(out, 0), out_stride, pointer(source, at), pointer(rows, 0), m, n)
+
+
+def matrix(x, stride=None):
+    return Matrix(x.reshape(-1), 0, x.shape[1] if stride is None else stride, 1)
+
+
+def product(c, a, b, m, n, k, start=FROM_ZERO, bias=None, finish=AS_IT_IS, y=None, packed=None):
+    """C = A B a block of rows at a time, as the layers do it."""
+    bias = np.zeros(m, c.numbers.dtype) if bias is None else bias
+    y = c.numbers if y is None else y
+    done = 0
+    while done < m:
+        rows = blocks(m - done)
+        left = a._replace(at=a.at + done * a.row)
+        if packed is not None:
+            run_pack(packed, a.numbers, left.at, a.step, rows, k)
+            left = Matrix(packed, 0, 1, TILE_ROWS)
+        block = c._replace(at=c.at + done * c.row)
+        run_rows(rows, block, left, b, n, k, start, bias, done, finish, y)
+        done += rows
+
+
+def close(got, left, right, begin=0.0):
+    """Whether `got` is begin + left @ right up to the rounding of sums of k products."""
+    left, right, begin = (np.asarray(x, np.float64) for x in (left, right, begin))
+    k = left.shape[1]
+    size = np.abs(begin) + np.abs(left) @ np.abs(right)
+    error = np.abs(got - (begin + left @ right))
+    return bool(np.all(error <= (k + 2) * np.finfo(got.dtype).eps * size))
+
+
+def with_padding(x, stride):
+    """Rows of x `stride` apart."""
+    padded = np.full((len(x), stride), PADDING, x.dtype)
+    padded[:, : x.shape[1]] = x
+    return padded
+
+
+def sizes(seed):
+    """Units, inputs and rows of a batch from 1 to 40; the first seeds take the awkward ones."""
+    rng = np.random.default_rng(seed)
+    chosen = [(1, 1, 1), (40, 40, 40), (13, 1, 33), (1, 40, 17), (12, 32, 32), (15, 16, 64)]
+    if seed < len(chosen):
+        return rng, *chosen[seed]
+    return rng, *(int(n) for n in rng.integers(1, 41, 3))
+
+
+def random(rng, dtype, *shape):
+    return rng.normal(size=shape).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_net_input(dtype, seed) -> None:
+    """Z = W X, from zero, the bias, or what is there; with ReLU."""
+    rng, units, inputs, batch = sizes(seed)
+    stride = batch + int(rng.integers(0, 20))
+    w, x = random(rng, dtype, units, inputs), random(rng, dtype, inputs, batch)
+    bias, before = random(rng, dtype, units), with_padding(random(rng, dtype, units, batch), stride)
+    x_rows = with_padding(x, stride)
+    for start, begin in (
+        (FROM_ZERO, 0.0),
+        (FROM_BIAS, bias[:, None]),
+        (FROM_OUTPUT, before[:, :batch]),
+    ):
+        z, relu = before.copy(), before.copy()
+        args = matrix(w), matrix(x_rows), units, batch, inputs, start, bias
+        product(matrix(z), *args)
+        assert close(z[:, :batch], w, x, begin), f"start {start}"
+        assert np.all(z[:, batch:] == PADDING)
+        product(matrix(relu), *args, RELU_FORWARD)
+        assert np.array_equal(relu[:, :batch], np.maximum(z[:, :batch], 0)), f"start {start}"
+        assert np.all(relu[:, batch:] == PADDING)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_input_gradient(dtype, seed) -> None:
+    """dX = W^T D from the columns of W as they stand, and packed; with ReLU's derivative."""
+    rng, units, inputs, batch = sizes(seed)
+    stride = batch + int(rng.integers(0, 20))
+    w, d = random(rng, dtype, units, inputs), random(rng, dtype, units, batch)
+    y = with_padding(np.maximum(random(rng, dtype, inputs, batch), 0), stride)
+    for packed in (None, np.zeros(TILE_ROWS * units + 64, dtype)):
+        dx, dz = (np.full((inputs, stride), PADDING, dtype) for _ in range(2))
+        args = Matrix(w.reshape(-1), 0, 1, inputs), matrix(with_padding(d, stride))
+        product(matrix(dx), *args, inputs, batch, units, packed=packed)
+        assert close(dx[:, :batch], w.T, d)
+        product(matrix(dz), *args, inputs, batch, units, FROM_ZERO, None, RELU_BACKWARD,
+                y.reshape(-1), packed)  # fmt: skip
+        assert np.array_equal(dz[:, :batch], np.where(y[:, :batch] > 0, dx[:, :batch], 0))
+        for got in (dx, dz):
+            assert np.all(got[:, batch:] == PADDING)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_weight_gradient(dtype, seed) -> None:
+    """dW = D X^T from panels of the inputs sample by sample; overwritten and added to."""
+    rng, units, inputs, batch = sizes(seed)
+    stride = batch + int(rng.integers(0, 20))
+    x, d = random(rng, dtype, inputs, batch), random(rng, dtype, units, batch)
+    before = random(rng, dtype, units, inputs)
+    x_rows, d_rows = with_padding(x, stride).reshape(-1), with_padding(d, stride)
+    width = TILE_VECTORS * VECTOR_BITS // 8 // np.dtype(dtype).itemsize
+    panel, rows_at = np.zeros(batch * width, dtype), np.arange(width) * stride
+    for start, begin in ((FROM_ZERO, 0.0), (FROM_OUTPUT, before)):
+        dw = before.copy()
+        for j in range(0, inputs, width):
+            columns = min(width, inputs - j)
+            run_transpose(panel, width, x_rows, j * stride, rows_at, columns, batch)
+            out = Matrix(dw.reshape(-1), j, inputs, 1)
+            product(out, matrix(d_rows), Matrix(panel, 0, width, 1), units, columns, batch, start)
+        assert close(dw, d, x.T, begin), f"start {start}"
+
+
+def test_no_products_leave_the_start() -> None:
+    """With no inputs (k = 0) a product is what it starts from."""
+    none, bias = Matrix(np.zeros(1), 0, 0, 0), np.array([3.0, 4.0])
+    for start, expected in ((FROM_ZERO, [0, 0, 0, 0]), (FROM_BIAS, [3, 3, 4, 4])):
+        c = np.full((2, 2), PADDING)
+        product(matrix(c), none, none, 2, 2, 0, start, bias)
+        assert c.reshape(-1).tolist() == expected
+
+
+def test_not_a_number_passes_relu() -> None:
+    c, w = np.zeros((1, 2)), np.ones((1, 1))
+    x = np.array([[np.nan, -np.inf]])
+    product(matrix(c), matrix(w), matrix(x), 1, 2, 1, finish=RELU_FORWARD)
+    assert np.array_equal(c, [[np.nan, 0.0]], equal_nan=True)
+
+
+def test_blocks_of_rows() -> None:
+    for m in range(1, 60):
+        left, found = m, []
+        while left:
+            found.append(blocks(left))
+            assert 1 <= found[-1] <= min(TILE_ROWS, left)
+            left -= found[-1]
+        # Few rows stand alone only when there are no more.
+        assert m < 4 or min(found) >= 2
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_transpose(dtype, seed) -> None:
+    """Rows found through offsets, in any order, some twice."""
+    rng, m, n, spare = sizes(seed)
+    source = random(rng, dtype, m + 3, n)
+    rows = rng.integers(0, m + 3, m)
+    out = np.full((n, m + spare), PADDING, dtype)
+    run_transpose(out.reshape(-1), m + spare, source.reshape(-1), 0, rows * n, m, n)
+    assert np.array_equal(out[:, :m], source[rows].T)
+    assert np.all(out[:, m:] == PADDING)

@@ -1,0 +1,238 @@
+"""A readable NumPy oracle: forward, losses, backpropagation and optimisers, batch in the rows.
+
+It computes in the dtype of the parameters it is given, complex and long double included, so that
+derivatives can be taken by a complex step, and knows the flat layout of ``MLP.params``.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastbp import SGD, Adam
+
+
+class Net(NamedTuple):
+    """Layer sizes, one activation for each layer but the inputs, loss, biases or not."""
+
+    sizes: tuple[int, ...]
+    activations: tuple[str, ...]
+    loss: str
+    bias: bool
+
+
+def net_of(mlp) -> Net:
+    return Net(mlp.layer_sizes, mlp.activations, mlp.loss_name, mlp.bias)
+
+
+def layers(net, params):
+    """W (n_in, n_out) and b of each layer; in `params` the weights stand unit by unit."""
+    found, at = [], 0
+    for n_in, n_out in zip(net.sizes, net.sizes[1:], strict=False):
+        weights = params[at : at + n_in * n_out].reshape(n_out, n_in).T
+        at += n_in * n_out
+        bias = params[at : at + n_out] if net.bias else np.zeros(n_out, params.dtype)
+        at += n_out if net.bias else 0
+        found.append((weights, bias))
+    assert at == len(params)
+    return found
+
+
+# ---- activations, written so that a complex step passes through and nothing overflows ----
+
+
+def positive(z):
+    return np.where(z.real > 0, z, 0)
+
+
+def sigmoid(z):
+    e = np.exp(np.where(z.real > 0, -z, z))
+    return np.where(z.real > 0, 1, e) / (1 + e)
+
+
+def softmax(z):
+    e = np.exp(z - z.real.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+ACTIVATE = {
+    "identity": lambda z: z,
+    "sigmoid": sigmoid,
+    "tanh": np.tanh,
+    "relu": positive,
+    "step": lambda z: np.where(z.real > 0, 1, 0),
+    "softmax": softmax,
+}
+DERIVATIVE = {  # from the output y
+    "identity": np.ones_like,
+    "sigmoid": lambda y: y * (1 - y),
+    "tanh": lambda y: 1 - y * y,
+    "relu": lambda y: np.where(y > 0, 1, 0),
+}
+
+
+def forward(net, params, X):
+    """Net inputs and outputs of each layer."""
+    zs, ys, y = [], [], X.astype(params.dtype)
+    for (weights, bias), name in zip(layers(net, params), net.activations, strict=True):
+        z = y @ weights + bias
+        y = ACTIVATE[name](z)
+        zs.append(z)
+        ys.append(y)
+    return zs, ys
+
+
+# ---- losses, averaged over the rows ----
+
+
+def one_hot(labels, classes):
+    return np.eye(classes)[labels]
+
+
+def loss(net, params, X, T):
+    zs, ys = forward(net, params, X)
+    return loss_from(net.loss, zs[-1], ys[-1], T)
+
+
+def loss_from(name, z, y, T):
+    if name == "squared_error":
+        total = ((y - T) ** 2).sum() / 2
+    elif name == "binary_cross_entropy":
+        softplus = positive(z) + np.log1p(np.exp(np.where(z.real > 0, -z, z)))
+        total = (softplus - z * T).sum()
+    else:
+        shifted = z - z.real.max(axis=1, keepdims=True)
+        log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+        total = -(T * log_p).sum()
+    return total / len(T)
+
+
+def loss_and_grad(net, params, X, T):
+    zs, ys = forward(net, params, X)
+    y = ys[-1]
+    if net.loss == "squared_error":
+        delta = (y - T) / len(T)
+        if net.activations[-1] == "softmax":
+            delta = y * (delta - (delta * y).sum(axis=1, keepdims=True))
+        else:
+            delta = delta * DERIVATIVE[net.activations[-1]](y)
+    elif net.loss == "binary_cross_entropy":
+        delta = (y - T) / len(T)
+    else:
+        delta = (y * T.sum(axis=1, keepdims=True) - T) / len(T)
+    weights, names = [w for w, _ in layers(net, params)], net.activations
+    below = [X.astype(params.dtype), *ys[:-1]]
+    pieces = []
+    for layer in range(len(weights) - 1, -1, -1):
+        grads = [(below[layer].T @ delta).T.ravel()]
+        if net.bias:
+            grads.append(delta.sum(axis=0))
+        pieces.insert(0, np.concatenate(grads))
+        if layer > 0:
+            delta = (delta @ weights[layer].T) * DERIVATIVE[names[layer - 1]](below[layer])
+    return loss_from(net.loss, zs[-1], ys[-1], T), np.concatenate(pieces)
+
+
+# ---- derivatives without backpropagation ----
+
+
+def complex_step(net, params, X, T, indices=None):
+    """Partial derivatives of the loss to rounding, where all functions are analytic."""
+    indices = range(len(params)) if indices is None else indices
+    found, h = np.empty(len(indices)), 1e-30
+    for i, index in enumerate(indices):
+        moved = params.astype(np.complex128)
+        moved[index] += 1j * h
+        found[i] = loss(net, moved, X, T).imag / h
+    return found
+
+
+def central_differences(net, params, X, T, indices, h=1e-5):
+    """Partial derivatives in long double; NaN where a ReLU's sign changes within a step."""
+    found = np.full(len(indices), np.nan)
+    wide_X, wide_T = X.astype(np.longdouble), T.astype(np.longdouble)
+    for i, index in enumerate(indices):
+        sides, signs = [], []
+        for sign in (1, -1):
+            moved = params.astype(np.longdouble)
+            moved[index] += sign * h
+            zs, ys = forward(net, moved, wide_X)
+            sides.append(loss_from(net.loss, zs[-1], ys[-1], wide_T))
+            kinked = [z for z, name in zip(zs, net.activations, strict=True) if name == "relu"]
+            signs.append([np.sign(z) for z in kinked])
+        if all(np.array_equal(a, b) and a.all() for a, b in zip(*signs, strict=True)):
+            found[i] = (sides[0] - sides[1]) / (2 * h)
+    return found
+
+
+# ---- optimisers and the epoch loop ----
+
+
+class Optimizer:
+    """The state of SGD or Adam over flat parameters; `update` returns the new ones."""
+
+    def __init__(self, settings, count):
+        self.settings, self.t = settings, 0
+        self.slots = np.zeros((2, count))
+
+    def update(self, params, grad, frozen):
+        o, (first, second) = self.settings, self.slots
+        self.t += 1
+        if isinstance(o, SGD):
+            velocity = o.momentum * first + grad
+            step = o.learning_rate * (grad + o.momentum * velocity if o.nesterov else velocity)
+            slots = (velocity, second)
+        else:
+            assert isinstance(o, Adam)
+            m = o.beta_1 * first + (1 - o.beta_1) * grad
+            v = o.beta_2 * second + (1 - o.beta_2) * grad**2
+            m_hat, v_hat = m / (1 - o.beta_1**self.t), v / (1 - o.beta_2**self.t)
+            step = o.learning_rate * m_hat / (np.sqrt(v_hat) + o.epsilon)
+            slots = (m, v)
+        self.slots = np.where(frozen, self.slots, slots)
+        return np.where(frozen, params, params - step)
+
+
+def fit(mlp, X, T, epochs, batch_size, optimizer=None, orders=None):
+    """What `mlp.fit(X, T)` should do, in float64: parameters, losses by epoch, optimiser.
+
+    `orders` holds the order of the rows of each epoch; as they stand by default.
+    """
+    net, params = net_of(mlp), mlp.params.astype(np.float64)
+    optimizer = optimizer or Optimizer(mlp.optimizer, len(params))
+    X, T, losses = np.asarray(X, np.float64), np.asarray(T, np.float64), []
+    for epoch in range(epochs):
+        order, total = np.arange(len(X)) if orders is None else orders[epoch], 0.0
+        for first in range(0, len(X), batch_size):
+            rows = order[first : first + batch_size]
+            batch_loss, grad = loss_and_grad(net, params, X[rows], T[rows])
+            params = optimizer.update(params, grad, mlp.frozen)
+            total += batch_loss * len(rows) / len(X)
+        losses.append(total)
+    return params, losses, optimizer
+
+
+# ---- the order of the rows ----
+
+
+class RandomStream:
+    """SplitMix64 in whole numbers, from the state of a net's stream."""
+
+    def __init__(self, state):
+        self.state = int(state)
+
+    def next(self):
+        mask = 2**64 - 1
+        self.state = z = (self.state + 0x9E3779B97F4A7C15) & mask
+        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & mask
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & mask
+        return z ^ (z >> 31)
+
+    def permutation(self, count):
+        """A random order of the rows, inside out: row i changes places with one before it."""
+        order = list(range(count))
+        for i in range(count):
+            j = ((self.next() >> 32) * (i + 1)) >> 32
+            order[i], order[j] = order[j], order[i]
+        return np.array(order)

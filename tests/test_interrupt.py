@@ -1,0 +1,164 @@
+"""Ctrl-C at random times, while training and while compiling: control returns, all is usable."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import COMPILED, counts
+
+import fastbp.fitting
+from fastbp import MLP
+from fastbp.kernels import training
+
+HANG = 60.0
+"""Seconds; a guard against hanging. How fast control returns is measured elsewhere."""
+
+# A thread sends the signal, because it can note the time of it on the same clock.
+CHILD = """
+import json, os, signal, sys, threading, time
+import numpy as np
+from fastbp import MLP
+
+seed, delay, batch_size, compiled = json.loads(sys.argv[1])
+rng = np.random.default_rng(seed)
+X, y = rng.normal(size=(60, 4)).astype("f4"), rng.integers(3, size=60)
+
+def make():
+    return MLP((4, 6, 3), loss="cross_entropy", seed=seed)
+
+if compiled:
+    make().fit(X, y, epochs=1)
+net, sent = make(), []
+
+def send():
+    time.sleep(delay)
+    sent.append(time.monotonic())
+    os.kill(os.getpid(), signal.SIGINT)
+
+out = {"interrupted": False}
+try:
+    threading.Thread(target=send, daemon=True).start()
+    net.fit(X, y, epochs=5_000_000, batch_size=batch_size)
+except KeyboardInterrupt:
+    out["seconds"] = time.monotonic() - sent[0]
+    out["interrupted"] = True
+history = net.history
+out["finite"] = bool(np.isfinite(net.params).all())
+out["epochs"] = len(history)
+out["lengths"] = len(history.loss) == len(history.seconds)
+twin = make()
+loss = twin.fit(X, y, epochs=len(history), batch_size=batch_size).loss if len(history) else []
+out["losses"] = loss == history.loss
+if batch_size >= 60:  # an update an epoch: the parameters are those after the last one
+    out["params"] = twin.params.tobytes() == net.params.tobytes()
+before, loss = net.params.copy(), net.loss(X, y)
+further = net.fit(X, y, epochs=20, batch_size=60).loss
+out["further"] = len(further) == 20 and further[0] == loss and max(further) < loss + 0.05
+out["further"] &= before.tobytes() != net.params.tobytes()
+print(json.dumps(out))
+"""
+
+
+def interrupt(seed, delay, batch_size=60, compiled=True, **environment):
+    process = subprocess.run(
+        [sys.executable, "-c", CHILD, json.dumps([seed, delay, batch_size, compiled])],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=5 * HANG,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
+    assert process.stderr == ""
+    return json.loads(process.stdout)
+
+
+def check(out):
+    assert out["interrupted"]
+    assert out["seconds"] < HANG
+    assert out["finite"]
+    assert out["lengths"]
+    assert out["losses"]
+    assert out.get("params", True)
+    assert out["further"]
+
+
+real_signals = [
+    pytest.mark.skipif(not COMPILED, reason="an uncompiled kernel stops in its middle"),
+    pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process"),
+]
+
+
+class TestRealSignals:
+    pytestmark = real_signals
+
+    @pytest.mark.parametrize("seed", range(counts(3, 150)))
+    def test_while_training(self, seed):
+        rng = np.random.default_rng([seed, 3])
+        out = interrupt(seed, rng.uniform(0, 0.6), batch_size=int(rng.choice([7, 60, 60])))
+        check(out)
+
+    @pytest.mark.parametrize("seed", range(counts(1, 50)))
+    def test_while_compiling(self, seed, tmp_path):
+        rng = np.random.default_rng([seed, 4])
+        out = interrupt(
+            seed, rng.uniform(0.2, 4.0), compiled=False, FASTBP_CACHE_DIR=str(tmp_path / "empty")
+        )
+        check(out)
+
+
+# ---- the same, without chance -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("call", [1, 2, 5])
+@pytest.mark.parametrize("batch_size", [3, 8])
+def test_history_has_the_epochs_of_the_interrupted_call(call, batch_size, monkeypatch):
+    """A signal during a compiled call is heard when it returns, before its result is seen."""
+    X = np.random.default_rng(0).normal(size=(8, 2))
+    nets = [MLP((2, 3, 1), seed=0, dtype="float64") for _ in range(2)]
+    monkeypatch.setattr(fastbp.fitting, "SECONDS_A_CALL", 0.0)
+    nets[0]._rows_in_a_call = 1  # one update a call
+    real, calls = training.train, []
+
+    def interrupted(*arguments):
+        real(*arguments[:-1], 4)  # four updates
+        calls.append(int(arguments[6][training.EPOCH]))
+        if len(calls) == call:
+            raise KeyboardInterrupt
+        return training.RUNNING
+
+    monkeypatch.setattr(training, "train", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        nets[0].fit(X, X[:, 0], epochs=100, batch_size=batch_size)
+    monkeypatch.setattr(training, "train", real)
+    finished = 4 * call // (3 if batch_size == 3 else 1)
+    assert calls[-1] == finished
+    history = nets[0].history
+    assert len(history) == len(history.seconds) == finished
+    assert all(seconds >= 0 for seconds in history.seconds)
+    assert history.loss == nets[1].fit(X, X[:, 0], epochs=finished, batch_size=batch_size).loss
+    if batch_size == 8:
+        assert nets[0].params.tobytes() == nets[1].params.tobytes()
+    assert np.isfinite(nets[0].params).all()
+
+
+def test_an_error_while_printing_leaves_a_true_history(monkeypatch):
+    X = np.random.default_rng(0).normal(size=(8, 2))
+    nets = [MLP((2, 3, 1), seed=0, dtype="float64") for _ in range(2)]
+
+    def broken(*arguments, **options):
+        raise BrokenPipeError
+
+    monkeypatch.setattr("builtins.print", broken)
+    with pytest.raises(BrokenPipeError):
+        nets[0].fit(X, X[:, 0], epochs=10, batch_size=8, verbose=1)
+    monkeypatch.undo()
+    finished = len(nets[0].history)
+    assert finished > 0
+    assert nets[1].fit(X, X[:, 0], epochs=finished, batch_size=8).loss == nets[0].history.loss
+    assert nets[0].params.tobytes() == nets[1].params.tobytes()

@@ -1,0 +1,180 @@
+"""Offsets into the flat buffers: worked by hand, and for random nets that nothing overlaps."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fastbp import layout
+from fastbp.layout import (
+    ACTIVATION,
+    BIASES,
+    BLOCK,
+    CAPACITY,
+    DATA_ROWS,
+    DELTA,
+    FEATURE_ROWS,
+    INPUTS,
+    N_IN,
+    N_OUT,
+    OUTPUT,
+    PACKED,
+    PANELS,
+    STRIDE,
+    TARGETS,
+    WEIGHTS,
+    round_up,
+    table_of_layers,
+    weight_views,
+    workspace_for,
+)
+from fastbp.target import TILE_ROWS, TILE_VECTORS
+
+SIZES = st.lists(st.integers(1, 40), min_size=2, max_size=6).map(tuple)
+DTYPES = st.sampled_from(["float32", "float64"])
+
+
+def net(sizes: tuple[int, ...], bias: bool = True) -> tuple[np.ndarray, int]:
+    return table_of_layers(sizes, [1] * (len(sizes) - 1), bias)
+
+
+def test_offsets_by_hand() -> None:
+    table, n_params = table_of_layers((2, 3, 1), [3, 0], True)
+    # 2 x 3 weights, 3 biases, 3 x 1 weights, 1 bias.
+    assert n_params == 13
+    columns = (N_IN, N_OUT, WEIGHTS, BIASES, ACTIVATION)
+    assert table[:, columns].tolist() == [[2, 3, 0, 6, 3], [3, 1, 9, 12, 0]]
+
+
+def test_offsets_without_biases() -> None:
+    table, n_params = table_of_layers((2, 3, 1), [3, 0], False)
+    assert n_params == 9
+    assert table[:, WEIGHTS].tolist() == [0, 6]
+    assert table[:, BIASES].tolist() == [-1, -1]
+    params = np.arange(9.0)
+    weights, biases = weight_views(params, table)
+    assert biases == []
+    assert [w.shape for w in weights] == [(2, 3), (3, 1)]
+
+
+def test_views_unit_by_unit() -> None:
+    table, _ = net((2, 3, 1))
+    weights, biases = weight_views(np.arange(13), table)
+    assert weights[0].tolist() == [[0, 2, 4], [1, 3, 5]]  # 0, 1 enter unit 0; 2, 3 enter unit 1
+    assert biases[0].tolist() == [6, 7, 8]
+    assert weights[1].tolist() == [[9], [10], [11]]
+    assert biases[1].tolist() == [12]
+
+
+def test_views_are_live() -> None:
+    table, n_params = net((4, 5, 2))
+    params = np.zeros(n_params, np.float32)
+    weights, biases = weight_views(params, table)
+    weights[1][3, 1] = 7.0
+    assert params.nonzero()[0].tolist() == [table[1, WEIGHTS] + 1 * 5 + 3]
+    params[table[0, BIASES] + 2] = -1.0
+    assert biases[0].tolist() == [0, 0, -1, 0, 0]
+    assert all(np.shares_memory(view, params) for view in (*weights, *biases))
+
+
+@given(sizes=SIZES, bias=st.booleans())
+def test_views_cover_the_parameters_once(sizes: tuple[int, ...], bias: bool) -> None:
+    table, n_params = net(sizes, bias)
+    weights, biases = weight_views(np.arange(n_params), table)
+    seen = np.concatenate([view.ravel() for view in (*weights, *biases)])
+    assert sorted(seen.tolist()) == list(range(n_params))
+
+
+def parts(
+    table: np.ndarray, places: np.ndarray, dtype: str, training: bool
+) -> dict[str, tuple[int, int]]:
+    """Start and size of what the kernels put into a workspace, by name."""
+    stride, capacity = int(places[STRIDE]), int(places[CAPACITY])
+    n_in, widest_in = int(table[0, N_IN]), int(table[:, N_IN].max())
+    widest_out = int(table[:, N_OUT].max())
+    columns = TILE_VECTORS * layout.LANES_BYTES // np.dtype(dtype).itemsize
+    found = {"inputs": (places[INPUTS], n_in * stride)}
+    for i, layer in enumerate(table):
+        found[f"output {i}"] = (layer[OUTPUT], layer[N_OUT] * stride)
+    if training:
+        for i, layer in enumerate(table):
+            found[f"delta {i}"] = (layer[DELTA], layer[N_OUT] * stride)
+        found["panels"] = (places[PANELS], capacity * round_up(widest_in, columns))
+        found["packed"] = (places[PACKED], TILE_ROWS * widest_out)
+        found["block"] = (places[BLOCK], max(TILE_ROWS * widest_in, widest_out))
+    return {name: (int(start), int(size)) for name, (start, size) in found.items()}
+
+
+def overlap(a: tuple[int, int], b: tuple[int, int]) -> bool:
+    return a[0] < b[0] + b[1] and b[0] < a[0] + a[1]
+
+
+@given(sizes=SIZES, capacity=st.integers(1, 300), dtype=DTYPES, training=st.booleans())
+def test_parts_of_a_workspace_are_apart(
+    sizes: tuple[int, ...], capacity: int, dtype: str, training: bool
+) -> None:
+    table, work = workspace_for(net(sizes)[0], capacity, dtype, training)
+    found = parts(table, work.places, dtype, training)
+    for name, (start, size) in found.items():
+        assert 0 <= start <= start + size <= work.numbers.size, name
+    for a, b in itertools.combinations(found, 2):
+        both_deltas = a.startswith("delta") and b.startswith("delta")
+        # Hidden deltas two layers apart take turns; the last one is the targets' place.
+        if both_deltas and str(len(table) - 1) not in b and (int(b[6:]) - int(a[6:])) % 2 == 0:
+            assert found[a][0] == found[b][0]
+            continue
+        assert not overlap(found[a], found[b]), (a, b)
+    if training:
+        assert work.places[TARGETS] == table[-1, DELTA]
+
+
+@given(sizes=SIZES, capacity=st.integers(1, 600), dtype=DTYPES, training=st.booleans())
+def test_rows_start_at_whole_vectors(
+    sizes: tuple[int, ...], capacity: int, dtype: str, training: bool
+) -> None:
+    table, work = workspace_for(net(sizes)[0], capacity, dtype, training)
+    lanes, stride = layout.LANES_BYTES // np.dtype(dtype).itemsize, int(work.places[STRIDE])
+    assert work.numbers.dtype == dtype
+    assert work.numbers.ctypes.data % 64 == 0
+    assert work.places[CAPACITY] == capacity
+    assert stride % lanes == 0
+    assert capacity <= stride < capacity + 2 * lanes
+    assert stride * work.numbers.itemsize % 512 != 0  # rows fall into different cache sets
+    for start, _ in parts(table, work.places, dtype, training).values():
+        assert start % lanes == 0
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_tables_of_rows(training: bool) -> None:
+    table, work = workspace_for(net((5, 9, 3))[0], 20, "float32", training)
+    stride, features = int(work.places[STRIDE]), int(work.places[FEATURE_ROWS])
+    rows = work.offsets[features : features + 9]  # as many as the widest matrix has
+    assert rows.tolist() == [i * stride for i in range(9)]
+    assert work.places[DATA_ROWS] >= features + 9
+    assert work.offsets.size >= work.places[DATA_ROWS] + 20  # a row of the data for each of a pass
+
+
+def test_the_given_table_is_left_alone() -> None:
+    table, _ = net((5, 9, 3))
+    before = table.copy()
+    filled, _ = workspace_for(table, 20, "float32", True)
+    assert np.array_equal(table, before)
+    assert np.array_equal(filled[:, : ACTIVATION + 1], before[:, : ACTIVATION + 1])
+
+
+def test_prediction_takes_no_room_for_training() -> None:
+    table, _ = net((5, 9, 3))
+    sizes = [workspace_for(table, 64, "float32", training)[1].numbers.size for training in (0, 1)]
+    stride = int(workspace_for(table, 64, "float32", False)[1].places[STRIDE])
+    assert sizes[0] == (5 + 9 + 3) * stride < sizes[1]
+
+
+@pytest.mark.parametrize(
+    ("number", "multiple", "up"), [(0, 8, 0), (1, 8, 8), (8, 8, 8), (9, 8, 16)]
+)
+def test_round_up(number: int, multiple: int, up: int) -> None:
+    assert round_up(number, multiple) == up

@@ -1,0 +1,298 @@
+"""Kernels stay inside their buffers: every buffer stands against an inaccessible page.
+
+This file is also the program of the child processes. There every array that an entry point is
+given is moved to pages of its own, its last number just before a page that faults when touched,
+or its first just behind one; what the kernels only read is write-protected. Small nets of random
+ragged shapes then train, evaluate and predict, and must compute the same bits as without guards.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import inspect
+import json
+import mmap
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numba
+import numpy as np
+import pytest
+
+import fastbp
+from fastbp import MLP, SGD, Adam, checks, mlp
+from fastbp.kernels import training
+from fastbp.simd import load, pointer, store
+
+SOAK = os.environ.get("FASTBP_SOAK") == "1"
+COMPILED = not numba.config.DISABLE_JIT
+# Uncompiled, the checks of fastbp/simd/uncompiled.py are what is tested here.
+SHAPES = 500 if SOAK and COMPILED else 12
+SIDES = ("after", "before") if COMPILED else ("after",)
+NO_ACCESS, READ_ONLY = 0, 1  # PROT_NONE, PROT_READ
+
+# What each entry point only reads.
+ALWAYS_READ = {"layers", "places", "inputs", "targets", "labels", "frozen"}
+ONLY_READ = {
+    "train": ALWAYS_READ,
+    "evaluate": ALWAYS_READ | {"params", "scalars", "slots", "order"},
+    "predict": ALWAYS_READ | {"params"},
+    "first_not_finite": {"numbers"},
+}
+
+
+class Pages:
+    """Pages of memory between two that cannot be accessed."""
+
+    def __init__(self, like: np.ndarray, side: str) -> None:
+        page, self.libc = mmap.PAGESIZE, ctypes.CDLL(None, use_errno=True)
+        room = -(-max(like.nbytes, 1) // page) * page
+        self.pages = mmap.mmap(-1, room + 2 * page)
+        whole = np.frombuffer(self.pages, np.uint8)
+        self.start, self.room = whole.ctypes.data + page, room
+        first = page + (room - like.nbytes if side == "after" else 0)
+        numbers = np.frombuffer(self.pages, like.dtype, like.size, first)
+        self.array = numbers.reshape(like.shape)
+        self.array[...] = like
+        self.protect(self.start - page, page, NO_ACCESS)
+        self.protect(self.start + room, page, NO_ACCESS)
+
+    def protect(self, start: int, count: int, mode: int) -> None:
+        address, size = ctypes.c_void_p(start), ctypes.c_size_t(count)
+        if self.libc.mprotect(address, size, mode):
+            raise OSError(ctypes.get_errno(), "mprotect failed")
+
+    def write_protect(self) -> None:
+        self.protect(self.start, self.room, READ_ONLY)
+
+
+class Guard:
+    """An entry point that runs on guarded copies of its arrays."""
+
+    def __init__(self, function, side: str) -> None:
+        self.function, self.side = function, side
+        python = getattr(function, "py_func", function)
+        self.only_read, self.names = (
+            ONLY_READ[python.__name__],
+            inspect.signature(python).parameters,
+        )
+
+    def __call__(self, *arguments):
+        moved: list[tuple[np.ndarray, Pages, bool]] = []
+        named = zip(arguments, self.names, strict=True)
+        guarded = [self.move(x, name, moved) for x, name in named]
+        result = self.function(*guarded)
+        for array, pages, only_read in moved:
+            if not only_read:
+                array[...] = pages.array
+        return result
+
+    def move(self, x, name, moved):
+        if isinstance(x, tuple):
+            return type(x)(*(self.move(y, f, moved) for y, f in zip(x, x._fields, strict=True)))
+        if not isinstance(x, np.ndarray):
+            return x
+        for array, pages, _ in moved:
+            if array is x:
+                return pages.array
+        pages, only_read = Pages(x, self.side), name in self.only_read
+        if only_read:
+            pages.write_protect()
+        moved.append((x, pages, only_read))
+        return pages.array
+
+
+class ShortOut(Guard):
+    """The same with the last row of the last array cut off: an overrun on purpose."""
+
+    def __call__(self, *arguments):
+        return super().__call__(*arguments[:-1], arguments[-1][:-1])
+
+
+def guard_entry_points(side: str | None) -> None:
+    """Let everything in the package call guarded entry points, or the plain ones again."""
+    for module in (training, checks):
+        for name in ONLY_READ:
+            function = getattr(module, name, None)
+            if function is not None:
+                plain = function.function if isinstance(function, Guard) else function
+                setattr(module, name, plain if side is None else Guard(plain, side))
+
+
+def random_case(seed: int) -> dict:
+    """A net and its data; six seeds in a row are every loss with every dtype."""
+    rng = np.random.default_rng(seed)
+    widest = int(rng.choice([4, 20, 70] if COMPILED else [4, 20]))
+    depth = int(rng.integers(0, 5))
+    sizes = [int(n) for n in rng.integers(1, widest + 1, depth + 2)]
+    loss = ("squared_error", "binary_cross_entropy", "cross_entropy")[seed % 3]
+    if loss == "cross_entropy":
+        sizes[-1] = max(sizes[-1], 2)
+    outputs = ("identity", "sigmoid", "tanh", "relu", "softmax")
+    rows = int(rng.integers(1, 100 if COMPILED else 20))
+    return {
+        "seed": seed,
+        "layer_sizes": sizes,
+        "activation": [str(a) for a in rng.choice(["identity", "sigmoid", "tanh", "relu"], depth)],
+        "output_activation": str(rng.choice(outputs)) if loss == "squared_error" else None,
+        "loss": loss,
+        "adam": bool(rng.integers(0, 2)),
+        "momentum": float(rng.choice([0.0, 0.9])),
+        "dtype": ("float32", "float64")[seed % 2],
+        "bias": bool(rng.integers(0, 4)),
+        "rows": rows,
+        "batch_size": int(rng.integers(1, rows + 1)),
+        "labels": bool(rng.integers(0, 2)),
+        "frozen": bool(rng.integers(0, 2)),
+        # Batches above `whole_batch` are cut into passes of `pass_rows`.
+        "whole_batch": int(rng.choice([20, 512])),
+        "pass_rows": int(rng.integers(1, 21)),
+        # No time at all: one pass a call.
+        "seconds_a_call": float(rng.choice([0.0, 0.1])),
+        "steps": bool(rng.integers(0, 2)),
+    }
+
+
+def run_case(case: dict) -> list[np.ndarray]:
+    """Everything that fit, step, loss_and_grad and predict compute."""
+    rng = np.random.default_rng(case["seed"])
+    mlp.WHOLE_BATCH, mlp.PASS_ROWS = case["whole_batch"], case["pass_rows"]
+    mlp.SECONDS_A_CALL = case["seconds_a_call"]
+    optimizer = Adam(1e-3) if case["adam"] else SGD(1e-3, momentum=case["momentum"])
+    net = MLP(
+        case["layer_sizes"],
+        activation=case["activation"],
+        output_activation=case["output_activation"],
+        loss=case["loss"],
+        optimizer=optimizer,
+        dtype=case["dtype"],
+        bias=case["bias"],
+        seed=case["seed"],
+    )
+    rows, n_out = case["rows"], case["layer_sizes"][-1]
+    X = rng.normal(size=(rows, case["layer_sizes"][0])).astype(case["dtype"])
+    y = rng.dirichlet(np.ones(n_out), size=rows).astype(case["dtype"])
+    if case["loss"] == "cross_entropy" and case["labels"]:
+        y = rng.integers(0, n_out, rows)
+    if case["frozen"]:
+        net.frozen[...] = rng.random(net.frozen.size) < 0.5
+    history = net.fit(X, y, epochs=2, batch_size=case["batch_size"])
+    before = net.step(X, y)
+    loss, grad = net.loss_and_grad(X, y)
+    results = [net.params, np.array(history.loss), np.array([before, loss]), grad, net.predict(X)]
+    if case["steps"]:
+        unit = MLP(case["layer_sizes"], activation="step", dtype=case["dtype"], seed=case["seed"])
+        results.append(unit.predict(X))
+    bad = np.zeros(int(rng.integers(1, 10_000)), case["dtype"])
+    bad[-1] = np.nan
+    results.append(np.array([checks.first_not_finite(bad), checks.first_not_finite(bad[:-1])]))
+    return results
+
+
+def run_shapes(first: int, count: int) -> None:
+    """Child: run the cases on guarded buffers and compare with plain ones."""
+    for seed in range(first, first + count):
+        case = random_case(seed)
+        print(json.dumps(case), flush=True)
+        guard_entry_points(None)
+        plain = run_case(case)
+        assert plain[-1][0] >= 0, "the NaN was not found"
+        assert plain[-1][1] == -1, "a NaN was found where there is none"
+        for side in SIDES:
+            guard_entry_points(side)
+            for expected, got in zip(plain, run_case(case), strict=True):
+                assert np.array_equal(expected, got, equal_nan=True), f"other bits, guard {side}"
+    print("finished", flush=True)
+
+
+@numba.njit
+def touch(array, index, write):
+    if write:
+        store(pointer(array, 0), index, 1.0)
+        return 1.0
+    return load(pointer(array, 0), index)
+
+
+def overrun(which: str) -> None:
+    """Child: leave a buffer on purpose. One access inside must be fine, the next must not."""
+    inputs, net = np.zeros((5, 3), np.float32), MLP((3, 2), seed=0)
+    net.predict(inputs)  # compiled
+    for numbers in (np.ones(10), np.ones(1)):
+        for write in (False, True):
+            touch(numbers, 0, write)
+    side, _, how = which.partition(" ")
+    if how == "kernel":
+        plain = training.predict
+        training.predict = Guard(plain, side)
+        net.predict(inputs)
+        print("inside", flush=True)
+        training.predict = ShortOut(plain, side)
+        net.predict(inputs)
+    else:
+        pages = Pages(np.ones(10), side)
+        touch(pages.array, 9 if side == "after" else 0, how == "write")
+        if how == "protected":
+            pages.write_protect()
+            touch(pages.array, 5, False)
+        print("inside", flush=True)
+        index = {"after": 10, "before": -1}[side] if how != "protected" else 5
+        touch(pages.array, index, how != "read")
+    print("survived", flush=True)
+
+
+def child(*arguments: str) -> subprocess.CompletedProcess[str]:
+    root = str(Path(fastbp.__file__).parents[1])
+    path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
+    return subprocess.run(
+        [sys.executable, "-P", "-W", "error", __file__, *arguments],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+needs_mprotect = pytest.mark.skipif(
+    os.name != "posix", reason="mprotect is a POSIX call; this system has none"
+)
+
+
+@needs_mprotect
+def test_random_shapes() -> None:
+    """To repeat seed 7 alone: ``python tests/test_memory_safety.py shapes 7 1``."""
+    done = child("shapes", "0", str(SHAPES))
+    lines = done.stdout.splitlines() or ["(none)"]
+    assert done.returncode == 0, f"exit {done.returncode} in case {lines[-1]}\n{done.stderr}"
+    assert lines[-1] == "finished"
+    assert len(lines) == SHAPES + 1
+
+
+@needs_mprotect
+@pytest.mark.skipif(not COMPILED, reason="uncompiled, NumPy refuses before a page could")
+@pytest.mark.parametrize(
+    "which", ["after read", "after write", "before read", "before write", "after protected",
+              "after kernel"],
+)  # fmt: skip
+def test_the_guard_kills(which) -> None:
+    done = child("overrun", which)
+    assert done.stdout.split() == ["inside"], done.stderr
+    assert done.returncode in (-signal.SIGSEGV, -signal.SIGBUS), done.stderr
+
+
+def main() -> None:
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    faulthandler.enable()
+    if sys.argv[1] == "shapes":
+        run_shapes(int(sys.argv[2]), int(sys.argv[3]))
+    else:
+        overrun(sys.argv[2])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""The house: imports point down, files and functions stay small, what is public is documented."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import fastbp
+
+PACKAGE = Path(fastbp.__file__).parent
+
+# Bottom up. A file imports only from rows above its own.
+LEVELS = """
+    _cache _linked target
+    _jit layout
+    simd.base simd.uncompiled
+    simd.pointers simd.tiles simd.vectors
+    simd
+    kernels
+    kernels.activations kernels.matmul kernels.sampling kernels.updates
+    kernels.losses
+    kernels.backprop
+    kernels.training
+    checks hardware history initializers optimizers
+    fitting
+    mlp
+    gradcheck
+    __init__
+    warmup
+    demo
+    __main__
+"""
+LEVEL = {name: i for i, row in enumerate(LEVELS.strip().splitlines()) for name in row.split()}
+DEPENDENCIES = {"llvmlite", "numba", "numpy"}
+ON_DEMAND = {"demo": {"sklearn", "threadpoolctl"}}  # imported inside functions
+FILE_LINES, FUNCTION_LINES = 400, 60  # without blank lines, comments and docstrings
+
+
+def name_of(path: Path) -> str:
+    """The module's name below fastbp; that of the package itself is __init__."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+FILES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FILES.items()}
+each_file = pytest.mark.parametrize("name", FILES)
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Full names of the modules a tree imports."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}: relative import"
+            for alias in node.names:
+                below = f"{node.module}.{alias.name}".removeprefix("fastbp.")
+                yield f"fastbp.{below}" if below in FILES else str(node.module)
+
+
+def inside(name: str) -> set[str]:
+    """The files of fastbp that a file imports."""
+    found = {target for target in imports(TREES[name]) if target.split(".")[0] == "fastbp"}
+    return {target.removeprefix("fastbp").removeprefix(".") or "__init__" for target in found}
+
+
+@each_file
+def test_imports_point_down(name: str) -> None:
+    assert name in LEVEL, f"{FILES[name]} has no level: give it one here"
+    for target in inside(name):
+        assert LEVEL[target] < LEVEL[name], f"{name} imports {target}, which is not below it"
+
+
+def test_levels_name_files_that_are_there() -> None:
+    assert set(LEVEL) == set(FILES)
+
+
+@each_file
+def test_no_other_dependencies(name: str) -> None:
+    roots = {target.split(".")[0] for target in imports(TREES[name])}
+    other = roots - DEPENDENCIES - {"fastbp"} - sys.stdlib_module_names
+    assert other == ON_DEMAND.get(name, set())
+    for node in TREES[name].body:
+        assert not {target.split(".")[0] for target in imports(ast.Module([node], []))} & other or (
+            isinstance(node, ast.FunctionDef)
+        ), f"line {node.lineno}: import {other} where it is needed"
+
+
+def loaded_by(module: str) -> set[str]:
+    """The modules that a process has loaded after importing one."""
+    code = f"import json, sys, {module}; print(json.dumps(list(sys.modules)))"
+    environment = os.environ | {"PYTHONPATH": str(PACKAGE.parent)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout))
+
+
+def test_import_loads_nothing_large() -> None:
+    ours = loaded_by("fastbp") - loaded_by("numba")  # Numba looks at SciPy's version
+    assert "fastbp.mlp" in ours
+    assert {"fastbp.demo", "fastbp.warmup", "fastbp.__main__"}.isdisjoint(ours)
+    assert {"sklearn", "scipy", "torch", "jax"}.isdisjoint(name.split(".")[0] for name in ours)
+
+
+Documented = ast.Module | ast.ClassDef | ast.FunctionDef
+
+
+def code_lines(name: str) -> set[int]:
+    """Numbers of the lines that hold code."""
+    lines = FILES[name].read_text(encoding="utf-8").splitlines()
+    filled = {i for i, line in enumerate(lines, 1) if line.strip() and line.strip()[0] != "#"}
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, Documented) and ast.get_docstring(node) is not None:
+            filled -= set(range(node.body[0].lineno, node.body[0].end_lineno + 1))
+    return filled
+
+
+@each_file
+def test_files_and_functions_are_small(name: str) -> None:
+    lines = code_lines(name)
+    assert len(lines) < FILE_LINES
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.FunctionDef):
+            count = len(lines & set(range(node.lineno, node.end_lineno + 1)))
+            assert count < FUNCTION_LINES, f"{node.name} has {count} lines of code"
+
+
+def public(name: str) -> Iterator[tuple[str, Documented]]:
+    """Public classes and functions of a file, and the methods of public classes."""
+    for node in TREES[name].body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
+            if not any("overload" in ast.unparse(d) for d in node.decorator_list):
+                yield node.name, node
+            if isinstance(node, ast.ClassDef) and not name.startswith("_"):
+                for method in node.body:
+                    if isinstance(method, ast.FunctionDef) and not method.name.startswith("_"):
+                        if not any("setter" in ast.unparse(d) for d in method.decorator_list):
+                            yield f"{node.name}.{method.name}", method
+
+
+@each_file
+def test_public_names_are_documented(name: str) -> None:
+    assert ast.get_docstring(TREES[name]), f"{FILES[name]} has no docstring"
+    missing = [what for what, node in public(name) if not ast.get_docstring(node)]
+    assert not missing
+
+
+@each_file
+def test_no_code_from_strings_and_one_decorator(name: str) -> None:
+    if not name.startswith("kernels"):
+        return
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id not in {"exec", "eval", "compile"}
+        if isinstance(node, ast.FunctionDef):
+            decorators = [ast.unparse(d) for d in node.decorator_list]
+            assert decorators in ([], ["kernel"], ["kernel(cached=True)"]), node.name
+            assert node in TREES[name].body, f"{node.name} is not at the top of the module"
