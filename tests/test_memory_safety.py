@@ -76,10 +76,8 @@ class Guard:
     def __init__(self, function, side: str) -> None:
         self.function, self.side = function, side
         python = getattr(function, "py_func", function)
-        self.only_read, self.names = (
-            ONLY_READ[python.__name__],
-            inspect.signature(python).parameters,
-        )
+        self.only_read = ONLY_READ[python.__name__]
+        self.names = inspect.signature(python).parameters
 
     def __call__(self, *arguments):
         moved: list[tuple[np.ndarray, Pages, bool]] = []
