@@ -68,7 +68,7 @@ def table_of_layers(
 
 
 class Workspace(NamedTuple):
-    """Buffers for batches of up to `capacity` rows; kernels write all of it.
+    """Buffers for batches of up to `capacity` rows; kernels write all of it but ONES.
 
     Attributes
     ----------
@@ -93,12 +93,12 @@ STRIDE = 1
 INPUTS, TARGETS = 2, 3
 """Offsets of the batch's inputs (n_in, STRIDE) and targets (n_out, STRIDE), which the delta of
 the last layer replaces."""
-PANELS, PACKED, BLOCK = 4, 5, 6
+PANELS, PACKED, BLOCK, ONES = 4, 5, 6, 7
 """Scratch: a layer's inputs sample by sample; the packed weights of a block of rows; the gradient
-of a block of rows and of the biases."""
-FEATURE_ROWS, DATA_ROWS = 7, 8
+of a block of rows and of the biases. And CAPACITY ones, by which rows are summed."""
+FEATURE_ROWS, DATA_ROWS = 8, 9
 """In `offsets`: rows of a feature-by-feature matrix; rows of the batch in the data."""
-N_PLACES = 9
+N_PLACES = 10
 
 
 def _stride(batch: int, lanes: int, itemsize: int) -> int:
@@ -138,12 +138,15 @@ def workspace_for(
         places[TARGETS] = layers[-1, DELTA] = take(n_out * stride)
         places[PANELS] = take(capacity * round_up(widest_in, TILE_VECTORS * lanes))
         places[PACKED] = take(TILE_ROWS * widest_out + lanes)
-        places[BLOCK] = take(TILE_ROWS * widest_in + widest_out)
+        places[BLOCK] = take(max(TILE_ROWS, lanes) * widest_in + widest_out)
+        places[ONES] = take(capacity)
     features = max(widest_in, widest_out)
     places[FEATURE_ROWS], places[DATA_ROWS] = 0, features
     offsets = np.zeros(features + capacity, dtype=np.int64)
     offsets[:features] = np.arange(features) * stride
     numbers = _aligned_zeros(size, dtype)
+    if training:
+        numbers[places[ONES] : places[ONES] + capacity] = 1.0
     return layers, Workspace(numbers, offsets, places)
 
 

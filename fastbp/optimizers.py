@@ -140,11 +140,6 @@ class Adam(Optimizer):
         scalars[updates.BETA_1], scalars[updates.BETA_2] = self.beta_1, self.beta_2
         scalars[updates.EPSILON] = self.epsilon
 
-    def reset(self, scalars: npt.NDArray[np.float64]) -> None:
-        """Write the hyper-parameters and the state before the first update."""
-        super().reset(scalars)
-        scalars[updates.BETA_1_POWER] = scalars[updates.BETA_2_POWER] = 1.0
-
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "adam": Adam}
 """Names, for ``MLP(optimizer=...)``."""

@@ -185,48 +185,75 @@ def tanh_vector(p, x):
 
 
 @kernel
-def activate(code, z, count):
-    """Overwrite `count` net inputs with the outputs of an activation other than softmax."""
+def activate_run(code, z, count):
+    """Overwrite net inputs, whole vectors of them, with the outputs of an activation."""
     width = lanes(z)
     zero, one = splat(z, 0.0), splat(z, 1.0)
     if code == RELU:
         for i in range(0, count, width):
             p = advance(z, i)
-            vstore(p, vmax(zero, vload(p, count - i)), count - i)
+            vstore(p, vmax(zero, vload(p, width)), width)
     elif code == TANH:
         for i in range(0, count, width):
             p = advance(z, i)
-            vstore(p, tanh_vector(p, vload(p, count - i)), count - i)
+            vstore(p, tanh_vector(p, vload(p, width)), width)
     elif code == SIGMOID:
         for i in range(0, count, width):
             p = advance(z, i)
-            vstore(p, sigmoid_vector(p, vload(p, count - i)), count - i)
+            vstore(p, sigmoid_vector(p, vload(p, width)), width)
     elif code == STEP:
         for i in range(0, count, width):
             p = advance(z, i)
-            vstore(p, vwhere_greater(vload(p, count - i), zero, one, zero), count - i)
+            vstore(p, vwhere_greater(vload(p, width), zero, one, zero), width)
     elif code != IDENTITY:
         raise ValueError("unknown activation code")
 
 
 @kernel
-def activate_backward(code, g, y, count):
-    """``g <- g * dy/dz``, the derivative taken from the `count` outputs in y."""
+def activate_backward_run(code, g, y, count):
+    """``g <- g * dy/dz``, the derivative taken from the outputs in y, whole vectors of them."""
+    width, zero = lanes(y), splat(y, 0.0)
+    if code == RELU:
+        for i in range(0, count, width):
+            p, out = advance(g, i), vload(advance(y, i), width)
+            vstore(p, vwhere_greater(out, zero, vload(p, width), zero), width)
+    elif code == TANH:
+        for i in range(0, count, width):
+            p, out = advance(g, i), vload(advance(y, i), width)
+            grad = vload(p, width)
+            vstore(p, grad - grad * (out * out), width)
+    elif code == SIGMOID:
+        for i in range(0, count, width):
+            p, out = advance(g, i), vload(advance(y, i), width)
+            vstore(p, vload(p, width) * (out - out * out), width)
+    elif code != IDENTITY:
+        raise ValueError("this activation has no derivative")
+
+
+@kernel
+def activate(code, z, stride, n, batch):
+    """Overwrite net inputs (n, batch) with the outputs of an activation other than softmax.
+
+    The rows are padded to whole vectors, in which any numbers may stand. They are overwritten
+    too: a vector with a mask takes one more operation to read and to write.
+    """
+    count = (batch + lanes(z) - 1) // lanes(z) * lanes(z)
+    if count == stride:
+        n, count = 1, n * stride
+    for i in range(n):
+        activate_run(code, advance(z, i * stride), count)
+
+
+@kernel
+def activate_backward(code, g, y, stride, n, batch):
+    """``g <- g * dy/dz`` for rows padded to whole vectors, as in `activate`."""
     if code == IDENTITY:
         return
-    width, zero = lanes(y), splat(y, 0.0)
-    for i in range(0, count, width):
-        tail, p = count - i, advance(g, i)
-        out, grad = vload(advance(y, i), tail), vload(p, tail)
-        if code == RELU:
-            grad = vwhere_greater(out, zero, grad, zero)
-        elif code == TANH:
-            grad = grad - grad * (out * out)
-        elif code == SIGMOID:
-            grad = grad * (out - out * out)
-        else:
-            raise ValueError("this activation has no derivative")
-        vstore(p, grad, tail)
+    count = (batch + lanes(y) - 1) // lanes(y) * lanes(y)
+    if count == stride:
+        n, count = 1, n * stride
+    for i in range(n):
+        activate_backward_run(code, advance(g, i * stride), advance(y, i * stride), count)
 
 
 @kernel

@@ -55,6 +55,7 @@ from fastbp.layout import (
     N_COLUMNS,
     N_IN,
     N_OUT,
+    ONES,
     OUTPUT,
     PACKED,
     PANELS,
@@ -68,7 +69,10 @@ from fastbp.simd import (
     load,
     splat,
     store,
-    tile_add,
+    rows_at,
+    rows_next,
+    tile_add_products,
+    tile_add_some_products,
     tile_square,
     tile_sums,
     tile_zeros,
@@ -79,6 +83,8 @@ from fastbp.target import SECOND_CACHE_BYTES, TILE_ROWS, TILE_VECTORS, VECTOR_BI
 
 PACK_FROM = 3
 """Blocks of columns from which packing the weights for the input gradient pays."""
+FEW_OUTPUTS, FEW_INPUTS = min(8, TILE_ROWS), 4
+"""Layers of at most so many outputs or inputs compute dW without tiles (measured)."""
 
 
 class Network(NamedTuple):
@@ -236,7 +242,7 @@ def layer_forward(network, work, layer, x, batch):
     for first in range(0, batch, group):
         done = 0
         while done < n_out:
-            rows = rows_of_block(n_out - done)
+            rows = rows_of_block(n_out - done, batch, lanes(x))
             yi = advance(y, done * stride + first)
             product = Product(
                 yi, stride, advance(weights, done * n_in), n_in, 1, advance(x, first), stride,
@@ -247,7 +253,7 @@ def layer_forward(network, work, layer, x, batch):
     if code == SOFTMAX:
         softmax(y, stride, n_out, batch)
     elif code != RELU:
-        activate(code, y, n_out * stride)
+        activate(code, y, stride, n_out, batch)
 
 
 @kernel
@@ -263,7 +269,7 @@ def layer_backward(network, work, layer, batch):
     for first in range(0, batch, group):
         columns, done = min(group, batch - first), 0
         while done < n_in:
-            rows = rows_of_block(n_in - done)
+            rows = rows_of_block(n_in - done, batch, lanes(delta))
             left, step, at = advance(weights, done), n_in, done * stride + first
             if columns > (PACK_FROM - 1) * TILE_VECTORS * lanes(delta):
                 pack_columns(packed, left, n_in, rows, n_out)
@@ -275,18 +281,37 @@ def layer_backward(network, work, layer, batch):
             multiply_rows(rows, product, columns)
             done += rows
     if code != RELU:
-        activate_backward(code, below, y, n_in * stride)
+        activate_backward(code, below, y, stride, n_in, batch)
 
 
 @kernel
-def bias_gradient(out, delta, stride, n, batch, start):
-    """``out[i] = sum_b D[i, b]``, as many units at a time as there are lanes."""
-    width, shape = lanes(delta), tile_square(delta)
-    for i in range(0, n, width):
-        sums, rows = tile_zeros(shape, delta), min(width, n - i)
+def row_products(a, stride, rows, x, batch):
+    """Vector of ``sum_b A[i, b] x[b]`` for as many rows of A as there are lanes; `rows` count."""
+    width, shape = lanes(a), tile_square(a)
+    sums = tile_zeros(shape, a)
+    if rows == width:
+        where = rows_at(shape, a, stride)
+        whole = batch // width * width
+        for b in range(0, whole, width):
+            sums = tile_add_products(sums, where, vload(advance(x, b), width), width)
+            where = rows_next(where, width)
+        if whole < batch:
+            tail = batch - whole
+            sums = tile_add_products(sums, where, vload(advance(x, whole), tail), tail)
+    else:
         for b in range(0, batch, width):
-            sums = tile_add(sums, advance(delta, i * stride + b), stride, rows, batch - b)
-        total, to = tile_sums(sums), advance(out, i)
+            factor = vload(advance(x, b), batch - b)
+            sums = tile_add_some_products(sums, advance(a, b), stride, factor, rows, batch - b)
+    return tile_sums(sums)
+
+
+@kernel
+def products_of_rows(out, a, stride, n, x, batch, start):
+    """``out[i] = sum_b A[i, b] x[b]`` for n rows of A."""
+    width = lanes(a)
+    for i in range(0, n, width):
+        rows, to = min(width, n - i), advance(out, i)
+        total = row_products(advance(a, i * stride), stride, rows, x, batch)
         if start == FROM_OUTPUT:
             total = total + vload(to, rows)
         vstore(to, total, rows)
@@ -305,32 +330,92 @@ def fetch_panels(network, work, layer, x, batch):
 
 
 @kernel
-def layer_gradient(network, work, layer, batch, grad, optimizer):
-    """dW = D S from the panels, and db, a block of units at a time, each then updated.
+def end_block(network, work, layer, batch, grad, optimizer, done, rows, out):
+    """Update `rows` units after the first `done`; the gradient of their weights stands at out.
 
     The biases stand behind the weights of the last block: they are updated together.
     """
     n_in, n_out = column(network, layer, N_IN), column(network, layer, N_OUT)
+    start, count = column(network, layer, WEIGHTS) + done * n_in, rows * n_in
+    if done + rows == n_out and column(network, layer, BIASES) >= 0:
+        stride, delta = load(work.places, STRIDE), delta_of(network, work, layer)
+        to, ones = advance(out, count), place(work, ONES)
+        products_of_rows(to, delta, stride, n_out, ones, batch, grad.start)
+        count += n_out
+    update(optimizer, network.params, network.n_params, start, count, out)
+
+
+@kernel
+def block_of(network, work, layer, grad, done):
+    """Where the gradient of the units from `done` on goes."""
+    if grad.length == 0:
+        return place(work, BLOCK)
+    at = column(network, layer, WEIGHTS) + done * column(network, layer, N_IN)
+    return advance(grad.numbers, at)
+
+
+@kernel
+def gradient_of_few_outputs(network, work, layer, x, batch, grad, optimizer):
+    """dW, unit by unit, as products of its delta with the rows of x (K, B); needs no panels."""
+    n_in, n_out = column(network, layer, N_IN), column(network, layer, N_OUT)
     stride, delta = load(work.places, STRIDE), delta_of(network, work, layer)
-    panels, out = place(work, PANELS), place(work, BLOCK)
-    width, done = TILE_VECTORS * lanes(panels), 0
+    out = block_of(network, work, layer, grad, 0)
+    for i in range(n_out):
+        to, row = advance(out, i * n_in), advance(delta, i * stride)
+        products_of_rows(to, x, stride, n_in, row, batch, grad.start)
+    end_block(network, work, layer, batch, grad, optimizer, 0, n_out, out)
+
+
+@kernel
+def gradient_of_few_inputs(network, work, layer, x, batch, grad, optimizer):
+    """dW, input by input, as products of its row with the rows of D, a vector of units at a time.
+
+    Tiles as narrow as this would leave most of their lanes empty.
+    """
+    n_in, n_out = column(network, layer, N_IN), column(network, layer, N_OUT)
+    stride, delta = load(work.places, STRIDE), delta_of(network, work, layer)
+    width, some = lanes(delta), place(work, PACKED)
+    for done in range(0, n_out, width):
+        rows, out = min(width, n_out - done), block_of(network, work, layer, grad, done)
+        for j in range(n_in):
+            row, units = advance(x, j * stride), advance(delta, done * stride)
+            vstore(some, row_products(units, stride, rows, row, batch), width)
+            for i in range(rows):
+                before = load(out, i * n_in + j) if grad.start == FROM_OUTPUT else 0.0
+                store(out, i * n_in + j, load(some, i) + before)
+        end_block(network, work, layer, batch, grad, optimizer, done, rows, out)
+
+
+@kernel
+def gradient_by_tiles(network, work, layer, x, batch, grad, optimizer):
+    """dW = D S from panels of x."""
+    n_in, n_out = column(network, layer, N_IN), column(network, layer, N_OUT)
+    stride, delta = load(work.places, STRIDE), delta_of(network, work, layer)
+    panels, done = place(work, PANELS), 0
+    width = TILE_VECTORS * lanes(panels)
+    fetch_panels(network, work, layer, x, batch)
     while done < n_out:
-        rows = rows_of_block(n_out - done)
-        count, at = rows * n_in, column(network, layer, WEIGHTS) + done * n_in
-        left = advance(delta, done * stride)
-        if grad.length > 0:
-            out = advance(grad.numbers, at)
+        rows = rows_of_block(n_out - done, n_in, lanes(delta))
+        out, left = block_of(network, work, layer, grad, done), advance(delta, done * stride)
         for j in range(0, n_in, width):
             product = Product(
                 advance(out, j), n_in, left, stride, 1, advance(panels, j * batch), width, batch,
                 grad.start, delta, AS_IT_IS, delta,
             )  # fmt: skip
             multiply_block(rows, product, n_in - j)
+        end_block(network, work, layer, batch, grad, optimizer, done, rows, out)
         done += rows
-        if done == n_out and column(network, layer, BIASES) >= 0:
-            bias_gradient(advance(out, count), delta, stride, n_out, batch, grad.start)
-            count += n_out
-        update(optimizer, network.params, network.n_params, at, count, out)
+
+
+@kernel
+def layer_gradient(network, work, layer, x, batch, grad, optimizer):
+    """dW and db from the layer's inputs x (K, B), a block of units at a time, then updated."""
+    if column(network, layer, N_OUT) <= FEW_OUTPUTS:
+        gradient_of_few_outputs(network, work, layer, x, batch, grad, optimizer)
+    elif column(network, layer, N_IN) <= FEW_INPUTS:
+        gradient_of_few_inputs(network, work, layer, x, batch, grad, optimizer)
+    else:
+        gradient_by_tiles(network, work, layer, x, batch, grad, optimizer)
 
 
 @kernel
@@ -352,7 +437,7 @@ def output_delta(network, work, batch, scale):
     if code == SOFTMAX:
         softmax_backward(delta, y, stride, n_out, batch)
     elif code != STEP:  # forward only: its loss is asked for, its delta is not
-        activate_backward(code, delta, y, n_out * stride)
+        activate_backward(code, delta, y, stride, n_out, batch)
     return loss
 
 
@@ -364,5 +449,4 @@ def backward(network, work, batch, grad, optimizer):
         if layer > 0:
             x = output(network, work, layer - 1)
             layer_backward(network, work, layer, batch)  # needs the weights as they were
-        fetch_panels(network, work, layer, x, batch)
-        layer_gradient(network, work, layer, batch, grad, optimizer)
+        layer_gradient(network, work, layer, x, batch, grad, optimizer)

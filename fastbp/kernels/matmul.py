@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 from fastbp._jit import kernel
 from fastbp.simd import (
     advance,
+    is_row,
     lanes,
     load,
     rows_at,
@@ -35,6 +36,7 @@ from fastbp.simd import (
     tile_gather,
     tile_gather_whole,
     tile_load,
+    tile_plus,
     tile_put,
     tile_relu,
     tile_shape,
@@ -56,12 +58,16 @@ the outputs y, which are laid out like C. Other activations cost more than a pas
 
 
 @kernel
-def rows_of_block(left):
-    """Rows of the next block when `left` rows are left.
+def rows_of_block(left, columns, width):
+    """Rows of the next block when `left` rows of a product of so many columns are left.
 
     TILE_ROWS where possible. One to three rows have too few sums to keep the processor busy, so
-    they are not left alone; and 9 to 11 are cut in two to have fewer shapes to compile.
+    they are not left alone; and 9 to 11 are cut in two to have fewer shapes to compile. A
+    product as narrow as one vector of `width` lanes has half of the sums: there blocks of 8 rows
+    are as fast as any of fewer.
     """
+    if columns <= width and TILE_ROWS > 8 and left % TILE_ROWS > 0:
+        return min(left, 8)
     if left >= TILE_ROWS + 4 or left == TILE_ROWS:
         return TILE_ROWS
     if left > min(TILE_ROWS, 8):
@@ -125,6 +131,29 @@ def from_column(x, j):
 
 
 @kernel
+def add_products_of_row(tile, shape, x, tail):
+    """The products of a tile of one row, in four sums, each over every fourth p.
+
+    A single sum would wait for its own last addition each time.
+    """
+    zeros, row, b = tile_zeros(shape, x.c), rows_at(shape, x.a, x.a_row), x.b
+    second, third, fourth = zeros, zeros, zeros
+    for _ in range(x.k // 4):
+        tile = tile_fma(tile, row, b, tail)
+        row, b = rows_next(row, x.a_step), advance(b, x.b_step)
+        second = tile_fma(second, row, b, tail)
+        row, b = rows_next(row, x.a_step), advance(b, x.b_step)
+        third = tile_fma(third, row, b, tail)
+        row, b = rows_next(row, x.a_step), advance(b, x.b_step)
+        fourth = tile_fma(fourth, row, b, tail)
+        row, b = rows_next(row, x.a_step), advance(b, x.b_step)
+    for _ in range(x.k % 4):
+        tile = tile_fma(tile, row, b, tail)
+        row, b = rows_next(row, x.a_step), advance(b, x.b_step)
+    return tile_plus(tile_plus(tile, second), tile_plus(third, fourth))
+
+
+@kernel
 def multiply_tile(shape, x, tail):
     """One tile of C: the loop over p stands here, all the arithmetic in tile_fma."""
     tile = tile_zeros(shape, x.c)
@@ -132,10 +161,13 @@ def multiply_tile(shape, x, tail):
         tile = tile_fill(tile, x.bias)
     elif x.start == FROM_OUTPUT:
         tile = tile_load(tile, x.c, x.c_stride, tail)
-    rows, b = rows_at(shape, x.a, x.a_row), x.b
-    for _ in range(x.k):
-        tile = tile_fma(tile, rows, b, tail)
-        rows, b = rows_next(rows, x.a_step), advance(b, x.b_step)
+    if is_row(shape):  # known when compiling
+        tile = add_products_of_row(tile, shape, x, tail)
+    else:
+        rows, b = rows_at(shape, x.a, x.a_row), x.b
+        for _ in range(x.k):
+            tile = tile_fma(tile, rows, b, tail)
+            rows, b = rows_next(rows, x.a_step), advance(b, x.b_step)
     if x.finish == RELU_FORWARD:
         tile = tile_relu(tile)
     elif x.finish == RELU_BACKWARD:

@@ -4,12 +4,14 @@ Legend: w parameter, g its gradient, m and v its slots, t the number of this upd
 
 ========  ==========================================================================
 SGD       u <- momentum u + g;  w <- w - rate u, with Nesterov w - rate (g + momentum u)
-Adam      m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2;
-          w <- w - rate m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + epsilon)
+Adam      m <- b1 m + g;  v <- b2 v + g^2;  a <- b1 a + 1;  c <- b2 c + 1;
+          w <- w - rate (m / a) / (sqrt(v / c) + epsilon)
 ========  ==========================================================================
 
 SGD: Polyak 1964; Nesterov 1983, in the form of Sutskever et al. 2013, section 2, as PyTorch
-writes it. Adam: Kingma and Ba 2015, algorithm 1.
+writes it. Adam: Kingma and Ba 2015, algorithm 1, with sums in place of the paper's means: its
+m_hat = m (1 - b1) / (1 - b1^t) is the weighted sum m over the sum a of the weights. That saves
+three operations a parameter, and m / a stays a mean when b1 changes on the way.
 """
 
 import math
@@ -21,12 +23,12 @@ import numpy.typing as npt
 from fastbp._jit import kernel
 from fastbp.simd import (
     advance,
+    is_single,
     lanes,
     load,
     splat,
     store,
     vload,
-    vmax,
     vquotient,
     vsqrt,
     vstore,
@@ -41,10 +43,10 @@ NO_UPDATE = 0
 LEARNING_RATE = 0
 MOMENTUM, NESTEROV = 1, 2
 BETA_1, BETA_2, EPSILON = 1, 2, 3
-BETA_1_POWER, BETA_2_POWER = 4, 5
-"""beta^t of the last update, 1 before the first."""
+WEIGHTS_1, WEIGHTS_2 = 4, 5
+"""Sums of the weights of Adam's moments, 0 before the first update."""
 STEP_SIZE, SCALED_EPSILON = 6, 7
-"""Adam's bias corrections folded into the rate and epsilon, once an update."""
+"""The sums of the weights folded into the rate and epsilon, once an update."""
 N_SCALARS = 8
 
 
@@ -77,12 +79,12 @@ def begin_update(optimizer):
     """Advance what changes once an update."""
     if optimizer.code == ADAM:
         s = optimizer.scalars
-        power_1 = load(s, BETA_1_POWER) * load(s, BETA_1)
-        power_2 = load(s, BETA_2_POWER) * load(s, BETA_2)
-        root = math.sqrt(1.0 - power_2)
-        store(s, BETA_1_POWER, power_1)
-        store(s, BETA_2_POWER, power_2)
-        store(s, STEP_SIZE, load(s, LEARNING_RATE) * root / (1.0 - power_1))
+        weights_1 = load(s, WEIGHTS_1) * load(s, BETA_1) + 1.0
+        weights_2 = load(s, WEIGHTS_2) * load(s, BETA_2) + 1.0
+        root = math.sqrt(weights_2)
+        store(s, WEIGHTS_1, weights_1)
+        store(s, WEIGHTS_2, weights_2)
+        store(s, STEP_SIZE, load(s, LEARNING_RATE) * root / weights_1)
         store(s, SCALED_EPSILON, load(s, EPSILON) * root)
 
 
@@ -121,47 +123,41 @@ class AdamVectors(NamedTuple):
 
     rate: float
     epsilon: float
-    keep_1: float
-    take_1: float
-    keep_2: float
-    root_2: float
+    beta_1: float
+    beta_2: float
     smallest: float
 
 
 @kernel
-def adam_vector(c, w, g, m, v, tail):
+def adam_vector(x, w, g, m, v, tail):
     """One vector of Adam.
 
-    The bias corrections stand in the step size and epsilon: rate m / (1 - b1^t) / (sqrt(v /
-    (1 - b2^t)) + eps) = step_size m / (sqrt v + eps sqrt(1 - b2^t)). v is at least the smallest
-    normal number before its root, so that 0 / 0 is 0.
+    The sums of the weights stand in the step size and epsilon: rate (m / a) / (sqrt(v / c) +
+    eps) = (rate sqrt c / a) m / (sqrt v + eps sqrt c). The smallest normal number is added to v
+    in each update, so that 0 / 0 is 0; it is nothing beside the square of any epsilon.
     """
     grad = vload(g, tail)
-    mean = vload(m, tail) * c.keep_1 + grad * c.take_1
-    scaled = grad * c.root_2
-    square = vload(v, tail) * c.keep_2 + scaled * scaled
-    vstore(m, mean, tail)
+    moment = vload(m, tail) * x.beta_1 + grad
+    square = (vload(v, tail) * x.beta_2 + x.smallest) + grad * grad
+    vstore(m, moment, tail)
     vstore(v, square, tail)
-    below = vsqrt(vmax(square, c.smallest)) + c.epsilon
-    vstore(w, vload(w, tail) - vquotient(c.rate * mean, below), tail)
+    vstore(w, vload(w, tail) - vquotient(moment, vsqrt(square) + x.epsilon) * x.rate, tail)
 
 
 @kernel
 def adam(scalars, w, g, m, v, count):
     """One step of Adam on `count` parameters."""
-    beta_1, beta_2 = load(scalars, BETA_1), load(scalars, BETA_2)
-    c = AdamVectors(
-        splat(w, load(scalars, STEP_SIZE)), splat(w, load(scalars, SCALED_EPSILON)),
-        splat(w, beta_1), splat(w, 1.0 - beta_1), splat(w, beta_2),
-        splat(w, math.sqrt(1.0 - beta_2)), splat(w, 1.2e-38),
+    rate, width = splat(w, load(scalars, STEP_SIZE)), lanes(w)
+    x = AdamVectors(
+        rate, splat(w, load(scalars, SCALED_EPSILON)), splat(w, load(scalars, BETA_1)),
+        splat(w, load(scalars, BETA_2)), splat(w, 1.2e-38 if is_single(rate) else 2.3e-308),
     )  # fmt: skip
-    width = lanes(w)
     whole = count // width * width
     for i in range(0, whole, width):
-        adam_vector(c, advance(w, i), advance(g, i), advance(m, i), advance(v, i), width)
+        adam_vector(x, advance(w, i), advance(g, i), advance(m, i), advance(v, i), width)
     if whole < count:
         adam_vector(
-            c, advance(w, whole), advance(g, whole), advance(m, whole), advance(v, whole),
+            x, advance(w, whole), advance(g, whole), advance(m, whole), advance(v, whole),
             count - whole,
         )  # fmt: skip
 

@@ -7,6 +7,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from fastbp.simd.base import (
+    I1,
     I32,
     Rows,
     Tile,
@@ -33,6 +34,16 @@ def tile_shape(typingctx, rows, vectors):
         return context.get_dummy_value()
 
     return shape(rows, vectors), codegen
+
+
+@intrinsic
+def is_row(typingctx, shape):
+    """Whether a tile of this shape has only one row (known at compile time)."""
+
+    def codegen(context, builder, sig, args):
+        return ir.Constant(I1, int(shape.rows == 1))
+
+    return types.boolean(shape), codegen
 
 
 @intrinsic
@@ -105,6 +116,19 @@ def rows_next(typingctx, rows, step):
     return rows(rows, types.intp), codegen
 
 
+def _row_offsets(builder, rows, where):
+    """Offsets of the four rows of a group from its address."""
+    step = builder.extract_value(where, rows.groups)
+    thrice = builder.extract_value(where, rows.groups + 1)
+    return [None, step, builder.add(step, step), thrice]
+
+
+def _row(builder, where, offsets, r):
+    """Address of row r."""
+    at = builder.extract_value(where, r // 4)
+    return builder.gep(at, [offsets[r % 4]]) if r % 4 else at
+
+
 @intrinsic
 def tile_fma(typingctx, tile, rows, b, tail):
     """``tile[r, :] += rows[r] * b[:]``: one scalar a row times consecutive vectors at `b`."""
@@ -121,13 +145,9 @@ def tile_fma(typingctx, tile, rows, b, tail):
             )
             for j in range(tile.vectors)
         ]
-        step = builder.extract_value(where, rows.groups)
-        thrice = builder.extract_value(where, rows.groups + 1)
-        offsets = [None, step, builder.add(step, step), thrice]
+        offsets = _row_offsets(builder, rows, where)
         for r in range(tile.rows):
-            at = builder.extract_value(where, r // 4)
-            if r % 4:
-                at = builder.gep(at, [offsets[r % 4]])
+            at = _row(builder, where, offsets, r)
             x = broadcast(builder, builder.load(at), tile.lanes)
             for j in range(tile.vectors):
                 place = r * tile.vectors + j
@@ -294,22 +314,58 @@ def tile_transpose(typingctx, tile):
 
 
 @intrinsic
-def tile_add(typingctx, tile, a, stride, count, tail):
-    """Add to the first `count` rows of a tile of one vector a row what stands at `a`."""
+def tile_plus(typingctx, x, y):
+    """Sum of two tiles."""
 
     def codegen(context, builder, sig, args):
-        value, address, step, count, tail = args
+        value, other = args
+        for place in range(x.rows * x.vectors):
+            parts = (builder.extract_value(each, place) for each in (value, other))
+            value = builder.insert_value(value, builder.fadd(*parts), place)
+        return value
+
+    return x(x, x), codegen
+
+
+@intrinsic
+def tile_add_products(typingctx, tile, rows, x, tail):
+    """Add to a tile of one vector a row the numbers at its `rows`, times `x`, below `tail`."""
+
+    def codegen(context, builder, sig, args):
+        value, where, factor, tail = args
+        mask = lane_mask(builder, tile.lanes, tail)
+        offsets = _row_offsets(builder, rows, where)
+        for r in range(tile.rows):
+            numbers = load_vector(builder, tile, _row(builder, where, offsets, r), mask)
+            sum_ = builder.extract_value(value, r)
+            sum_ = by_lane(builder, tile, "fma", [numbers, factor, sum_])
+            value = builder.insert_value(value, sum_, r)
+        return value
+
+    return tile(tile, rows, x, types.intp), codegen
+
+
+@intrinsic
+def tile_add_some_products(typingctx, tile, a, stride, x, count, tail):
+    """As tile_add_products for the first `count` rows, `stride` apart at `a`; others are not read.
+
+    The others get what they please.
+    """
+
+    def codegen(context, builder, sig, args):
+        value, address, step, factor, count, tail = args
         mask = lane_mask(builder, tile.lanes, tail)
         last = builder.sub(count, integer(1))
         for r in range(tile.rows):
-            # Rows from `count` on repeat the last: they are not used.
             row = builder.select(builder.icmp_signed("<", integer(r), count), integer(r), last)
             at = builder.gep(address, [builder.mul(row, step)])
-            x = builder.fadd(builder.extract_value(value, r), load_vector(builder, tile, at, mask))
-            value = builder.insert_value(value, x, r)
+            numbers = load_vector(builder, tile, at, mask)
+            sum_ = builder.extract_value(value, r)
+            sum_ = by_lane(builder, tile, "fma", [numbers, factor, sum_])
+            value = builder.insert_value(value, sum_, r)
         return value
 
-    return tile(tile, a, types.intp, types.intp, types.intp), codegen
+    return tile(tile, a, types.intp, x, types.intp, types.intp), codegen
 
 
 @intrinsic

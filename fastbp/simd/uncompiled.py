@@ -230,6 +230,11 @@ def tile_shape(rows, vectors):
     return TileShape(rows, vectors)
 
 
+def is_row(shape):
+    """Whether a tile of this shape has only one row."""
+    return shape.rows == 1
+
+
 def tile_square(p):
     """Shape of a square tile of p's dtype: as many rows as a vector has lanes."""
     return TileShape(lanes(p), 1)
@@ -331,13 +336,25 @@ def tile_transpose(tile):
 
 
 @_silently
-def tile_add(tile, a, stride, count, tail):
-    """Add to the first `count` rows of a tile of one vector a row what stands at `a`."""
+def tile_plus(x, y):
+    """Sum of two tiles."""
+    return Tile(x.numbers + y.numbers)
+
+
+@_silently
+def tile_add_products(tile, rows, x, tail):
+    """Add to a tile of one vector a row the numbers at its `rows`, times `x`, below `tail`."""
+    return tile_add_some_products(tile, rows.address, rows.stride, x, rows.rows, tail)
+
+
+@_silently
+def tile_add_some_products(tile, a, stride, x, count, tail):
+    """As tile_add_products for the first `count` rows, `stride` apart at `a`."""
     _same_dtype(tile, a)
     columns, numbers = _columns(tile, tail), tile.numbers.copy()
     rows = min(int(count), len(numbers))
     if columns and rows > 0:
-        numbers[:rows, :columns] += a.block(rows, int(stride), columns)
+        numbers[:rows, :columns] += a.block(rows, int(stride), columns) * x.numbers[:columns]
     return Tile(numbers)
 
 
