@@ -11,7 +11,7 @@ import numpy.typing as npt
 from fastbp._jit import ready
 from fastbp.history import History
 from fastbp.kernels import training
-from fastbp.kernels.backprop import Data, Network
+from fastbp.kernels.network import Data, Network
 from fastbp.kernels.updates import OptimizerState
 from fastbp.layout import CAPACITY, Workspace
 

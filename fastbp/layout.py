@@ -100,9 +100,17 @@ FEATURE_ROWS, DATA_ROWS = 8, 9
 """In `offsets`: rows of a feature-by-feature matrix; rows of the batch in the data."""
 N_PLACES = 10
 
+SINGLE_BLOCK = 2048
+"""Weights whose gradient BLOCK holds for a single sample, besides those of one more unit."""
+
 
 def _stride(batch: int, lanes: int, itemsize: int) -> int:
-    """Row length for a batch: whole vectors, and not a power of two that the cache folds up."""
+    """Row length for a batch: whole vectors, and not a power of two that the cache folds up.
+
+    With a single sample the features of a layer follow each other: they fill the lanes.
+    """
+    if batch == 1:
+        return 1
     stride = round_up(batch, lanes)
     return stride + lanes if stride * itemsize % 512 == 0 else stride
 
@@ -138,7 +146,8 @@ def workspace_for(
         places[TARGETS] = layers[-1, DELTA] = take(n_out * stride)
         places[PANELS] = take(capacity * round_up(widest_in, TILE_VECTORS * lanes))
         places[PACKED] = take(TILE_ROWS * widest_out + lanes)
-        places[BLOCK] = take(max(TILE_ROWS, lanes) * widest_in + widest_out)
+        block = SINGLE_BLOCK if capacity == 1 else max(TILE_ROWS, lanes) * widest_in
+        places[BLOCK] = take(block + widest_in + widest_out)
         places[ONES] = take(capacity)
     features = max(widest_in, widest_out)
     places[FEATURE_ROWS], places[DATA_ROWS] = 0, features

@@ -17,8 +17,8 @@ from fastbp.history import History
 from fastbp.initializers import WEIGHT_INITS, draw_weights
 from fastbp.kernels import training
 from fastbp.kernels.activations import ACTIVATIONS, HIDDEN_ACTIVATIONS
-from fastbp.kernels.backprop import Data, Network
 from fastbp.kernels.losses import FROM_LOGITS, LOSSES, MATCHING_ACTIVATION
+from fastbp.kernels.network import Data, Network
 from fastbp.kernels.updates import N_SCALARS, OptimizerState
 from fastbp.layout import (
     ACTIVATION,

@@ -21,6 +21,7 @@ from fastbp.layout import (
     INPUTS,
     N_IN,
     N_OUT,
+    ONES,
     OUTPUT,
     PACKED,
     PANELS,
@@ -105,7 +106,10 @@ def parts(
             found[f"delta {i}"] = (layer[DELTA], layer[N_OUT] * stride)
         found["panels"] = (places[PANELS], capacity * round_up(widest_in, columns))
         found["packed"] = (places[PACKED], TILE_ROWS * widest_out)
-        found["block"] = (places[BLOCK], max(TILE_ROWS * widest_in, widest_out))
+        rows = max(TILE_ROWS, layout.LANES_BYTES // np.dtype(dtype).itemsize)
+        block = (layout.SINGLE_BLOCK if capacity == 1 else rows * widest_in) + widest_in
+        found["block"] = (places[BLOCK], block + widest_out)
+        found["ones"] = (places[ONES], capacity)
     return {name: (int(start), int(size)) for name, (start, size) in found.items()}
 
 
@@ -130,6 +134,9 @@ def test_parts_of_a_workspace_are_apart(
         assert not overlap(found[a], found[b]), (a, b)
     if training:
         assert work.places[TARGETS] == table[-1, DELTA]
+        ones = work.numbers[work.places[ONES] :][:capacity]
+        assert np.all(ones == 1.0)
+        assert np.count_nonzero(work.numbers) == capacity
 
 
 @given(sizes=SIZES, capacity=st.integers(1, 600), dtype=DTYPES, training=st.booleans())
@@ -141,9 +148,12 @@ def test_rows_start_at_whole_vectors(
     assert work.numbers.dtype == dtype
     assert work.numbers.ctypes.data % 64 == 0
     assert work.places[CAPACITY] == capacity
-    assert stride % lanes == 0
-    assert capacity <= stride < capacity + 2 * lanes
-    assert stride * work.numbers.itemsize % 512 != 0  # rows fall into different cache sets
+    if capacity == 1:
+        assert stride == 1  # the features of a single sample follow each other
+    else:
+        assert stride % lanes == 0
+        assert capacity <= stride < capacity + 2 * lanes
+        assert stride * work.numbers.itemsize % 512 != 0  # rows fall into different cache sets
     for start, _ in parts(table, work.places, dtype, training).values():
         assert start % lanes == 0
 

@@ -87,16 +87,16 @@ def test_write_and_reset():
     Adam(0.25, beta_1=0.5, beta_2=0.75, epsilon=0.125).write(scalars)
     assert scalars[updates.LEARNING_RATE] == 0.25
     assert scalars[[updates.BETA_1, updates.BETA_2, updates.EPSILON]].tolist() == [0.5, 0.75, 0.125]
-    assert scalars[[updates.BETA_1_POWER, updates.BETA_2_POWER]].tolist() == [7, 7]
+    assert scalars[[updates.WEIGHTS_1, updates.WEIGHTS_2]].tolist() == [7, 7]
     Adam().reset(scalars)
-    assert scalars[[updates.BETA_1_POWER, updates.BETA_2_POWER]].tolist() == [1, 1]
+    assert scalars[[updates.WEIGHTS_1, updates.WEIGHTS_2]].tolist() == [0, 0]
     SGD(0.5, momentum=0.25, nesterov=True).reset(scalars)
     assert scalars[[updates.LEARNING_RATE, updates.MOMENTUM, updates.NESTEROV]].tolist() == [
         0.5,
         0.25,
         1,
     ]
-    assert scalars[[updates.BETA_1_POWER, updates.BETA_2_POWER]].tolist() == [0, 0]
+    assert scalars[[updates.WEIGHTS_1, updates.WEIGHTS_2]].tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("number", [np.float32(0.5), np.float64(0.5), np.longdouble(0.5), 0.5])

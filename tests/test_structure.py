@@ -25,7 +25,8 @@ LEVELS = """
     simd
     kernels
     kernels.activations kernels.matmul kernels.sampling kernels.updates
-    kernels.losses
+    kernels.losses kernels.network
+    kernels.dense
     kernels.backprop
     kernels.training
     checks hardware history initializers optimizers

@@ -237,6 +237,8 @@ def activate(code, z, stride, n, batch):
     The rows are padded to whole vectors, in which any numbers may stand. They are overwritten
     too: a vector with a mask takes one more operation to read and to write.
     """
+    if stride == 1:  # a single sample
+        n, batch = 1, n
     count = (batch + lanes(z) - 1) // lanes(z) * lanes(z)
     if count == stride:
         n, count = 1, n * stride
@@ -249,6 +251,8 @@ def activate_backward(code, g, y, stride, n, batch):
     """``g <- g * dy/dz`` for rows padded to whole vectors, as in `activate`."""
     if code == IDENTITY:
         return
+    if stride == 1:
+        n, batch = 1, n
     count = (batch + lanes(y) - 1) // lanes(y) * lanes(y)
     if count == stride:
         n, count = 1, n * stride

@@ -18,6 +18,9 @@ input gradient   dX = W^T D          columns of W, packed a block at a time; row
 All three are ``C[i, j] = sum_p A[i, p] B[p, j]``: A is read a scalar at a time, so its strides
 are free; B a vector at a time. A block of rows of C (at most TILE_ROWS) goes through all columns
 before the next, so that the rows of A stay in the first cache.
+
+Where one of the sizes is so small that a tile would have little in it, ``products_of_rows`` sums
+along the rows instead.
 """
 
 from typing import Any, NamedTuple
@@ -25,28 +28,31 @@ from typing import Any, NamedTuple
 from fastbp._jit import kernel
 from fastbp.simd import (
     advance,
-    is_row,
     lanes,
     load,
     rows_at,
     rows_next,
+    splat,
     store,
+    tile_add_products,
+    tile_add_some_products,
     tile_fill,
     tile_fma,
     tile_gather,
     tile_gather_whole,
     tile_load,
-    tile_plus,
     tile_put,
     tile_relu,
     tile_shape,
     tile_square,
     tile_store,
+    tile_sums,
     tile_transpose,
     tile_where_positive,
     tile_zeros,
     vload,
     vstore,
+    vwhere_greater,
 )
 from fastbp.target import TILE_ROWS, TILE_VECTORS
 
@@ -131,26 +137,34 @@ def from_column(x, j):
 
 
 @kernel
-def add_products_of_row(tile, shape, x, tail):
-    """The products of a tile of one row, in four sums, each over every fourth p.
+def multiply_row(x, tail):
+    """One row and one vector of columns of C, in four sums, each over every fourth p.
 
     A single sum would wait for its own last addition each time.
     """
-    zeros, row, b = tile_zeros(shape, x.c), rows_at(shape, x.a, x.a_row), x.b
-    second, third, fourth = zeros, zeros, zeros
+    zero = splat(x.c, 0.0)
+    first, second, third, fourth = zero, zero, zero, zero
+    if x.start == FROM_BIAS:
+        first = splat(x.c, load(x.bias, 0))
+    elif x.start == FROM_OUTPUT:
+        first = vload(x.c, tail)
+    a, b = x.a, x.b
     for _ in range(x.k // 4):
-        tile = tile_fma(tile, row, b, tail)
-        row, b = rows_next(row, x.a_step), advance(b, x.b_step)
-        second = tile_fma(second, row, b, tail)
-        row, b = rows_next(row, x.a_step), advance(b, x.b_step)
-        third = tile_fma(third, row, b, tail)
-        row, b = rows_next(row, x.a_step), advance(b, x.b_step)
-        fourth = tile_fma(fourth, row, b, tail)
-        row, b = rows_next(row, x.a_step), advance(b, x.b_step)
+        first = first + vload(b, tail) * splat(b, load(a, 0))
+        second = second + vload(advance(b, x.b_step), tail) * splat(b, load(a, x.a_step))
+        a, b = advance(a, 2 * x.a_step), advance(b, 2 * x.b_step)
+        third = third + vload(b, tail) * splat(b, load(a, 0))
+        fourth = fourth + vload(advance(b, x.b_step), tail) * splat(b, load(a, x.a_step))
+        a, b = advance(a, 2 * x.a_step), advance(b, 2 * x.b_step)
     for _ in range(x.k % 4):
-        tile = tile_fma(tile, row, b, tail)
-        row, b = rows_next(row, x.a_step), advance(b, x.b_step)
-    return tile_plus(tile_plus(tile, second), tile_plus(third, fourth))
+        first = first + vload(b, tail) * splat(b, load(a, 0))
+        a, b = advance(a, x.a_step), advance(b, x.b_step)
+    total = (first + second) + (third + fourth)
+    if x.finish == RELU_FORWARD:
+        total = vwhere_greater(zero, total, zero, total)
+    elif x.finish == RELU_BACKWARD:
+        total = vwhere_greater(vload(x.y, tail), zero, total, zero)
+    vstore(x.c, total, tail)
 
 
 @kernel
@@ -161,13 +175,10 @@ def multiply_tile(shape, x, tail):
         tile = tile_fill(tile, x.bias)
     elif x.start == FROM_OUTPUT:
         tile = tile_load(tile, x.c, x.c_stride, tail)
-    if is_row(shape):  # known when compiling
-        tile = add_products_of_row(tile, shape, x, tail)
-    else:
-        rows, b = rows_at(shape, x.a, x.a_row), x.b
-        for _ in range(x.k):
-            tile = tile_fma(tile, rows, b, tail)
-            rows, b = rows_next(rows, x.a_step), advance(b, x.b_step)
+    rows, b = rows_at(shape, x.a, x.a_row), x.b
+    for _ in range(x.k):
+        tile = tile_fma(tile, rows, b, tail)
+        rows, b = rows_next(rows, x.a_step), advance(b, x.b_step)
     if x.finish == RELU_FORWARD:
         tile = tile_relu(tile)
     elif x.finish == RELU_BACKWARD:
@@ -177,7 +188,7 @@ def multiply_tile(shape, x, tail):
 
 @kernel
 def multiply_wide(rows, x, tail):
-    """A block of `rows` rows and two vectors of columns, the second with `tail` lanes."""
+    """A block of 4 or more rows and two vectors of columns, the second with `tail` lanes."""
     if TILE_ROWS > 6:  # known when compiling
         if rows == 12:
             multiply_tile(tile_shape(12, 2), x, tail)
@@ -191,12 +202,6 @@ def multiply_wide(rows, x, tail):
         multiply_tile(tile_shape(5, 2), x, tail)
     elif rows == 4:
         multiply_tile(tile_shape(4, 2), x, tail)
-    elif rows == 3:
-        multiply_tile(tile_shape(3, 2), x, tail)
-    elif rows == 2:
-        multiply_tile(tile_shape(2, 2), x, tail)
-    elif rows == 1:
-        multiply_tile(tile_shape(1, 2), x, tail)
 
 
 @kernel
@@ -215,12 +220,9 @@ def multiply_narrow(rows, x, tail):
         elif rows >= 4:
             step = 4
             multiply_tile(tile_shape(4, 1), x, tail)
-        elif rows >= 2:
-            step = 2
-            multiply_tile(tile_shape(2, 1), x, tail)
         else:
             step = 1
-            multiply_tile(tile_shape(1, 1), x, tail)
+            multiply_row(x, tail)
         x, rows = from_row(x, step), rows - step
 
 
@@ -228,10 +230,13 @@ def multiply_narrow(rows, x, tail):
 def multiply_block(rows, x, left):
     """A block of `rows` rows and the next two vectors of columns, `left` columns at most."""
     width = lanes(x.c)
-    if left > width:
+    if left <= width:
+        multiply_narrow(rows, x, left)
+    elif rows >= 4:
         multiply_wide(rows, x, left - width)
     else:
-        multiply_narrow(rows, x, left)
+        multiply_narrow(rows, x, width)
+        multiply_narrow(rows, from_column(x, width), left - width)
 
 
 @kernel
@@ -239,6 +244,54 @@ def multiply_rows(rows, x, n):
     """A block of `rows` rows and all n columns."""
     for j in range(0, n, TILE_VECTORS * lanes(x.c)):
         multiply_block(rows, from_column(x, j), n - j)
+
+
+@kernel
+def row_products(a, stride, rows, x, count):
+    """Vector of ``sum_p A[i, p] x[p]`` for the first `rows` rows of A, as many as it has lanes."""
+    width, shape = lanes(a), tile_square(a)
+    sums = tile_zeros(shape, a)
+    if rows == width:
+        where = rows_at(shape, a, stride)
+        whole = count // width * width
+        for p in range(0, whole, width):
+            sums = tile_add_products(sums, where, vload(advance(x, p), width), width)
+            where = rows_next(where, width)
+        if whole < count:
+            tail = count - whole
+            sums = tile_add_products(sums, where, vload(advance(x, whole), tail), tail)
+    else:
+        for p in range(0, count, width):
+            factor = vload(advance(x, p), count - p)
+            sums = tile_add_some_products(sums, advance(a, p), stride, factor, rows, count - p)
+    return tile_sums(sums)
+
+
+@kernel
+def products_of_rows(out, a, stride, n, x, count, start, before):
+    """``out[i] = sum_p A[i, p] x[p]`` for n rows of A, plus ``before[i]`` unless FROM_ZERO."""
+    width = lanes(a)
+    for i in range(0, n, width):
+        rows = min(width, n - i)
+        total = row_products(advance(a, i * stride), stride, rows, x, count)
+        if start != FROM_ZERO:
+            total = total + vload(advance(before, i), rows)
+        vstore(advance(out, i), total, rows)
+
+
+@kernel
+def outer_product(c, a, m, b, n, start):
+    """``C[i, j] = a[i] b[j]`` for m rows of n, one after the other; added to C if FROM_OUTPUT."""
+    width = lanes(c)
+    for j in range(0, n, width):
+        tail, p = n - j, advance(c, j)
+        x = vload(advance(b, j), tail)
+        for i in range(m):
+            product = x * splat(x, load(a, i))
+            if start == FROM_OUTPUT:
+                product = product + vload(p, tail)
+            vstore(p, product, tail)
+            p = advance(p, n)
 
 
 @kernel
@@ -255,6 +308,13 @@ def pack_columns(packed, a, a_step, rows, k):
             vstore(advance(packed, r), vload(advance(a, r), rows - r), rows - r)
         packed = advance(packed, TILE_ROWS)
         a = advance(a, a_step)
+
+
+@kernel
+def copy(out, source, count):
+    """``out[:count] = source[:count]``."""
+    for i in range(0, count, lanes(out)):
+        vstore(advance(out, i), vload(advance(source, i), count - i), count - i)
 
 
 @kernel

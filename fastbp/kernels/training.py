@@ -8,18 +8,14 @@ import math
 
 from fastbp._jit import kernel
 from fastbp.kernels.backprop import (
-    Data,
-    Gradient,
-    Network,
     backward,
     fetch_inputs,
     fetch_targets,
     forward,
-    offsets,
-    output,
     output_delta,
 )
-from fastbp.kernels.matmul import FROM_OUTPUT, FROM_ZERO, transpose
+from fastbp.kernels.matmul import FROM_OUTPUT, FROM_ZERO, copy, transpose
+from fastbp.kernels.network import Data, Gradient, Network, offsets, output
 from fastbp.kernels.sampling import draw_order
 from fastbp.kernels.updates import NO_UPDATE, OptimizerState, begin_update, update
 from fastbp.layout import CAPACITY, FEATURE_ROWS, N_COLUMNS, Workspace
@@ -33,7 +29,6 @@ from fastbp.simd import (
     splat,
     store,
     vload,
-    vstore,
     vsum,
 )
 
@@ -63,13 +58,6 @@ def find_not_finite(p, count):
             if not math.isfinite(load(p, i)):
                 return i
     return -1
-
-
-@kernel
-def copy(out, source, count):
-    """``out[:count] = source[:count]``."""
-    for i in range(0, count, lanes(out)):
-        vstore(advance(out, i), vload(advance(source, i), count - i), count - i)
 
 
 @kernel

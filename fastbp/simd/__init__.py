@@ -24,7 +24,6 @@ if config.DISABLE_JIT:
     from fastbp.simd.uncompiled import (
         advance,
         flush_denormals,
-        is_row,
         is_single,
         lanes,
         load,
@@ -41,7 +40,6 @@ if config.DISABLE_JIT:
         tile_gather,
         tile_gather_whole,
         tile_load,
-        tile_plus,
         tile_put,
         tile_relu,
         tile_shape,
@@ -78,7 +76,6 @@ else:
         store,
     )
     from fastbp.simd.tiles import (
-        is_row,
         rows_at,
         rows_next,
         tile_add_products,
@@ -88,7 +85,6 @@ else:
         tile_gather,
         tile_gather_whole,
         tile_load,
-        tile_plus,
         tile_put,
         tile_relu,
         tile_shape,
@@ -124,7 +120,6 @@ else:
 __all__ = [
     "advance",
     "flush_denormals",
-    "is_row",
     "is_single",
     "lanes",
     "load",
@@ -141,7 +136,6 @@ __all__ = [
     "tile_gather",
     "tile_gather_whole",
     "tile_load",
-    "tile_plus",
     "tile_put",
     "tile_relu",
     "tile_shape",

@@ -7,7 +7,6 @@ from numba import types
 from numba.extending import intrinsic
 
 from fastbp.simd.base import (
-    I1,
     I32,
     Rows,
     Tile,
@@ -34,16 +33,6 @@ def tile_shape(typingctx, rows, vectors):
         return context.get_dummy_value()
 
     return shape(rows, vectors), codegen
-
-
-@intrinsic
-def is_row(typingctx, shape):
-    """Whether a tile of this shape has only one row (known at compile time)."""
-
-    def codegen(context, builder, sig, args):
-        return ir.Constant(I1, int(shape.rows == 1))
-
-    return types.boolean(shape), codegen
 
 
 @intrinsic
@@ -311,20 +300,6 @@ def tile_transpose(typingctx, tile):
         return value
 
     return tile(tile), codegen
-
-
-@intrinsic
-def tile_plus(typingctx, x, y):
-    """Sum of two tiles."""
-
-    def codegen(context, builder, sig, args):
-        value, other = args
-        for place in range(x.rows * x.vectors):
-            parts = (builder.extract_value(each, place) for each in (value, other))
-            value = builder.insert_value(value, builder.fadd(*parts), place)
-        return value
-
-    return x(x, x), codegen
 
 
 @intrinsic

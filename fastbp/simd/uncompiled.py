@@ -230,11 +230,6 @@ def tile_shape(rows, vectors):
     return TileShape(rows, vectors)
 
 
-def is_row(shape):
-    """Whether a tile of this shape has only one row."""
-    return shape.rows == 1
-
-
 def tile_square(p):
     """Shape of a square tile of p's dtype: as many rows as a vector has lanes."""
     return TileShape(lanes(p), 1)
@@ -333,12 +328,6 @@ def tile_put(tile, c, stride, count, tail):
 def tile_transpose(tile):
     """The transpose of a square tile."""
     return Tile(tile.numbers.T.copy())
-
-
-@_silently
-def tile_plus(x, y):
-    """Sum of two tiles."""
-    return Tile(x.numbers + y.numbers)
 
 
 @_silently

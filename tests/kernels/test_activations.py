@@ -25,10 +25,15 @@ from fastbp.kernels.activations import (
     tanh_vector,
 )
 from fastbp.simd import lanes, pointer, vload, vstore
+from fastbp.target import VECTOR_BITS
 
 SOAK = os.environ.get("FASTBP_SOAK") == "1"
 POINTS = 10_000 if SOAK else 1_000
 DTYPES = ("float32", "float64")
+
+
+def lanes_of(dtype):
+    return VECTOR_BITS // 8 // np.dtype(dtype).itemsize
 
 
 @numba.njit
@@ -134,13 +139,13 @@ def test_extremes(dtype) -> None:
 
 
 @numba.njit
-def run_activate(code, z, count):
-    activate(code, pointer(z, 0), count)
+def run_activate(code, z, stride, n, batch):
+    activate(code, pointer(z, 0), stride, n, batch)
 
 
 @numba.njit
-def run_backward(code, g, y, count):
-    activate_backward(code, pointer(g, 0), pointer(y, 0), count)
+def run_backward(code, g, y, stride, n, batch):
+    activate_backward(code, pointer(g, 0), pointer(y, 0), stride, n, batch)
 
 
 FORWARD = {
@@ -160,44 +165,56 @@ DERIVATIVE = {
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("seed", range(3))
-def test_forward_and_backward(dtype, seed) -> None:
+@pytest.mark.parametrize("spare", [0, 1, None], ids=["dense", "spare vectors", "single sample"])
+def test_forward_and_backward(dtype, seed, spare) -> None:
     rng = np.random.default_rng(seed)
-    count = int(rng.integers(1, 100))
-    eps = float(np.finfo(dtype).eps)
+    width, eps = lanes_of(dtype), float(np.finfo(dtype).eps)
+    n, batch = (int(x) for x in rng.integers(1, 40, 2))
+    padded = -(-batch // width) * width
+    stride = padded + spare * width if spare is not None else 1
+    if spare is None:
+        batch, padded = 1, 1
+    at = np.arange(n)[:, None] * stride
+    meant, touched = (at + np.arange(m) for m in (batch, padded))
+    length = n * stride + 2 * width
+    outside = np.ones(length, bool)
+    outside[touched] = False
+    if spare is None:  # the rest of the last vector
+        outside[: -(-n // width) * width] = False
     for name in HIDDEN_ACTIVATIONS:
-        z = rng.normal(scale=3.0, size=count + 20).astype(dtype)
-        z[:count:7] = 0.0
+        z = rng.normal(scale=3.0, size=length).astype(dtype)
+        z[::7] = 0.0
         y = z.copy()
-        run_activate(ACTIVATIONS[name], y, count)
-        exact = FORWARD[name](z[:count].astype(np.float64))
-        np.testing.assert_allclose(y[:count], exact, rtol=5 * eps, err_msg=name)
-        assert np.array_equal(y[count:], z[count:]), f"{name} wrote beyond its end"
+        run_activate(ACTIVATIONS[name], y, stride, n, batch)
+        exact = FORWARD[name](z[meant].astype(np.float64))
+        np.testing.assert_allclose(y[meant], exact, rtol=5 * eps, err_msg=name)
+        assert np.array_equal(y[outside], z[outside]), f"{name} wrote beyond its end"
         if name == "step":
             continue
-        g = rng.normal(size=count + 20).astype(dtype)
+        g = rng.normal(size=length).astype(dtype)
         dz = g.copy()
-        run_backward(ACTIVATIONS[name], dz, y, count)
-        exact = (g * DERIVATIVE[name](y.astype(np.float64)))[:count]
-        np.testing.assert_allclose(dz[:count], exact, rtol=0, atol=20 * eps, err_msg=name)
-        assert np.array_equal(dz[count:], g[count:]), f"{name} backward wrote beyond its end"
+        run_backward(ACTIVATIONS[name], dz, y, stride, n, batch)
+        exact = (g * DERIVATIVE[name](y.astype(np.float64)))[meant]
+        np.testing.assert_allclose(dz[meant], exact, rtol=0, atol=20 * eps, err_msg=name)
+        assert np.array_equal(dz[outside], g[outside]), f"{name} backward wrote beyond its end"
 
 
 def test_not_a_number_comes_through_where_the_derivative_needs_it() -> None:
-    z = np.array([np.nan, 1.0, -1.0])
+    z = np.array([np.nan, 1.0, -1.0] + 13 * [0.0])
     for name in ("sigmoid", "tanh", "relu", "identity"):
         y = z.copy()
-        run_activate(ACTIVATIONS[name], y, 3)
-        assert np.array_equal(np.isnan(y), [True, False, False]), name
+        run_activate(ACTIVATIONS[name], y, 16, 1, 3)
+        assert np.array_equal(np.isnan(y), [True] + 15 * [False]), name
 
 
 def test_unknown_codes_raise() -> None:
-    y, g = np.ones(4), np.ones(4)
+    y, g = np.ones(16), np.ones(16)
     for code in (SOFTMAX, 17):
         with pytest.raises(ValueError, match="unknown activation"):
-            run_activate(code, y, 4)
+            run_activate(code, y, 16, 1, 4)
     for code in (STEP, SOFTMAX, 17):
         with pytest.raises(ValueError, match="no derivative"):
-            run_backward(code, g, y, 4)
+            run_backward(code, g, y, 16, 1, 4)
     assert np.all(y == 1.0)
     assert np.all(g == 1.0)
 

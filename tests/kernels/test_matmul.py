@@ -17,8 +17,11 @@ from fastbp.kernels.matmul import (
     RELU_BACKWARD,
     RELU_FORWARD,
     Product,
+    copy,
     multiply_rows,
+    outer_product,
     pack_columns,
+    products_of_rows,
     rows_of_block,
     transpose,
 )
@@ -50,8 +53,25 @@ def run_rows(rows, c, a, b, n, k, start, bias, first, finish, y):
 
 
 @numba.njit
-def blocks(left):
-    return rows_of_block(left)
+def blocks(left, columns, width):
+    return rows_of_block(left, columns, width)
+
+
+@numba.njit
+def run_products_of_rows(out, a, stride, n, x, count, start, before):
+    products_of_rows(
+        pointer(out, 0), pointer(a, 0), stride, n, pointer(x, 0), count, start, pointer(before, 0)
+    )
+
+
+@numba.njit
+def run_outer(c, a, b, start):
+    outer_product(pointer(c, 0), pointer(a, 0), a.shape[0], pointer(b, 0), b.shape[0], start)
+
+
+@numba.njit
+def run_copy(out, source, count):
+    copy(pointer(out, 0), pointer(source, 0), count)
 
 
 @numba.njit
@@ -64,6 +84,10 @@ def run_transpose(out, out_stride, source, at, rows, m, n):
     transpose(pointer(out, 0), out_stride, pointer(source, at), pointer(rows, 0), m, n)
 
 
+def lanes_of(dtype):
+    return VECTOR_BITS // 8 // np.dtype(dtype).itemsize
+
+
 def matrix(x, stride=None):
     return Matrix(x.reshape(-1), 0, x.shape[1] if stride is None else stride, 1)
 
@@ -74,7 +98,7 @@ def product(c, a, b, m, n, k, start=FROM_ZERO, bias=None, finish=AS_IT_IS, y=Non
     y = c.numbers if y is None else y
     done = 0
     while done < m:
-        rows = blocks(m - done)
+        rows = blocks(m - done, n, lanes_of(c.numbers.dtype))
         left = a._replace(at=a.at + done * a.row)
         if packed is not None:
             run_pack(packed, a.numbers, left.at, a.step, rows, k)
@@ -166,7 +190,7 @@ def test_weight_gradient(dtype, seed) -> None:
     x, d = random(rng, dtype, inputs, batch), random(rng, dtype, units, batch)
     before = random(rng, dtype, units, inputs)
     x_rows, d_rows = with_padding(x, stride).reshape(-1), with_padding(d, stride)
-    width = TILE_VECTORS * VECTOR_BITS // 8 // np.dtype(dtype).itemsize
+    width = TILE_VECTORS * lanes_of(dtype)
     panel, rows_at = np.zeros(batch * width, dtype), np.arange(width) * stride
     for start, begin in ((FROM_ZERO, 0.0), (FROM_OUTPUT, before)):
         dw = before.copy()
@@ -194,15 +218,53 @@ def test_not_a_number_passes_relu() -> None:
     assert np.array_equal(c, [[np.nan, 0.0]], equal_nan=True)
 
 
+def blocks_of(m, columns):
+    left, found = m, []
+    while left:
+        found.append(blocks(left, columns, 16))
+        assert 1 <= found[-1] <= min(TILE_ROWS, left)
+        left -= found[-1]
+    return found
+
+
 def test_blocks_of_rows() -> None:
     for m in range(1, 60):
-        left, found = m, []
-        while left:
-            found.append(blocks(left))
-            assert 1 <= found[-1] <= min(TILE_ROWS, left)
-            left -= found[-1]
         # Few rows stand alone only when there are no more.
-        assert m < 4 or min(found) >= 2
+        assert m < 4 or min(blocks_of(m, 17)) >= 4
+    if TILE_ROWS == 12:
+        assert [blocks_of(m, 17) for m in (12, 15, 16, 28)] == [[12], [7, 8], [12, 4], [12, 12, 4]]
+        assert [blocks_of(m, 16) for m in (12, 15, 16, 28)] == [[12], [8, 7], [8, 8], [8, 8, 12]]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_products_of_rows(dtype, seed) -> None:
+    """A x, from zero, from other numbers, and from what is there."""
+    rng, n, k, spare = sizes(seed)
+    a, x, before = random(rng, dtype, n, k), random(rng, dtype, k), random(rng, dtype, n)
+    rows = with_padding(a, k + spare).reshape(-1)
+    for start, begin in ((FROM_ZERO, 0.0), (FROM_BIAS, before), (FROM_OUTPUT, before)):
+        out = np.append(before, np.asarray(PADDING, dtype))
+        other = out if start == FROM_OUTPUT else before
+        run_products_of_rows(out, rows, k + spare, n, x, k, start, other)
+        assert close(out[:n, None], a, x[:, None], np.reshape(begin, (-1, 1))), f"start {start}"
+        assert out[n] == PADDING
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_outer_product_and_copy(dtype, seed) -> None:
+    rng, m, n, _ = sizes(seed)
+    a, b, before = random(rng, dtype, m), random(rng, dtype, n), random(rng, dtype, m * n + 1)
+    for start, begin in ((FROM_ZERO, 0.0), (FROM_OUTPUT, before[:-1].reshape(m, n))):
+        c = before.copy()
+        run_outer(c, a, b, start)
+        assert close(c[:-1].reshape(m, n), a[:, None], b[None], begin), f"start {start}"
+        assert c[-1] == before[-1]
+    out = before.copy()
+    run_copy(out, -before, m * n)
+    assert np.array_equal(out[:-1], -before[:-1])
+    assert out[-1] == before[-1]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

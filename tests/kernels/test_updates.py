@@ -9,9 +9,7 @@ import pytest
 from fastbp.kernels.updates import (
     ADAM,
     BETA_1,
-    BETA_1_POWER,
     BETA_2,
-    BETA_2_POWER,
     EPSILON,
     LEARNING_RATE,
     MOMENTUM,
@@ -51,8 +49,6 @@ class Numbers:
         )
         for name, value in values.items():
             self.scalars[names[name]] = value
-        if code == ADAM:
-            self.scalars[[BETA_1_POWER, BETA_2_POWER]] = 1.0
 
     def update(self, w, g, slots):
         """New parameters and slots."""
@@ -62,10 +58,11 @@ class Numbers:
             u = v["momentum"] * slots[0] + g
             step = g + v["momentum"] * u if v["nesterov"] else u
             return w - v["rate"] * step, [u if v["momentum"] else slots[0]]
-        first = v["beta_1"] * slots[0] + (1 - v["beta_1"]) * g
-        second = v["beta_2"] * slots[1] + (1 - v["beta_2"]) * g * g
-        unbiased = first / (1 - v["beta_1"] ** self.step)
-        root = np.sqrt(second / (1 - v["beta_2"] ** self.step))
+        # The slots hold weighted sums; the paper's means are sums times 1 - beta.
+        first = v["beta_1"] * slots[0] + g
+        second = v["beta_2"] * slots[1] + g * g
+        unbiased = (1 - v["beta_1"]) * first / (1 - v["beta_1"] ** self.step)
+        root = np.sqrt((1 - v["beta_2"]) * second / (1 - v["beta_2"] ** self.step))
         return w - v["rate"] * unbiased / (root + v["epsilon"]), [first, second]
 
 
@@ -114,6 +111,18 @@ def test_steps(dtype, seed) -> None:
         np.testing.assert_allclose(slots, expected, rtol=40 * eps, atol=20 * eps, err_msg=case)
         assert np.array_equal(params[~inside], w[~inside].astype(dtype)), case
         assert not slots.reshape(2, -1)[:, ~inside].any(), case
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_moments_stay_means_when_beta_changes(dtype) -> None:
+    """A constant gradient has itself as its mean, whatever the weights: steps of rate x sign."""
+    numbers = Numbers(ADAM, rate=0.25, beta_1=0.9, beta_2=0.999, epsilon=1e-30)
+    params, slots, none = np.zeros(3, dtype), np.zeros(6, dtype), np.zeros(0, np.uint8)
+    gradient = np.array([3.0, -0.5, 0.0], dtype)
+    for step, beta_1 in enumerate((0.9, 0.9, 0.5, 0.0, 0.99), 1):
+        numbers.scalars[BETA_1] = beta_1
+        run_update(ADAM, numbers.scalars, slots, none, params, gradient, 0, 3)
+        np.testing.assert_allclose(params, [-0.25 * step, 0.25 * step, 0.0], rtol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -27,7 +27,8 @@ from fastbp.simd import (
     rows_next,
     splat,
     store,
-    tile_add,
+    tile_add_products,
+    tile_add_some_products,
     tile_fill,
     tile_fma,
     tile_gather,
@@ -380,8 +381,11 @@ def rearrange(put, stored, added, sums, stride, source, offsets, count, tail):
     vstore(pointer(sums, 0), tile_sums(tile), width)
     if count >= width and tail >= width:
         tile_store(tile_gather_whole(shape, x, table), pointer(stored, 0), stride, width)
-    total = tile_add(tile_zeros(shape, x), x, stride, count, tail)
-    total = tile_add(total, x, stride, count, tail)
+    half, total = splat(x, 0.5), tile_zeros(shape, x)
+    total = tile_add_some_products(total, x, stride, half, count, tail)
+    total = tile_add_some_products(total, x, stride, half, count, tail)
+    if count >= width:
+        total = tile_add_products(total, rows_at(shape, x, stride), half, tail)
     tile_put(total, pointer(added, 0), stride, count, width)
 
 
@@ -401,8 +405,10 @@ def test_square_tiles(dtype, seed) -> None:
     rows, columns = min(count, width), min(tail, width)
     tile = np.zeros((width, width), dtype)
     tile[:rows, :columns] = source[offsets[:, None] + np.arange(columns)]
-    twice = np.zeros((rows, width), dtype)
-    twice[:, :columns] = 2 * source[: rows * stride].reshape(rows, stride)[:, :columns]
+    sums_of_products = np.zeros((rows, width), dtype)
+    sums_of_products[:, :columns] = source[: rows * stride].reshape(rows, stride)[:, :columns]
+    if count >= width:
+        sums_of_products *= 1.5
     pairs = tile
     while pairs.shape[1] > 1:
         pairs = pairs[:, ::2] + pairs[:, 1::2]
@@ -411,7 +417,7 @@ def test_square_tiles(dtype, seed) -> None:
         sums = np.zeros(width, dtype)
         run(put.reshape(-1), stored.reshape(-1), added.reshape(-1), sums, stride, source, offsets,
             count, tail)  # fmt: skip
-        for got, inside in ((put, tile[:rows, :columns].T), (added, twice)):
+        for got, inside in ((put, tile[:rows, :columns].T), (added, sums_of_products)):
             expected = np.full((width, stride), UNTOUCHED, dtype)
             expected[: inside.shape[0], : inside.shape[1]] = inside
             assert np.array_equal(got, expected)

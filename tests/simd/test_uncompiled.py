@@ -47,7 +47,18 @@ OUTSIDE = {
     ),
     "tile_store": (lambda: u.tile_store(TILE, at(LENGTH - 2), 1, 1), LENGTH, 1),
     "tile_put": (lambda: u.tile_put(TILE, at(LENGTH - 1), 1, 2, 1), LENGTH, 1),
-    "tile_add": (lambda: u.tile_add(TILE, at(LENGTH - 1), 1, 2, 1), LENGTH, 1),
+    "tile_add_products": (
+        lambda: u.tile_add_products(
+            TILE, u.rows_at(u.tile_shape(3, 1), at(LENGTH - 2), 1), u.splat(at(0), 1.0), 1
+        ),
+        LENGTH,
+        1,
+    ),
+    "tile_add_some_products": (
+        lambda: u.tile_add_some_products(TILE, at(LENGTH - 1), 1, u.splat(at(0), 1.0), 2, 1),
+        LENGTH,
+        1,
+    ),
     "tile_fma, left": (
         lambda: u.tile_fma(TILE, u.rows_at(u.tile_shape(3, 1), at(LENGTH - 2), 1), at(0), 1),
         LENGTH,

@@ -1,0 +1,280 @@
+"""One dense layer: its outputs, the delta of the layer below, the gradient and its update.
+
+Legend
+------
+B rows of the pass, `stride` the row length of feature-by-feature matrices
+X (K, B)  a layer's inputs     Y (N, B)  its outputs     D (N, B)  its delta, dE/dZ
+S (B, K)  its inputs sample by sample, in panels of two vectors of columns
+
+In a workspace for single samples (see `is_single_sample`) the stride is 1, so that features
+stand in the lanes: then S is X.
+
+Gradients are overwritten by the first pass of a batch and added to by the later ones. They are
+computed a block of units at a time, and at once these weights are updated, while their gradient
+is in the near caches. So training needs no buffer for the gradient.
+"""
+
+from fastbp._jit import kernel
+from fastbp.kernels.activations import RELU, SOFTMAX, activate, activate_backward, softmax
+from fastbp.kernels.matmul import (
+    AS_IT_IS,
+    FROM_BIAS,
+    FROM_OUTPUT,
+    FROM_ZERO,
+    RELU_BACKWARD,
+    RELU_FORWARD,
+    Product,
+    copy,
+    multiply_block,
+    multiply_rows,
+    outer_product,
+    pack_columns,
+    products_of_rows,
+    row_products,
+    rows_of_block,
+    transpose,
+)
+from fastbp.kernels.network import (
+    column,
+    delta_of,
+    is_single_sample,
+    offsets,
+    output,
+    place,
+)
+from fastbp.kernels.updates import update
+from fastbp.layout import (
+    ACTIVATION,
+    BIASES,
+    BLOCK,
+    FEATURE_ROWS,
+    N_IN,
+    N_OUT,
+    ONES,
+    PACKED,
+    PANELS,
+    SINGLE_BLOCK,
+    STRIDE,
+    WEIGHTS,
+)
+from fastbp.simd import advance, lanes, load, store, vstore
+from fastbp.target import SECOND_CACHE_BYTES, TILE_ROWS, TILE_VECTORS, VECTOR_BITS
+
+PACK_FROM = 3
+"""Blocks of columns from which packing the weights for the input gradient pays."""
+FEW_OUTPUTS, FEW_INPUTS = min(8, TILE_ROWS), 4
+"""Layers of at most so many outputs or inputs compute dW without tiles (measured)."""
+
+
+@kernel
+def columns_of_group(p, k, batch):
+    """Samples of which k features fill half of the second cache, in whole tiles; at most `batch`.
+
+    The right operand of a product is read again for each block of rows: a larger one would come
+    from the third cache each time.
+    """
+    if k * batch * (VECTOR_BITS // 8) <= SECOND_CACHE_BYTES // 2 * lanes(p):
+        return batch
+    width = TILE_VECTORS * lanes(p)
+    columns = SECOND_CACHE_BYTES // 2 * lanes(p) // (k * VECTOR_BITS // 8) // width * width
+    return max(columns, width)
+
+
+@kernel
+def net_inputs(network, work, layer, x, batch):
+    """Z = W X + bias, one block of units after the other; with ReLU its outputs."""
+    n_in, n_out = column(network, layer, N_IN), column(network, layer, N_OUT)
+    stride, code = load(work.places, STRIDE), column(network, layer, ACTIVATION)
+    weights = advance(network.params, column(network, layer, WEIGHTS))
+    bias, start = weights, FROM_ZERO
+    if column(network, layer, BIASES) >= 0:
+        bias, start = advance(network.params, column(network, layer, BIASES)), FROM_BIAS
+    finish, y = RELU_FORWARD if code == RELU else AS_IT_IS, output(network, work, layer)
+    if is_single_sample(work):
+        products_of_rows(y, weights, n_in, n_out, x, n_in, start, bias)
+        if code == RELU:
+            activate(code, y, stride, n_out, batch)
+        return
+    group = columns_of_group(x, n_in, batch)
+    for first in range(0, batch, group):
+        done = 0
+        while done < n_out:
+            rows = rows_of_block(n_out - done, batch, lanes(x))
+            yi = advance(y, done * stride + first)
+            product = Product(
+                yi, stride, advance(weights, done * n_in), n_in, 1, advance(x, first), stride,
+                n_in, start, advance(bias, done), finish, yi,
+            )  # fmt: skip
+            multiply_rows(rows, product, min(group, batch - first))
+            done += rows
+
+
+@kernel
+def layer_forward(network, work, layer, x, batch):
+    """Y = activation(W X + bias)."""
+    net_inputs(network, work, layer, x, batch)
+    y, n_out, stride = (
+        output(network, work, layer),
+        column(network, layer, N_OUT),
+        load(work.places, STRIDE),
+    )
+    code = column(network, layer, ACTIVATION)
+    if code == SOFTMAX:
+        softmax(y, stride, n_out, batch)
+    elif code != RELU:
+        activate(code, y, stride, n_out, batch)
+
+
+@kernel
+def layer_backward(network, work, layer, batch):
+    """The delta of the layer below, (W^T D) * dY/dZ."""
+    n_in, n_out = column(network, layer, N_IN), column(network, layer, N_OUT)
+    stride, code = load(work.places, STRIDE), column(network, layer - 1, ACTIVATION)
+    weights = advance(network.params, column(network, layer, WEIGHTS))
+    delta, below = delta_of(network, work, layer), delta_of(network, work, layer - 1)
+    y, packed = output(network, work, layer - 1), place(work, PACKED)
+    finish = RELU_BACKWARD if code == RELU else AS_IT_IS
+    if is_single_sample(work):
+        product = Product(below, 0, delta, 0, 1, weights, n_in, n_out, FROM_ZERO, delta, finish, y)
+        multiply_rows(1, product, n_in)
+        if code != RELU:
+            activate_backward(code, below, y, stride, n_in, batch)
+        return
+    group = columns_of_group(delta, n_out, batch)
+    for first in range(0, batch, group):
+        columns, done = min(group, batch - first), 0
+        while done < n_in:
+            rows = rows_of_block(n_in - done, batch, lanes(delta))
+            left, step, at = advance(weights, done), n_in, done * stride + first
+            if columns > (PACK_FROM - 1) * TILE_VECTORS * lanes(delta):
+                pack_columns(packed, left, n_in, rows, n_out)
+                left, step = packed, TILE_ROWS
+            product = Product(
+                advance(below, at), stride, left, 1, step, advance(delta, first), stride, n_out,
+                FROM_ZERO, delta, finish, advance(y, at),
+            )  # fmt: skip
+            multiply_rows(rows, product, columns)
+            done += rows
+    if code != RELU:
+        activate_backward(code, below, y, stride, n_in, batch)
+
+
+@kernel
+def fetch_panels(network, work, layer, x, batch):
+    """Transpose a layer's inputs x (K, B) into panels: all samples of two vectors of inputs."""
+    n_in, panel = column(network, layer, N_IN), place(work, PANELS)
+    width, stride = TILE_VECTORS * lanes(panel), load(work.places, STRIDE)
+    features = offsets(work, FEATURE_ROWS)
+    for first in range(0, n_in, width):
+        columns = min(width, n_in - first)
+        transpose(panel, width, advance(x, first * stride), features, columns, batch)
+        panel = advance(panel, batch * width)
+
+
+@kernel
+def end_block(network, work, layer, batch, grad, optimizer, done, rows, out):
+    """Update `rows` units after the first `done`; the gradient of their weights stands at out.
+
+    The biases stand behind the weights of the last block: they are updated together.
+    """
+    n_in, n_out = column(network, layer, N_IN), column(network, layer, N_OUT)
+    start, count = column(network, layer, WEIGHTS) + done * n_in, rows * n_in
+    if done + rows == n_out and column(network, layer, BIASES) >= 0:
+        stride, delta = load(work.places, STRIDE), delta_of(network, work, layer)
+        to, ones = advance(out, count), place(work, ONES)
+        if is_single_sample(work) and grad.start == FROM_ZERO:
+            copy(to, delta, n_out)
+        else:
+            products_of_rows(to, delta, stride, n_out, ones, batch, grad.start, to)
+        count += n_out
+    update(optimizer, network.params, network.n_params, start, count, out)
+
+
+@kernel
+def block_of(network, work, layer, grad, done):
+    """Where the gradient of the units from `done` on goes."""
+    if grad.length == 0:
+        return place(work, BLOCK)
+    at = column(network, layer, WEIGHTS) + done * column(network, layer, N_IN)
+    return advance(grad.numbers, at)
+
+
+@kernel
+def gradient_of_few_outputs(network, work, layer, x, batch, grad, optimizer):
+    """dW, unit by unit, as products of its delta with the rows of x (K, B); needs no panels."""
+    n_in, n_out = column(network, layer, N_IN), column(network, layer, N_OUT)
+    stride, delta = load(work.places, STRIDE), delta_of(network, work, layer)
+    out = block_of(network, work, layer, grad, 0)
+    for i in range(n_out):
+        to, row = advance(out, i * n_in), advance(delta, i * stride)
+        products_of_rows(to, x, stride, n_in, row, batch, grad.start, to)
+    end_block(network, work, layer, batch, grad, optimizer, 0, n_out, out)
+
+
+@kernel
+def gradient_of_few_inputs(network, work, layer, x, batch, grad, optimizer):
+    """dW, input by input, as products of its row with the rows of D, a vector of units at a time.
+
+    Tiles as narrow as this would leave most of their lanes empty.
+    """
+    n_in, n_out = column(network, layer, N_IN), column(network, layer, N_OUT)
+    stride, delta = load(work.places, STRIDE), delta_of(network, work, layer)
+    width, some = lanes(delta), place(work, PACKED)
+    for done in range(0, n_out, width):
+        rows, out = min(width, n_out - done), block_of(network, work, layer, grad, done)
+        for j in range(n_in):
+            row, units = advance(x, j * stride), advance(delta, done * stride)
+            vstore(some, row_products(units, stride, rows, row, batch), width)
+            for i in range(rows):
+                before = load(out, i * n_in + j) if grad.start == FROM_OUTPUT else 0.0
+                store(out, i * n_in + j, load(some, i) + before)
+        end_block(network, work, layer, batch, grad, optimizer, done, rows, out)
+
+
+@kernel
+def gradient_of_single_sample(network, work, layer, x, grad, optimizer):
+    """dW = D X^T, as many units at a time as the block has room for."""
+    n_in, n_out = column(network, layer, N_IN), column(network, layer, N_OUT)
+    delta, done = delta_of(network, work, layer), 0
+    while done < n_out:
+        rows, out = (
+            min(SINGLE_BLOCK // n_in + 1, n_out - done),
+            block_of(network, work, layer, grad, done),
+        )
+        outer_product(out, advance(delta, done), rows, x, n_in, grad.start)
+        end_block(network, work, layer, 1, grad, optimizer, done, rows, out)
+        done += rows
+
+
+@kernel
+def gradient_by_tiles(network, work, layer, x, batch, grad, optimizer):
+    """dW = D S from panels of x."""
+    n_in, n_out = column(network, layer, N_IN), column(network, layer, N_OUT)
+    stride, delta = load(work.places, STRIDE), delta_of(network, work, layer)
+    panels, done = place(work, PANELS), 0
+    width = TILE_VECTORS * lanes(panels)
+    fetch_panels(network, work, layer, x, batch)
+    while done < n_out:
+        rows = rows_of_block(n_out - done, n_in, lanes(delta))
+        out, left = block_of(network, work, layer, grad, done), advance(delta, done * stride)
+        for j in range(0, n_in, width):
+            product = Product(
+                advance(out, j), n_in, left, stride, 1, advance(panels, j * batch), width, batch,
+                grad.start, delta, AS_IT_IS, delta,
+            )  # fmt: skip
+            multiply_block(rows, product, n_in - j)
+        end_block(network, work, layer, batch, grad, optimizer, done, rows, out)
+        done += rows
+
+
+@kernel
+def layer_gradient(network, work, layer, x, batch, grad, optimizer):
+    """dW and db from the layer's inputs x (K, B), a block of units at a time, then updated."""
+    if is_single_sample(work):
+        gradient_of_single_sample(network, work, layer, x, grad, optimizer)
+    elif column(network, layer, N_OUT) <= FEW_OUTPUTS:
+        gradient_of_few_outputs(network, work, layer, x, batch, grad, optimizer)
+    elif column(network, layer, N_IN) <= FEW_INPUTS:
+        gradient_of_few_inputs(network, work, layer, x, batch, grad, optimizer)
+    else:
+        gradient_by_tiles(network, work, layer, x, batch, grad, optimizer)
