@@ -82,16 +82,17 @@ def layer_sizes(value: Any) -> tuple[int, ...]:
     return sizes
 
 
-def _as_numbers(name: str, value: Any) -> npt.NDArray[Any]:
+def _as_numbers(name: str, value: Any, how: str = "") -> npt.NDArray[Any]:
     """`value` as an array of real numbers, not yet of the net's dtype."""
     try:
         array = np.asarray(value)
     except ValueError as error:
         raise ValueError(f"{name} must be a rectangular array of numbers: {error}") from None
     if array.dtype.kind not in "biuf":
+        how = how or f"Convert it first, for instance with {name}.astype(float)"
         raise TypeError(
             f"{name} must hold real numbers (floats, integers or booleans); got dtype "
-            f"{array.dtype}. Convert it first, for instance with {name}.astype(float)"
+            f"{array.dtype}. {how}"
         )
     return array
 
@@ -196,7 +197,9 @@ def classes(
     value: Any, rows: int, outputs: int, dtype: npt.DTypeLike
 ) -> tuple[FloatArray | None, IntArray | None]:
     """Targets of cross_entropy: probabilities by row, or class labels; the other is None."""
-    array = _as_numbers("y", value)
+    array = _as_numbers(
+        "y", value, "Number the classes first: names, y = numpy.unique(y, return_inverse=True)"
+    )
     if array.ndim == 2 and array.shape[1] == 1 and outputs > 1 and array.dtype.kind in "biu":
         array = array.reshape(-1)
     if array.ndim == 1:

@@ -74,6 +74,8 @@ class _Log:
         seconds = np.diff(np.interp(ends, rows, times))
         history.loss.extend(self.losses[first:epoch].tolist())
         history.seconds.extend(seconds.tolist())
+        past = sum(rows <= epoch * self.rows for rows, _ in self.marks)
+        del self.marks[: past - 1]  # the next epoch begins at or after the last of them
         return epoch - first
 
 

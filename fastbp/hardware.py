@@ -32,13 +32,13 @@ def lanes(dtype: str = "float32") -> int:
     return VECTOR_BITS // (8 * np.dtype(dtype).itemsize)
 
 
-def fma_peak(dtype: str = "float32", seconds: float = 0.05) -> float:
+def fma_peak(dtype: str = "float32", seconds: float = 0.2) -> float:
     """Multiply-adds on registers alone: the arithmetic limit of one core, measured now.
 
     Parameters
     ----------
     dtype : {"float32", "float64"}, default="float32"
-    seconds : float, default=0.05
+    seconds : float, default=0.2
         About how long to measure; the fastest of several rounds counts.
 
     Returns

@@ -169,7 +169,7 @@ def _aligned_zeros(count: int, dtype: np.dtype) -> npt.NDArray[np.floating]:
 
 def weight_views(
     params: npt.NDArray[Number], layers: IntTable
-) -> tuple[list[npt.NDArray[Number]], list[npt.NDArray[Number]]]:
+) -> tuple[tuple[npt.NDArray[Number], ...], tuple[npt.NDArray[Number], ...]]:
     """Views of each layer's weights, (n_in, n_out), and biases, (n_out,), into `params`.
 
     `params` may be anything laid out like the parameters: a gradient, a mask.
@@ -180,4 +180,4 @@ def weight_views(
         weights.append(params[start : start + n_in * n_out].reshape(n_out, n_in).T)
         if layer[BIASES] >= 0:
             biases.append(params[layer[BIASES] : layer[BIASES] + n_out])
-    return weights, biases
+    return tuple(weights), tuple(biases)

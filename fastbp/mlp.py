@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastbp import checks
+from fastbp import checks, dataset
 from fastbp._jit import ready
 from fastbp.fitting import SECONDS_A_CALL, Job, run_epochs
 from fastbp.history import History
@@ -76,7 +76,7 @@ class MLP:
     params : array of `dtype`, shape (n_params,)
         All parameters. Layer by layer: the weights that enter unit 0, those that enter unit 1,
         ..., then the biases.
-    weights, biases : list of array
+    weights, biases : tuple of array
         Live views of `params`, shapes (n_in, n_out) and (n_out,) a layer; ``biases`` is empty
         with ``bias=False``. Write through them with ``net.weights[0][...] = W``.
     frozen : array of bool, shape (n_params,)
@@ -129,7 +129,7 @@ class MLP:
         codes = [ACTIVATIONS[name] for name in self.activations]
         self._layers, n_params = table_of_layers(self.layer_sizes, codes, self.bias)
         self._params = np.zeros(n_params, self.dtype)
-        self.weights, self.biases = weight_views(self._params, self._layers)
+        self._views = weight_views(self._params, self._layers)
         for weights, name in zip(self.weights, self.activations, strict=True):
             weights[...] = draw_weights(generator, weights.shape, self.weight_init, name)
         self._random = generator.integers(2**64, size=1, dtype=np.uint64)
@@ -137,7 +137,7 @@ class MLP:
         self._scalars = np.zeros(N_SCALARS)
         self._slots = np.zeros(self._optimizer.n_slots * n_params, self.dtype)
         self._optimizer.reset(self._scalars)
-        self._no_numbers, self._no_integers = np.empty(0, self.dtype), np.empty(0, np.int64)
+        self._no_numbers = np.empty(0, self.dtype)
         self._spaces = threading.local()
         # At 20 GFLOP/s, which most processors exceed: they come back sooner.
         n_weights = sum(int(weights.size) for weights in self.weights)
@@ -151,6 +151,16 @@ class MLP:
     def params(self) -> FloatArray:
         """All parameters, (n_params,); change them in place."""
         return self._params
+
+    @property
+    def weights(self) -> tuple[FloatArray, ...]:
+        """Live views of the weights of each layer, (n_in, n_out)."""
+        return self._views[0]
+
+    @property
+    def biases(self) -> tuple[FloatArray, ...]:
+        """Live views of the biases of each layer, (n_out,); empty with ``bias=False``."""
+        return self._views[1]
 
     @property
     def frozen(self) -> npt.NDArray[np.bool_]:
@@ -184,14 +194,14 @@ class MLP:
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the workspaces and the views, which are made again."""
         state = self.__dict__.copy()
-        for name in ("weights", "biases", "_spaces"):
+        for name in ("_views", "_spaces"):
             del state[name]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._spaces = threading.local()
-        self.weights, self.biases = weight_views(self._params, self._layers)
+        self._views = weight_views(self._params, self._layers)
 
     def freeze(
         self, *, weights: bool = True, biases: bool = True, layers: Iterable[int] | None = None
@@ -242,7 +252,7 @@ class MLP:
         ValueError, TypeError
             For another shape, no rows, NaN or infinity, or what are no numbers.
         """
-        inputs = self._inputs(X)
+        inputs = dataset.inputs(X, self.layer_sizes[0], self.dtype)
         out = np.empty((inputs.shape[0], self.layer_sizes[-1]), self.dtype)
         rows, rows_a_call = inputs.shape[0], self._rows_in_a_call
         network, work = self._space(rows, training=False)
@@ -369,39 +379,8 @@ class MLP:
 
     # ---------------------------------------------------------------- how it calls the kernels
 
-    def _inputs(self, X: npt.ArrayLike) -> FloatArray:
-        """X as the kernels take it: the common case is found at once."""
-        if (
-            type(X) is np.ndarray
-            and X.dtype == self.dtype
-            and X.ndim == 2
-            and X.shape[1] == self.layer_sizes[0]
-            and X.shape[0] > 0
-            and X.flags.carray
-        ):
-            return X
-        return checks.matrix("X", X, self.layer_sizes[0], self.dtype, "one column an input")
-
     def _data(self, X: npt.ArrayLike, y: npt.ArrayLike) -> tuple[Data, int]:
-        """Checked data as the kernels take it, in the order it stands, and its rows."""
-        inputs = checks.finite("X", self._inputs(X), X)
-        rows, outputs = inputs.shape[0], self.layer_sizes[-1]
-        targets: FloatArray | None
-        labels: npt.NDArray[np.int64] | None = None
-        if self.loss_name == "cross_entropy":
-            targets, labels = checks.classes(y, rows, outputs, self.dtype)
-        else:
-            targets = checks.targets(y, rows, outputs, self.dtype)
-            if self.loss_name == "binary_cross_entropy":
-                checks.unit_interval(targets, self.loss_name)
-        return Data(
-            inputs=inputs.reshape(-1),
-            targets=self._no_numbers if targets is None else targets.reshape(-1),
-            labels=self._no_integers if labels is None else labels,
-            order=self._no_integers,
-            n_labels=0 if labels is None else rows,
-            n_order=0,
-        ), rows
+        return dataset.rows_and_targets(X, y, self.layer_sizes, self.loss_name, self.dtype)
 
     def _check_trainable(self) -> None:
         if "step" in self.activations:

@@ -141,7 +141,7 @@ ANY_Y = {
     "number": (1.0, ValueError, "(4, 2)", "()"),
     "columns": (np.ones((4, 3)), ValueError, "(4, 2)", "(4, 3)"),
     "ragged": (RAGGED, ValueError, "y must be a rectangular array"),
-    "text": (["a", "b", "c", "d"], TypeError, "real numbers", "y.astype(float)"),
+    "text": (["a", "b", "c", "d"], TypeError, "real numbers", "dtype <U1"),
     "None": (None, TypeError, "real numbers", "object"),
     "complex": (np.ones((4, 2)) * 1j, TypeError, "real numbers", "complex128"),
     "NaN": (with_number(NAN, 2, 1, 2), ValueError, "y holds nan at row 2, column 1"),
@@ -477,3 +477,11 @@ def test_writable_views_share_memory_and_live_on():
     np.full(1000, 7.0)
     assert view.tolist() == expected
     assert not COMPILED or checks.first_not_finite(view.reshape(-1)) == -1
+
+
+def test_names_of_classes_are_told_how_to_become_labels():
+    net = MLP((2, 2), loss="cross_entropy", seed=0)
+    with pytest.raises(TypeError, match=r"names, y = numpy\.unique\(y, return_inverse=True\)"):
+        net.fit([[0.0, 1.0], [1.0, 0.0]], ["no", "yes"])
+    with pytest.raises(TypeError, match=r"y\.astype\(float\)"):
+        MLP((2, 1), seed=0).fit([[0.0, 1.0], [1.0, 0.0]], ["0.5", "1"])

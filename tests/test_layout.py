@@ -58,7 +58,7 @@ def test_offsets_without_biases() -> None:
     assert table[:, BIASES].tolist() == [-1, -1]
     params = np.arange(9.0)
     weights, biases = weight_views(params, table)
-    assert biases == []
+    assert biases == ()
     assert [w.shape for w in weights] == [(2, 3), (3, 1)]
 
 

@@ -274,6 +274,15 @@ def test_params_are_flat_and_views_are_live():
         net.params = np.zeros(13)
 
 
+def test_views_are_not_replaced_by_mistake():
+    net = MLP((2, 3, 1), seed=0)
+    with pytest.raises(TypeError):
+        net.weights[0] = np.zeros((2, 3))
+    for name in ("params", "weights", "biases", "frozen"):
+        with pytest.raises(AttributeError):
+            setattr(net, name, None)
+
+
 def test_no_biases():
     net = MLP((2, 3, 1), bias=False, seed=0)
     assert net.params.shape == (9,)
@@ -676,6 +685,17 @@ def test_seconds_of_epochs_over_several_calls(monkeypatch):
     assert len(history.seconds) == 40
     assert all(seconds > 0 for seconds in history.seconds)
     assert sum(history.seconds) <= wall
+
+
+def test_the_log_of_a_fit_keeps_the_running_epoch_only():
+    log = fastbp.fitting._Log(History(), rows=10, epochs=100)
+    for epoch in range(30):
+        for row in (3, 6, 9):
+            log.progress[:] = epoch, row, 0
+            assert log.write() == (1 if epoch and row == 3 else 0)
+            assert len(log.marks) <= 5
+    assert len(log.history) == 29
+    assert all(seconds > 0 for seconds in log.history.seconds)
 
 
 def test_verbose_prints_a_line_an_epoch(capsys):

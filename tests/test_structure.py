@@ -20,7 +20,8 @@ PACKAGE = Path(fastbp.__file__).parent
 LEVELS = """
     _cache _linked target
     _jit layout
-    simd.base simd.uncompiled
+    simd.base simd.uncompiled_base
+    simd.uncompiled
     simd.pointers simd.tiles simd.vectors
     simd
     kernels
@@ -30,7 +31,7 @@ LEVELS = """
     kernels.backprop
     kernels.training
     checks hardware history initializers optimizers
-    fitting
+    dataset fitting
     mlp
     gradcheck
     __init__

@@ -9,182 +9,20 @@ the buffer an IndexError, operands of different dtypes a TypeError.
 
 from __future__ import annotations
 
-import operator
-
 import numpy as np
 
+from fastbp.simd.uncompiled_base import (
+    Pointer,
+    Rows,
+    Tile,
+    TileShape,
+    Vector,
+    Word,
+    lanes_inside,
+    same_dtype,
+    silently,
+)
 from fastbp.target import VECTOR_BITS
-
-_silently = np.errstate(all="ignore")
-
-
-class Pointer:
-    """An address: `offset` elements into a flat buffer. Only an access has to be inside."""
-
-    __slots__ = ("buffer", "offset")
-
-    def __init__(self, buffer, offset):
-        self.buffer, self.offset = buffer, offset
-
-    @property
-    def dtype(self):
-        """Type of the numbers it points to."""
-        return self.buffer.dtype
-
-    def check(self, first, count):
-        """Raise unless the `count` elements from ``self[first]`` on are inside the buffer."""
-        start = self.offset + first
-        if start < 0 or start + count > self.buffer.size:
-            raise IndexError(
-                f"access to {count} element(s) at offset {start} of a buffer of length "
-                f"{self.buffer.size}"
-            )
-        return start
-
-    def block(self, rows, stride, columns):
-        """View of `rows` rows of `columns` elements, `stride` apart."""
-        reach = (rows - 1) * stride
-        start = self.check(0, columns)
-        self.check(reach, columns)
-        size = self.buffer.itemsize
-        return np.ndarray(
-            (rows, columns), self.buffer.dtype, self.buffer, start * size, (stride * size, size)
-        )
-
-
-class Word(int):
-    """64 bits whose arithmetic wraps around without a warning, as in compiled code."""
-
-    __slots__ = ()
-    __array_ufunc__ = None  # so that a NumPy number on the left leaves the operation to this class
-
-
-def _wrapping(operation):
-    def method(self, other):
-        return Word(operation(int(self), int(other)) & 0xFFFFFFFFFFFFFFFF)
-
-    def reflected(self, other):
-        return Word(operation(int(other), int(self)) & 0xFFFFFFFFFFFFFFFF)
-
-    return method, reflected
-
-
-for _name, _operation in (
-    ("add", operator.add),
-    ("sub", operator.sub),
-    ("mul", operator.mul),
-    ("xor", operator.xor),
-    ("or", operator.or_),
-    ("and", operator.and_),
-    ("lshift", operator.lshift),
-    ("rshift", operator.rshift),
-):
-    _method, _reflected = _wrapping(_operation)
-    setattr(Word, f"__{_name}__", _method)
-    setattr(Word, f"__r{_name}__", _reflected)
-
-
-class Vector:
-    """One register of numbers; plain numbers are rounded to its dtype before an operation."""
-
-    __slots__ = ("numbers",)
-    __array_ufunc__ = None  # so that a NumPy number on the left leaves the operation to this class
-
-    def __init__(self, numbers):
-        self.numbers = numbers
-
-    @property
-    def dtype(self):
-        """Type of the numbers."""
-        return self.numbers.dtype
-
-    def operand(self, other):
-        """The other operand of an operation, in this dtype."""
-        if isinstance(other, Vector):
-            _same_dtype(self, other)
-            return other.numbers
-        return self.dtype.type(other)
-
-    @_silently
-    def __add__(self, other):
-        return Vector(self.numbers + self.operand(other))
-
-    @_silently
-    def __sub__(self, other):
-        return Vector(self.numbers - self.operand(other))
-
-    @_silently
-    def __mul__(self, other):
-        return Vector(self.numbers * self.operand(other))
-
-    @_silently
-    def __truediv__(self, other):
-        return Vector(self.numbers / self.operand(other))
-
-    @_silently
-    def __radd__(self, other):
-        return Vector(self.operand(other) + self.numbers)
-
-    @_silently
-    def __rsub__(self, other):
-        return Vector(self.operand(other) - self.numbers)
-
-    @_silently
-    def __rmul__(self, other):
-        return Vector(self.operand(other) * self.numbers)
-
-    @_silently
-    def __rtruediv__(self, other):
-        return Vector(self.operand(other) / self.numbers)
-
-    def __neg__(self):
-        return Vector(-self.numbers)
-
-
-class TileShape:
-    """Rows of a tile and vectors in each."""
-
-    __slots__ = ("rows", "vectors")
-
-    def __init__(self, rows, vectors):
-        self.rows, self.vectors = rows, vectors
-
-
-class Tile:
-    """``rows x vectors`` vector registers, as an array of shape (rows, vectors x lanes)."""
-
-    __slots__ = ("numbers",)
-
-    def __init__(self, numbers):
-        self.numbers = numbers
-
-    @property
-    def dtype(self):
-        """Type of the numbers."""
-        return self.numbers.dtype
-
-
-class Rows:
-    """Where the rows of a tile's left operand stand."""
-
-    __slots__ = ("address", "rows", "stride")
-
-    def __init__(self, address, rows, stride):
-        self.address, self.rows, self.stride = address, rows, stride
-
-
-def _same_dtype(first, *others):
-    for other in others:
-        if other.dtype != first.dtype:
-            raise TypeError(f"operands of different dtypes: {first.dtype} and {other.dtype}")
-
-
-def _lanes_inside(width, tail):
-    """How many lanes are below `tail`."""
-    if tail < 0:
-        raise IndexError(f"the number of lanes inside is {tail}; 0 is the smallest")
-    return min(tail, width)
-
 
 # pointers.py
 
@@ -207,7 +45,7 @@ def load(p, index):
     return Word(number) if p.dtype == np.uint64 else number.item()
 
 
-@_silently
+@silently
 def store(p, index, x):
     """Set ``p[index] = x``."""
     p.buffer[p.check(index, 1)] = x
@@ -242,7 +80,7 @@ def tile_zeros(shape, p):
 
 def tile_fill(tile, p):
     """Tile whose row r holds ``p[r]`` in every lane."""
-    _same_dtype(tile, p)
+    same_dtype(tile, p)
     column = p.block(len(tile.numbers), 1, 1)
     return Tile(np.broadcast_to(column, tile.numbers.shape).copy())
 
@@ -260,13 +98,13 @@ def rows_next(rows, step):
 def _columns(tile, tail):
     """Columns of a tile whose last vector has `tail` lanes inside."""
     width = lanes(tile)
-    return tile.numbers.shape[1] - width + _lanes_inside(width, tail)
+    return tile.numbers.shape[1] - width + lanes_inside(width, tail)
 
 
-@_silently
+@silently
 def tile_fma(tile, rows, b, tail):
     """``tile[r, :] += rows[r] * b[:]``: one scalar a row times consecutive vectors at `b`."""
-    _same_dtype(tile, rows.address, b)
+    same_dtype(tile, rows.address, b)
     columns = _columns(tile, tail)
     right = np.zeros(tile.numbers.shape[1], tile.dtype)
     if columns:
@@ -288,7 +126,7 @@ def tile_where_positive(tile, y, stride, tail):
 
 def tile_load(tile, c, stride, tail):
     """Tile read from rows `stride` apart at `c`."""
-    _same_dtype(tile, c)
+    same_dtype(tile, c)
     columns, numbers = _columns(tile, tail), np.zeros_like(tile.numbers)
     if columns:
         numbers[:, :columns] = c.block(len(numbers), int(stride), columns)
@@ -303,7 +141,7 @@ def tile_store(tile, c, stride, tail):
 def tile_gather(shape, source, offsets, count, tail):
     """Tile of `count` rows read at ``source + offsets[r]``; the other rows are zeros."""
     width = lanes(source)
-    columns = _lanes_inside(width, tail)
+    columns = lanes_inside(width, tail)
     numbers = np.zeros((shape.rows, width), source.dtype)
     for r in range(min(shape.rows, count)):
         row = load(offsets, r)
@@ -319,7 +157,7 @@ def tile_gather_whole(shape, source, offsets):
 
 def tile_put(tile, c, stride, count, tail):
     """Write the first `count` rows of a tile at `c`."""
-    _same_dtype(tile, c)
+    same_dtype(tile, c)
     columns, rows = _columns(tile, tail), min(int(count), len(tile.numbers))
     if columns and rows > 0:
         c.block(rows, int(stride), columns)[:] = tile.numbers[:rows, :columns]
@@ -330,16 +168,16 @@ def tile_transpose(tile):
     return Tile(tile.numbers.T.copy())
 
 
-@_silently
+@silently
 def tile_add_products(tile, rows, x, tail):
     """Add to a tile of one vector a row the numbers at its `rows`, times `x`, below `tail`."""
     return tile_add_some_products(tile, rows.address, rows.stride, x, rows.rows, tail)
 
 
-@_silently
+@silently
 def tile_add_some_products(tile, a, stride, x, count, tail):
     """As tile_add_products for the first `count` rows, `stride` apart at `a`."""
-    _same_dtype(tile, a)
+    same_dtype(tile, a)
     columns, numbers = _columns(tile, tail), tile.numbers.copy()
     rows = min(int(count), len(numbers))
     if columns and rows > 0:
@@ -347,7 +185,7 @@ def tile_add_some_products(tile, a, stride, x, count, tail):
     return Tile(numbers)
 
 
-@_silently
+@silently
 def tile_sums(tile):
     """Vector of the sums of the rows of a square tile, neighbours first."""
     numbers = tile.numbers
@@ -372,7 +210,7 @@ def is_single(x):
 def vload(p, tail):
     """Vector at `p`; lanes from `tail` on are 0 and not read."""
     width = lanes(p)
-    numbers, inside = np.zeros(width, p.dtype), _lanes_inside(width, tail)
+    numbers, inside = np.zeros(width, p.dtype), lanes_inside(width, tail)
     if inside:
         start = p.check(0, inside)
         numbers[:inside] = p.buffer[start : start + inside]
@@ -381,14 +219,14 @@ def vload(p, tail):
 
 def vstore(p, x, tail):
     """Write the lanes of `x` below `tail` at `p`."""
-    _same_dtype(p, x)
-    inside = _lanes_inside(len(x.numbers), tail)
+    same_dtype(p, x)
+    inside = lanes_inside(len(x.numbers), tail)
     if inside:
         start = p.check(0, inside)
         p.buffer[start : start + inside] = x.numbers[:inside]
 
 
-@_silently
+@silently
 def splat(p, x):
     """Vector of p's dtype with `x` in every lane."""
     return Vector(np.full(lanes(p), x, p.dtype))
@@ -406,18 +244,18 @@ def vmin(x, y):
 
 def vwhere_greater(x, y, yes, no):
     """`yes` in the lanes where x > y, else `no`."""
-    _same_dtype(x, y, yes, no)
+    same_dtype(x, y, yes, no)
     return Vector(np.where(x.numbers > y.numbers, yes.numbers, no.numbers))
 
 
 def vkeep(x, tail):
     """`x` with the lanes from `tail` on set to 0."""
     numbers = x.numbers.copy()
-    numbers[_lanes_inside(len(numbers), tail) :] = 0.0
+    numbers[lanes_inside(len(numbers), tail) :] = 0.0
     return Vector(numbers)
 
 
-@_silently
+@silently
 def vsum(x):
     """Sum of the lanes, in the compiled order (halves are added to each other)."""
     numbers = x.numbers
@@ -439,10 +277,10 @@ def _product_and_rest(x, y):
     return product, rest
 
 
-@_silently
+@silently
 def vfma(x, y, z):
     """``x y + z`` by lane, rounded once (but for rare last bits)."""
-    _same_dtype(x, y, z)
+    same_dtype(x, y, z)
     a, b, c = (v.numbers.astype(np.float64) for v in (x, y, z))
     if is_single(x):
         return Vector((a * b + c).astype(x.dtype))  # the product of two float32 is exact
@@ -469,7 +307,7 @@ def _format(x):
     return (np.int32, 23, 127) if is_single(x) else (np.int64, 52, 1023)
 
 
-@_silently
+@silently
 def vpow2(n):
     """2**n by lane for whole n, as far as the result is a normal number."""
     bits, mantissa, bias = _format(n)
@@ -482,7 +320,7 @@ def vexponent(x):
     return Vector(((x.numbers.view(bits) >> bits(mantissa)) - bits(bias)).astype(x.dtype))
 
 
-@_silently
+@silently
 def vreciprocal(x):
     """1 / x by lane."""
     return Vector(x.dtype.type(1.0) / x.numbers)
@@ -493,14 +331,14 @@ def vreciprocal_estimate(x):
     return vreciprocal(x)
 
 
-@_silently
+@silently
 def vquotient(x, y):
     """x / y by lane."""
-    _same_dtype(x, y)
+    same_dtype(x, y)
     return Vector(x.numbers / y.numbers)
 
 
-@_silently
+@silently
 def vsqrt(x):
     """Square root by lane."""
     return Vector(np.sqrt(x.numbers))

@@ -330,12 +330,16 @@ def vquotient(typingctx, x, y):
 
 @intrinsic
 def vsqrt(typingctx, x):
-    """Square root by lane to 2 ulp, for positive normal x (Newton's steps as above)."""
+    """Square root by lane to 2 ulp, for positive normal x (Newton's steps as above).
+
+    For infinite x it is NaN, whatever the processor.
+    """
 
     def codegen(context, builder, sig, args):
         value = args[0]
-        if not HAS_RECIPROCAL_ESTIMATES:
-            return by_lane(builder, x, "sqrt", args)
+        if not HAS_RECIPROCAL_ESTIMATES:  # x 0 is NaN for infinite x, else 0
+            root = by_lane(builder, x, "sqrt", args)
+            return by_lane(builder, x, "fma", [value, all_lanes(x, 0.0), root])
         y = _estimate(builder, x, "rsqrt14", value)
         for _ in range(_newton_steps(x) - 1):  # y <- y + y/2 (1 - x y^2)
             root, half = builder.fmul(value, y), builder.fmul(y, all_lanes(x, 0.5))
