@@ -17,7 +17,7 @@ test: lint  ## run the linters and the tests
 	$(RUN) -m pytest
 
 test-nojit: $(VENV)/.installed-test  ## run the tests uncompiled, with coverage of the kernels
-	NUMBA_DISABLE_JIT=1 $(RUN) -m pytest --cov=fastbp.kernels --cov=fastbp.simd --cov-report=term
+	NUMBA_DISABLE_JIT=1 $(RUN) -m pytest --cov --cov-report=term
 
 lint: $(VENV)/.installed-test  ## run ruff and mypy
 	$(RUN) -m ruff check

@@ -231,8 +231,11 @@ class RandomStream:
 
     def permutation(self, count):
         """A random order of the rows, inside out: row i changes places with one before it."""
-        order = list(range(count))
+        order, halves = list(range(count)), []
         for i in range(count):
-            j = ((self.next() >> 32) * (i + 1)) >> 32
+            if not halves:
+                high, low = divmod(self.next(), 2**32)
+                halves = [low, high]
+            j = (halves.pop() * (i + 1)) >> 32
             order[i], order[j] = order[j], order[i]
         return np.array(order)

@@ -20,15 +20,26 @@ def next_random(state):
 
 
 @kernel
+def insert_row(order, i, bits):
+    """Let row i change places with itself or a row before it, chosen by 32 random bits.
+
+    A bounded number is the high half of a 32 x 32-bit product; its bias is below i / 2^32.
+    """
+    j = np.int64((bits * np.uint64(i + 1)) >> np.uint64(32))
+    store(order, i, load(order, j))
+    store(order, j, i)
+
+
+@kernel
 def draw_order(order, count, state):
     """Fill `order` with a random permutation of 0 ... count - 1 (Knuth 1997, 3.4.2, inside out).
 
     It depends on the state of the stream alone and not on the order before, so that epochs give
-    the same bits in however many calls they run. A bounded number is the high half of a 32 x
-    32-bit product; its bias is below count / 2^32.
+    the same bits in however many calls they run. Each draw of the stream places two rows.
     """
-    for i in range(count):
-        bits = next_random(state) >> np.uint64(32)
-        j = np.int64((bits * np.uint64(i + 1)) >> np.uint64(32))
-        store(order, i, load(order, j))
-        store(order, j, i)
+    for i in range(0, count - 1, 2):
+        bits = next_random(state)
+        insert_row(order, i, bits >> np.uint64(32))
+        insert_row(order, i + 1, bits & np.uint64(0xFFFFFFFF))
+    if count % 2 == 1:
+        insert_row(order, count - 1, next_random(state) >> np.uint64(32))
