@@ -97,16 +97,18 @@ def cpu_name() -> str:
     return f"{name} ({binding.get_host_cpu_name()})"
 
 
-def heading(libraries: Sequence[type[Peer]], peak: float, rounds: int) -> str:
+def heading(libraries: Sequence[type[Peer]], rounds: int) -> str:
     """Return the line above the table: the machine and the versions."""
     from importlib.metadata import version
+
+    from fastbp.hardware import fma_peak
 
     versions = [f"Python {platform.python_version()}"]
     versions += [f"{title} {version(title.lower())}" for title in ("NumPy", "Numba")]
     versions += [library.version() for library in libraries]
     times = "best of one round" if rounds == 1 else f"best of {rounds} rounds"
     return (
-        f"One thread of {cpu_name()}, float32, FMA peak {peak:.0f} GFLOP/s; {times}; "
+        f"One thread of {cpu_name()}, float32, FMA peak {fma_peak():.0f} GFLOP/s; {times}; "
         f"{', '.join(versions)}."
     )
 
@@ -120,20 +122,24 @@ def measure(
     -------
     times : dict of str to float
         Seconds per update by library.
-    peak : float
-        The FMA peak in GFLOP/s, the best of one measurement before and one after.
+    share : float
+        Of the FMA peak that fastbp attains.
     """
-    from fastbp import hardware
-    from timing import check_same_work, seconds_per_step
+    from timing import PEAKS, check_same_work, rounds_of_calls, share_of_peak, with_peak
 
     peers = {library.name: library(workload) for library in libraries}
     check_same_work(peers)
-    peak = hardware.fma_peak("float32")
-    times = seconds_per_step(peers, rounds=rounds, seconds=seconds)
-    peak = max(peak, hardware.fma_peak("float32"))
+    found = rounds_of_calls(
+        with_peak("fastbp", {name: peer.train for name, peer in peers.items()}),
+        rounds=rounds,
+        seconds=seconds,
+        before=lambda name: name in PEAKS or peers[name].reset(),
+    )
+    share = share_of_peak(found, "fastbp", workload.step_flops * workload.steps)
+    times = {name: min(found[name]) / workload.steps for name in peers}
     shown = ", ".join(f"{name} {1e6 * time:.2f}" for name, time in times.items())
-    print(f"{workload.name}: {shown} us/step; peak {peak:.1f}", file=sys.stderr, flush=True)
-    return times, peak
+    print(f"{workload.name}: {shown} us/step; {share:.1%} of peak", file=sys.stderr, flush=True)
+    return times, share
 
 
 def against(goal: float | None, value: float, form: str, *, scale: float = 1.0) -> str:
@@ -144,7 +150,7 @@ def against(goal: float | None, value: float, form: str, *, scale: float = 1.0) 
     return f"{written} ({form.format(goal * scale)}){MISSED if value < goal else ''}"
 
 
-def workload_line(workload: Workload, times: dict[str, float], peak: float) -> str:
+def workload_line(workload: Workload, times: dict[str, float], share: float) -> str:
     """Return the line of one workload in the table."""
     from peers import PEERS
 
@@ -160,7 +166,6 @@ def workload_line(workload: Workload, times: dict[str, float], peak: float) -> s
             cells.append(against(getattr(goals, name, None), ratio, form))
         else:
             cells.append("-")
-    share = workload.step_flops / step / 1e9 / peak
     cells.append(against(goals.peak if goals else None, share, "{:.0f} %", scale=100.0))
     return f"| {' | '.join(cells)} |"
 
@@ -195,16 +200,15 @@ def report(args: argparse.Namespace, startup: Startup | None) -> str:
             print(f"{name}: not installed, left out", file=sys.stderr)
 
     seconds = 0.05 if args.quick else 0.2
-    lines, peak = [], 0.0
-    for name in names:
-        times, now = measure(WORKLOADS[name], libraries, args.rounds, seconds)
-        lines.append(workload_line(WORKLOADS[name], times, now))
-        peak = max(peak, now)
+    lines = [
+        workload_line(WORKLOADS[name], *measure(WORKLOADS[name], libraries, args.rounds, seconds))
+        for name in names
+    ]
 
     titles = [f"x {peer.title} (goal)" for peer in PEERS.values()]
     columns = ["workload, batch", "fastbp µs/step", *titles, "of FMA peak (goal)"]
     rule = "| --- |" + " ---: |" * (len(columns) - 1)
-    table = [heading(libraries, peak, args.rounds), "", f"| {' | '.join(columns)} |", rule, *lines]
+    table = [heading(libraries, args.rounds), "", f"| {' | '.join(columns)} |", rule, *lines]
     result = "\n".join(table)
     if not args.no_further:
         from further import further_rows

@@ -10,7 +10,7 @@ import numpy as np
 from fastbp import hardware
 from peers import FastBP
 from startup import Startup
-from timing import seconds_per_call, seconds_per_step
+from timing import median_ratio, rounds_of_calls, rounds_of_steps, share_of_peak, with_peak
 from workloads import WORKLOADS, Workload
 
 BATCH = 128
@@ -49,8 +49,8 @@ def dtype_rows(rounds: int, seconds: float) -> list[Row]:
     rows = []
     for name in ("deep", "wide"):
         nets = {dtype: FastBP(WORKLOADS[name], dtype) for dtype in ("float32", "float64")}
-        times = seconds_per_step(nets, rounds=rounds, seconds=seconds)
-        share = times["float32"] / times["float64"]
+        found = rounds_of_steps(nets, rounds=rounds, seconds=seconds)
+        share = median_ratio(found, "float32", "float64")
         rows.append(at_least(f"float64 on {name}, of the float32 rate", share, 0.45))
     return rows
 
@@ -61,9 +61,9 @@ def activation_rows(rounds: int, seconds: float) -> list[Row]:
         activation: FastBP(replace(WORKLOADS["deep"], activation=activation))
         for activation in ("relu", "tanh", "sigmoid")
     }
-    times = seconds_per_step(nets, rounds=rounds, seconds=seconds)
+    found = rounds_of_steps(nets, rounds=rounds, seconds=seconds)
     return [
-        at_least(f"{name} on deep, of the ReLU rate", times["relu"] / times[name], 0.85)
+        at_least(f"{name} on deep, of the ReLU rate", median_ratio(found, "relu", name), 0.85)
         for name in ("tanh", "sigmoid")
     ]
 
@@ -90,15 +90,15 @@ def ragged_rows(rounds: int, seconds: float) -> list[Row]:
     rows = []
     for name, sizes in RAGGED.items():
         ragged, full = (Workload(name, s, ROWS, BATCH) for s in sizes)
-        times = seconds_per_step(
+        found = rounds_of_steps(
             {"ragged": FastBP(ragged), "full": FastBP(full)}, rounds=rounds, seconds=seconds
         )
-        rates = ragged.step_flops / times["ragged"], full.step_flops / times["full"]
+        rate = ragged.step_flops / full.step_flops * median_ratio(found, "full", "ragged")
         # At most the empty lanes plus ten points may be lost.
         goal = filled_lanes(ragged, lanes) - 0.10
         shape, nearest = ("-".join(map(str, s)) for s in sizes)
         what = f"{name}: {shape}, of the rate of {nearest}"
-        rows.append(at_least(what, rates[0] / rates[1], goal))
+        rows.append(at_least(what, rate, goal))
     return rows
 
 
@@ -110,7 +110,6 @@ def predict_rows(rounds: int, seconds: float) -> list[Row]:
     large = FastBP(wide).net
     one = rng.standard_normal((1, 10)).astype("float32")
     many = rng.standard_normal((10_000, wide.layer_sizes[0])).astype("float32")
-    peak = 0.0
 
     def predict_one(repetitions: int) -> None:
         predict = small.predict
@@ -121,20 +120,15 @@ def predict_rows(rounds: int, seconds: float) -> list[Row]:
         for _ in range(repetitions):
             large.predict(many)
 
-    def measure_peak(_: str) -> None:
-        nonlocal peak
-        peak = max(peak, hardware.fma_peak("float32"))
-
-    times = seconds_per_call(
-        {"one": predict_one, "many": predict_many},
+    found = rounds_of_calls(
+        with_peak("many", {"one": predict_one, "many": predict_many}),
         rounds=rounds,
         seconds=seconds,
-        before=measure_peak,
     )
-    rate = wide.forward_flops * len(many) / times["many"] / 1e9
+    share = share_of_peak(found, "many", wide.forward_flops * len(many))
     return [
-        at_most("predict one row of 10-32-32-1, from Python", times["one"] * 1e6, 3, "µs"),
-        at_least("predict 10,000 rows of the wide net, of FMA peak", rate / peak, 0.80),
+        at_most("predict one row of 10-32-32-1, from Python", min(found["one"]) * 1e6, 3, "µs"),
+        at_least("predict 10,000 rows of the wide net, of FMA peak", share, 0.80),
     ]
 
 
@@ -160,7 +154,7 @@ def further_rows(rounds: int, seconds: float, startup: Startup | None) -> list[R
     Parameters
     ----------
     rounds, seconds
-        As in `timing.seconds_per_call`.
+        As in `timing.rounds_of_calls`.
     startup : Startup or None
         What was measured on fresh processes, if it was.
     """

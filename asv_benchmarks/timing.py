@@ -13,8 +13,12 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbp import hardware
 from peers import Peer
 
+#: Multiply-adds of a tile in one repetition of the FMA loop, and its names among the actions.
+FMA_COUNT = 2000
+PEAKS = ("peak before", "peak after")
 #: Updates after which results are compared, at least; always whole epochs.
 CHECKED_STEPS = 20
 #: How far losses may lie apart, relative to the smallest. Rounding alone makes up to 8e-5.
@@ -76,13 +80,13 @@ def worst_difference(arrays: Sequence[NDArray], expected: Sequence[NDArray]) -> 
     return float(np.max(distances))
 
 
-def seconds_per_call(
+def rounds_of_calls(
     actions: Mapping[str, Callable[[int], object]],
     *,
     rounds: int,
     seconds: float,
     before: Callable[[str], object] | None = None,
-) -> dict[str, float]:
+) -> dict[str, list[float]]:
     """Time actions in turn: a, b, c, a, b, c, ...
 
     Parameters
@@ -90,7 +94,7 @@ def seconds_per_call(
     actions : mapping of str to callable
         Each is called with a number of repetitions and carries them out.
     rounds : int
-        Turns for each action; the best counts.
+        Turns for each action.
     seconds : float
         What a turn should last, at least. A repetition that takes longer is done once a turn.
     before : callable, optional
@@ -98,8 +102,8 @@ def seconds_per_call(
 
     Returns
     -------
-    dict of str to float
-        The least seconds per repetition of each action.
+    dict of str to list of float
+        Seconds per repetition of each action, by round.
     """
 
     def turn(name: str, repetitions: int) -> float:
@@ -118,14 +122,49 @@ def seconds_per_call(
             repetitions[name] = max(longer, 2 * repetitions[name])
             lasted = turn(name, repetitions[name])
 
-    best = dict.fromkeys(actions, float("inf"))
+    found: dict[str, list[float]] = {name: [] for name in actions}
     for _ in range(rounds):
         for name in actions:
-            best[name] = min(best[name], turn(name, repetitions[name]) / repetitions[name])
-    return best
+            found[name].append(turn(name, repetitions[name]) / repetitions[name])
+    return found
 
 
-def seconds_per_step(peers: Mapping[str, Peer], *, rounds: int, seconds: float) -> dict[str, float]:
+def with_peak(
+    name: str, actions: Mapping[str, Callable[[int], object]]
+) -> dict[str, Callable[[int], object]]:
+    """Return the actions with the FMA loop before and after one of them, see `share_of_peak`."""
+    numbers = np.zeros(hardware.FMA_LOOP_NUMBERS, np.float32)
+
+    def peak(repetitions: int) -> None:
+        hardware.fma_loop(numbers, FMA_COUNT * repetitions)
+
+    others = {other: action for other, action in actions.items() if other != name}
+    return {PEAKS[0]: peak, name: actions[name], PEAKS[1]: peak, **others}
+
+
+def share_of_peak(found: Mapping[str, Sequence[float]], name: str, flops: float) -> float:
+    """Return what an action attained of the FMA peak: the median of the rounds.
+
+    The processor's clock moves by a fifth within seconds, so each turn is held against the mean
+    of the FMA loop right before and right after it.
+
+    Parameters
+    ----------
+    found : mapping of str to sequence of float
+        What `rounds_of_calls` returned for the actions of `with_peak`.
+    name : str
+        The action.
+    flops : float
+        Useful operations of a repetition.
+    """
+    loop = hardware.fma_flops(FMA_COUNT, "float32")
+    before, after = (np.asarray(found[peak]) for peak in PEAKS)
+    return float(np.median(flops / np.asarray(found[name]) / (loop / (0.5 * (before + after)))))
+
+
+def rounds_of_steps(
+    peers: Mapping[str, Peer], *, rounds: int, seconds: float
+) -> dict[str, list[float]]:
     """Time shuffled epochs of training, every turn from the initial weights.
 
     Parameters
@@ -133,17 +172,24 @@ def seconds_per_step(peers: Mapping[str, Peer], *, rounds: int, seconds: float) 
     peers : mapping of str to Peer
         What is timed; the workloads may differ.
     rounds, seconds
-        As in `seconds_per_call`.
+        As in `rounds_of_calls`.
 
     Returns
     -------
-    dict of str to float
-        The least seconds per update of each peer.
+    dict of str to list of float
+        Seconds per update of each peer, by round.
     """
-    best = seconds_per_call(
+    found = rounds_of_calls(
         {name: peer.train for name, peer in peers.items()},
         rounds=rounds,
         seconds=seconds,
         before=lambda name: peers[name].reset(),
     )
-    return {name: best[name] / peers[name].workload.steps for name in peers}
+    return {
+        name: [time / peers[name].workload.steps for time in times] for name, times in found.items()
+    }
+
+
+def median_ratio(found: Mapping[str, Sequence[float]], above: str, below: str) -> float:
+    """Return the median over the rounds of one action's time over another's."""
+    return float(np.median(np.divide(found[above], found[below])))

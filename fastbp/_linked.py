@@ -8,9 +8,11 @@ entry point, which is optimised once, as a whole (3 s).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from numba.core.codegen import JITCodeLibrary
+from llvmlite.binding import Linkage
+from numba.core.codegen import CodeLibrary, JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.registry import CPUDispatcher
 from numba.core.types.misc import unliteral
@@ -24,18 +26,50 @@ class _NoEnvironment:
 
 
 class _LinkedLibrary(JITCodeLibrary):  # type: ignore[misc]
-    """Code that is optimised and emitted in its callers."""
+    """Code that is optimised and emitted in its callers.
+
+    Nor does it contain what it calls: that is linked when an entry point asks for it. Linked at
+    every level, the innermost kernels were copied dozens of times.
+    """
+
+    _shared_module: Any
 
     @property
     def codegen(self) -> Any:
         return _NoEnvironment()
 
-    def _optimize_final_module(self) -> None:
-        """Leave it to the callers."""
-
-    def _finalize_final_module(self) -> None:
+    def finalize(self) -> None:
+        """Close the module as it is."""
+        self._raise_if_finalized()
+        for function in self._final_module.functions:
+            if not function.is_declaration and function.linkage == Linkage.external:
+                function.linkage = "linkonce_odr"
         self._finalize_dynamic_globals()
         self._finalized = True
+
+    def _callees(self) -> Iterator[CodeLibrary]:
+        """All that it calls, directly or not, each once."""
+        left, seen = [self], {self}
+        while left:
+            library = left.pop()
+            if library is not self:
+                yield library
+            new = getattr(library, "_linking_libraries", ()) if type(library) is type(self) else ()
+            left += dict.fromkeys(each for each in new if each not in seen)
+            seen.update(new)
+
+    def _get_module_for_linking(self) -> Any:
+        """The code together with all that it calls."""
+        self._ensure_finalized()
+        if self._shared_module is None:
+            whole = self._final_module.clone()
+            for library in self._callees():
+                self._reload_init.update(library._reload_init)
+                linked = isinstance(library, _LinkedLibrary)
+                module = library._final_module if linked else library._get_module_for_linking()
+                whole.link_in(module, preserve=True)
+            self._shared_module = whole
+        return self._shared_module
 
     def get_pointer_to_function(self, name: str) -> int:
         """No address: nothing was emitted."""

@@ -12,6 +12,9 @@ from fastbp._jit import kernel
 from fastbp.simd import pointer, rows_at, tile_fma, tile_shape, tile_store, tile_zeros
 from fastbp.target import TILE_ROWS, TILE_VECTORS, VECTOR_BITS
 
+FMA_LOOP_NUMBERS = 2 * TILE_ROWS * 32
+"""Length of the array that `fma_loop` works on."""
+
 
 @kernel(cached=True)
 def fma_loop(numbers: Any, count: int) -> None:
@@ -32,6 +35,11 @@ def lanes(dtype: str = "float32") -> int:
     return VECTOR_BITS // (8 * np.dtype(dtype).itemsize)
 
 
+def fma_flops(count: int, dtype: str = "float32") -> int:
+    """Operations that ``fma_loop(numbers, count)`` carries out; a multiply-add is two."""
+    return 2 * count * TILE_ROWS * TILE_VECTORS * lanes(dtype)
+
+
 def fma_peak(dtype: str = "float32", seconds: float = 0.2) -> float:
     """Multiply-adds on registers alone: the arithmetic limit of one core, measured now.
 
@@ -46,10 +54,10 @@ def fma_peak(dtype: str = "float32", seconds: float = 0.2) -> float:
     float
         GFLOP/s; a multiply-add is two.
     """
-    numbers = np.zeros(2 * TILE_ROWS * 32, dtype=dtype)
+    numbers = np.zeros(FMA_LOOP_NUMBERS, dtype=dtype)
     fma_loop(numbers, 1)
     count = 2000
-    flops = 2 * count * TILE_ROWS * TILE_VECTORS * lanes(dtype)
+    flops = fma_flops(count, dtype)
     best, end = float("inf"), time.perf_counter() + seconds
     while time.perf_counter() < end:
         start = time.perf_counter()

@@ -30,6 +30,12 @@ def test_fma_peak():
 
 
 def test_fma_loop_adds_nothing_to_zeros():
-    numbers = np.zeros(2 * TILE_ROWS * TILE_VECTORS * 16, np.float32)
+    numbers = np.zeros(hardware.FMA_LOOP_NUMBERS, np.float32)
     hardware.fma_loop(numbers, 3)
     assert not numbers.any()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_fma_flops_counts_each_lane_of_the_tile_twice(dtype):
+    tile = TILE_ROWS * TILE_VECTORS * VECTOR_BITS // np.dtype(dtype).itemsize // 8
+    assert hardware.fma_flops(3, dtype) == 3 * 2 * tile
