@@ -24,6 +24,7 @@ import json, os, signal, sys, threading, time
 import numpy as np
 from fastbp import MLP
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 seed, delay, batch_size, compiled = json.loads(sys.argv[1])
 rng = np.random.default_rng(seed)
 X, y = rng.normal(size=(60, 4)).astype("f4"), rng.integers(3, size=60)
