@@ -6,7 +6,7 @@ A message says what was given, what is accepted and how to mend it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,19 @@ def positive(name: str, value: Any) -> float:
     if not 0 < value < math.inf:
         raise ValueError(f"{name} must be a finite number above 0; got {value!r}")
     return float(value)
+
+
+def number(name: str, value: Any, accepted: str, is_accepted: Callable[[float], bool]) -> float:
+    """A finite number that is accepted; `accepted` says which ones are."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        raise TypeError(f"{name} must be a number, {accepted}; got {value!r}")
+    try:
+        result = float(value)
+    except OverflowError:  # an integer beyond all floats
+        result = math.inf
+    if not (math.isfinite(result) and is_accepted(result)):
+        raise ValueError(f"{name} must be {accepted}; got {value!r}")
+    return result
 
 
 def flag(name: str, value: Any) -> bool:
@@ -174,6 +187,16 @@ def targets(value: Any, rows: int, outputs: int, dtype: npt.DTypeLike) -> FloatA
     return finite("y", matrix("y", array, outputs, dtype, "one column an output"), array)
 
 
+def flat(name: str, value: Any, rows: int) -> npt.NDArray[np.float64]:
+    """A number for each row, as a flat float64 array."""
+    array = _as_numbers(name, value)
+    if array.shape != (rows,):
+        raise ValueError(
+            f"{name} must have shape ({rows},), a number for each row; got shape {array.shape}"
+        )
+    return _writable(np.require(array, np.float64, ["C", "A"]))
+
+
 def same_rows(y: npt.NDArray[Any], rows: int) -> None:
     """As many targets as rows of X."""
     if len(y) != rows:
@@ -223,15 +246,16 @@ def classes(
     return probabilities, None
 
 
-def unit_interval(array: FloatArray, loss: str) -> None:
-    """All targets between 0 and 1."""
-    bad = (array < 0) | (array > 1)
+def where(what: str, bad: npt.NDArray[np.bool_], array: FloatArray) -> None:
+    """Say `what` is accepted and where the first number that is `bad` stands."""
     if bad.any():
         row, column = (int(i) for i in np.argwhere(bad)[0])
-        raise ValueError(
-            f"y must lie between 0 and 1 for {loss}; it holds {array[row, column]} at row {row}, "
-            f"column {column}"
-        )
+        raise ValueError(f"{what}; got {array[row, column]} at row {row}, column {column}")
+
+
+def unit_interval(array: FloatArray, loss: str) -> None:
+    """All targets between 0 and 1."""
+    where(f"y must lie between 0 and 1 for {loss}", (array < 0) | (array > 1), array)
 
 
 def float_dtype(value: Any) -> np.dtype[Any]:
@@ -267,19 +291,15 @@ def activations(value: Any, hidden: int, accepted: tuple[str, ...]) -> tuple[str
 
 
 def output_activation(
-    value: Any,
-    loss: str,
-    accepted: Iterable[str],
-    matching: dict[str, str],
-    from_logits: tuple[str, ...],
+    value: Any, loss: str, accepted: Iterable[str], matching: str, from_logits: bool
 ) -> str:
     """The output activation: the one that matches the loss, or another where the loss allows."""
     if value is None:
-        return matching[loss]
+        return matching
     name = choice("output_activation", value, accepted)
-    if loss in from_logits and name != matching[loss]:
+    if from_logits and name != matching:
         raise ValueError(
-            f"loss {loss!r} is computed from the net inputs of {matching[loss]} outputs; got "
+            f"loss {loss!r} is computed from the net inputs of {matching} outputs; got "
             f"output_activation={name!r}. Leave it out, or use loss='squared_error'"
         )
     return name

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from fastbp import checks
 from fastbp.kernels.network import Data
+from fastbp.losses import Loss
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -25,26 +28,43 @@ def inputs(X: npt.ArrayLike, n_in: int, dtype: np.dtype) -> FloatArray:
     return checks.matrix("X", X, n_in, dtype, "one column an input")
 
 
+def sample_weights(sample_weight: Any, rows: int) -> npt.NDArray[np.float64]:
+    """Weights of the rows, (rows,) or (0,) where there are none."""
+    if sample_weight is None:
+        return np.empty(0)
+    weights = checks.flat("sample_weight", sample_weight, rows)
+    bad = ~(np.isfinite(weights) & (weights >= 0))
+    if bad.any():
+        row = int(bad.argmax())
+        raise ValueError(
+            f"sample_weight must hold finite numbers of at least 0; got {weights[row]} at row {row}"
+        )
+    if not weights.sum() > 0:
+        raise ValueError("sample_weight must have a sum above 0; all weights are 0")
+    return weights
+
+
 def rows_and_targets(
-    X: npt.ArrayLike, y: npt.ArrayLike, layer_sizes: tuple[int, ...], loss: str, dtype: np.dtype
+    X: npt.ArrayLike,
+    y: npt.ArrayLike,
+    sample_weight: npt.ArrayLike | None,
+    layer_sizes: tuple[int, ...],
+    loss: Loss,
+    dtype: np.dtype,
 ) -> tuple[Data, int]:
     """Checked rows to train on or evaluate, in the order they stand, and how many they are."""
     matrix = checks.finite("X", inputs(X, layer_sizes[0], dtype), X)
-    rows, outputs = matrix.shape[0], layer_sizes[-1]
-    targets: FloatArray | None
-    labels: npt.NDArray[np.int64] | None = None
-    if loss == "cross_entropy":
-        targets, labels = checks.classes(y, rows, outputs, dtype)
-    else:
-        targets = checks.targets(y, rows, outputs, dtype)
-        if loss == "binary_cross_entropy":
-            checks.unit_interval(targets, loss)
-    no_integers = np.empty(0, np.int64)
+    rows, no_integers = matrix.shape[0], np.empty(0, np.int64)
+    targets, labels = loss.targets(y, rows, layer_sizes[-1], dtype)
+    weights = sample_weights(sample_weight, rows)
     return Data(
         inputs=matrix.reshape(-1),
         targets=np.empty(0, dtype) if targets is None else targets.reshape(-1),
         labels=no_integers if labels is None else labels,
         order=no_integers,
+        weights=weights,
         n_labels=0 if labels is None else rows,
         n_order=0,
+        n_weights=weights.size,
+        total=float(weights.sum()) if weights.size else float(rows),
     ), rows

@@ -12,6 +12,7 @@ from fastbp._jit import ready
 from fastbp.history import History
 from fastbp.kernels import training
 from fastbp.kernels.network import Data, Network
+from fastbp.kernels.regularization import CLIP_NORM
 from fastbp.kernels.updates import OptimizerState
 from fastbp.layout import CAPACITY, Workspace
 
@@ -57,7 +58,7 @@ class _Log:
     def __init__(self, history: History, rows: int, epochs: int) -> None:
         self.history, self.rows, self.before = history, rows, len(history)
         self.progress = np.zeros(training.N_PROGRESS, np.int64)
-        self.losses = np.zeros(epochs + 1)
+        self.losses = np.zeros(epochs + 2)
         self.start = time.perf_counter()
         self.marks = [(0, 0.0)]  # rows done, and when
 
@@ -105,7 +106,9 @@ def run_epochs(
         Of the epochs of the last block, the one that diverged included.
     """
     params, capacity = job.network.params, int(job.work.places[CAPACITY])
-    grad = np.empty(params.size if job.batch_size > capacity else 0, params.dtype)
+    rules = job.optimizer.rules
+    whole = job.batch_size > capacity or (rules.size > 0 and rules[CLIP_NORM] > 0)
+    grad = np.empty(params.size if whole else 0, params.dtype)
     passes, status, total = max(1, min(passes, FIRST_PASSES)), training.FINISHED, epochs
     losses = np.zeros(0)
     while epochs and status == training.FINISHED:

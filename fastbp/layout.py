@@ -93,12 +93,14 @@ STRIDE = 1
 INPUTS, TARGETS = 2, 3
 """Offsets of the batch's inputs (n_in, STRIDE) and targets (n_out, STRIDE), which the delta of
 the last layer replaces."""
-PANELS, PACKED, BLOCK, ONES = 4, 5, 6, 7
+SHARES = 4
+"""Offset of the share of each row of the batch in the loss, (STRIDE,)."""
+PANELS, PACKED, BLOCK, ONES = 5, 6, 7, 8
 """Scratch: a layer's inputs sample by sample; the packed weights of a block of rows; the gradient
 of a block of rows and of the biases. And CAPACITY ones, by which rows are summed."""
-FEATURE_ROWS, DATA_ROWS = 8, 9
+FEATURE_ROWS, DATA_ROWS = 9, 10
 """In `offsets`: rows of a feature-by-feature matrix; rows of the batch in the data."""
-N_PLACES = 10
+N_PLACES = 11
 
 SINGLE_BLOCK = 2048
 """Weights whose gradient BLOCK holds for a single sample, besides those of one more unit."""
@@ -149,6 +151,7 @@ def workspace_for(
         block = SINGLE_BLOCK if capacity == 1 else max(TILE_ROWS, lanes) * widest_in
         places[BLOCK] = take(block + widest_in + widest_out)
         places[ONES] = take(capacity)
+        places[SHARES] = take(capacity)
     features = max(widest_in, widest_out)
     places[FEATURE_ROWS], places[DATA_ROWS] = 0, features
     offsets = np.zeros(features + capacity, dtype=np.int64)

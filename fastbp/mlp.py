@@ -17,9 +17,9 @@ from fastbp.history import History
 from fastbp.initializers import WEIGHT_INITS, draw_weights
 from fastbp.kernels import training
 from fastbp.kernels.activations import ACTIVATIONS, HIDDEN_ACTIVATIONS
-from fastbp.kernels.losses import FROM_LOGITS, LOSSES, MATCHING_ACTIVATION
 from fastbp.kernels.network import Data, Network
-from fastbp.kernels.updates import N_SCALARS, OptimizerState
+from fastbp.kernels.steps import N_SCALARS
+from fastbp.kernels.updates import OptimizerState
 from fastbp.layout import (
     ACTIVATION,
     CAPACITY,
@@ -28,7 +28,9 @@ from fastbp.layout import (
     weight_views,
     workspace_for,
 )
+from fastbp.losses import Loss, LossFunction, as_loss
 from fastbp.optimizers import Optimizer, as_optimizer
+from fastbp.regularization import Regularization
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -101,28 +103,35 @@ class MLP:
         *,
         activation: str | Iterable[str] = "relu",
         output_activation: str | None = None,
-        loss: str = "squared_error",
+        loss: str | Loss | LossFunction = "squared_error",
         optimizer: str | Optimizer = "adam",
         dtype: npt.DTypeLike = "float32",
         bias: bool = True,
         weight_init: str = "auto",
+        l1: float = 0.0,
+        l2: float = 0.0,
+        dropout: float | Iterable[float] = 0.0,
+        input_dropout: float = 0.0,
+        clip_value: float | None = None,
+        clip_norm: float | None = None,
+        max_norm: float | None = None,
         seed: int | None = None,
     ) -> None:
         self.layer_sizes = checks.layer_sizes(layer_sizes)
-        self.loss_name = checks.choice("loss", loss, LOSSES)
+        self._loss = as_loss(loss)
+        self._loss.check_outputs(self.layer_sizes[-1])
         hidden = checks.activations(activation, len(self.layer_sizes) - 2, HIDDEN_ACTIVATIONS)
         output = checks.output_activation(
-            output_activation, self.loss_name, ACTIVATIONS, MATCHING_ACTIVATION, FROM_LOGITS
-        )
-        if self.loss_name == "cross_entropy" and self.layer_sizes[-1] < 2:
-            raise ValueError(
-                "cross_entropy needs an output for each class, at least 2; for two classes and "
-                "one output use loss='binary_cross_entropy'"
-            )
+            output_activation, self._loss.name, ACTIVATIONS, self._loss.activation,
+            self._loss.from_logits,
+        )  # fmt: skip
         self.activations = (*hidden, output)
         self.dtype = checks.float_dtype(dtype)
         self.bias = checks.flag("bias", bias)
         self.weight_init = checks.choice("weight_init", weight_init, WEIGHT_INITS)
+        self._regularization = Regularization(
+            l1, l2, dropout, input_dropout, clip_value, clip_norm, max_norm
+        )
         self._optimizer = as_optimizer(optimizer)
         generator = checks.generator(seed)
 
@@ -137,6 +146,7 @@ class MLP:
         self._scalars = np.zeros(N_SCALARS)
         self._slots = np.zeros(self._optimizer.n_slots * n_params, self.dtype)
         self._optimizer.reset(self._scalars)
+        self._rules = self._regularization.rules(self._optimizer, len(self._layers))
         self._no_numbers = np.empty(0, self.dtype)
         self._spaces = threading.local()
         # At 20 GFLOP/s, which most processors exceed: they come back sooner.
@@ -175,12 +185,18 @@ class MLP:
     @optimizer.setter
     def optimizer(self, optimizer: str | Optimizer) -> None:
         new = as_optimizer(optimizer)
+        rules = self._regularization.rules(new, len(self._layers))
         if type(new) is type(self._optimizer):
             new.write(self._scalars)
         else:
             self._slots = np.zeros(new.n_slots * self._params.size, self.dtype)
             new.reset(self._scalars)
-        self._optimizer = new
+        self._optimizer, self._rules = new, rules
+
+    @property
+    def loss_name(self) -> str:
+        """Name of the loss."""
+        return self._loss.name
 
     def __repr__(self) -> str:
         hidden = self.activations[:-1]
@@ -267,16 +283,22 @@ class MLP:
                 checks.raise_not_finite("X", inputs, first * inputs.shape[1] + index, X)
         return out
 
-    def loss(self, X: npt.ArrayLike, y: npt.ArrayLike) -> float:
-        """Loss averaged over the rows; `X` and `y` as in `fit`."""
-        return self._evaluate(X, y, self._no_numbers)
+    def loss(
+        self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+    ) -> float:
+        """Loss averaged over the rows, penalties included, without dropout; all as in `fit`."""
+        return self._evaluate(X, y, sample_weight, self._no_numbers)
 
-    def loss_and_grad(self, X: npt.ArrayLike, y: npt.ArrayLike) -> tuple[float, FloatArray]:
+    def loss_and_grad(
+        self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+    ) -> tuple[float, FloatArray]:
         """Loss averaged over the rows, and its gradient, laid out like `params`.
+
+        Both include the penalties; the gradient is not clipped, and nothing is dropped out.
 
         Parameters
         ----------
-        X, y : array-like
+        X, y, sample_weight : array-like
             As in `fit`.
 
         Returns
@@ -287,10 +309,16 @@ class MLP:
         """
         self._check_trainable()
         grad = np.empty_like(self._params)
-        return self._evaluate(X, y, grad), grad
+        return self._evaluate(X, y, sample_weight, grad), grad
 
-    def _evaluate(self, X: npt.ArrayLike, y: npt.ArrayLike, grad: FloatArray) -> float:
-        data, rows = self._data(X, y)
+    def _evaluate(
+        self,
+        X: npt.ArrayLike,
+        y: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None,
+        grad: FloatArray,
+    ) -> float:
+        data, rows = self._data(X, y, sample_weight)
         network, work = self._space(rows, training=True)
         shared, loss = (network, work, data, self._state(), grad), 0.0
         for first in range(0, rows, self._rows_in_a_call):
@@ -299,12 +327,14 @@ class MLP:
             loss += training.evaluate(*arguments)
         return loss
 
-    def step(self, X: npt.ArrayLike, y: npt.ArrayLike) -> float:
+    def step(
+        self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+    ) -> float:
         """One optimiser update on this batch.
 
         Parameters
         ----------
-        X, y : array-like
+        X, y, sample_weight : array-like
             As in `fit`; all rows are one batch.
 
         Returns
@@ -315,7 +345,7 @@ class MLP:
             says so.
         """
         self._check_trainable()
-        data, rows = self._data(X, y)
+        data, rows = self._data(X, y, sample_weight)
         return self._train(data, rows, rows, 1, History(), False)
 
     def fit(
@@ -326,6 +356,7 @@ class MLP:
         epochs: int = 10,
         batch_size: int = 32,
         shuffle: bool = True,
+        sample_weight: npt.ArrayLike | None = None,
         verbose: int = 0,
     ) -> History:
         """Train on mini-batches, from where the net is, optimiser state included.
@@ -368,7 +399,7 @@ class MLP:
         batch_size = checks.count("batch_size", batch_size)
         shuffle, verbose = checks.flag("shuffle", shuffle), checks.count("verbose", verbose, 0)
         self._check_trainable()
-        data, rows = self._data(X, y)
+        data, rows = self._data(X, y, sample_weight)
         batch_size = min(batch_size, rows)
         if shuffle and batch_size < rows:  # the order within one batch changes nothing
             data = data._replace(order=np.arange(rows), n_order=rows)
@@ -379,8 +410,12 @@ class MLP:
 
     # ---------------------------------------------------------------- how it calls the kernels
 
-    def _data(self, X: npt.ArrayLike, y: npt.ArrayLike) -> tuple[Data, int]:
-        return dataset.rows_and_targets(X, y, self.layer_sizes, self.loss_name, self.dtype)
+    def _data(
+        self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None
+    ) -> tuple[Data, int]:
+        return dataset.rows_and_targets(
+            X, y, sample_weight, self.layer_sizes, self._loss, self.dtype
+        )
 
     def _check_trainable(self) -> None:
         if "step" in self.activations:
@@ -399,7 +434,7 @@ class MLP:
         if found is not None and found[1].places[CAPACITY] == capacity:
             return found
         layers = self._layers.copy()
-        if training and self.loss_name in FROM_LOGITS:
+        if training and self._loss.from_logits:
             layers[-1, ACTIVATION] = ACTIVATIONS["identity"]  # the loss takes the net inputs
         layers, work = workspace_for(layers, capacity, self.dtype, training)
         network = Network(
@@ -407,7 +442,8 @@ class MLP:
             layers=layers.reshape(-1),
             n_params=self._params.size,
             n_layers=len(layers),
-            loss=LOSSES[self.loss_name],
+            loss=self._loss.code,
+            loss_numbers=self._loss.numbers(self.layer_sizes[-1]),
         )
         spaces[use] = network, work
         return network, work
@@ -419,7 +455,12 @@ class MLP:
             scalars=self._scalars,
             slots=self._slots,
             frozen=frozen.view(np.uint8),
+            rates=np.empty(0),
+            rules=self._rules,
             n_frozen=frozen.size,
+            n_rates=0,
+            n_rules=self._rules.size,
+            first_update=0,
         )
 
     def _train(

@@ -10,7 +10,7 @@ from fastbp.kernels.dense import layer_backward, layer_forward, layer_gradient
 from fastbp.kernels.losses import loss_and_delta
 from fastbp.kernels.matmul import copy, transpose
 from fastbp.kernels.network import column, is_single_sample, offsets, output, place
-from fastbp.layout import ACTIVATION, DATA_ROWS, INPUTS, N_IN, N_OUT, STRIDE, TARGETS
+from fastbp.layout import ACTIVATION, DATA_ROWS, INPUTS, N_IN, N_OUT, SHARES, STRIDE, TARGETS
 from fastbp.simd import advance, lanes, load, splat, store, vstore
 
 
@@ -55,6 +55,36 @@ def fetch_targets(network, work, data, first, batch):
 
 
 @kernel
+def row_of(data, at):
+    """The row of the data that is taken as number `at`."""
+    return load(data.order, at) if data.n_order > 0 else at
+
+
+@kernel
+def batch_weight(data, first, batch):
+    """Sum of the sample weights of a batch."""
+    if data.n_weights == 0:
+        return float(batch)
+    total = 0.0
+    for b in range(first, first + batch):
+        total += load(data.weights, row_of(data, b))
+    return total
+
+
+@kernel
+def fetch_shares(work, data, first, batch, total):
+    """The share of each row of a pass in the loss: its weight, of the `total`."""
+    shares, scale = place(work, SHARES), 1.0 / total if total > 0.0 else 0.0
+    if data.n_weights == 0:
+        width, same = lanes(shares), splat(shares, scale)
+        for b in range(0, batch, width):
+            vstore(advance(shares, b), same, batch - b)
+        return
+    for b in range(batch):
+        store(shares, b, load(data.weights, row_of(data, first + b)) * scale)
+
+
+@kernel
 def forward(network, work, batch):
     """Outputs of all layers from the inputs that were fetched."""
     x = place(work, INPUTS)
@@ -64,12 +94,15 @@ def forward(network, work, batch):
 
 
 @kernel
-def output_delta(network, work, batch, scale):
-    """The delta of the last layer, in the place of the targets; returns the loss times scale."""
+def output_delta(network, work, batch):
+    """The delta of the last layer, in the place of the targets; returns the shares of the loss."""
     last, stride = network.n_layers - 1, load(work.places, STRIDE)
     n_out, code = column(network, last, N_OUT), column(network, last, ACTIVATION)
     y, delta = output(network, work, last), place(work, TARGETS)
-    loss = loss_and_delta(network.loss, delta, y, delta, stride, n_out, batch, scale)
+    loss = loss_and_delta(
+        network.loss, delta, y, delta, place(work, SHARES), network.loss_numbers, stride, n_out,
+        batch,
+    )  # fmt: skip
     if code == SOFTMAX:
         softmax_backward(delta, y, stride, n_out, batch)
     elif code != STEP:  # forward only: its loss is asked for, its delta is not

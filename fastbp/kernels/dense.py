@@ -42,7 +42,8 @@ from fastbp.kernels.network import (
     output,
     place,
 )
-from fastbp.kernels.updates import update
+from fastbp.kernels.regularization import update_by_rules
+from fastbp.kernels.updates import NO_UPDATE, update
 from fastbp.layout import (
     ACTIVATION,
     BIASES,
@@ -179,7 +180,8 @@ def end_block(network, work, layer, batch, grad, optimizer, done, rows, out):
     """
     n_in, n_out = column(network, layer, N_IN), column(network, layer, N_OUT)
     start, count = column(network, layer, WEIGHTS) + done * n_in, rows * n_in
-    if done + rows == n_out and column(network, layer, BIASES) >= 0:
+    has_biases = done + rows == n_out and column(network, layer, BIASES) >= 0
+    if has_biases:
         stride, delta = load(work.places, STRIDE), delta_of(network, work, layer)
         to, ones = advance(out, count), place(work, ONES)
         if is_single_sample(work) and grad.start == FROM_ZERO:
@@ -187,7 +189,12 @@ def end_block(network, work, layer, batch, grad, optimizer, done, rows, out):
         else:
             products_of_rows(to, delta, stride, n_out, ones, batch, grad.start, to)
         count += n_out
-    update(optimizer, network.params, network.n_params, start, count, out)
+    if optimizer.code == NO_UPDATE:
+        return
+    if optimizer.n_rules > 0:
+        update_by_rules(network, optimizer, layer, done, rows, out, has_biases)
+    else:
+        update(optimizer, network.params, network.n_params, start, count, out, 1.0, 0.0)
 
 
 @kernel

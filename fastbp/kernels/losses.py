@@ -1,19 +1,32 @@
 """Losses, each beside its delta; the one place that averages over the rows of a batch.
 
-Legend: d delta, z net inputs (N, B), y outputs (N, B), t targets (N, B), feature by feature.
+Legend: d delta, z net inputs (N, B), y outputs (N, B), t targets (N, B), feature by feature;
+s weights of the rows (B,), e = y - t, a a number of the loss for each output (N,).
 
 ====================  ==========================================  =====================
 loss                  of one row, summed over the N outputs       delta from
 ====================  ==========================================  =====================
-squared_error         1/2 (y - t)^2                               output y:  y - t
+squared_error         1/2 e^2                                     output y:  e
+absolute_error        |e|                                         output y:  sign e
+huber                 1/2 c^2 + a (|e| - |c|), c = e in [-a, a]   output y:  c
+quantile              (1 - a) e where e > 0, else -a e            output y:  1 - a or -a
+hinge                 max(1 - t y, 0)                             output y:  -t or 0
+poisson               p - t + t log(t / p), p = exp(z)            net input: p - t
+gamma                 t / p - 1 - log(t / p), p = exp(z)          net input: 1 - t / p
 binary_cross_entropy  -t log p - (1 - t) log(1 - p)               net input: p - t
 cross_entropy         -t log p, p = softmax(z)                    net input: p sum t - t
 ====================  ==========================================  =====================
 
-Each function writes the delta d times `scale` (1 / rows of the batch) and returns the loss
-summed over its rows, times `scale`; d may be the place of the targets. The cross-entropies
-take net inputs (logits) and never the logarithm of a rounded probability: ``max(z, 0) - z t +
-log(1 + exp(-|z|))`` and ``log sum exp(z - max z)``.
+Huber: Huber 1964, Ann. Math. Stat. 35. Quantile: Koenker and Bassett 1978, Econometrica 46.
+Hinge: Cortes and Vapnik 1995. Poisson and gamma: half the deviance of McCullagh and Nelder,
+Generalized Linear Models, 1989, section 2.3, with a logarithmic link.
+
+Each function writes the delta d times s and returns the loss of the rows, each times its s,
+summed; with s = weight / sum of the batch's weights that is their mean, and s = 0 beyond the
+batch. d may be the place of the targets. The losses of net inputs never take the logarithm of a
+rounded probability: ``max(z, 0) - z t + log(1 + exp(-|z|))`` and ``log sum exp(z - max z)``.
+The cross-entropies replace t by ``a[0] t + a[1]`` first (label smoothing, Szegedy et al., CVPR
+2016, section 7).
 """
 
 from fastbp._jit import kernel
@@ -21,11 +34,12 @@ from fastbp.kernels.activations import exp_vector, log1p_vector, log_vector
 from fastbp.simd import (
     advance,
     lanes,
+    load,
     splat,
     vabs,
-    vkeep,
     vload,
     vmax,
+    vmin,
     vreciprocal,
     vstore,
     vsum,
@@ -33,24 +47,16 @@ from fastbp.simd import (
 )
 
 SQUARED_ERROR, BINARY_CROSS_ENTROPY, CROSS_ENTROPY = range(3)
-LOSSES = {
-    "squared_error": SQUARED_ERROR,
-    "binary_cross_entropy": BINARY_CROSS_ENTROPY,
-    "cross_entropy": CROSS_ENTROPY,
-}
-"""Names and codes."""
-MATCHING_ACTIVATION = {
-    "squared_error": "identity",
-    "binary_cross_entropy": "sigmoid",
-    "cross_entropy": "softmax",
-}
-"""The output activation for which delta = output - target."""
-FROM_LOGITS = ("binary_cross_entropy", "cross_entropy")
-"""Losses that take the net inputs of the last layer and not its outputs."""
+ABSOLUTE_ERROR, HUBER, QUANTILE, HINGE, POISSON, GAMMA = range(3, 9)
+CALLABLE = 9
+"""A loss in Python, which hands in its delta: the kernels never compute it."""
+
+SMALLEST = 1.2e-38
+"""Below every target whose logarithm is taken: the smallest normal float32."""
 
 
 @kernel
-def squared_error(d, y, t, stride, n, batch, scale):
+def squared_error(d, y, t, s, stride, n, batch):
     """1/2 (y - t)^2."""
     width = lanes(y)
     total = splat(y, 0.0)
@@ -59,65 +65,112 @@ def squared_error(d, y, t, stride, n, batch, scale):
             tail = batch - b
             at = i * stride + b
             error = vload(advance(y, at), tail) - vload(advance(t, at), tail)
-            total = total + error * error
-            vstore(advance(d, at), error * scale, tail)
-    return 0.5 * scale * vsum(total)
+            delta = error * vload(advance(s, b), tail)
+            total = total + error * delta
+            vstore(advance(d, at), delta, tail)
+    return 0.5 * vsum(total)
 
 
 @kernel
-def binary_cross_entropy(d, z, t, stride, n, batch, scale):
+def of_outputs(code, d, y, t, s, a, stride, n, batch):
+    """The losses of one output and its target: see the table."""
+    width, zero, one = lanes(y), splat(y, 0.0), splat(y, 1.0)
+    total, loss, delta = zero, zero, zero
+    for i in range(n):
+        number = splat(y, load(a, i))
+        for b in range(0, batch, width):
+            tail, at = batch - b, i * stride + b
+            out, target = vload(advance(y, at), tail), vload(advance(t, at), tail)
+            error = out - target
+            if code == ABSOLUTE_ERROR:
+                loss = vabs(error)
+                sign = vwhere_greater(zero, error, -one, error)  # NaN stays NaN, 0 stays 0
+                delta = vwhere_greater(error, zero, one, sign)
+            elif code == HUBER:
+                delta = vmin(number, vmax(-number, error))
+                loss = delta * (error - delta * 0.5)
+            elif code == QUANTILE:
+                delta = vwhere_greater(error, zero, one - number, -number)
+                loss = delta * error
+                delta = vwhere_greater(vabs(error), zero, delta, error)
+            elif code == HINGE:
+                loss = vmax(zero, one - target * out)
+                delta = vwhere_greater(loss, zero, -target, zero)
+            elif code == POISSON:
+                mean = exp_vector(y, out)
+                logarithm = log_vector(y, vmax(target, splat(y, SMALLEST)))
+                loss = (mean - target) - target * (out - logarithm)
+                delta = mean - target
+            elif code == GAMMA:
+                ratio = target * exp_vector(y, -out)
+                loss = (ratio - one) - (log_vector(y, target) - out)
+                delta = one - ratio
+            else:
+                raise ValueError("unknown loss code")
+            weight = vload(advance(s, b), tail)
+            total = total + loss * weight
+            vstore(advance(d, at), delta * weight, tail)
+    return vsum(total)
+
+
+@kernel
+def binary_cross_entropy(d, z, t, s, a, stride, n, batch):
     """-t log p - (1 - t) log(1 - p) with p = 1 / (1 + exp(-z))."""
     width = lanes(z)
     zero, one = splat(z, 0.0), splat(z, 1.0)
+    share, rest = splat(z, load(a, 0)), splat(z, load(a, 1))
     total = zero
     for i in range(n):
         for b in range(0, batch, width):
             tail = batch - b
             at = i * stride + b
-            logit, target = vload(advance(z, at), tail), vload(advance(t, at), tail)
+            logit, weight = vload(advance(z, at), tail), vload(advance(s, b), tail)
+            target = vload(advance(t, at), tail) * share + rest
             small = exp_vector(z, -vabs(logit))
             loss = vmax(zero, logit) - logit * target + log1p_vector(z, small)
-            total = total + vkeep(loss, tail)
+            total = total + loss * weight
             probability = vwhere_greater(logit, zero, one, small) * vreciprocal(small + 1.0)
-            vstore(advance(d, at), (probability - target) * scale, tail)
-    return scale * vsum(total)
+            vstore(advance(d, at), (probability - target) * weight, tail)
+    return vsum(total)
 
 
 @kernel
-def cross_entropy(d, z, t, stride, n, batch, scale):
+def cross_entropy(d, z, t, s, a, stride, n, batch):
     """-sum_i t_i log p_i with p = softmax(z)."""
     width = lanes(z)
-    zero = splat(z, 0.0)
+    zero, share, rest = splat(z, 0.0), splat(z, load(a, 0)), splat(z, load(a, 1))
     total = zero
     for b in range(0, batch, width):
         tail = batch - b
+        row_weight = vload(advance(s, b), tail)
         top = vload(advance(z, b), tail)
         for i in range(1, n):
             top = vmax(vload(advance(z, i * stride + b), tail), top)
         exps, weight, score = zero, zero, zero
         for i in range(n):
             logit = vload(advance(z, i * stride + b), tail) - top
-            target = vload(advance(t, i * stride + b), tail)
+            target = vload(advance(t, i * stride + b), tail) * share + rest
             exps = exps + exp_vector(z, logit)
             weight = weight + target
             score = score + target * logit
-        total = total + vkeep(weight * log_vector(z, exps) - score, tail)
-        share = weight * vreciprocal(exps)
+        total = total + (weight * log_vector(z, exps) - score) * row_weight
+        scale = weight * vreciprocal(exps)
         for i in range(n):
             at = i * stride + b
-            target = vload(advance(t, at), tail)
+            target = vload(advance(t, at), tail) * share + rest
             logit = vload(advance(z, at), tail) - top
-            vstore(advance(d, at), (exp_vector(z, logit) * share - target) * scale, tail)
-    return scale * vsum(total)
+            delta = exp_vector(z, logit) * scale - target
+            vstore(advance(d, at), delta * row_weight, tail)
+    return vsum(total)
 
 
 @kernel
-def loss_and_delta(code, d, y, t, stride, n, batch, scale):
+def loss_and_delta(code, d, y, t, s, a, stride, n, batch):
     """The loss with this code: see the table above."""
     if code == SQUARED_ERROR:
-        return squared_error(d, y, t, stride, n, batch, scale)
+        return squared_error(d, y, t, s, stride, n, batch)
     if code == BINARY_CROSS_ENTROPY:
-        return binary_cross_entropy(d, y, t, stride, n, batch, scale)
+        return binary_cross_entropy(d, y, t, s, a, stride, n, batch)
     if code == CROSS_ENTROPY:
-        return cross_entropy(d, y, t, stride, n, batch, scale)
-    raise ValueError("unknown loss code")
+        return cross_entropy(d, y, t, s, a, stride, n, batch)
+    return of_outputs(code, d, y, t, s, a, stride, n, batch)

@@ -21,6 +21,8 @@ class Network(NamedTuple):
     n_params, n_layers : int
     loss : int
         Code of the loss.
+    loss_numbers : float64, shape (n_out,) or (2,)
+        What the loss needs to know of each output.
     """
 
     params: npt.NDArray[np.floating]
@@ -28,6 +30,7 @@ class Network(NamedTuple):
     n_params: int
     n_layers: int
     loss: int
+    loss_numbers: npt.NDArray[np.float64]
 
 
 class Data(NamedTuple):
@@ -41,16 +44,23 @@ class Data(NamedTuple):
         Classes in place of targets.
     order : int64, shape (rows,) or (0,)
         The order in which to take the rows; empty: as they stand.
-    n_labels, n_order : int
-        Lengths of `labels` and `order`.
+    weights : float64, shape (rows,) or (0,)
+        Sample weights; empty: all are 1.
+    n_labels, n_order, n_weights : int
+        Lengths of `labels`, `order` and `weights`.
+    total : float
+        Sum of the sample weights.
     """
 
     inputs: npt.NDArray[np.floating]
     targets: npt.NDArray[np.floating]
     labels: npt.NDArray[np.int64]
     order: npt.NDArray[np.int64]
+    weights: npt.NDArray[np.float64]
     n_labels: int
     n_order: int
+    n_weights: int
+    total: float
 
 
 class Gradient(NamedTuple):

@@ -9,16 +9,19 @@ import math
 from fastbp._jit import kernel
 from fastbp.kernels.backprop import (
     backward,
+    batch_weight,
     fetch_inputs,
+    fetch_shares,
     fetch_targets,
     forward,
     output_delta,
 )
 from fastbp.kernels.matmul import FROM_OUTPUT, FROM_ZERO, copy, transpose
-from fastbp.kernels.network import Data, Gradient, Network, offsets, output
+from fastbp.kernels.network import Data, Gradient, Network, column, offsets, output
+from fastbp.kernels.regularization import penalize, penalty, update_all
 from fastbp.kernels.sampling import draw_order
-from fastbp.kernels.updates import NO_UPDATE, OptimizerState, begin_update, update
-from fastbp.layout import CAPACITY, FEATURE_ROWS, N_COLUMNS, Workspace
+from fastbp.kernels.updates import NO_UPDATE, OptimizerState, begin_update
+from fastbp.layout import CAPACITY, FEATURE_ROWS, N_COLUMNS, N_OUT, WEIGHTS, Workspace
 from fastbp.simd import (
     advance,
     flush_denormals,
@@ -61,45 +64,50 @@ def find_not_finite(p, count):
 
 
 @kernel
-def forward_pass(network, work, data, first, rows, scale):
-    """Outputs and last delta of a pass; returns its loss summed over the rows, times scale."""
+def forward_pass(network, work, data, first, rows, total):
+    """Outputs and last delta of a pass; returns its part of the loss of rows of a total weight."""
+    fetch_shares(work, data, first, rows, total)
     fetch_targets(network, work, data, first, rows)
     fetch_inputs(network, work, data, first, rows)
     forward(network, work, rows)
-    return output_delta(network, work, rows, scale)
+    return output_delta(network, work, rows)
 
 
 @kernel
 def add_gradient(network, work, done, rows, grad, optimizer):
     """Backward of a pass after `done` rows of its batch, into `grad` and without an update."""
+    o = optimizer
     paused = OptimizerState(
-        NO_UPDATE, optimizer.scalars, optimizer.slots, optimizer.frozen, optimizer.n_frozen
-    )
+        NO_UPDATE, o.scalars, o.slots, o.frozen, o.rates, o.rules, o.n_frozen, o.n_rates,
+        o.n_rules, o.first_update,
+    )  # fmt: skip
     start = FROM_ZERO if done == 0 else FROM_OUTPUT
     backward(network, work, rows, Gradient(grad.numbers, grad.length, start), paused)
 
 
 @kernel
-def train_pass(network, work, data, first, done, batch, grad, optimizer, loss_before):
+def train_pass(network, work, data, first, done, batch, weight, grad, optimizer, loss_before):
     """The next pass of a batch that starts at row `first`, after `done` of its rows.
 
-    A batch that fits one pass needs no `grad`: each layer is updated as soon as its gradient is
-    there. A larger one adds to `grad`, and the last pass updates all. Nothing is updated when
-    the loss is not finite. Returns the loss of the batch so far.
+    Without `grad` each layer is updated as soon as its gradient is there. A batch that takes
+    several passes, or whose gradient is clipped by its norm, adds to `grad`, and its last pass
+    updates all. Nothing is updated when the loss is not finite. Returns the loss of the batch so
+    far.
     """
     rows = min(batch - done, load(work.places, CAPACITY))
-    loss = loss_before + forward_pass(network, work, data, first + done, rows, 1.0 / batch)
+    loss = loss_before + forward_pass(network, work, data, first + done, rows, weight)
+    if done == 0:
+        loss += penalty(network, optimizer)
     if not math.isfinite(loss):
         return loss
-    if rows == batch:
+    if grad.length == 0:
         begin_update(optimizer)
         backward(network, work, rows, grad, optimizer)
         return loss
     add_gradient(network, work, done, rows, grad, optimizer)
     if done + rows == batch:
         begin_update(optimizer)
-        count = network.n_params
-        update(optimizer, network.params, count, 0, count, grad.numbers)
+        update_all(network, optimizer, grad.numbers)
     return loss
 
 
@@ -108,7 +116,7 @@ def network_pointers(network):
     """The tuple with pointers in place of arrays; so for the next three."""
     return Network(
         pointer(network.params, 0), pointer(network.layers, 0), network.n_params,
-        network.n_layers, network.loss,
+        network.n_layers, network.loss, pointer(network.loss_numbers, 0),
     )  # fmt: skip
 
 
@@ -123,16 +131,19 @@ def data_pointers(data):
     """See network_pointers."""
     return Data(
         pointer(data.inputs, 0), pointer(data.targets, 0), pointer(data.labels, 0),
-        pointer(data.order, 0), data.n_labels, data.n_order,
+        pointer(data.order, 0), pointer(data.weights, 0), data.n_labels, data.n_order,
+        data.n_weights, data.total,
     )  # fmt: skip
 
 
 @kernel
 def optimizer_pointers(optimizer):
     """See network_pointers."""
+    o = optimizer
     return OptimizerState(
-        optimizer.code, pointer(optimizer.scalars, 0), pointer(optimizer.slots, 0),
-        pointer(optimizer.frozen, 0), optimizer.n_frozen,
+        o.code, pointer(o.scalars, 0), pointer(o.slots, 0), pointer(o.frozen, 0),
+        pointer(o.rates, 0), pointer(o.rules, 0), o.n_frozen, o.n_rates, o.n_rules,
+        o.first_update,
     )  # fmt: skip
 
 
@@ -141,19 +152,21 @@ def train_passes(network, work, data, optimizer, grad, random, progress, losses,
                  rows, batch_size, passes):  # fmt: skip
     """The loop of `train`, on pointers."""
     epoch, first = load(progress, EPOCH), load(progress, ROW)
-    done, batch_loss = load(progress, DONE), load(losses, epochs)
+    done, batch_loss, weight = load(progress, DONE), load(losses, epochs), load(losses, epochs + 1)
     for _ in range(passes):
         if epoch == epochs:
             break
         if first == 0 and done == 0 and data.n_order > 0:
             draw_order(data.order, data.n_order, random)
         batch = min(batch_size, rows - first)
+        if done == 0:
+            weight = batch_weight(data, first, batch)
         batch_loss = train_pass(
-            network, work, data, first, done, batch, grad, optimizer, batch_loss
+            network, work, data, first, done, batch, weight, grad, optimizer, batch_loss
         )
         done += min(batch - done, load(work.places, CAPACITY))
         if done == batch:
-            store(losses, epoch, load(losses, epoch) + batch_loss * batch / rows)
+            store(losses, epoch, load(losses, epoch) + batch_loss * weight / data.total)
             first, done = first + batch, 0
         if not math.isfinite(batch_loss) or (
             first == rows and not all_finite(network.params, network.n_params)
@@ -171,6 +184,7 @@ def train_passes(network, work, data, optimizer, grad, random, progress, losses,
         store(progress, ROW, first)
         store(progress, DONE, done)
         store(losses, epochs, batch_loss)
+        store(losses, epochs + 1, weight)
     return FINISHED if epoch == epochs else RUNNING
 
 
@@ -187,14 +201,15 @@ def train(network, work, data, optimizer, grad, random, progress, losses, snapsh
         The parameters and the optimiser's state are updated in place; the order of the rows,
         unless empty, is drawn at the start of each epoch.
     grad : array, shape (parameters,) or (0,)
-        Needed when a batch takes more than one pass; kept from one call to the next.
+        Needed when a batch takes more than one pass or its gradient is clipped by its norm; kept
+        from one call to the next.
     random : array of uint64, shape (1,)
         The random stream that shuffles.
     progress : array of int64, shape (3,)
         See EPOCH, ROW and DONE.
-    losses : array of float64, shape (epochs + 1,)
+    losses : array of float64, shape (epochs + 2,)
         Mean loss over the rows of each epoch, each batch's before its update; last the loss so
-        far of a batch that is not done.
+        far of a batch that is not done, and the sum of its sample weights.
     snapshot : array, shape (parameters,)
         The parameters after the last epoch that ended finite.
     rows, batch_size, passes : int
@@ -209,7 +224,7 @@ def train(network, work, data, optimizer, grad, random, progress, losses, snapsh
     status = train_passes(
         network_pointers(network), work_pointers(work), data_pointers(data),
         optimizer_pointers(optimizer), Gradient(pointer(grad, 0), grad.shape[0], FROM_ZERO),
-        pointer(random, 0), pointer(progress, 0), pointer(losses, 0), losses.shape[0] - 1,
+        pointer(random, 0), pointer(progress, 0), pointer(losses, 0), losses.shape[0] - 2,
         pointer(snapshot, 0), rows, batch_size, passes,
     )  # fmt: skip
     restore_denormals(mode)
@@ -222,16 +237,24 @@ def evaluate_rows(network, work, data, optimizer, grad, first, count, rows):
     loss, end = 0.0, first + count
     while first < end:
         batch = min(end - first, load(work.places, CAPACITY))
-        loss += forward_pass(network, work, data, first, batch, 1.0 / rows)
+        loss += forward_pass(network, work, data, first, batch, data.total)
         if grad.length > 0:
             add_gradient(network, work, first, batch, grad, optimizer)
         first += batch
+    if end == rows:
+        loss += penalty(network, optimizer)
+        if grad.length > 0 and optimizer.n_rules > 0:
+            for layer in range(network.n_layers):
+                g = advance(grad.numbers, column(network, layer, WEIGHTS))
+                penalize(network, optimizer, layer, 0, column(network, layer, N_OUT), g)
     return loss
 
 
 @kernel(cached=True)
 def evaluate(network, work, data, optimizer, grad, first, count, rows):
     """What `count` of `rows` rows, from `first` on, add to the loss averaged over all rows.
+
+    The last of them add the penalties too.
 
     Their gradient overwrites `grad` when `first` is 0 and else adds to it; an empty `grad` asks
     for the loss alone.
@@ -250,7 +273,7 @@ def evaluate(network, work, data, optimizer, grad, first, count, rows):
 def predict_rows(net, space, x, n_in, out, n_out, rows):
     """The loop of `predict`, on pointers."""
     nothing = space.offsets
-    table = Data(x, x, nothing, nothing, 0, 0)
+    table = Data(x, x, nothing, nothing, x, 0, 0, 0, 0.0)
     y, features = output(net, space, net.n_layers - 1), offsets(space, FEATURE_ROWS)
     capacity = load(space.places, CAPACITY)
     for first in range(0, rows, capacity):
@@ -275,8 +298,9 @@ def predict(params, layers, numbers, offset_tables, places, inputs, out):
     """
     mode = flush_denormals()
     network = Network(
-        pointer(params, 0), pointer(layers, 0), params.shape[0], layers.shape[0] // N_COLUMNS, 0
-    )
+        pointer(params, 0), pointer(layers, 0), params.shape[0], layers.shape[0] // N_COLUMNS, 0,
+        pointer(params, 0),
+    )  # fmt: skip
     work = Workspace(pointer(numbers, 0), pointer(offset_tables, 0), pointer(places, 0))
     index = predict_rows(
         network, work, pointer(inputs, 0), inputs.shape[1], pointer(out, 0), out.shape[1],

@@ -1,0 +1,205 @@
+"""Steps on the gradient and on the parameters beside the optimiser's own, each by itself.
+
+Legend: w weights of a layer, g their gradient, N units of K weights each.
+
+============  =======================================================================
+penalties     loss + l1 sum |w| + l2 / 2 sum w^2, so g <- g + l1 sign w + l2 w
+clip_values   each g into [-limit, limit]
+clip_norm     all g scaled so that their Euclidean norm is at most limit
+limit_norms   the K weights into a unit scaled so that their norm is at most limit
+============  =======================================================================
+
+They come in this order, the optimiser's step before the last. Penalties and norms concern
+weights and not biases. Clipping: Pascanu et al., ICML 2013, section 3.2. Norms of units: Srebro
+and Shraibman, COLT 2005; Srivastava et al., JMLR 2014, section 5.1.
+"""
+
+import math
+
+from fastbp._jit import kernel
+from fastbp.kernels.network import column
+from fastbp.kernels.updates import scale, update
+from fastbp.layout import BIASES, N_IN, N_OUT, WEIGHTS
+from fastbp.simd import (
+    advance,
+    lanes,
+    load,
+    splat,
+    store,
+    vabs,
+    vload,
+    vmax,
+    vmin,
+    vstore,
+    vsum,
+    vwhere_greater,
+)
+
+# Entries of OptimizerState.rules; a limit of 0 is none.
+L1, L2 = 0, 1
+CLIP_VALUE, CLIP_NORM, MAX_NORM = 2, 3, 4
+GROUPS = 5
+"""From here on a pair for the weights and a pair for the biases of each layer: the factor of the
+learning rate and the decay."""
+N_RULES = 5
+
+
+@kernel
+def sum_of_squares(p, count):
+    """Sum of the squares of `count` numbers."""
+    total = splat(p, 0.0)
+    for i in range(0, count, lanes(p)):
+        x = vload(advance(p, i), count - i)
+        total = total + x * x
+    return vsum(total)
+
+
+@kernel
+def penalty_of_run(w, l1, l2, count):
+    """l1 sum |w| + l2 / 2 sum w^2."""
+    total, half = splat(w, 0.0), splat(w, 0.5 * l2)
+    for i in range(0, count, lanes(w)):
+        x = vabs(vload(advance(w, i), count - i))
+        total = total + x * (x * half + l1)
+    return vsum(total)
+
+
+@kernel
+def add_penalties(g, w, l1, l2, count):
+    """g <- g + l1 sign w + l2 w; the sign of 0 is 0."""
+    zero, plus = splat(g, 0.0), splat(g, l1)
+    for i in range(0, count, lanes(g)):
+        tail, p = count - i, advance(g, i)
+        x = vload(advance(w, i), tail)
+        sign = vwhere_greater(x, zero, plus, vwhere_greater(zero, x, -plus, zero))
+        vstore(p, vload(p, tail) + (x * splat(g, l2) + sign), tail)
+
+
+@kernel
+def clip_values(g, limit, count):
+    """Each number into [-limit, limit]; NaN stays NaN."""
+    high, low = splat(g, limit), splat(g, -limit)
+    for i in range(0, count, lanes(g)):
+        p = advance(g, i)
+        vstore(p, vmin(high, vmax(low, vload(p, count - i))), count - i)
+
+
+@kernel
+def clip_norm(g, optimizer, limit, count):
+    """The gradient scaled to a norm of at most `limit`; of frozen parameters it becomes 0."""
+    for i in range(optimizer.n_frozen):
+        if load(optimizer.frozen, i) != 0:
+            store(g, i, 0.0)
+    norm = math.sqrt(sum_of_squares(g, count))
+    if norm > limit:
+        scale(g, limit / norm, count)
+
+
+@kernel
+def any_frozen(optimizer, start, count):
+    """Whether one of `count` parameters from `start` on is frozen."""
+    for i in range(start, min(start + count, optimizer.n_frozen)):
+        if load(optimizer.frozen, i) != 0:
+            return True
+    return False
+
+
+@kernel
+def limit_norms(network, optimizer, limit, start, k, n):
+    """The k weights into each of n units from `start` on scaled to a norm of at most `limit`.
+
+    Units with frozen weights stay as they are.
+    """
+    for at in range(start, start + n * k, k):
+        w = advance(network.params, at)
+        norm = math.sqrt(sum_of_squares(w, k))
+        if norm > limit and not any_frozen(optimizer, at, k):
+            scale(w, limit / norm, k)
+
+
+@kernel
+def penalty(network, optimizer):
+    """The penalties of all layers."""
+    total = 0.0
+    if optimizer.n_rules > 0:
+        l1, l2 = load(optimizer.rules, L1), load(optimizer.rules, L2)
+        if l1 + l2 > 0.0:
+            for layer in range(network.n_layers):
+                count = column(network, layer, N_IN) * column(network, layer, N_OUT)
+                w = advance(network.params, column(network, layer, WEIGHTS))
+                total += penalty_of_run(w, l1, l2, count)
+    return total
+
+
+@kernel
+def penalize(network, optimizer, layer, done, units, g):
+    """Add to the gradient of `units` units after the first `done` that of the penalties."""
+    n_in = column(network, layer, N_IN)
+    l1, l2 = load(optimizer.rules, L1), load(optimizer.rules, L2)
+    if l1 + l2 > 0.0:
+        w = advance(network.params, column(network, layer, WEIGHTS) + done * n_in)
+        add_penalties(g, w, l1, l2, units * n_in)
+
+
+@kernel
+def update_group(network, optimizer, group, start, count, g):
+    """Update parameters with the learning rate and decay of their group."""
+    at = GROUPS + 2 * group
+    factor, decay = load(optimizer.rules, at), load(optimizer.rules, at + 1)
+    if factor > 0.0:
+        update(optimizer, network.params, network.n_params, start, count, g, factor, decay)
+
+
+@kernel
+def shape_gradient(network, optimizer, layer, done, units, g, count):
+    """Penalties and the clipping of values, on `count` numbers at g."""
+    penalize(network, optimizer, layer, done, units, g)
+    limit = load(optimizer.rules, CLIP_VALUE)
+    if limit > 0.0:
+        clip_values(g, limit, count)
+
+
+@kernel
+def update_units(network, optimizer, layer, done, units, g, has_biases):
+    """Update `units` units after the first `done`; g is shaped, biases stand behind weights."""
+    n_in = column(network, layer, N_IN)
+    start, count = column(network, layer, WEIGHTS) + done * n_in, units * n_in
+    update_group(network, optimizer, 2 * layer, start, count, g)
+    limit = load(optimizer.rules, MAX_NORM)
+    if limit > 0.0:
+        limit_norms(network, optimizer, limit, start, n_in, units)
+    if has_biases:
+        n_out = column(network, layer, N_OUT)
+        update_group(network, optimizer, 2 * layer + 1, start + count, n_out, advance(g, count))
+
+
+@kernel
+def update_by_rules(network, optimizer, layer, done, units, g, has_biases):
+    """As `update`, of a block of units, with regularisation and groups."""
+    count = units * column(network, layer, N_IN)
+    if has_biases:
+        count += column(network, layer, N_OUT)
+    shape_gradient(network, optimizer, layer, done, units, g, count)
+    update_units(network, optimizer, layer, done, units, g, has_biases)
+
+
+@kernel
+def update_all(network, optimizer, grad):
+    """Update all parameters; their gradient stands at grad."""
+    count = network.n_params
+    if optimizer.n_rules == 0:
+        update(optimizer, network.params, count, 0, count, grad, 1.0, 0.0)
+        return
+    for layer in range(network.n_layers):
+        g, units = advance(grad, column(network, layer, WEIGHTS)), column(network, layer, N_OUT)
+        length = units * column(network, layer, N_IN)
+        if column(network, layer, BIASES) >= 0:
+            length += units
+        shape_gradient(network, optimizer, layer, 0, units, g, length)
+    limit = load(optimizer.rules, CLIP_NORM)
+    if limit > 0.0:
+        clip_norm(grad, optimizer, limit, count)
+    for layer in range(network.n_layers):
+        g, units = advance(grad, column(network, layer, WEIGHTS)), column(network, layer, N_OUT)
+        has_biases = column(network, layer, BIASES) >= 0
+        update_units(network, optimizer, layer, 0, units, g, has_biases)

@@ -1,0 +1,367 @@
+"""Losses as small immutable objects: names, hyper-parameters and checks of the targets.
+
+The formulas, with their papers, are in ``kernels/losses.py``. Every loss is summed over the
+outputs and averaged over the rows of a batch, by their sample weights where there are some.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from fastbp import checks
+from fastbp.kernels import losses
+
+FloatArray = npt.NDArray[np.floating]
+IntArray = npt.NDArray[np.int64]
+LossFunction = Callable[..., tuple[float, npt.ArrayLike]]
+
+
+class Loss:
+    """What every loss has.
+
+    Attributes
+    ----------
+    name : str
+        For ``MLP(loss=...)``.
+    code : int
+        What the kernels know it by.
+    activation : str
+        The output activation that matches it.
+    from_logits : bool
+        Whether it is computed from the net inputs of the last layer: then no other output
+        activation can be combined with it.
+    """
+
+    name: ClassVar[str]
+    code: ClassVar[int]
+    activation: ClassVar[str] = "identity"
+    from_logits: ClassVar[bool] = False
+
+    def numbers(self, outputs: int) -> npt.NDArray[np.float64]:
+        """What the kernel needs to know of each output, shape (outputs,) or (2,)."""
+        return np.zeros(2)
+
+    def check_outputs(self, outputs: int) -> None:
+        """Raise a ValueError where the loss cannot have so many outputs."""
+
+    def targets(
+        self, y: Any, rows: int, outputs: int, dtype: np.dtype
+    ) -> tuple[FloatArray | None, IntArray | None]:
+        """`y` as targets (rows, outputs), or as class labels (rows,); the other is None."""
+        return checks.targets(y, rows, outputs, dtype), None
+
+
+@dataclass(frozen=True)
+class SquaredError(Loss):
+    """Half of the squared difference, 1/2 (y - t)^2."""
+
+    name: ClassVar[str] = "squared_error"
+    code: ClassVar[int] = losses.SQUARED_ERROR
+
+
+@dataclass(frozen=True)
+class AbsoluteError(Loss):
+    """The absolute difference, |y - t|; its minimum is the median."""
+
+    name: ClassVar[str] = "absolute_error"
+    code: ClassVar[int] = losses.ABSOLUTE_ERROR
+
+
+@dataclass(frozen=True)
+class Huber(Loss):
+    """1/2 e^2 for |e| <= delta, delta (|e| - delta / 2) beyond, with e = y - t.
+
+    Parameters
+    ----------
+    delta : float, default=1.0
+        Where the parabola goes over into lines; above 0, in units of the targets.
+
+    Notes
+    -----
+    Huber 1964, Annals of Mathematical Statistics 35, equation 1.
+    """
+
+    delta: float = 1.0
+
+    name: ClassVar[str] = "huber"
+    code: ClassVar[int] = losses.HUBER
+
+    def __post_init__(self) -> None:
+        checks.positive("delta", self.delta)
+
+    def numbers(self, outputs: int) -> npt.NDArray[np.float64]:
+        """Delta, for each output."""
+        return np.full(outputs, float(self.delta))
+
+
+@dataclass(frozen=True)
+class Quantile(Loss):
+    """The pinball loss, (1 - level) e for e = y - t > 0 and -level e below.
+
+    Its minimum is the quantile of that level.
+
+    Parameters
+    ----------
+    levels : float or sequence of float, default=0.5
+        Above 0 and below 1. One level serves all outputs; several need an output each, and the
+        targets may then be one column, (rows,) or (rows, 1), of which each output learns its
+        quantile.
+
+    Notes
+    -----
+    Koenker and Bassett 1978, Econometrica 46, equation 2.1.
+    """
+
+    levels: float | Sequence[float] = 0.5
+
+    name: ClassVar[str] = "quantile"
+    code: ClassVar[int] = losses.QUANTILE
+
+    def __post_init__(self) -> None:
+        levels = self._all()
+        if not levels:
+            raise ValueError("levels must hold at least one number above 0 and below 1; got none")
+        for level in levels:
+            checks.number("levels", level, "above 0 and below 1", lambda x: 0 < x < 1)
+        if not isinstance(self.levels, int | float | np.number):
+            object.__setattr__(self, "levels", tuple(float(level) for level in levels))
+
+    def _all(self) -> tuple[Any, ...]:
+        levels: Any = self.levels
+        if isinstance(levels, str):
+            raise TypeError(f"levels must be a number or a sequence of numbers; got {levels!r}")
+        return (levels,) if np.ndim(levels) == 0 else tuple(levels)
+
+    def check_outputs(self, outputs: int) -> None:
+        """As many outputs as levels, where there are several."""
+        levels = self._all()
+        if len(levels) not in (1, outputs):
+            raise ValueError(
+                f"Quantile with {len(levels)} levels needs {len(levels)} outputs, one each; the "
+                f"last of layer_sizes is {outputs}"
+            )
+
+    def numbers(self, outputs: int) -> npt.NDArray[np.float64]:
+        """The level of each output."""
+        return np.broadcast_to(np.array(self._all(), np.float64), (outputs,)).copy()
+
+    def targets(
+        self, y: Any, rows: int, outputs: int, dtype: np.dtype
+    ) -> tuple[FloatArray | None, IntArray | None]:
+        """As for every loss; one column stands for all levels."""
+        shape = np.shape(y)
+        if len(self._all()) > 1 and (len(shape) == 1 or shape[1:] == (1,)):
+            column = checks.targets(y, rows, 1, dtype)
+            return np.repeat(column, outputs, axis=1), None
+        return super().targets(y, rows, outputs, dtype)
+
+
+@dataclass(frozen=True)
+class Hinge(Loss):
+    """max(1 - t y, 0) for targets t of -1 and 1, as of a support vector machine.
+
+    Notes
+    -----
+    Cortes and Vapnik 1995, Machine Learning 20.
+    """
+
+    name: ClassVar[str] = "hinge"
+    code: ClassVar[int] = losses.HINGE
+
+    def targets(
+        self, y: Any, rows: int, outputs: int, dtype: np.dtype
+    ) -> tuple[FloatArray | None, IntArray | None]:
+        """-1 and 1."""
+        targets = checks.targets(y, rows, outputs, dtype)
+        bad = np.abs(targets) != 1
+        checks.where("y must hold -1 and 1 for hinge; 2 * y - 1 maps 0 and 1", bad, targets)
+        return targets, None
+
+
+@dataclass(frozen=True)
+class Poisson(Loss):
+    """Half the Poisson deviance, p - t + t log(t / p), of targets t >= 0 and p = exp(z).
+
+    Notes
+    -----
+    McCullagh and Nelder, Generalized Linear Models, 1989, section 2.3; as scikit-learn's.
+    """
+
+    name: ClassVar[str] = "poisson"
+    code: ClassVar[int] = losses.POISSON
+    activation: ClassVar[str] = "exp"
+    from_logits: ClassVar[bool] = True
+
+    def targets(
+        self, y: Any, rows: int, outputs: int, dtype: np.dtype
+    ) -> tuple[FloatArray | None, IntArray | None]:
+        """At least 0."""
+        targets = checks.targets(y, rows, outputs, dtype)
+        checks.where("y must be at least 0 for poisson: counts or rates", targets < 0, targets)
+        return targets, None
+
+
+@dataclass(frozen=True)
+class Gamma(Loss):
+    """Half the gamma deviance, t / p - 1 - log(t / p), of targets t > 0 and p = exp(z).
+
+    Notes
+    -----
+    McCullagh and Nelder, Generalized Linear Models, 1989, section 2.3.
+    """
+
+    name: ClassVar[str] = "gamma"
+    code: ClassVar[int] = losses.GAMMA
+    activation: ClassVar[str] = "exp"
+    from_logits: ClassVar[bool] = True
+
+    def targets(
+        self, y: Any, rows: int, outputs: int, dtype: np.dtype
+    ) -> tuple[FloatArray | None, IntArray | None]:
+        """Above 0, and normal numbers."""
+        targets = checks.targets(y, rows, outputs, dtype)
+        least = np.finfo(np.float32).tiny
+        checks.where(
+            f"y must be above 0 (at least {least:.2g}) for gamma", targets < least, targets
+        )
+        return targets, None
+
+
+class _Smoothed(Loss):
+    """A loss whose targets are probabilities, which may be drawn together."""
+
+    label_smoothing: float
+    from_logits: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        checks.number(
+            "label_smoothing", self.label_smoothing, "at least 0 and below 1", lambda x: 0 <= x < 1
+        )
+
+    def numbers(self, outputs: int) -> npt.NDArray[np.float64]:
+        """By what the targets are multiplied, and what is added."""
+        smoothing = float(self.label_smoothing)
+        return np.array([1.0 - smoothing, smoothing / max(2, outputs)])
+
+
+@dataclass(frozen=True)
+class BinaryCrossEntropy(_Smoothed):
+    """-t log p - (1 - t) log(1 - p) of each output, p its sigmoid, t between 0 and 1.
+
+    Parameters
+    ----------
+    label_smoothing : float, default=0.0
+        Targets become (1 - label_smoothing) t + label_smoothing / 2.
+    """
+
+    label_smoothing: float = 0.0
+
+    name: ClassVar[str] = "binary_cross_entropy"
+    code: ClassVar[int] = losses.BINARY_CROSS_ENTROPY
+    activation: ClassVar[str] = "sigmoid"
+
+    def numbers(self, outputs: int) -> npt.NDArray[np.float64]:
+        """Of two classes, however many outputs."""
+        return super().numbers(2)
+
+    def targets(
+        self, y: Any, rows: int, outputs: int, dtype: np.dtype
+    ) -> tuple[FloatArray | None, IntArray | None]:
+        """Between 0 and 1."""
+        targets = checks.targets(y, rows, outputs, dtype)
+        checks.unit_interval(targets, self.name)
+        return targets, None
+
+
+@dataclass(frozen=True)
+class CrossEntropy(_Smoothed):
+    """-sum_i t_i log p_i of a row, p the softmax of the outputs.
+
+    Targets are class labels 0 ... outputs - 1, or the probabilities t_i of the classes.
+
+    Parameters
+    ----------
+    label_smoothing : float, default=0.0
+        Targets become (1 - label_smoothing) t + label_smoothing / classes.
+
+    Notes
+    -----
+    Label smoothing: Szegedy et al., CVPR 2016, section 7.
+    """
+
+    label_smoothing: float = 0.0
+
+    name: ClassVar[str] = "cross_entropy"
+    code: ClassVar[int] = losses.CROSS_ENTROPY
+    activation: ClassVar[str] = "softmax"
+
+    def check_outputs(self, outputs: int) -> None:
+        """An output for each class."""
+        if outputs < 2:
+            raise ValueError(
+                "cross_entropy needs an output for each class, at least 2; for two classes and "
+                "one output use loss='binary_cross_entropy'"
+            )
+
+    def targets(
+        self, y: Any, rows: int, outputs: int, dtype: np.dtype
+    ) -> tuple[FloatArray | None, IntArray | None]:
+        """Labels or probabilities."""
+        return checks.classes(y, rows, outputs, dtype)
+
+
+@dataclass(frozen=True)
+class CallableLoss(Loss):
+    """A loss in Python, computed a batch at a time.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(y_pred, y)``, with sample weights ``function(y_pred, y, sample_weight)``, both
+        arrays (rows, outputs) of the net's dtype, returns the loss of the batch and its
+        derivative by `y_pred`, (rows, outputs). It does the averaging.
+    """
+
+    function: LossFunction
+
+    name: ClassVar[str] = "callable"
+    code: ClassVar[int] = losses.CALLABLE
+
+    def __call__(self, y_pred: FloatArray, *arguments: FloatArray) -> tuple[float, FloatArray]:
+        """Loss and derivative, checked."""
+        result = self.function(y_pred, *arguments)
+        accepted = f"a loss must return (value, derivative by y_pred of shape {y_pred.shape})"
+        if not isinstance(result, tuple) or len(result) != 2:
+            raise TypeError(f"{accepted}; got {type(result).__name__} {result!r}")
+        value, delta = float(result[0]), np.asarray(result[1])
+        if delta.shape != y_pred.shape:
+            raise ValueError(f"{accepted}; got a derivative of shape {delta.shape}")
+        return value, np.require(delta, y_pred.dtype, ["C", "A"])
+
+
+NAMED = (
+    SquaredError, AbsoluteError, Huber, Quantile, Hinge, Poisson, Gamma, BinaryCrossEntropy,
+    CrossEntropy,
+)  # fmt: skip
+LOSSES: dict[str, type[Loss]] = {kind.name: kind for kind in NAMED}
+"""Names, for ``MLP(loss=...)``."""
+
+
+def as_loss(loss: str | Loss | LossFunction) -> Loss:
+    """A loss by name, with its defaults, as it is, or of a function."""
+    if isinstance(loss, Loss):
+        return loss
+    if isinstance(loss, str):
+        return LOSSES[checks.choice("loss", loss, LOSSES)]()
+    if callable(loss) and not isinstance(loss, type):
+        return CallableLoss(loss)
+    raise TypeError(
+        f"loss must be a name ({', '.join(map(repr, LOSSES))}), an object such as "
+        f"Huber(delta=0.5), or a function (y_pred, y) -> (value, derivative by y_pred); got "
+        f"{loss!r}"
+    )
