@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastbp.simd.hashing import hashed
 from fastbp.simd.uncompiled_base import (
     Pointer,
     Rows,
@@ -342,3 +343,9 @@ def vquotient(x, y):
 def vsqrt(x):
     """Square root by lane."""
     return Vector(np.sqrt(x.numbers))
+
+
+def vrandom(p, key, index, threshold):
+    """1 in the lanes where h(index + lane, key) >= threshold, else 0: see hashing.py."""
+    bits = hashed(int(index) + np.arange(lanes(p)), int(key))
+    return Vector((bits >= threshold).astype(p.dtype))

@@ -25,6 +25,7 @@ from fastbp.simd.base import (
     store_vector,
     vector_type,
 )
+from fastbp.simd.hashing import LAST_SHIFT, ROUNDS, STEP
 from fastbp.target import HAS_RECIPROCAL_ESTIMATES
 
 
@@ -350,3 +351,34 @@ def vsqrt(typingctx, x):
         return by_lane(builder, x, "fma", [half, error, root])
 
     return x(x), codegen
+
+
+def _int32(x, value):
+    return ir.Constant(ir.VectorType(I32, x.lanes), [value] * x.lanes)
+
+
+@intrinsic
+def vrandom(typingctx, p, key, index, threshold):
+    """1 in the lanes where h(index + lane, key) >= threshold, else 0: see hashing.py."""
+    vector = Vector(p.dtype)
+
+    def codegen(context, builder, sig, args):
+        key, index, threshold = args[1:]
+        lane = ir.Constant(ir.VectorType(I32, vector.lanes), list(range(vector.lanes)))
+
+        def spread(number):
+            return broadcast(builder, builder.trunc(number, I32), vector.lanes)
+
+        def folded(x, shift):
+            return builder.xor(x, builder.lshr(x, _int32(vector, shift)))
+
+        x = builder.mul(builder.add(spread(index), lane), _int32(vector, STEP))
+        for bits, rounds in zip((0, 32), ROUNDS, strict=True):
+            x = builder.add(x, spread(builder.lshr(key, integer(bits))))
+            for shift, factor in rounds:
+                x = builder.mul(folded(x, shift), _int32(vector, factor))
+            x = folded(x, LAST_SHIFT)
+        kept = builder.icmp_unsigned(">=", x, spread(threshold))
+        return builder.select(kept, all_lanes(vector, 1.0), all_lanes(vector, 0.0))
+
+    return vector(p, types.int64, types.intp, types.int64), codegen
