@@ -14,7 +14,7 @@ from fastbp import checks, dataset
 from fastbp._jit import ready
 from fastbp.fitting import SECONDS_A_CALL, Job, run_epochs
 from fastbp.history import History
-from fastbp.initializers import WEIGHT_INITS, draw_weights
+from fastbp.initializers import Init, check_init, initial_weights
 from fastbp.kernels import training
 from fastbp.kernels.activations import ACTIVATIONS, HIDDEN_ACTIVATIONS
 from fastbp.kernels.losses import FROM_LOGITS, LOSSES, MATCHING_ACTIVATION
@@ -65,9 +65,11 @@ class MLP:
         Of the parameters and all arithmetic.
     bias : bool, default=True
         Whether units have biases.
-    weight_init : {"auto", "glorot", "he"}, default="auto"
-        Uniform in +-sqrt(6 / (n_in + n_out)) (glorot) or +-sqrt(6 / n_in) (he); "auto" takes he
-        in front of ReLU units and glorot elsewhere. Biases start at 0.
+    weight_init : str, callable or sequence of array, default="auto"
+        "glorot", "he" or "lecun" (uniform; or with "_uniform" or "_normal" added), "orthogonal",
+        "zeros"; "auto" takes he in front of ReLU and similar units, lecun_normal in front of
+        SELU units and glorot elsewhere. Or a function of a NumPy generator and (n_in, n_out)
+        that returns an array, or one array (n_in, n_out) for each layer. Biases start at 0.
     seed : int or None, default=None
         Of all randomness: initial weights and the order of the rows. None draws a new one.
 
@@ -105,7 +107,7 @@ class MLP:
         optimizer: str | Optimizer = "adam",
         dtype: npt.DTypeLike = "float32",
         bias: bool = True,
-        weight_init: str = "auto",
+        weight_init: Init = "auto",
         seed: int | None = None,
     ) -> None:
         self.layer_sizes = checks.layer_sizes(layer_sizes)
@@ -122,7 +124,9 @@ class MLP:
         self.activations = (*hidden, output)
         self.dtype = checks.float_dtype(dtype)
         self.bias = checks.flag("bias", bias)
-        self.weight_init = checks.choice("weight_init", weight_init, WEIGHT_INITS)
+        pairs = list(zip(self.layer_sizes, self.layer_sizes[1:], strict=False))
+        init = check_init(weight_init, pairs, self.dtype)
+        self.weight_init = init if isinstance(init, str) else "own"
         self._optimizer = as_optimizer(optimizer)
         generator = checks.generator(seed)
 
@@ -130,8 +134,9 @@ class MLP:
         self._layers, n_params = table_of_layers(self.layer_sizes, codes, self.bias)
         self._params = np.zeros(n_params, self.dtype)
         self._views = weight_views(self._params, self._layers)
-        for weights, name in zip(self.weights, self.activations, strict=True):
-            weights[...] = draw_weights(generator, weights.shape, self.weight_init, name)
+        for layer, (pair, name) in enumerate(zip(pairs, self.activations, strict=True)):
+            weights = initial_weights(generator, pair, init, layer, name, self.dtype)
+            self.weights[layer][...] = weights
         self._random = generator.integers(2**64, size=1, dtype=np.uint64)
         self._frozen = np.zeros(n_params, np.bool_)
         self._scalars = np.zeros(N_SCALARS)
