@@ -279,7 +279,8 @@ class WarmUp(Schedule):
         """Learning rates of some updates."""
         t = _numbers(updates)
         share = np.minimum((t + 1.0) / (self.updates + 1.0), 1.0)
-        return _rates_at(self.then, np.maximum(t - self.updates, 0)) * share
+        rates: FloatArray = rates_at(self.then, np.maximum(t - self.updates, 0)) * share
+        return rates
 
 
 @dataclass(frozen=True)
@@ -302,7 +303,7 @@ class Scaled(Schedule):
 
     def __call__(self, updates: npt.ArrayLike) -> FloatArray:
         """Learning rates of some updates."""
-        return _rates_at(self.schedule, _numbers(updates)) * self.factor
+        return rates_at(self.schedule, _numbers(updates)) * self.factor
 
 
 def check_rate(name: str, value: Any) -> None:
@@ -335,10 +336,11 @@ def rates_of(learning_rate: Rate, first: int, count: int) -> FloatArray:
     ValueError, TypeError
         When a rate is no finite number of at least 0.
     """
-    return _rates_at(learning_rate, np.arange(first, first + count, dtype=np.int64))
+    return rates_at(learning_rate, np.arange(first, first + count, dtype=np.int64))
 
 
-def _rates_at(learning_rate: Rate, updates: IntArray) -> FloatArray:
+def rates_at(learning_rate: Rate, updates: IntArray) -> FloatArray:
+    """Learning rates of any updates, in the shape of `updates`; else as `rates_of`."""
     if isinstance(learning_rate, Schedule):
         with np.errstate(over="ignore"):  # seen below
             rates = np.asarray(learning_rate(updates), np.float64)
