@@ -34,11 +34,7 @@ def count(name: str, value: Any, least: int = 1, most: float = math.inf) -> int:
 
 def positive(name: str, value: Any) -> float:
     """A finite number above 0."""
-    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-        raise TypeError(f"{name} must be a number above 0; got {value!r}")
-    if not 0 < value < math.inf:
-        raise ValueError(f"{name} must be a finite number above 0; got {value!r}")
-    return float(value)
+    return number(name, value, "a finite number above 0", lambda x: x > 0)
 
 
 def number(name: str, value: Any, accepted: str, is_accepted: Callable[[float], bool]) -> float:
@@ -52,6 +48,11 @@ def number(name: str, value: Any, accepted: str, is_accepted: Callable[[float], 
     if not (math.isfinite(result) and is_accepted(result)):
         raise ValueError(f"{name} must be {accepted}; got {value!r}")
     return result
+
+
+def at_least_zero(name: str, value: Any) -> float:
+    """A finite number of at least 0."""
+    return number(name, value, "a finite number of at least 0", lambda x: x >= 0)
 
 
 def flag(name: str, value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import NamedTuple
 
@@ -10,11 +11,13 @@ import numpy.typing as npt
 
 from fastbp._jit import ready
 from fastbp.history import History
+from fastbp.hooks import Hooks
 from fastbp.kernels import training
 from fastbp.kernels.network import Data, Network
 from fastbp.kernels.regularization import CLIP_NORM
 from fastbp.kernels.updates import OptimizerState
 from fastbp.layout import CAPACITY, Workspace
+from fastbp.schedules import Rate, rates_at
 
 SECONDS_A_CALL = 0.1
 """About how long one compiled call lasts: Ctrl-C and progress are seen between calls."""
@@ -24,6 +27,10 @@ MOST_PASSES = 1 << 40
 """Bound on the passes of any call."""
 EPOCHS_A_BLOCK = 1 << 16
 """Epochs whose losses are kept in one array."""
+
+
+class DivergenceWarning(RuntimeWarning):
+    """Training produced numbers that are not finite and was stopped."""
 
 
 class Job(NamedTuple):
@@ -36,6 +43,10 @@ class Job(NamedTuple):
     snapshot : array, shape (n_params,)
         The parameters after the last epoch that ended finite.
     rows, batch_size : int
+    learning_rate : float, Schedule or callable
+        For the history.
+    first_update : int
+        The number of the next update, by which a schedule knows it.
     """
 
     network: Network
@@ -46,6 +57,8 @@ class Job(NamedTuple):
     snapshot: npt.NDArray[np.floating]
     rows: int
     batch_size: int
+    learning_rate: Rate = math.nan
+    first_update: int = 0
 
 
 class _Log:
@@ -55,33 +68,49 @@ class _Log:
     an interruption left half written is harmless.
     """
 
-    def __init__(self, history: History, rows: int, epochs: int) -> None:
+    def __init__(
+        self, history: History, rows: int, epochs: int, rate: Rate = math.nan,
+        updates: tuple[int, int] = (0, 1),
+    ) -> None:  # fmt: skip
         self.history, self.rows, self.before = history, rows, len(history)
+        self.rate, (self.first_update, self.updates_an_epoch) = rate, updates
         self.progress = np.zeros(training.N_PROGRESS, np.int64)
         self.losses = np.zeros(epochs + 2)
         self.start = time.perf_counter()
         self.marks = [(0, 0.0)]  # rows done, and when
+        history.others.setdefault("learning_rate", [])
 
     def write(self) -> int:
         """Note the time, write what is new, return how many epochs that is."""
         epoch, row, done = (int(x) for x in self.progress)
         self.marks.append((epoch * self.rows + row + done, time.perf_counter() - self.start))
-        history = self.history
-        known = min(len(history.loss), len(history.seconds))
-        del history.loss[known:], history.seconds[known:]
+        history, used = self.history, self.history.others["learning_rate"]
+        known = min(len(history.loss), len(history.seconds), len(used))
+        del history.loss[known:], history.seconds[known:], used[known:]
         first = known - self.before
         ends = np.arange(first, epoch + 1) * self.rows
         rows, times = (list(column) for column in zip(*self.marks, strict=True))
         seconds = np.diff(np.interp(ends, rows, times))
         history.loss.extend(self.losses[first:epoch].tolist())
         history.seconds.extend(seconds.tolist())
+        used.extend(self._rates(first, epoch))
+        for column in history.others.values():  # not measured yet
+            column.extend([math.nan] * (len(history) - len(column)))
         past = sum(rows <= epoch * self.rows for rows, _ in self.marks)
         del self.marks[: past - 1]  # the next epoch begins at or after the last of them
         return epoch - first
 
+    def _rates(self, first: int, end: int) -> list[float]:
+        """The learning rate of the last update of each epoch from `first` to `end`."""
+        if not callable(self.rate):
+            return [float(self.rate)] * (end - first)
+        after = np.arange(first + 1, end + 1, dtype=np.int64) * self.updates_an_epoch
+        rates: list[float] = rates_at(self.rate, self.first_update + after - 1).tolist()
+        return rates
+
 
 def run_epochs(
-    job: Job, epochs: int, passes: int, history: History, verbose: bool
+    job: Job, epochs: int, passes: int, history: History, hooks: Hooks | None
 ) -> tuple[int, npt.NDArray[np.float64]]:
     """Run the compiled epoch loop, a bounded number of passes a call.
 
@@ -95,25 +124,27 @@ def run_epochs(
         A cautious guess at how many passes take SECONDS_A_CALL.
     history : History
         Gets what is finished.
-    verbose : bool
-        Whether to print a line an epoch.
+    hooks : Hooks or None
+        What is done after each epoch. None lets one compiled call run many epochs.
 
     Returns
     -------
     status : int
-        FINISHED or DIVERGED.
+        FINISHED or DIVERGED; RUNNING when the hooks' time ran out within an epoch.
     losses : array of float64
-        Of the epochs of the last block, the one that diverged included.
+        Of the epochs of the last block, the one that diverged included; NaN where a callback
+        stopped all before the first.
     """
     params, capacity = job.network.params, int(job.work.places[CAPACITY])
     rules = job.optimizer.rules
     whole = job.batch_size > capacity or (rules.size > 0 and rules[CLIP_NORM] > 0)
     grad = np.empty(params.size if whole else 0, params.dtype)
-    passes, status, total = max(1, min(passes, FIRST_PASSES)), training.FINISHED, epochs
-    losses = np.zeros(0)
-    while epochs and status == training.FINISHED:
-        block = min(epochs, EPOCHS_A_BLOCK)
-        log, epochs, status = _Log(history, job.rows, block), epochs - block, training.RUNNING
+    passes, status = max(1, min(passes, FIRST_PASSES)), training.FINISHED
+    updates, number, losses = -(-job.rows // job.batch_size), job.first_update, np.full(1, math.nan)
+    while epochs and status == training.FINISHED and (hooks is None or not hooks.fit.stopped):
+        block = min(epochs, EPOCHS_A_BLOCK if hooks is None else 1)
+        log = _Log(history, job.rows, block, job.learning_rate, (number, updates))
+        epochs, number, status = epochs - block, number + block * updates, training.RUNNING
         losses = log.losses
         arguments = (
             job.network, job.work, job.data, job.optimizer, grad, job.random, log.progress,
@@ -125,22 +156,24 @@ def run_epochs(
                 start = time.perf_counter()
                 status = training.train(*arguments, passes)
                 spent = time.perf_counter() - start
-                new = log.write()
-                if verbose:
-                    _print_epochs(history, new, total)
-                pace = min(SECONDS_A_CALL / max(spent, 1e-6), 4.0)
-                passes = min(max(1, int(passes * pace)), MOST_PASSES)
+                log.write()
+                passes = _next_passes(passes, spent, status == training.RUNNING, hooks)
+                if status == training.RUNNING and hooks is not None and hooks.out_of_time():
+                    break
+            if status == training.FINISHED and hooks is not None:
+                hooks.end_epoch()
+                rate = getattr(hooks.fit.net.optimizer, "learning_rate", math.nan)
+                job = job._replace(optimizer=hooks.state(), learning_rate=rate)
         except BaseException:
             log.write()
             raise
     return status, losses
 
 
-def _print_epochs(history: History, count: int, epochs: int) -> None:
-    width = len(str(epochs))
-    for number in range(len(history) - count, len(history)):
-        print(
-            f"epoch {number + 1:{width}}/{epochs}  loss {history.loss[number]:.6f}  "
-            f"{history.seconds[number] * 1e3:.2f} ms",
-            flush=True,
-        )
+def _next_passes(passes: int, spent: float, all_made: bool, hooks: Hooks | None) -> int:
+    """How many passes the next call may make, from the time that the last one took."""
+    wanted = SECONDS_A_CALL if hooks is None else min(SECONDS_A_CALL, hooks.seconds_left())
+    pace = min(wanted / max(spent, 1e-6), 4.0)
+    if pace > 1 and not all_made:  # the call ended early and says nothing about its bound
+        return passes
+    return min(max(1, int(passes * pace)), MOST_PASSES)

@@ -2,29 +2,169 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
-WEIGHT_INITS = ("auto", "glorot", "he")
+Weights = npt.NDArray[np.float64]
+Init = (
+    str
+    | Callable[[np.random.Generator, tuple[int, int]], npt.ArrayLike]
+    | Sequence[npt.NDArray[Any]]
+)
+
+SCHEMES = {"glorot": (2.0, 1), "he": (2.0, 0), "lecun": (1.0, 0)}
+"""a and b of the variance a / (n_in + b n_out)."""
+WEIGHT_INITS = (
+    "auto",
+    *(f"{name}{kind}" for name in SCHEMES for kind in ("", "_uniform", "_normal")),
+    "orthogonal",
+    "zeros",
+)
+AUTO = dict.fromkeys(("relu", "leaky_relu", "elu", "gelu", "silu", "swish", "softplus"), "he")
+AUTO["selu"] = "lecun_normal"
+"""What "auto" takes in front of units of an activation; glorot for those not named."""
 
 
 def draw_weights(
     generator: np.random.Generator, shape: tuple[int, ...], weight_init: str, activation: str
-) -> npt.NDArray[np.float64]:
+) -> Weights:
     """Draw the weights of a layer in float64, so that both dtypes get the same net.
 
     Parameters
     ----------
     generator : numpy.random.Generator
     shape : (n_in, n_out)
-    weight_init : {"auto", "glorot", "he"}
-        Uniform in +-sqrt(6 / (n_in + n_out)) (Glorot and Bengio, AISTATS 2010, section 4.2.1) or
-        +-sqrt(6 / n_in) (He et al., ICCV 2015, section 2.2); "auto" takes he for relu, else
-        glorot.
+    weight_init : str
+        By variance: 2 / (n_in + n_out) for "glorot" (Glorot and Bengio, AISTATS 2010, section
+        4.2.1), 2 / n_in for "he" (He et al., ICCV 2015, section 2.2), 1 / n_in for "lecun"
+        (LeCun et al. 1998, section 4.6). With "_normal" the distribution is normal, with
+        "_uniform" or nothing added uniform: in +-sqrt(6 / (n_in + n_out)) for "glorot".
+        "orthogonal": a random matrix with orthonormal columns or, where there are more columns
+        than rows, rows (Saxe et al., ICLR 2014). "zeros". "auto" takes what `AUTO` says.
     activation : str
         Of the units that the weights enter.
     """
-    n_in, n_out = shape
-    he = weight_init == "he" or (weight_init == "auto" and activation == "relu")
-    limit = np.sqrt(6.0 / (n_in if he else n_in + n_out))
+    if weight_init == "auto":
+        weight_init = AUTO.get(activation, "glorot")
+    if weight_init == "zeros":
+        return np.zeros(shape)
+    if weight_init == "orthogonal":
+        return _orthogonal(generator, *shape)
+    scheme, _, kind = weight_init.partition("_")
+    (n_in, n_out), (scale, with_outputs) = shape, SCHEMES[scheme]
+    fan = n_in + with_outputs * n_out
+    if kind == "normal":
+        return generator.normal(0.0, np.sqrt(scale / fan), size=shape)
+    limit = np.sqrt(3.0 * scale / fan)
     return generator.uniform(-limit, limit, size=shape)
+
+
+def _orthogonal(generator: np.random.Generator, n_in: int, n_out: int) -> Weights:
+    long, short = max(n_in, n_out), min(n_in, n_out)
+    q, r = np.linalg.qr(generator.normal(size=(long, short)))
+    q *= np.where(np.diagonal(r) < 0, -1.0, 1.0)  # else not uniform over such matrices
+    return q if n_in >= n_out else q.T
+
+
+def check_init(weight_init: Any, shapes: Sequence[tuple[int, int]], dtype: np.dtype) -> Init:
+    """A name, a function, or one array for each layer, whose shapes are checked.
+
+    Parameters
+    ----------
+    weight_init : str, callable or sequence of array
+    shapes : sequence of (n_in, n_out)
+        Of the weights of each layer.
+    dtype : numpy.dtype
+        In which the numbers must be finite.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For anything else.
+    """
+    if isinstance(weight_init, str):
+        if weight_init not in WEIGHT_INITS:
+            raise ValueError(
+                f"weight_init must be one of {', '.join(map(repr, WEIGHT_INITS))}; got "
+                f"{weight_init!r}"
+            )
+        return weight_init
+    if callable(weight_init):
+        function: Callable[[np.random.Generator, tuple[int, int]], npt.ArrayLike] = weight_init
+        return function
+    if not isinstance(weight_init, Sequence | np.ndarray):
+        raise TypeError(
+            f"weight_init must be one of {', '.join(map(repr, WEIGHT_INITS))}, a function of "
+            f"(generator, (n_in, n_out)) or a list of one array for each layer; got "
+            f"{weight_init!r}"
+        )
+    if len(weight_init) != len(shapes):
+        raise ValueError(
+            f"weight_init must hold one array for each of the {len(shapes)} layers, of shapes "
+            f"{', '.join(map(str, shapes))}; got {len(weight_init)}"
+        )
+    return [
+        _checked(f"weight_init[{i}]", weights, shape, dtype)
+        for i, (weights, shape) in enumerate(zip(weight_init, shapes, strict=True))
+    ]
+
+
+def initial_weights(
+    generator: np.random.Generator,
+    shape: tuple[int, int],
+    init: Init,
+    layer: int,
+    activation: str,
+    dtype: np.dtype,
+) -> npt.NDArray[np.floating]:
+    """The weights of a layer, drawn, made by a function or given.
+
+    Parameters
+    ----------
+    generator : numpy.random.Generator
+    shape : (n_in, n_out)
+    init : str, callable or list of array
+        From `check_init`.
+    layer : int
+        Counted from 0.
+    activation : str
+        Of the units that the weights enter.
+    dtype : numpy.dtype
+        Of the net.
+
+    Raises
+    ------
+    ValueError, TypeError
+        When a function returns another shape, NaN, infinity or what are no numbers.
+    """
+    if isinstance(init, str):
+        return draw_weights(generator, shape, init, activation)
+    if callable(init):
+        return _checked(f"weight_init for layer {layer}", init(generator, shape), shape, dtype)
+    return np.asarray(init[layer])
+
+
+def _checked(
+    name: str, value: Any, shape: tuple[int, int], dtype: np.dtype
+) -> npt.NDArray[np.floating]:
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} must be a rectangular array of numbers: {error}") from None
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must hold real numbers; got dtype {array.dtype}")
+    if array.shape != shape:
+        hint = "; weights are (n_in, n_out), transpose them" if array.shape == shape[::-1] else ""
+        raise ValueError(f"{name} must have shape {shape}; got shape {array.shape}{hint}")
+    with np.errstate(over="ignore"):
+        converted: npt.NDArray[np.floating] = array.astype(dtype)
+    if not np.isfinite(converted).all():
+        row, column = (int(i) for i in np.argwhere(~np.isfinite(converted))[0])
+        raise ValueError(
+            f"{name} holds {array[row, column]} at row {row}, column {column}; only finite numbers "
+            f"of {dtype} are accepted"
+        )
+    return converted

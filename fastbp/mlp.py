@@ -12,9 +12,11 @@ import numpy.typing as npt
 
 from fastbp import checks, dataset
 from fastbp._jit import ready
-from fastbp.fitting import SECONDS_A_CALL, Job, run_epochs
+from fastbp.callbacks import Callback
+from fastbp.fitting import SECONDS_A_CALL, DivergenceWarning, Job, run_epochs
 from fastbp.history import History
-from fastbp.initializers import WEIGHT_INITS, draw_weights
+from fastbp.hooks import NONE, Hooks, Options, prepare
+from fastbp.initializers import Init, check_init, initial_weights
 from fastbp.kernels import training
 from fastbp.kernels.activations import ACTIVATIONS, HIDDEN_ACTIVATIONS
 from fastbp.kernels.network import Data, Network
@@ -29,6 +31,7 @@ from fastbp.layout import (
     workspace_for,
 )
 from fastbp.losses import Loss, LossFunction, as_loss
+from fastbp.metrics import Metric
 from fastbp.optimizers import Optimizer, as_optimizer
 from fastbp.regularization import Regularization
 
@@ -38,10 +41,6 @@ PASS_ROWS = 256
 """Rows of a pass when a batch is cut into several: their activations fit the second cache."""
 WHOLE_BATCH = 512
 """Batches up to this size go through in one pass."""
-
-
-class DivergenceWarning(RuntimeWarning):
-    """Training produced numbers that are not finite and was stopped."""
 
 
 class MLP:
@@ -67,9 +66,11 @@ class MLP:
         Of the parameters and all arithmetic.
     bias : bool, default=True
         Whether units have biases.
-    weight_init : {"auto", "glorot", "he"}, default="auto"
-        Uniform in +-sqrt(6 / (n_in + n_out)) (glorot) or +-sqrt(6 / n_in) (he); "auto" takes he
-        in front of ReLU units and glorot elsewhere. Biases start at 0.
+    weight_init : str, callable or sequence of array, default="auto"
+        "glorot", "he" or "lecun" (uniform; or with "_uniform" or "_normal" added), "orthogonal",
+        "zeros"; "auto" takes he in front of ReLU and similar units, lecun_normal in front of
+        SELU units and glorot elsewhere. Or a function of a NumPy generator and (n_in, n_out)
+        that returns an array, or one array (n_in, n_out) for each layer. Biases start at 0.
     seed : int or None, default=None
         Of all randomness: initial weights and the order of the rows. None draws a new one.
 
@@ -107,7 +108,7 @@ class MLP:
         optimizer: str | Optimizer = "adam",
         dtype: npt.DTypeLike = "float32",
         bias: bool = True,
-        weight_init: str = "auto",
+        weight_init: Init = "auto",
         l1: float = 0.0,
         l2: float = 0.0,
         dropout: float | Iterable[float] = 0.0,
@@ -128,7 +129,9 @@ class MLP:
         self.activations = (*hidden, output)
         self.dtype = checks.float_dtype(dtype)
         self.bias = checks.flag("bias", bias)
-        self.weight_init = checks.choice("weight_init", weight_init, WEIGHT_INITS)
+        pairs = list(zip(self.layer_sizes, self.layer_sizes[1:], strict=False))
+        init = check_init(weight_init, pairs, self.dtype)
+        self.weight_init = init if isinstance(init, str) else "own"
         self._regularization = Regularization(
             l1, l2, dropout, input_dropout, clip_value, clip_norm, max_norm
         )
@@ -139,8 +142,9 @@ class MLP:
         self._layers, n_params = table_of_layers(self.layer_sizes, codes, self.bias)
         self._params = np.zeros(n_params, self.dtype)
         self._views = weight_views(self._params, self._layers)
-        for weights, name in zip(self.weights, self.activations, strict=True):
-            weights[...] = draw_weights(generator, weights.shape, self.weight_init, name)
+        for layer, (pair, name) in enumerate(zip(pairs, self.activations, strict=True)):
+            weights = initial_weights(generator, pair, init, layer, name, self.dtype)
+            self.weights[layer][...] = weights
         self._random = generator.integers(2**64, size=1, dtype=np.uint64)
         self._frozen = np.zeros(n_params, np.bool_)
         self._scalars = np.zeros(N_SCALARS)
@@ -346,7 +350,7 @@ class MLP:
         """
         self._check_trainable()
         data, rows = self._data(X, y, sample_weight)
-        return self._train(data, rows, rows, 1, History(), False)
+        return self._train(data, rows, rows, 1, History(), None)
 
     def fit(
         self,
@@ -357,9 +361,19 @@ class MLP:
         batch_size: int = 32,
         shuffle: bool = True,
         sample_weight: npt.ArrayLike | None = None,
+        validation_data: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
+        validation_fraction: float | None = None,
+        metrics: str | Metric | Iterable[str | Metric] = (),
+        patience: int | None = None,
+        min_delta: float = 0.0,
+        callbacks: Callback | Iterable[Callback] = (),
+        max_seconds: float | None = None,
         verbose: int = 0,
     ) -> History:
         """Train on mini-batches, from where the net is, optimiser state included.
+
+        With any of the options from `validation_data` on, control returns once an epoch, which
+        costs some microseconds; without, many epochs run in one compiled call.
 
         Parameters
         ----------
@@ -373,13 +387,35 @@ class MLP:
             The last batch of an epoch may be shorter; it is used too.
         shuffle : bool, default=True
             Take the rows in a new order in each epoch.
+        validation_data : (X, y), optional
+            Rows that are not trained on; their loss after each epoch is "val_loss".
+        validation_fraction : float, optional
+            Hold out this share of the rows as validation data, rounded up: drawn by the net's
+            seed, anew in each call, or with ``shuffle=False`` the last. Drawn rows are copied.
+        metrics : str, callable or list of both, default=()
+            "accuracy", "mean_squared_error", "mean_absolute_error", "r2", or functions of
+            (y_true, y_pred), measured after each epoch on all rows: on those of training by their
+            name, on the validation data as "val_" + name. They take a prediction of all rows.
+        patience : int, optional
+            Stop when "val_loss", without validation data "loss", has not improved for so many
+            epochs; at the end, stopped or not, restore the parameters of the best epoch.
+            The optimiser's state is not restored but goes on. As `EarlyStopping`.
+        min_delta : float, default=0.0
+            By how much the loss must fall to be an improvement. Needs `patience`.
+        callbacks : Callback or list of Callback, default=()
+            What is called at the beginning, after each epoch and at the end.
+        max_seconds : float, optional
+            Stop, also within an epoch, when this wall-clock time has passed since the call, which
+            is seen about every tenth of a second. Then the parameters of the best
+            epoch are restored, as with `patience`; those of the updates so far stay when no
+            epoch is finished.
         verbose : int, default=0
-            1 prints a line an epoch.
+            1 shows a progress bar where tqdm is installed, else a line an epoch; 2 always lines.
 
         Returns
         -------
         History
-            Loss and seconds by epoch.
+            Loss, learning rate and seconds by epoch, and what was asked for.
 
         Raises
         ------
@@ -393,20 +429,35 @@ class MLP:
         -----
         DivergenceWarning
             When the loss or a parameter is not finite: training stops, the parameters are those
-            after the last epoch that ended finite, the optimiser starts afresh.
+            after the last epoch that ended finite, or the best as above, the optimiser starts
+            afresh.
         """
         epochs = checks.count("epochs", epochs, 0, 2**31 - 1)
         batch_size = checks.count("batch_size", batch_size)
-        shuffle, verbose = checks.flag("shuffle", shuffle), checks.count("verbose", verbose, 0)
+        shuffle, hooks = checks.flag("shuffle", shuffle), None
+        options = Options(
+            validation_data, validation_fraction, metrics, patience, min_delta, callbacks,
+            max_seconds, verbose,
+        )  # fmt: skip
         self._check_trainable()
         data, rows = self._data(X, y, sample_weight)
+        if any(given is not default for given, default in zip(options, NONE, strict=True)):
+            table = data.inputs.reshape(rows, -1)
+            hooks, kept, y = prepare(self, table, y, shuffle, epochs, options, self._random)
+            if len(kept) < rows:
+                data, rows = self._data(kept, y)
         batch_size = min(batch_size, rows)
         if shuffle and batch_size < rows:  # the order within one batch changes nothing
             data = data._replace(order=np.arange(rows), n_order=rows)
-        self.history = history = History()
-        if epochs:
-            self._train(data, rows, batch_size, epochs, history, verbose > 0)
-        return history
+        if hooks is None or not epochs:
+            self.history = History()
+            if epochs:
+                self._train(data, rows, batch_size, epochs, self.history, None)
+            return self.history
+        with hooks:
+            self.history = hooks.fit.history
+            self._train(data, rows, batch_size, epochs, self.history, hooks)
+        return self.history
 
     # ---------------------------------------------------------------- how it calls the kernels
 
@@ -464,7 +515,13 @@ class MLP:
         )
 
     def _train(
-        self, data: Data, rows: int, batch_size: int, epochs: int, history: History, verbose: bool
+        self,
+        data: Data,
+        rows: int,
+        batch_size: int,
+        epochs: int,
+        history: History,
+        hooks: Hooks | None,
     ) -> float:
         """Train, and never leave parameters that are not finite; returns the first loss."""
         if not np.isfinite(self._params).all():
@@ -477,21 +534,34 @@ class MLP:
             return float("nan")
         network, work = self._space(batch_size, training=True)
         snapshot = self._params.copy()
-        job = Job(network, work, data, self._state(), self._random, snapshot, rows, batch_size)
+        rate = getattr(self._optimizer, "learning_rate", float("nan"))
+        job = Job(
+            network, work, data, self._state(), self._random, snapshot, rows, batch_size, rate
+        )
         passes = self._rows_in_a_call // (4 * min(batch_size, int(work.places[CAPACITY])))
+        kept = "the last finite epoch"
+        if hooks is not None:
+            hooks.state = self._state
         try:
-            status, losses = run_epochs(job, epochs, passes, history, verbose)
+            status, losses = run_epochs(job, epochs, passes, history, hooks)
         except BaseException:
             if not np.isfinite(self._params).all():  # an update overflowed, and its epoch not over
                 self._params[:] = snapshot
                 self._restart_optimizer()
             raise
+        if status == training.RUNNING and not np.isfinite(self._params).all():
+            self._params[:], status = snapshot, training.DIVERGED
         if status == training.DIVERGED:
             self._restart_optimizer()
+            history.stopped = f"diverged in epoch {len(history) + 1}"
+            if hooks is not None:
+                hooks.end()
+                if hooks.fit.restored:
+                    kept = f"epoch {hooks.fit.restored}, the best"
             warnings.warn(
                 f"training diverged in epoch {len(history) + 1}: the loss or a parameter is not "
-                "finite. The parameters are those after the last finite epoch, the optimizer's "
-                "state is reset. Try a smaller learning_rate or scale the inputs",
+                f"finite. The parameters are those after {kept}, the optimizer's state is reset. "
+                "Try a smaller learning_rate or scale the inputs",
                 DivergenceWarning,
                 stacklevel=3,
             )

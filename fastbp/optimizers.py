@@ -7,7 +7,7 @@ to the net.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
@@ -16,25 +16,13 @@ import numpy.typing as npt
 
 from fastbp import checks
 from fastbp.kernels import steps, updates
-from fastbp.schedules import rates_of
+from fastbp.schedules import Rate, check_rate, rates_of
 
 Scalars = npt.NDArray[np.float64]
-LearningRate = float | Callable[[Any], Any]
-
-
-def _check_rate(value: Any) -> None:
-    if callable(value) and not isinstance(value, type):
-        rates_of(value, 0, 1)
-        return
-    checks.number("learning_rate", value, "a finite number above 0 or a schedule", lambda x: x > 0)
 
 
 def _check_fraction(name: str, value: Any) -> None:
     checks.number(name, value, "at least 0 and below 1", lambda x: 0 <= x < 1)
-
-
-def _check_not_negative(name: str, value: Any) -> None:
-    checks.number(name, value, "a finite number of at least 0", lambda x: x >= 0)
 
 
 @dataclass(frozen=True)
@@ -70,7 +58,7 @@ class Group:
         checks.flag("biases", self.biases)
         for name in ("learning_rate", "weight_decay"):
             if getattr(self, name) is not None:
-                _check_not_negative(name, getattr(self, name))
+                checks.at_least_zero(name, getattr(self, name))
         if self.layers is not None:
             object.__setattr__(self, "layers", tuple(checks.layer_indices(self.layers, 2**31)))
 
@@ -99,7 +87,7 @@ class Optimizer(ABC):
         Numbers that it keeps for each parameter.
     """
 
-    learning_rate: LearningRate = 0.001
+    learning_rate: Rate = 0.001
     weight_decay: float = field(default=0.0, kw_only=True)
     groups: tuple[Group, ...] = field(default=(), kw_only=True)
 
@@ -107,8 +95,8 @@ class Optimizer(ABC):
     n_slots: ClassVar[int]
 
     def __post_init__(self) -> None:
-        _check_rate(self.learning_rate)
-        _check_not_negative("weight_decay", self.weight_decay)
+        check_rate("learning_rate", self.learning_rate)
+        checks.at_least_zero("weight_decay", self.weight_decay)
         groups = (self.groups,) if isinstance(self.groups, Group) else tuple(self.groups)
         for group in groups:
             if not isinstance(group, Group):
@@ -118,7 +106,7 @@ class Optimizer(ABC):
     def __repr__(self) -> str:
         values = [
             f"{item.name}={getattr(self, item.name)!r}"
-            for item in sorted(fields(self), key=lambda item: item.kw_only)
+            for item in sorted(fields(self), key=lambda item: bool(item.kw_only))
             if not item.kw_only or getattr(self, item.name) != item.default
         ]
         return f"{type(self).__name__}({', '.join(values)})"
@@ -173,7 +161,7 @@ class SGD(Optimizer):
     Polyak 1964; Nesterov 1983 in the form of Sutskever et al., ICML 2013, as in PyTorch.
     """
 
-    learning_rate: LearningRate = 0.01
+    learning_rate: Rate = 0.01
     momentum: float = 0.0
     nesterov: bool = False
 
@@ -216,7 +204,7 @@ class Adam(Optimizer):
     Kingma and Ba, ICLR 2015, algorithm 1.
     """
 
-    learning_rate: LearningRate = 0.001
+    learning_rate: Rate = 0.001
     beta_1: float = 0.9
     beta_2: float = 0.999
     epsilon: float = 1e-8
@@ -288,14 +276,14 @@ class NAdam(Adam):
     Dozat, ICLR workshop 2016, algorithm 8.
     """
 
-    learning_rate: LearningRate = 0.002
+    learning_rate: Rate = 0.002
     momentum_decay: float = 0.004
 
     code: ClassVar[int] = updates.NADAM
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_not_negative("momentum_decay", self.momentum_decay)
+        checks.at_least_zero("momentum_decay", self.momentum_decay)
 
     def write(self, scalars: Scalars) -> None:
         """Write the hyper-parameters where the kernels read them."""
@@ -334,7 +322,7 @@ class RMSprop(Optimizer):
     Graves 2013, arXiv 1308.0850. Defaults as in Keras.
     """
 
-    learning_rate: LearningRate = 0.001
+    learning_rate: Rate = 0.001
     rho: float = 0.9
     momentum: float = 0.0
     epsilon: float = 1e-7
@@ -375,7 +363,7 @@ class Adagrad(Optimizer):
     Duchi, Hazan and Singer, JMLR 12, 2011, figure 1. Defaults as in PyTorch.
     """
 
-    learning_rate: LearningRate = 0.01
+    learning_rate: Rate = 0.01
     epsilon: float = 1e-10
 
     code: ClassVar[int] = updates.ADAGRAD
@@ -411,7 +399,7 @@ class Adadelta(Optimizer):
     Zeiler 2012, arXiv 1212.5701, algorithm 1. Defaults as in PyTorch.
     """
 
-    learning_rate: LearningRate = 1.0
+    learning_rate: Rate = 1.0
     rho: float = 0.9
     epsilon: float = 1e-6
 
@@ -447,7 +435,7 @@ class Lion(Optimizer):
     Chen et al., NeurIPS 2023, algorithm 2.
     """
 
-    learning_rate: LearningRate = 0.0001
+    learning_rate: Rate = 0.0001
     beta_1: float = 0.9
     beta_2: float = 0.99
 

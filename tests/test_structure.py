@@ -25,13 +25,18 @@ LEVELS = """
     simd.pointers simd.tiles simd.vectors
     simd
     kernels
-    kernels.activations kernels.matmul kernels.sampling kernels.updates
-    kernels.losses kernels.network
+    kernels.activations kernels.matmul kernels.sampling kernels.steps
+    kernels.losses kernels.network kernels.updates
+    kernels.regularization
     kernels.dense
     kernels.backprop
     kernels.training
-    checks hardware history initializers optimizers
-    dataset fitting
+    checks hardware history
+    initializers metrics schedules
+    losses optimizers
+    callbacks dataset regularization
+    hooks
+    fitting
     mlp
     gradcheck
     __init__
@@ -41,7 +46,11 @@ LEVELS = """
 """
 LEVEL = {name: i for i, row in enumerate(LEVELS.strip().splitlines()) for name in row.split()}
 DEPENDENCIES = {"llvmlite", "numba", "numpy"}
-ON_DEMAND = {"demo": {"sklearn", "threadpoolctl"}}  # imported inside functions
+ON_DEMAND = {  # imported inside functions
+    "callbacks": {"tqdm"},
+    "demo": {"sklearn", "threadpoolctl"},
+    "history": {"pandas"},
+}
 FILE_LINES, FUNCTION_LINES = 400, 60  # without blank lines, comments and docstrings
 
 
@@ -109,7 +118,9 @@ def test_import_loads_nothing_large() -> None:
     ours = loaded_by("fastbp") - loaded_by("numba")  # Numba looks at SciPy's version
     assert "fastbp.mlp" in ours
     assert {"fastbp.demo", "fastbp.warmup", "fastbp.__main__"}.isdisjoint(ours)
-    assert {"sklearn", "scipy", "torch", "jax"}.isdisjoint(name.split(".")[0] for name in ours)
+    assert {"sklearn", "scipy", "torch", "jax", "pandas", "tqdm"}.isdisjoint(
+        name.split(".")[0] for name in ours
+    )
 
 
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef

@@ -1,0 +1,301 @@
+"""What `fit` does between epochs when it is asked to: validation, metrics, callbacks, the clock."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from fastbp import checks, dataset
+from fastbp.callbacks import Callback, EarlyStopping, Fit, Progress, TimeLimit
+from fastbp.history import History
+from fastbp.kernels.updates import OptimizerState
+from fastbp.metrics import METRICS, Metric, named_metrics
+
+Rows = npt.NDArray[np.floating]
+
+
+class Options(NamedTuple):
+    """The options of `fit` that need control between epochs; see there."""
+
+    validation_data: Any = None
+    validation_fraction: float | None = None
+    metrics: Any = ()
+    patience: int | None = None
+    min_delta: float = 0.0
+    callbacks: Any = ()
+    max_seconds: float | None = None
+    verbose: int = 0
+
+
+NONE = Options()
+
+
+class Evaluation:
+    """Measures a net after each epoch.
+
+    Parameters
+    ----------
+    net : MLP
+    metrics : dict of str to callable
+    training : (X, y)
+        Measured by the metrics alone; the loss of training comes with the epoch.
+    validation : tuple or None
+        What ``net.loss`` takes: X, y.
+    """
+
+    def __init__(
+        self,
+        net: Any,
+        metrics: dict[str, Metric],
+        training: tuple[Any, Any],
+        validation: tuple[Any, ...] | None,
+    ) -> None:
+        self.net, self.metrics = net, metrics
+        self.training, self.validation = training, validation
+
+    @property
+    def names(self) -> list[str]:
+        """What `__call__` measures."""
+        if self.validation is None:
+            return list(self.metrics)
+        return [*self.metrics, "val_loss", *(f"val_{name}" for name in self.metrics)]
+
+    def __call__(self) -> dict[str, float]:
+        """The numbers by their names."""
+        values = self._measure("", *self.training)
+        if self.validation is not None:
+            values["val_loss"] = self.net.loss(*self.validation)
+            values |= self._measure("val_", *self.validation[:2])
+        return values
+
+    def _measure(self, prefix: str, X: Any, y: Any) -> dict[str, float]:
+        if not self.metrics:
+            return {}
+        outputs, values = self.net.predict(X), {}
+        with np.errstate(over="ignore", invalid="ignore"):
+            for name, metric in self.metrics.items():
+                try:
+                    value = metric(y, outputs)
+                    values[prefix + name] = float(value)
+                except (TypeError, ValueError) as error:
+                    error.add_note(f"in the metric {name!r}, which must return a number")
+                    raise
+        return values
+
+
+class Hooks:
+    """Runs callbacks around a fit, as a context, and after each of its epochs.
+
+    Parameters
+    ----------
+    fit : Fit
+    callbacks : list of Callback
+    evaluate : Evaluation
+    max_seconds : float
+        From the creation of this object on.
+
+    Attributes
+    ----------
+    state : callable
+        Returns the OptimizerState with which to go on after callbacks; set by the net.
+    """
+
+    state: Callable[[], OptimizerState]
+
+    def __init__(
+        self, fit: Fit, callbacks: list[Callback], evaluate: Evaluation, max_seconds: float
+    ) -> None:
+        self.fit, self.callbacks, self.evaluate = fit, callbacks, evaluate
+        self.deadline = time.perf_counter() + max_seconds
+        self.reason = f"max_seconds={max_seconds:g} ran out"
+        self._begun: list[Callback] = []
+        fit.history.others = {name: [] for name in (*evaluate.names, "learning_rate")}
+
+    def __enter__(self) -> Hooks:
+        try:
+            for callback in self.callbacks:
+                self._begun.append(callback)
+                callback.on_fit_begin(self.fit)
+        except BaseException as error:
+            self.end(error)
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.end(error)
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Tell the callbacks that the fit is over, each of them once, whatever they raise."""
+        self.fit.error = failure = error
+        while self._begun:
+            callback = self._begun.pop(0)
+            try:
+                callback.on_fit_end(self.fit)
+            except BaseException as another:
+                if failure is None:
+                    failure = another
+                else:
+                    failure.add_note(f"on_fit_end of {callback!r} failed too: {another!r}")
+        if failure is not None and failure is not error:
+            raise failure
+
+    def end_epoch(self) -> None:
+        """Measure, call the callbacks, look at the clock."""
+        fit, history = self.fit, self.fit.history
+        fit.epoch = len(history)
+        for name, value in self.evaluate().items():
+            history.others[name][-1] = value
+        fit.losses = {name: history[name][-1] for name in history.names}
+        for callback in self.callbacks:
+            callback.on_epoch_end(fit)
+        if fit.epoch < fit.epochs:
+            self.out_of_time()
+
+    def seconds_left(self) -> float:
+        """Until the time runs out, at least 0."""
+        return max(0.0, self.deadline - time.perf_counter())
+
+    def out_of_time(self) -> bool:
+        """Whether the time has run out; then training stops."""
+        if self.seconds_left() > 0:
+            return False
+        self.fit.stop(self.reason)
+        return True
+
+
+def prepare(
+    net: Any, X: Rows, y: Any, shuffle: bool, epochs: int, options: Options,
+    random: npt.NDArray[np.uint64],
+) -> tuple[Hooks | None, Any, Any]:  # fmt: skip
+    """Check the options of `fit`, make the hooks that they need, split off validation rows.
+
+    Parameters
+    ----------
+    net : MLP
+    X : array, shape (rows, n_in)
+        Checked, of the net's dtype.
+    y : array-like
+        Checked too.
+    shuffle : bool
+        Whether validation rows are drawn at random; else they are the last.
+    epochs : int
+    options : Options
+    random : array of uint64, shape (1,)
+        The net's random stream, which goes on when rows are drawn.
+
+    Returns
+    -------
+    hooks : Hooks or None
+        None when there is nothing to do between epochs.
+    X, y : array
+        The rows to train on.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Bad options; nothing has changed.
+    """
+    y, metrics = np.asarray(y), named_metrics(options.metrics)
+    callbacks = _callbacks(options)
+    verbose = checks.count("verbose", options.verbose, 0, 2)
+    max_seconds = math.inf
+    if options.max_seconds is not None:
+        max_seconds = checks.positive("max_seconds", options.max_seconds)
+    held = _held_rows(options, len(X))
+    validation = None
+    if options.validation_data is not None:
+        validation = _validation(net, options.validation_data)
+    for metric in metrics.values():
+        if metric in METRICS.values():  # shapes that do not fit are seen before anything changes
+            metric(y[:256], net.predict(X[:256]))
+    if (
+        validation is None
+        and not (held or metrics or callbacks or verbose)
+        and (max_seconds == math.inf)
+    ):
+        return None, X, y
+    if held:
+        kept, out = _split(len(X), held, random if shuffle else None)
+        X, y, validation = X[kept], y[kept], (X[out], y[out])
+    evaluation = Evaluation(net, metrics, (X, y), validation)
+    hooks = Hooks(Fit(net, epochs, History()), callbacks, evaluation, max_seconds)
+    if max_seconds < math.inf:
+        callbacks.insert(0, TimeLimit(hooks.reason))
+    if verbose:
+        callbacks.append(Progress(bar=verbose == 1))
+    return hooks, X, y
+
+
+def _callbacks(options: Options) -> list[Callback]:
+    given = options.callbacks
+    if isinstance(given, Callback):
+        given = [given]
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise TypeError(f"callbacks must be a list of Callback objects; got {given!r}")
+    callbacks = list(given)
+    for callback in callbacks:
+        if not isinstance(callback, Callback):
+            raise TypeError(
+                f"callbacks must be objects of classes derived from fastbp.Callback; got "
+                f"{callback!r}"
+            )
+    min_delta = checks.at_least_zero("min_delta", options.min_delta)
+    if options.patience is not None:
+        callbacks.insert(0, EarlyStopping(options.patience, min_delta))
+    elif min_delta:
+        raise ValueError(f"min_delta={min_delta:g} needs a patience, such as patience=10")
+    return callbacks
+
+
+def _held_rows(options: Options, rows: int) -> int:
+    """How many rows to hold out for validation."""
+    if options.validation_fraction is None:
+        return 0
+    fraction = checks.positive("validation_fraction", options.validation_fraction)
+    if options.validation_data is not None:
+        raise ValueError("pass validation_data or validation_fraction, not both")
+    if fraction >= 1:
+        raise ValueError(f"validation_fraction must be above 0 and below 1; got {fraction:g}")
+    held = math.ceil(fraction * rows)
+    if held >= rows:
+        raise ValueError(
+            f"validation_fraction={fraction:g} of {rows} rows leaves none to train on; pass more "
+            "rows or a smaller fraction"
+        )
+    return held
+
+
+def _validation(net: Any, given: Any) -> tuple[Any, ...]:
+    """What the net's `loss` is to take, checked."""
+    if not isinstance(given, tuple | list):
+        raise TypeError(f"validation_data must be a tuple (X, y); got {type(given).__name__}")
+    if len(given) != 2:
+        raise ValueError(f"validation_data must be a tuple (X, y); got {len(given)} parts")
+    X, y = given
+    try:
+        dataset.rows_and_targets(X, y, None, net.layer_sizes, net._loss, net.dtype)
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"validation_data: {error}") from None
+    return dataset.inputs(X, net.layer_sizes[0], net.dtype), np.asarray(y)
+
+
+def _split(rows: int, held: int, random: npt.NDArray[np.uint64] | None) -> tuple[Any, Any]:
+    """Rows to keep and rows to hold out: the last, or drawn from a random stream."""
+    if random is None:
+        return slice(rows - held), slice(rows - held, rows)
+    generator = np.random.default_rng(random)
+    order = generator.permutation(rows)
+    random[:] = generator.integers(2**64, size=1, dtype=np.uint64)
+    return np.sort(order[held:]), np.sort(order[:held])
