@@ -16,7 +16,7 @@ from fastbp.fitting import SECONDS_A_CALL, Job, run_epochs
 from fastbp.history import History
 from fastbp.initializers import WEIGHT_INITS, draw_weights
 from fastbp.kernels import training
-from fastbp.kernels.activations import ACTIVATIONS, HIDDEN_ACTIVATIONS
+from fastbp.kernels.activations import ACTIVATIONS, HIDDEN_ACTIVATIONS, STORED_SLOPE
 from fastbp.kernels.losses import FROM_LOGITS, LOSSES, MATCHING_ACTIVATION
 from fastbp.kernels.network import Data, Network
 from fastbp.kernels.updates import N_SCALARS, OptimizerState
@@ -51,11 +51,14 @@ class MLP:
         Inputs, hidden layers, outputs. Without hidden layers it is linear, logistic or softmax
         regression.
     activation : str or sequence of str, default="relu"
-        Of the hidden layers: "relu", "tanh", "sigmoid", "identity" or "step" (which has no
-        derivative and cannot be trained through); one name, or one for each hidden layer.
+        Of the hidden layers: "relu", "leaky_relu" (slope 0.01), "elu" (alpha 1), "selu", "gelu"
+        (with erf), "silu", "softplus", "tanh", "sigmoid", "hard_sigmoid" (relu6(z + 3) / 6),
+        "identity" or "step" (which has no derivative and cannot be trained through); one name, or
+        one for each hidden layer.
     output_activation : str or None, default=None
         None takes the one that matches the loss: identity for squared_error, sigmoid for
-        binary_cross_entropy, softmax for cross_entropy. squared_error accepts any.
+        binary_cross_entropy, softmax for cross_entropy. squared_error accepts any, also "exp"
+        (exp(88) at most in float32, exp(709) in float64).
     loss : str, default="squared_error"
         "squared_error" (1/2 of the squared difference, summed over outputs),
         "binary_cross_entropy" or "cross_entropy"; averaged over the rows of a batch.
@@ -67,7 +70,8 @@ class MLP:
         Whether units have biases.
     weight_init : {"auto", "glorot", "he"}, default="auto"
         Uniform in +-sqrt(6 / (n_in + n_out)) (glorot) or +-sqrt(6 / n_in) (he); "auto" takes he
-        in front of ReLU units and glorot elsewhere. Biases start at 0.
+        in front of relu, leaky_relu, elu, gelu, silu and softplus units and glorot elsewhere.
+        Biases start at 0.
     seed : int or None, default=None
         Of all randomness: initial weights and the order of the rows. None draws a new one.
 
@@ -401,7 +405,8 @@ class MLP:
         layers = self._layers.copy()
         if training and self.loss_name in FROM_LOGITS:
             layers[-1, ACTIVATION] = ACTIVATIONS["identity"]  # the loss takes the net inputs
-        layers, work = workspace_for(layers, capacity, self.dtype, training)
+        slopes = [i for i, name in enumerate(self.activations) if name in STORED_SLOPE]
+        layers, work = workspace_for(layers, capacity, self.dtype, training, slopes)
         network = Network(
             params=self._params,
             layers=layers.reshape(-1),

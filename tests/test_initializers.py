@@ -25,6 +25,14 @@ GLOROT, HE = np.sqrt(6 / 500), np.sqrt(6 / 300)
         ("auto", "identity", GLOROT),
         ("auto", "softmax", GLOROT),
         ("auto", "step", GLOROT),
+        ("auto", "leaky_relu", HE),
+        ("auto", "elu", HE),
+        ("auto", "gelu", HE),
+        ("auto", "silu", HE),
+        ("auto", "softplus", HE),
+        ("auto", "selu", GLOROT),
+        ("auto", "hard_sigmoid", GLOROT),
+        ("auto", "exp", GLOROT),
     ],
 )
 def test_uniform_within_its_limit(weight_init, activation, limit):

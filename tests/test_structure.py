@@ -25,8 +25,8 @@ LEVELS = """
     simd.pointers simd.tiles simd.vectors
     simd
     kernels
-    kernels.activations kernels.matmul kernels.sampling kernels.updates
-    kernels.losses kernels.network
+    kernels.elementary kernels.matmul kernels.sampling kernels.updates
+    kernels.activations kernels.losses kernels.network
     kernels.dense
     kernels.backprop
     kernels.training

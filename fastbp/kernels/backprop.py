@@ -5,8 +5,8 @@ first; then come the layer's gradient and update. Symbols as in dense.py.
 """
 
 from fastbp._jit import kernel
-from fastbp.kernels.activations import SOFTMAX, STEP, activate_backward, softmax_backward
-from fastbp.kernels.dense import layer_backward, layer_forward, layer_gradient
+from fastbp.kernels.activations import SOFTMAX, STEP, softmax_backward
+from fastbp.kernels.dense import delta_through, layer_backward, layer_forward, layer_gradient
 from fastbp.kernels.losses import loss_and_delta
 from fastbp.kernels.matmul import copy, transpose
 from fastbp.kernels.network import column, is_single_sample, offsets, output, place
@@ -73,7 +73,7 @@ def output_delta(network, work, batch, scale):
     if code == SOFTMAX:
         softmax_backward(delta, y, stride, n_out, batch)
     elif code != STEP:  # forward only: its loss is asked for, its delta is not
-        activate_backward(code, delta, y, stride, n_out, batch)
+        delta_through(network, work, last, batch)
     return loss
 
 

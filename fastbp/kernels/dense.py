@@ -15,7 +15,14 @@ is in the near caches. So training needs no buffer for the gradient.
 """
 
 from fastbp._jit import kernel
-from fastbp.kernels.activations import RELU, SOFTMAX, activate, activate_backward, softmax
+from fastbp.kernels.activations import (
+    RELU,
+    SOFTMAX,
+    activate,
+    activate_backward,
+    multiply_by_slope,
+    softmax,
+)
 from fastbp.kernels.matmul import (
     AS_IT_IS,
     FROM_BIAS,
@@ -54,6 +61,7 @@ from fastbp.layout import (
     PACKED,
     PANELS,
     SINGLE_BLOCK,
+    SLOPE,
     STRIDE,
     WEIGHTS,
 )
@@ -93,7 +101,7 @@ def net_inputs(network, work, layer, x, batch):
     if is_single_sample(work):
         products_of_rows(y, weights, n_in, n_out, x, n_in, start, bias)
         if code == RELU:
-            activate(code, y, stride, n_out, batch)
+            activate(code, y, y, stride, n_out, batch)
         return
     group = columns_of_group(x, n_in, batch)
     for first in range(0, batch, group):
@@ -111,7 +119,7 @@ def net_inputs(network, work, layer, x, batch):
 
 @kernel
 def layer_forward(network, work, layer, x, batch):
-    """Y = activation(W X + bias)."""
+    """Y = activation(W X + bias), and dY/dZ where it is stored."""
     net_inputs(network, work, layer, x, batch)
     y, n_out, stride = (
         output(network, work, layer),
@@ -122,7 +130,21 @@ def layer_forward(network, work, layer, x, batch):
     if code == SOFTMAX:
         softmax(y, stride, n_out, batch)
     elif code != RELU:
-        activate(code, y, stride, n_out, batch)
+        at = column(network, layer, SLOPE)
+        slope = advance(work.numbers, at) if at >= 0 else y
+        activate(code, y, slope, stride, n_out, batch)
+
+
+@kernel
+def delta_through(network, work, layer, batch):
+    """D <- D * dY/dZ, dY/dZ as it was stored or else from the outputs."""
+    n_out, at = column(network, layer, N_OUT), column(network, layer, SLOPE)
+    stride, delta = load(work.places, STRIDE), delta_of(network, work, layer)
+    if at >= 0:
+        multiply_by_slope(delta, advance(work.numbers, at), stride, n_out, batch)
+    else:
+        code, y = column(network, layer, ACTIVATION), output(network, work, layer)
+        activate_backward(code, delta, y, stride, n_out, batch)
 
 
 @kernel
@@ -133,12 +155,13 @@ def layer_backward(network, work, layer, batch):
     weights = advance(network.params, column(network, layer, WEIGHTS))
     delta, below = delta_of(network, work, layer), delta_of(network, work, layer - 1)
     y, packed = output(network, work, layer - 1), place(work, PACKED)
-    finish = RELU_BACKWARD if code == RELU else AS_IT_IS
+    fused = code == RELU and column(network, layer - 1, SLOPE) < 0
+    finish = RELU_BACKWARD if fused else AS_IT_IS
     if is_single_sample(work):
         product = Product(below, 0, delta, 0, 1, weights, n_in, n_out, FROM_ZERO, delta, finish, y)
         multiply_rows(1, product, n_in)
-        if code != RELU:
-            activate_backward(code, below, y, stride, n_in, batch)
+        if not fused:
+            delta_through(network, work, layer - 1, batch)
         return
     group = columns_of_group(delta, n_out, batch)
     for first in range(0, batch, group):
@@ -155,8 +178,8 @@ def layer_backward(network, work, layer, batch):
             )  # fmt: skip
             multiply_rows(rows, product, columns)
             done += rows
-    if code != RELU:
-        activate_backward(code, below, y, stride, n_in, batch)
+    if not fused:
+        delta_through(network, work, layer - 1, batch)
 
 
 @kernel

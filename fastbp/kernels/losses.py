@@ -17,7 +17,7 @@ log(1 + exp(-|z|))`` and ``log sum exp(z - max z)``.
 """
 
 from fastbp._jit import kernel
-from fastbp.kernels.activations import exp_vector, log1p_vector, log_vector
+from fastbp.kernels.elementary import exp_vector, log1p_vector, log_vector
 from fastbp.simd import (
     advance,
     lanes,
