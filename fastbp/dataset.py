@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -68,3 +68,25 @@ def rows_and_targets(
         n_weights=weights.size,
         total=float(weights.sum()) if weights.size else float(rows),
     ), rows
+
+
+class Examples(NamedTuple):
+    """What users pass as rows to learn from or to validate with; checked where it says so."""
+
+    X: Any
+    y: Any
+    sample_weight: Any = None
+
+    def take(self, rows: Any) -> Examples:
+        """Some of the rows, by a slice or their numbers."""
+        weights = self.sample_weight
+        return Examples(self.X[rows], self.y[rows], None if weights is None else weights[rows])
+
+
+def check_trainable(activations: tuple[str, ...]) -> None:
+    """Raise a ValueError for a net that backpropagation cannot train."""
+    if "step" in activations:
+        raise ValueError(
+            "a net with step units cannot be trained by backpropagation: their derivative is 0 or "
+            f"undefined; activations are {activations}. Train with sigmoid, tanh or relu"
+        )

@@ -4,29 +4,44 @@ from __future__ import annotations
 
 import math
 import time
-from typing import NamedTuple
+import warnings
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from fastbp import checks, dataset
 from fastbp._jit import ready
+from fastbp.dataset import Examples
 from fastbp.history import History
-from fastbp.hooks import Hooks
+from fastbp.hooks import Hooks, Options, prepare
 from fastbp.kernels import training
 from fastbp.kernels.network import Data, Network
 from fastbp.kernels.regularization import CLIP_NORM
+from fastbp.kernels.steps import UPDATES
 from fastbp.kernels.updates import OptimizerState
 from fastbp.layout import CAPACITY, Workspace
-from fastbp.schedules import Rate, rates_at
+from fastbp.losses import CallableLoss, Loss
+from fastbp.net import SECONDS_A_CALL, Net
+from fastbp.parts import Batches, Mapped, check_columns, is_on_disk
+from fastbp.schedules import Rate, rates_at, rates_of
+from fastbp.stepwise import train as stepwise_train
 
-SECONDS_A_CALL = 0.1
-"""About how long one compiled call lasts: Ctrl-C and progress are seen between calls."""
 FIRST_PASSES = 10_000
 """Bound on the passes of the first call, before any is measured: even a tiny net needs 0.2 us."""
 MOST_PASSES = 1 << 40
 """Bound on the passes of any call."""
+MOST_RATES = 10_000
+"""Learning rates that are computed in advance for one call."""
 EPOCHS_A_BLOCK = 1 << 16
 """Epochs whose losses are kept in one array."""
+
+
+FloatArray = npt.NDArray[np.floating]
+Run = Callable[[FloatArray], tuple[int, npt.NDArray[np.float64]]]
 
 
 class DivergenceWarning(RuntimeWarning):
@@ -44,9 +59,7 @@ class Job(NamedTuple):
         The parameters after the last epoch that ended finite.
     rows, batch_size : int
     learning_rate : float, Schedule or callable
-        For the history.
-    first_update : int
-        The number of the next update, by which a schedule knows it.
+    loss : Loss
     """
 
     network: Network
@@ -57,8 +70,8 @@ class Job(NamedTuple):
     snapshot: npt.NDArray[np.floating]
     rows: int
     batch_size: int
-    learning_rate: Rate = math.nan
-    first_update: int = 0
+    learning_rate: Rate
+    loss: Loss
 
 
 class _Log:
@@ -140,21 +153,25 @@ def run_epochs(
     whole = job.batch_size > capacity or (rules.size > 0 and rules[CLIP_NORM] > 0)
     grad = np.empty(params.size if whole else 0, params.dtype)
     passes, status = max(1, min(passes, FIRST_PASSES)), training.FINISHED
-    updates, number, losses = -(-job.rows // job.batch_size), job.first_update, np.full(1, math.nan)
+    updates, number = -(-job.rows // job.batch_size), job.optimizer.first_update
+    losses, call = np.full(1, math.nan), cast(Callable[..., int], training.train)
+    if isinstance(job.loss, CallableLoss):
+        call = partial(stepwise_train, job.loss)
     while epochs and status == training.FINISHED and (hooks is None or not hooks.fit.stopped):
         block = min(epochs, EPOCHS_A_BLOCK if hooks is None else 1)
         log = _Log(history, job.rows, block, job.learning_rate, (number, updates))
         epochs, number, status = epochs - block, number + block * updates, training.RUNNING
         losses = log.losses
-        arguments = (
-            job.network, job.work, job.data, job.optimizer, grad, job.random, log.progress,
-            losses, job.snapshot, job.rows, job.batch_size,
-        )  # fmt: skip
-        ready(training.train, params.dtype.char, (*arguments, passes))
         try:
             while status == training.RUNNING:
+                optimizer, passes = _with_rates(job, passes)
+                arguments = (
+                    job.network, job.work, job.data, optimizer, grad, job.random, log.progress,
+                    losses, job.snapshot, job.rows, job.batch_size, passes,
+                )  # fmt: skip
+                ready(call, params.dtype.char, arguments)
                 start = time.perf_counter()
-                status = training.train(*arguments, passes)
+                status = call(*arguments)
                 spent = time.perf_counter() - start
                 log.write()
                 passes = _next_passes(passes, spent, status == training.RUNNING, hooks)
@@ -162,12 +179,23 @@ def run_epochs(
                     break
             if status == training.FINISHED and hooks is not None:
                 hooks.end_epoch()
-                rate = getattr(hooks.fit.net.optimizer, "learning_rate", math.nan)
-                job = job._replace(optimizer=hooks.state(), learning_rate=rate)
+                net = hooks.fit.net
+                job = job._replace(
+                    optimizer=net._state(), learning_rate=net.optimizer.learning_rate
+                )
         except BaseException:
             log.write()
             raise
     return status, losses
+
+
+def _with_rates(job: Job, passes: int) -> tuple[OptimizerState, int]:
+    """The optimiser with the rates of the next updates, where there is a schedule."""
+    if not callable(job.learning_rate):
+        return job.optimizer, passes
+    passes, first = min(passes, MOST_RATES), int(job.optimizer.scalars[UPDATES])
+    rates = rates_of(job.learning_rate, first, passes)
+    return job.optimizer._replace(rates=rates, n_rates=passes, first_update=first), passes
 
 
 def _next_passes(passes: int, spent: float, all_made: bool, hooks: Hooks | None) -> int:
@@ -177,3 +205,196 @@ def _next_passes(passes: int, spent: float, all_made: bool, hooks: Hooks | None)
     if pace > 1 and not all_made:  # the call ended early and says nothing about its bound
         return passes
     return min(max(1, int(passes * pace)), MOST_PASSES)
+
+
+def run_parts(
+    net: Net, parts: Batches | Mapped, epochs: int, snapshot: FloatArray, history: History,
+    hooks: Hooks | None,
+) -> tuple[int, npt.NDArray[np.float64]]:  # fmt: skip
+    """As `run_epochs`, on data that come in parts; each is one job.
+
+    Bad data are found on the way; then the net becomes what it was before the fit.
+    """
+    before, status, losses = _state_of(net), training.FINISHED, np.full(1, math.nan)
+    for _ in range(epochs):
+        total, weight, start, number = 0.0, 0.0, time.perf_counter(), 0
+        iterator = iter(parts)
+        while status == training.FINISHED:
+            try:
+                part = next(iterator, None)
+                if part is None:
+                    break
+                data, rows = dataset.rows_and_targets(*part, net.layer_sizes, net._loss, net.dtype)
+            except (TypeError, ValueError) as error:
+                _restore(net, before)
+                error.add_note(f"in batch or part {number} of the epoch, counted from 0")
+                raise
+            batch_size = min(parts.batch_size, rows)
+            if parts.shuffle and batch_size < rows:
+                data = data._replace(order=np.arange(rows), n_order=rows)
+            job, passes = _job(net, data, rows, batch_size, snapshot)
+            status, losses = run_epochs(job, 1, passes, History(), None)
+            total, weight, number = total + losses[0] * data.total, weight + data.total, number + 1
+            if hooks is not None and hooks.out_of_time():
+                status = training.RUNNING if status == training.FINISHED else status
+        if status != training.FINISHED:
+            break
+        if number == 0:
+            if len(history) == 0:
+                raise ValueError("there are no batches to train on: the iterable is empty")
+            history.stopped = f"the batches ran out after epoch {len(history)}"
+            break
+        history.add(total / weight, time.perf_counter() - start, float(job.optimizer.scalars[0]))
+        if hooks is not None:
+            hooks.end_epoch()
+            if hooks.fit.stopped:
+                break
+    return status, losses
+
+
+def _state_of(net: Net) -> tuple[npt.NDArray[Any], ...]:
+    """Copies of all that training changes."""
+    return tuple(a.copy() for a in (net._params, net._slots, net._scalars, net._random))
+
+
+def _restore(net: Net, before: tuple[npt.NDArray[Any], ...]) -> None:
+    for array, kept in zip(
+        (net._params, net._slots, net._scalars, net._random), before, strict=True
+    ):
+        array[:] = kept
+
+
+def _job(net: Net, data: Data, rows: int, batch_size: int, snapshot: FloatArray) -> tuple[Job, int]:
+    """A job, and a cautious guess at how many passes take SECONDS_A_CALL."""
+    network, work = net._space(batch_size, training=True)
+    job = Job(
+        network, work, data, net._state(), net._random, snapshot, rows, batch_size,
+        net.optimizer.learning_rate, net._loss,
+    )  # fmt: skip
+    return job, net._rows_in_a_call // (4 * min(batch_size, int(work.places[CAPACITY])))
+
+
+def train(net: Net, run: Run, history: History, hooks: Hooks | None = None) -> float:
+    """Train, and never leave parameters that are not finite; returns the first loss.
+
+    Parameters
+    ----------
+    net : Net
+    run : callable
+        Given the array of the last finite parameters, trains; returns what `run_epochs` does.
+    history : History
+    hooks : Hooks, optional
+    """
+    params, kept = net._params, "the last finite epoch"
+    if not np.isfinite(params).all():
+        warnings.warn(
+            "net.params are not finite before training, which would change nothing; set them "
+            "to finite numbers or make a new net",
+            DivergenceWarning,
+            stacklevel=4,
+        )
+        return math.nan
+    snapshot = params.copy()
+    try:
+        status, losses = run(snapshot)
+    except BaseException:
+        if not np.isfinite(params).all():  # an update overflowed, and its epoch not over
+            params[:] = snapshot
+            net._restart_optimizer()
+        raise
+    if status == training.RUNNING and not np.isfinite(params).all():
+        params[:], status = snapshot, training.DIVERGED
+    if status == training.DIVERGED:
+        net._restart_optimizer()
+        history.stopped = f"diverged in epoch {len(history) + 1}"
+        if hooks is not None:
+            hooks.end()
+            if hooks.fit.restored:
+                kept = f"epoch {hooks.fit.restored}, the best"
+        warnings.warn(
+            f"training diverged in epoch {len(history) + 1}: the loss or a parameter is not "
+            f"finite. The parameters are those after {kept}, the optimizer's state is reset. "
+            "Try a smaller learning_rate or scale the inputs",
+            DivergenceWarning,
+            stacklevel=4,
+        )
+    return float(losses[0])
+
+
+def step(net: Net, X: Any, y: Any, sample_weight: Any) -> float:
+    """`MLP.step`, whose parameters these are."""
+    dataset.check_trainable(net.activations)
+    data, rows = dataset.rows_and_targets(
+        X, y, sample_weight, net.layer_sizes, net._loss, net.dtype
+    )
+    history = History()
+
+    def run(snapshot: FloatArray) -> tuple[int, npt.NDArray[np.float64]]:
+        job, passes = _job(net, data, rows, rows, snapshot)
+        return run_epochs(job, 1, passes, history, None)
+
+    return train(net, run, history)
+
+
+def fit(
+    net: Net, examples: Examples, epochs: int, batch_size: int, shuffle: bool, options: Options
+) -> History:
+    """`MLP.fit`, whose parameters these are."""
+    epochs = checks.count("epochs", epochs, 0, 2**31 - 1)
+    batch_size, shuffle = checks.count("batch_size", batch_size), checks.flag("shuffle", shuffle)
+    dataset.check_trainable(net.activations)
+    if examples.y is None or is_on_disk(examples.X):
+        hooks, run = _in_parts(net, examples, epochs, batch_size, shuffle, options)
+    else:
+        hooks, run = _in_memory(net, examples, epochs, batch_size, shuffle, options)
+    net.history = history = History() if hooks is None else hooks.fit.history
+    if epochs:
+        with hooks or nullcontext():
+            train(net, lambda snapshot: run(snapshot, history), history, hooks)
+    return history
+
+
+def _in_memory(
+    net: Net, examples: Examples, epochs: int, batch_size: int, shuffle: bool, options: Options
+) -> tuple[Hooks | None, Any]:
+    """The hooks and what trains, for arrays in memory."""
+    shape = (net.layer_sizes, net._loss, net.dtype)
+    (data, rows), hooks = dataset.rows_and_targets(*examples, *shape), None
+    if not options.is_plain():
+        table = data.inputs.reshape(rows, -1)
+        weights = data.weights if data.n_weights else None
+        whole = Examples(table, np.asarray(examples.y), weights)
+        hooks, kept = prepare(net, whole, shuffle, epochs, options)
+        if kept is not None:
+            data, rows = dataset.rows_and_targets(*whole.take(kept), *shape)
+    batch_size = min(batch_size, rows)
+    if shuffle and batch_size < rows:  # the order within one batch changes nothing
+        data = data._replace(order=np.arange(rows), n_order=rows)
+
+    def run(snapshot: FloatArray, history: History) -> tuple[int, npt.NDArray[np.float64]]:
+        job, passes = _job(net, data, rows, batch_size, snapshot)
+        return run_epochs(job, epochs, passes, history, hooks)
+
+    return hooks, run
+
+
+def _in_parts(
+    net: Net, examples: Examples, epochs: int, batch_size: int, shuffle: bool, options: Options
+) -> tuple[Hooks | None, Any]:
+    """Likewise for an iterable of batches or an array on disk."""
+    parts: Batches | Mapped
+    if examples.y is None:
+        parts = Batches(examples.X)
+        examples = Examples(None, None)
+    else:
+        parts = Mapped(*examples, batch_size, shuffle, net._random)
+        check_columns(examples.X, net.layer_sizes[0])
+        examples = Examples(parts.X, parts.y, parts.sample_weight)
+    hooks = None
+    if not options.is_plain():
+        hooks, _ = prepare(net, examples, shuffle, epochs, options)
+
+    def run(snapshot: FloatArray, history: History) -> tuple[int, npt.NDArray[np.float64]]:
+        return run_parts(net, parts, epochs, snapshot, history, hooks)
+
+    return hooks, run

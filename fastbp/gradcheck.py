@@ -12,6 +12,9 @@ from fastbp import checks
 from fastbp.layout import weight_views
 from fastbp.mlp import MLP
 
+KINKED = {"relu", "leaky_relu", "elu", "selu", "hard_sigmoid"}
+"""Activations whose first or second derivative jumps."""
+
 
 class GradCheck(NamedTuple):
     """What `gradcheck` found.
@@ -26,7 +29,7 @@ class GradCheck(NamedTuple):
     analytic, numeric : float
         Its partial derivative by backpropagation and by differences.
     checked, skipped : int
-        Parameters compared, and those left out because a ReLU has its kink within a step.
+        Parameters compared, and those left out because an activation has its kink within a step.
     """
 
     error: float
@@ -69,7 +72,8 @@ def gradcheck(net: MLP, X: npt.ArrayLike, y: npt.ArrayLike, *, step: float = 1e-
 
     The differences are taken in float64 at two step sizes and extrapolated (Richardson), so
     that their own error is about 1e-9. Where the two disagree, or the slopes to the left and to
-    the right do, a ReLU has its kink within a step and the parameter is skipped. The net is not
+    the right do, an activation such as ReLU has its kink within a step and the parameter is
+    skipped. The net is not
     changed.
 
     Parameters
@@ -96,7 +100,7 @@ def gradcheck(net: MLP, X: npt.ArrayLike, y: npt.ArrayLike, *, step: float = 1e-
     step = checks.positive("step", step)
     analytic = net.loss_and_grad(X, y)[1].astype(np.float64)
     twin, inputs = _in_float64(net), np.asarray(X, net.dtype)
-    center, has_kinks = twin.loss(inputs, y), "relu" in net.activations
+    center, has_kinks = twin.loss(inputs, y), not KINKED.isdisjoint(net.activations)
     numeric, kept = np.zeros_like(analytic), np.ones(analytic.size, np.bool_)
     smallest = max(1e-3 * float(np.abs(analytic).max()), 1e-300)
     for index in range(analytic.size):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
@@ -58,6 +59,14 @@ class History:
         if name not in self.names:
             raise KeyError(f"no column {name!r}; there are {', '.join(map(repr, self.names))}")
         return getattr(self, name) if name in ("loss", "seconds") else self.others[name]
+
+    def add(self, loss: float, seconds: float, learning_rate: float) -> None:
+        """Add an epoch; what else is measured follows."""
+        self.loss.append(loss)
+        self.seconds.append(seconds)
+        self.others.setdefault("learning_rate", []).append(learning_rate)
+        for column in self.others.values():
+            column.extend([math.nan] * (len(self) - len(column)))
 
     def __repr__(self) -> str:
         if not self.loss:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -13,9 +13,10 @@ import numpy.typing as npt
 
 from fastbp import checks, dataset
 from fastbp.callbacks import Callback, EarlyStopping, Fit, Progress, TimeLimit
+from fastbp.dataset import Examples
 from fastbp.history import History
-from fastbp.kernels.updates import OptimizerState
 from fastbp.metrics import METRICS, Metric, named_metrics
+from fastbp.parts import is_on_disk
 
 Rows = npt.NDArray[np.floating]
 
@@ -32,8 +33,12 @@ class Options(NamedTuple):
     max_seconds: float | None = None
     verbose: int = 0
 
-
-NONE = Options()
+    def is_plain(self) -> bool:
+        """Whether nothing was asked for."""
+        return all(
+            given is default
+            for given, default in zip(self, self._field_defaults.values(), strict=True)
+        )
 
 
 class Evaluation:
@@ -43,18 +48,17 @@ class Evaluation:
     ----------
     net : MLP
     metrics : dict of str to callable
-    training : (X, y)
+    training : Examples
         Measured by the metrics alone; the loss of training comes with the epoch.
-    validation : tuple or None
-        What ``net.loss`` takes: X, y.
+    validation : Examples or None
     """
 
     def __init__(
         self,
         net: Any,
         metrics: dict[str, Metric],
-        training: tuple[Any, Any],
-        validation: tuple[Any, ...] | None,
+        training: Examples,
+        validation: Examples | None,
     ) -> None:
         self.net, self.metrics = net, metrics
         self.training, self.validation = training, validation
@@ -62,22 +66,24 @@ class Evaluation:
     @property
     def names(self) -> list[str]:
         """What `__call__` measures."""
+        names = [] if self.training.y is None else list(self.metrics)
         if self.validation is None:
-            return list(self.metrics)
-        return [*self.metrics, "val_loss", *(f"val_{name}" for name in self.metrics)]
+            return names
+        return [*names, "val_loss", *(f"val_{name}" for name in self.metrics)]
 
     def __call__(self) -> dict[str, float]:
         """The numbers by their names."""
-        values = self._measure("", *self.training)
+        values = self._measure("", self.training)
         if self.validation is not None:
             values["val_loss"] = self.net.loss(*self.validation)
-            values |= self._measure("val_", *self.validation[:2])
+            values |= self._measure("val_", self.validation)
         return values
 
-    def _measure(self, prefix: str, X: Any, y: Any) -> dict[str, float]:
-        if not self.metrics:
+    def _measure(self, prefix: str, examples: Examples) -> dict[str, float]:
+        if not self.metrics or examples.y is None:
             return {}
-        outputs, values = self.net.predict(X), {}
+        (X, y, _), values = examples, {}
+        outputs = self.net.predict(X)
         with np.errstate(over="ignore", invalid="ignore"):
             for name, metric in self.metrics.items():
                 try:
@@ -100,13 +106,7 @@ class Hooks:
     max_seconds : float
         From the creation of this object on.
 
-    Attributes
-    ----------
-    state : callable
-        Returns the OptimizerState with which to go on after callbacks; set by the net.
     """
-
-    state: Callable[[], OptimizerState]
 
     def __init__(
         self, fit: Fit, callbacks: list[Callback], evaluate: Evaluation, max_seconds: float
@@ -175,66 +175,58 @@ class Hooks:
 
 
 def prepare(
-    net: Any, X: Rows, y: Any, shuffle: bool, epochs: int, options: Options,
-    random: npt.NDArray[np.uint64],
-) -> tuple[Hooks | None, Any, Any]:  # fmt: skip
+    net: Any, examples: Examples, shuffle: bool, epochs: int, options: Options
+) -> tuple[Hooks | None, Any]:
     """Check the options of `fit`, make the hooks that they need, split off validation rows.
 
     Parameters
     ----------
     net : MLP
-    X : array, shape (rows, n_in)
-        Checked, of the net's dtype.
-    y : array-like
-        Checked too.
+        Its random stream goes on when rows are drawn.
+    examples : Examples
+        The rows to train on, checked; without y where they come from an iterable.
     shuffle : bool
         Whether validation rows are drawn at random; else they are the last.
     epochs : int
     options : Options
-    random : array of uint64, shape (1,)
-        The net's random stream, which goes on when rows are drawn.
 
     Returns
     -------
     hooks : Hooks or None
         None when there is nothing to do between epochs.
-    X, y : array
-        The rows to train on.
+    kept : array of int, slice or None
+        The rows to train on; None for all.
 
     Raises
     ------
     ValueError, TypeError
         Bad options; nothing has changed.
     """
-    y, metrics = np.asarray(y), named_metrics(options.metrics)
-    callbacks = _callbacks(options)
+    metrics, callbacks = named_metrics(options.metrics), _callbacks(options)
     verbose = checks.count("verbose", options.verbose, 0, 2)
     max_seconds = math.inf
     if options.max_seconds is not None:
         max_seconds = checks.positive("max_seconds", options.max_seconds)
-    held = _held_rows(options, len(X))
-    validation = None
+    held, validation, kept = _held_rows(options, examples), None, None
     if options.validation_data is not None:
         validation = _validation(net, options.validation_data)
-    for metric in metrics.values():
-        if metric in METRICS.values():  # shapes that do not fit are seen before anything changes
-            metric(y[:256], net.predict(X[:256]))
-    if (
-        validation is None
-        and not (held or metrics or callbacks or verbose)
-        and (max_seconds == math.inf)
-    ):
-        return None, X, y
+    checked = validation if examples.y is None else examples
+    if checked is not None:
+        for metric in metrics.values():
+            if metric in METRICS.values():  # shapes that do not fit are seen before a change
+                metric(checked.y[:256], net.predict(checked.X[:256]))
+    if not (validation or held or metrics or callbacks or verbose or max_seconds < math.inf):
+        return None, None
     if held:
-        kept, out = _split(len(X), held, random if shuffle else None)
-        X, y, validation = X[kept], y[kept], (X[out], y[out])
-    evaluation = Evaluation(net, metrics, (X, y), validation)
+        kept, out = _split(len(examples.X), held, net._random if shuffle else None)
+        examples, validation = examples.take(kept), examples.take(out)
+    evaluation = Evaluation(net, metrics, examples, validation)
     hooks = Hooks(Fit(net, epochs, History()), callbacks, evaluation, max_seconds)
     if max_seconds < math.inf:
         callbacks.insert(0, TimeLimit(hooks.reason))
     if verbose:
         callbacks.append(Progress(bar=verbose == 1))
-    return hooks, X, y
+    return hooks, kept
 
 
 def _callbacks(options: Options) -> list[Callback]:
@@ -258,10 +250,16 @@ def _callbacks(options: Options) -> list[Callback]:
     return callbacks
 
 
-def _held_rows(options: Options, rows: int) -> int:
+def _held_rows(options: Options, examples: Examples) -> int:
     """How many rows to hold out for validation."""
     if options.validation_fraction is None:
         return 0
+    if examples.y is None or is_on_disk(examples.X):
+        raise ValueError(
+            "validation_fraction needs rows in memory; pass validation_data=(X, y) beside batches "
+            "or an array on disk"
+        )
+    rows = len(examples.X)
     fraction = checks.positive("validation_fraction", options.validation_fraction)
     if options.validation_data is not None:
         raise ValueError("pass validation_data or validation_fraction, not both")
@@ -276,19 +274,20 @@ def _held_rows(options: Options, rows: int) -> int:
     return held
 
 
-def _validation(net: Any, given: Any) -> tuple[Any, ...]:
+def _validation(net: Any, given: Any) -> Examples:
     """What the net's `loss` is to take, checked."""
+    accepted = "validation_data must be a tuple (X, y) or (X, y, sample_weight)"
     if not isinstance(given, tuple | list):
-        raise TypeError(f"validation_data must be a tuple (X, y); got {type(given).__name__}")
-    if len(given) != 2:
-        raise ValueError(f"validation_data must be a tuple (X, y); got {len(given)} parts")
-    X, y = given
+        raise TypeError(f"{accepted}; got {type(given).__name__}")
+    if len(given) not in (2, 3):
+        raise ValueError(f"{accepted}; got {len(given)} parts")
+    X, y, weights = Examples(*given)
     try:
-        dataset.rows_and_targets(X, y, None, net.layer_sizes, net._loss, net.dtype)
+        dataset.rows_and_targets(X, y, weights, net.layer_sizes, net._loss, net.dtype)
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"validation_data: {error}") from None
-    return dataset.inputs(X, net.layer_sizes[0], net.dtype), np.asarray(y)
+    return Examples(dataset.inputs(X, net.layer_sizes[0], net.dtype), np.asarray(y), weights)
 
 
 def _split(rows: int, held: int, random: npt.NDArray[np.uint64] | None) -> tuple[Any, Any]:

@@ -23,7 +23,7 @@ WEIGHT_INITS = (
     "orthogonal",
     "zeros",
 )
-AUTO = dict.fromkeys(("relu", "leaky_relu", "elu", "gelu", "silu", "swish", "softplus"), "he")
+AUTO = dict.fromkeys(("relu", "leaky_relu", "elu", "gelu", "silu", "softplus"), "he")
 AUTO["selu"] = "lecun_normal"
 """What "auto" takes in front of units of an activation; glorot for those not named."""
 

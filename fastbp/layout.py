@@ -13,6 +13,7 @@ batch size rounded up to whole vectors.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -31,7 +32,11 @@ ACTIVATION = 4
 """Code of the layer's activation (fastbp.kernels.activations)."""
 OUTPUT, DELTA = 5, 6
 """Offsets in the workspace of the layer's output and its delta, both (N_OUT, stride)."""
-N_COLUMNS = 7
+SLOPE = 7
+"""Likewise of dY/dZ where the forward pass stores it, else -1."""
+DROPOUT = 8
+"""Share of the outputs that are dropped in training, times 2^32."""
+N_COLUMNS = 9
 
 LANES_BYTES = VECTOR_BITS // 8
 
@@ -59,7 +64,7 @@ def table_of_layers(
     offset = 0
     for layer, row in enumerate(table):
         row[N_IN], row[N_OUT] = layer_sizes[layer : layer + 2]
-        row[ACTIVATION] = activations[layer]
+        row[ACTIVATION], row[SLOPE] = activations[layer], -1
         row[WEIGHTS] = offset
         offset += row[N_IN] * row[N_OUT]
         row[BIASES] = offset if bias else -1
@@ -98,9 +103,11 @@ SHARES = 4
 PANELS, PACKED, BLOCK, ONES = 5, 6, 7, 8
 """Scratch: a layer's inputs sample by sample; the packed weights of a block of rows; the gradient
 of a block of rows and of the biases. And CAPACITY ones, by which rows are summed."""
-FEATURE_ROWS, DATA_ROWS = 9, 10
+DROPOUT_KEY, INPUT_DROPOUT = 9, 10
+"""Key of the random bits of dropout in this pass, 0 for none; share of the inputs to drop."""
+FEATURE_ROWS, DATA_ROWS = 11, 12
 """In `offsets`: rows of a feature-by-feature matrix; rows of the batch in the data."""
-N_PLACES = 11
+N_PLACES = 13
 
 SINGLE_BLOCK = 2048
 """Weights whose gradient BLOCK holds for a single sample, besides those of one more unit."""
@@ -118,9 +125,26 @@ def _stride(batch: int, lanes: int, itemsize: int) -> int:
 
 
 def workspace_for(
-    layers: IntTable, capacity: int, dtype: npt.DTypeLike, training: bool
+    layers: IntTable,
+    capacity: int,
+    dtype: npt.DTypeLike,
+    training: bool,
+    slopes: Collection[int] = (),
 ) -> tuple[IntTable, Workspace]:
-    """Allocate a workspace and return the table of layers with its offsets filled in."""
+    """Allocate a workspace and return the table of layers with its offsets filled in.
+
+    Parameters
+    ----------
+    layers : table of layers
+        It is left as it is.
+    capacity : int
+        Largest number of rows in a pass.
+    dtype : {"float32", "float64"}
+    training : bool
+        Whether there is to be room for a backward pass.
+    slopes : collection of int, default=()
+        Numbers of the layers whose dY/dZ is stored in training.
+    """
     dtype = np.dtype(dtype)
     lanes = LANES_BYTES // dtype.itemsize
     stride = _stride(capacity, lanes, dtype.itemsize)
@@ -145,6 +169,7 @@ def workspace_for(
         deltas = [take(hidden * stride), take(hidden * stride if len(layers) > 2 else 0)]
         for index, layer in enumerate(layers):
             layer[DELTA] = deltas[index % 2]
+            layer[SLOPE] = take(int(layer[N_OUT]) * stride) if index in slopes else -1
         places[TARGETS] = layers[-1, DELTA] = take(n_out * stride)
         places[PANELS] = take(capacity * round_up(widest_in, TILE_VECTORS * lanes))
         places[PACKED] = take(TILE_ROWS * widest_out + lanes)

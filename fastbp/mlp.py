@@ -2,48 +2,29 @@
 
 from __future__ import annotations
 
-import threading
-import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fastbp import checks, dataset
+from fastbp import checks, dataset, fitting
 from fastbp._jit import ready
 from fastbp.callbacks import Callback
-from fastbp.fitting import SECONDS_A_CALL, DivergenceWarning, Job, run_epochs
 from fastbp.history import History
-from fastbp.hooks import NONE, Hooks, Options, prepare
+from fastbp.hooks import Options
 from fastbp.initializers import Init, check_init, initial_weights
 from fastbp.kernels import training
 from fastbp.kernels.activations import ACTIVATIONS, HIDDEN_ACTIVATIONS
-from fastbp.kernels.network import Data, Network
-from fastbp.kernels.steps import N_SCALARS
-from fastbp.kernels.updates import OptimizerState
-from fastbp.layout import (
-    ACTIVATION,
-    CAPACITY,
-    Workspace,
-    table_of_layers,
-    weight_views,
-    workspace_for,
-)
-from fastbp.losses import Loss, LossFunction, as_loss
+from fastbp.losses import CallableLoss, Loss, LossFunction, as_loss
 from fastbp.metrics import Metric
+from fastbp.net import FloatArray, Net
 from fastbp.optimizers import Optimizer, as_optimizer
 from fastbp.regularization import Regularization
-
-FloatArray = npt.NDArray[np.floating]
-
-PASS_ROWS = 256
-"""Rows of a pass when a batch is cut into several: their activations fit the second cache."""
-WHOLE_BATCH = 512
-"""Batches up to this size go through in one pass."""
+from fastbp.stepwise import evaluate
 
 
-class MLP:
+class MLP(Net):
     """A multilayer perceptron over one flat buffer of parameters.
 
     Parameters
@@ -52,16 +33,22 @@ class MLP:
         Inputs, hidden layers, outputs. Without hidden layers it is linear, logistic or softmax
         regression.
     activation : str or sequence of str, default="relu"
-        Of the hidden layers: "relu", "tanh", "sigmoid", "identity" or "step" (which has no
-        derivative and cannot be trained through); one name, or one for each hidden layer.
+        Of the hidden layers: "relu", "leaky_relu" (slope 0.01), "elu" (alpha 1), "selu", "gelu"
+        (with erf), "silu", "softplus", "tanh", "sigmoid", "hard_sigmoid" (relu6(z + 3) / 6),
+        "identity" or "step" (which has no derivative and cannot be trained through); one name, or
+        one for each hidden layer.
     output_activation : str or None, default=None
-        None takes the one that matches the loss: identity for squared_error, sigmoid for
-        binary_cross_entropy, softmax for cross_entropy. squared_error accepts any.
-    loss : str, default="squared_error"
-        "squared_error" (1/2 of the squared difference, summed over outputs),
-        "binary_cross_entropy" or "cross_entropy"; averaged over the rows of a batch.
+        None takes the one that matches the loss: sigmoid for binary_cross_entropy, softmax for
+        cross_entropy, exp for poisson and gamma, identity for the rest, which accept any, also
+        "exp" (exp(88) at most in float32, exp(709) in float64).
+    loss : str, Loss or callable, default="squared_error"
+        "squared_error" (1/2 of the squared difference), "absolute_error", "huber", "quantile",
+        "poisson", "gamma", "hinge", "binary_cross_entropy" or "cross_entropy", each summed over
+        outputs and averaged over the rows of a batch; an object such as ``Huber(delta=0.5)``; or a
+        function ``(y_pred, y) -> (value, derivative by y_pred)``, see `CallableLoss`.
     optimizer : str or Optimizer, default="adam"
-        "adam" or "sgd" with their defaults, or an object such as ``Adam(learning_rate=1e-3)``.
+        "sgd", "adam", "adamw", "amsgrad", "nadam", "rmsprop", "adagrad", "adadelta" or "lion"
+        with their defaults, or an object such as ``Adam(learning_rate=1e-3)``.
     dtype : {"float32", "float64"}, default="float32"
         Of the parameters and all arithmetic.
     bias : bool, default=True
@@ -71,8 +58,24 @@ class MLP:
         "zeros"; "auto" takes he in front of ReLU and similar units, lecun_normal in front of
         SELU units and glorot elsewhere. Or a function of a NumPy generator and (n_in, n_out)
         that returns an array, or one array (n_in, n_out) for each layer. Biases start at 0.
+    l1, l2 : float, default=0.0
+        Penalties ``l1 sum |w| + l2 / 2 sum w^2`` on the weights, not the biases; they are part of
+        the loss and of its gradient.
+    dropout : float or sequence of float, default=0.0
+        Share of the outputs of the hidden layers that each pass of training sets to 0, the others
+        scaled up (Srivastava et al., JMLR 2014); one rate, or one for each hidden layer.
+    input_dropout : float, default=0.0
+        Likewise of the inputs.
+    clip_value : float, optional
+        Each partial derivative is cut off to +-clip_value before an update.
+    clip_norm : float, optional
+        The gradient is scaled to a Euclidean norm of at most this, after `clip_value` (Pascanu et
+        al., ICML 2013). Needs a buffer for the whole gradient.
+    max_norm : float, optional
+        After an update the weights into each unit are scaled to a norm of at most this.
     seed : int or None, default=None
-        Of all randomness: initial weights and the order of the rows. None draws a new one.
+        Of all randomness: initial weights, order of the rows, dropout, validation rows. None draws
+        a new one.
 
     Attributes
     ----------
@@ -129,78 +132,21 @@ class MLP:
         self.activations = (*hidden, output)
         self.dtype = checks.float_dtype(dtype)
         self.bias = checks.flag("bias", bias)
-        pairs = list(zip(self.layer_sizes, self.layer_sizes[1:], strict=False))
-        init = check_init(weight_init, pairs, self.dtype)
-        self.weight_init = init if isinstance(init, str) else "own"
         self._regularization = Regularization(
             l1, l2, dropout, input_dropout, clip_value, clip_norm, max_norm
         )
-        self._optimizer = as_optimizer(optimizer)
+        pairs = list(zip(self.layer_sizes, self.layer_sizes[1:], strict=False))
+        init = check_init(weight_init, pairs, self.dtype)
+        self.weight_init = init if isinstance(init, str) else "own"
         generator = checks.generator(seed)
-
-        codes = [ACTIVATIONS[name] for name in self.activations]
-        self._layers, n_params = table_of_layers(self.layer_sizes, codes, self.bias)
-        self._params = np.zeros(n_params, self.dtype)
-        self._views = weight_views(self._params, self._layers)
+        self._allocate(self.dtype, as_optimizer(optimizer))
         for layer, (pair, name) in enumerate(zip(pairs, self.activations, strict=True)):
             weights = initial_weights(generator, pair, init, layer, name, self.dtype)
             self.weights[layer][...] = weights
-        self._random = generator.integers(2**64, size=1, dtype=np.uint64)
-        self._frozen = np.zeros(n_params, np.bool_)
-        self._scalars = np.zeros(N_SCALARS)
-        self._slots = np.zeros(self._optimizer.n_slots * n_params, self.dtype)
-        self._optimizer.reset(self._scalars)
-        self._rules = self._regularization.rules(self._optimizer, len(self._layers))
-        self._no_numbers = np.empty(0, self.dtype)
-        self._spaces = threading.local()
-        # At 20 GFLOP/s, which most processors exceed: they come back sooner.
-        n_weights = sum(int(weights.size) for weights in self.weights)
-        passes = int(SECONDS_A_CALL * 20e9 / (6 * n_weights * PASS_ROWS))
-        self._rows_in_a_call = min(max(1, passes), 4096) * PASS_ROWS
+        self._random[:] = generator.integers(2**64, size=1, dtype=np.uint64)
         self.history = History()
 
     # ---------------------------------------------------------------- what it is
-
-    @property
-    def params(self) -> FloatArray:
-        """All parameters, (n_params,); change them in place."""
-        return self._params
-
-    @property
-    def weights(self) -> tuple[FloatArray, ...]:
-        """Live views of the weights of each layer, (n_in, n_out)."""
-        return self._views[0]
-
-    @property
-    def biases(self) -> tuple[FloatArray, ...]:
-        """Live views of the biases of each layer, (n_out,); empty with ``bias=False``."""
-        return self._views[1]
-
-    @property
-    def frozen(self) -> npt.NDArray[np.bool_]:
-        """Parameters that training leaves alone, (n_params,); change it in place."""
-        return self._frozen
-
-    @property
-    def optimizer(self) -> Optimizer:
-        """The optimiser. Another of the same kind keeps the state, a new kind starts afresh."""
-        return self._optimizer
-
-    @optimizer.setter
-    def optimizer(self, optimizer: str | Optimizer) -> None:
-        new = as_optimizer(optimizer)
-        rules = self._regularization.rules(new, len(self._layers))
-        if type(new) is type(self._optimizer):
-            new.write(self._scalars)
-        else:
-            self._slots = np.zeros(new.n_slots * self._params.size, self.dtype)
-            new.reset(self._scalars)
-        self._optimizer, self._rules = new, rules
-
-    @property
-    def loss_name(self) -> str:
-        """Name of the loss."""
-        return self._loss.name
 
     def __repr__(self) -> str:
         hidden = self.activations[:-1]
@@ -210,48 +156,6 @@ class MLP:
             f"activation={self.activations[-1]!r}, loss={self.loss_name!r}, "
             f"optimizer={self._optimizer!r}, dtype={self.dtype.name!r})"
         )
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Everything but the workspaces and the views, which are made again."""
-        state = self.__dict__.copy()
-        for name in ("_views", "_spaces"):
-            del state[name]
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._spaces = threading.local()
-        self._views = weight_views(self._params, self._layers)
-
-    def freeze(
-        self, *, weights: bool = True, biases: bool = True, layers: Iterable[int] | None = None
-    ) -> None:
-        """Mark parameters that training is to leave alone.
-
-        Parameters
-        ----------
-        weights, biases : bool, default=True
-            Which kinds to freeze; the others stay as they are.
-        layers : iterable of int, optional
-            Which layers, counted from 0 at the inputs; all by default.
-        """
-        self._mark(True, weights, biases, layers)
-
-    def unfreeze(
-        self, *, weights: bool = True, biases: bool = True, layers: Iterable[int] | None = None
-    ) -> None:
-        """Undo `freeze`; parameters as there."""
-        self._mark(False, weights, biases, layers)
-
-    def _mark(self, value: bool, weights: bool, biases: bool, layers: Iterable[int] | None) -> None:
-        weights, biases = checks.flag("weights", weights), checks.flag("biases", biases)
-        chosen = checks.layer_indices(layers, len(self._layers))
-        weight_masks, bias_masks = weight_views(self._frozen, self._layers)
-        for layer in chosen:
-            if weights:
-                weight_masks[layer][...] = value
-            if biases and self.bias:
-                bias_masks[layer][...] = value
 
     # ---------------------------------------------------------------- what it computes
 
@@ -311,19 +215,17 @@ class MLP:
         grad : array of `dtype`, shape (n_params,)
             A new array. Frozen parameters have their gradients too.
         """
-        self._check_trainable()
+        dataset.check_trainable(self.activations)
         grad = np.empty_like(self._params)
         return self._evaluate(X, y, sample_weight, grad), grad
 
-    def _evaluate(
-        self,
-        X: npt.ArrayLike,
-        y: npt.ArrayLike,
-        sample_weight: npt.ArrayLike | None,
-        grad: FloatArray,
-    ) -> float:
-        data, rows = self._data(X, y, sample_weight)
+    def _evaluate(self, X: Any, y: Any, sample_weight: Any, grad: FloatArray) -> float:
+        data, rows = dataset.rows_and_targets(
+            X, y, sample_weight, self.layer_sizes, self._loss, self.dtype
+        )
         network, work = self._space(rows, training=True)
+        if isinstance(self._loss, CallableLoss):
+            return evaluate(self._loss, network, work, data, self._state(), grad, rows)
         shared, loss = (network, work, data, self._state(), grad), 0.0
         for first in range(0, rows, self._rows_in_a_call):
             arguments = (*shared, first, min(self._rows_in_a_call, rows - first), rows)
@@ -348,20 +250,18 @@ class MLP:
             parameters stay as they were, the optimiser starts afresh and a DivergenceWarning
             says so.
         """
-        self._check_trainable()
-        data, rows = self._data(X, y, sample_weight)
-        return self._train(data, rows, rows, 1, History(), None)
+        return fitting.step(self, X, y, sample_weight)
 
     def fit(
         self,
-        X: npt.ArrayLike,
-        y: npt.ArrayLike,
+        X: npt.ArrayLike | Iterable[Any],
+        y: npt.ArrayLike | None = None,
         *,
         epochs: int = 10,
         batch_size: int = 32,
         shuffle: bool = True,
         sample_weight: npt.ArrayLike | None = None,
-        validation_data: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
+        validation_data: tuple[npt.ArrayLike, ...] | None = None,
         validation_fraction: float | None = None,
         metrics: str | Metric | Iterable[str | Metric] = (),
         patience: int | None = None,
@@ -377,9 +277,14 @@ class MLP:
 
         Parameters
         ----------
-        X : array-like, shape (rows, n_in)
-            Not copied when it is a C-contiguous array of the net's dtype.
-        y : array-like
+        X : array-like, shape (rows, n_in), or iterable of batches
+            Not copied when it is a C-contiguous array of the net's dtype. A memory-mapped array
+            (`numpy.memmap`) of more than 64 MiB is read a part at a time, so that it may exceed
+            memory; with `shuffle` in a random order of blocks of about 1 MiB, the rows of a part
+            at random among each other. Without `y`, an iterable of tuples (X, y) or (X, y,
+            sample_weight): each is one batch, all are an epoch, `batch_size` and `shuffle` do not
+            matter. An iterator that is used up ends training.
+        y : array-like, optional
             Targets, shape (rows, n_out), or (rows,) for one output; for cross_entropy integer
             labels 0 ... n_out - 1 of shape (rows,), or probabilities (rows, n_out).
         epochs : int, default=10
@@ -387,7 +292,9 @@ class MLP:
             The last batch of an epoch may be shorter; it is used too.
         shuffle : bool, default=True
             Take the rows in a new order in each epoch.
-        validation_data : (X, y), optional
+        sample_weight : array-like, shape (rows,), optional
+            The loss of a batch is the mean of its rows weighted by these, at least 0.
+        validation_data : (X, y) or (X, y, sample_weight), optional
             Rows that are not trained on; their loss after each epoch is "val_loss".
         validation_fraction : float, optional
             Hold out this share of the rows as validation data, rounded up: drawn by the net's
@@ -432,141 +339,9 @@ class MLP:
             after the last epoch that ended finite, or the best as above, the optimiser starts
             afresh.
         """
-        epochs = checks.count("epochs", epochs, 0, 2**31 - 1)
-        batch_size = checks.count("batch_size", batch_size)
-        shuffle, hooks = checks.flag("shuffle", shuffle), None
         options = Options(
             validation_data, validation_fraction, metrics, patience, min_delta, callbacks,
             max_seconds, verbose,
         )  # fmt: skip
-        self._check_trainable()
-        data, rows = self._data(X, y, sample_weight)
-        if any(given is not default for given, default in zip(options, NONE, strict=True)):
-            table = data.inputs.reshape(rows, -1)
-            hooks, kept, y = prepare(self, table, y, shuffle, epochs, options, self._random)
-            if len(kept) < rows:
-                data, rows = self._data(kept, y)
-        batch_size = min(batch_size, rows)
-        if shuffle and batch_size < rows:  # the order within one batch changes nothing
-            data = data._replace(order=np.arange(rows), n_order=rows)
-        if hooks is None or not epochs:
-            self.history = History()
-            if epochs:
-                self._train(data, rows, batch_size, epochs, self.history, None)
-            return self.history
-        with hooks:
-            self.history = hooks.fit.history
-            self._train(data, rows, batch_size, epochs, self.history, hooks)
-        return self.history
-
-    # ---------------------------------------------------------------- how it calls the kernels
-
-    def _data(
-        self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None
-    ) -> tuple[Data, int]:
-        return dataset.rows_and_targets(
-            X, y, sample_weight, self.layer_sizes, self._loss, self.dtype
-        )
-
-    def _check_trainable(self) -> None:
-        if "step" in self.activations:
-            raise ValueError(
-                "a net with step units cannot be trained by backpropagation: their derivative is "
-                f"0 or undefined; activations are {self.activations}. Train with sigmoid, tanh "
-                "or relu"
-            )
-
-    def _space(self, rows: int, training: bool) -> tuple[Network, Workspace]:
-        """Network and workspace for batches of `rows` rows, kept for this thread's next call."""
-        spaces: dict[str, tuple[Network, Workspace]] = self._spaces.__dict__
-        use = "training" if training else "prediction"
-        found = spaces.get(use)
-        capacity = rows if rows <= WHOLE_BATCH else PASS_ROWS
-        if found is not None and found[1].places[CAPACITY] == capacity:
-            return found
-        layers = self._layers.copy()
-        if training and self._loss.from_logits:
-            layers[-1, ACTIVATION] = ACTIVATIONS["identity"]  # the loss takes the net inputs
-        layers, work = workspace_for(layers, capacity, self.dtype, training)
-        network = Network(
-            params=self._params,
-            layers=layers.reshape(-1),
-            n_params=self._params.size,
-            n_layers=len(layers),
-            loss=self._loss.code,
-            loss_numbers=self._loss.numbers(self.layer_sizes[-1]),
-        )
-        spaces[use] = network, work
-        return network, work
-
-    def _state(self) -> OptimizerState:
-        frozen = self._frozen if self._frozen.any() else self._frozen[:0]
-        return OptimizerState(
-            code=self._optimizer.code,
-            scalars=self._scalars,
-            slots=self._slots,
-            frozen=frozen.view(np.uint8),
-            rates=np.empty(0),
-            rules=self._rules,
-            n_frozen=frozen.size,
-            n_rates=0,
-            n_rules=self._rules.size,
-            first_update=0,
-        )
-
-    def _train(
-        self,
-        data: Data,
-        rows: int,
-        batch_size: int,
-        epochs: int,
-        history: History,
-        hooks: Hooks | None,
-    ) -> float:
-        """Train, and never leave parameters that are not finite; returns the first loss."""
-        if not np.isfinite(self._params).all():
-            warnings.warn(
-                "net.params are not finite before training, which would change nothing; set them "
-                "to finite numbers or make a new net",
-                DivergenceWarning,
-                stacklevel=3,
-            )
-            return float("nan")
-        network, work = self._space(batch_size, training=True)
-        snapshot = self._params.copy()
-        rate = getattr(self._optimizer, "learning_rate", float("nan"))
-        job = Job(
-            network, work, data, self._state(), self._random, snapshot, rows, batch_size, rate
-        )
-        passes = self._rows_in_a_call // (4 * min(batch_size, int(work.places[CAPACITY])))
-        kept = "the last finite epoch"
-        if hooks is not None:
-            hooks.state = self._state
-        try:
-            status, losses = run_epochs(job, epochs, passes, history, hooks)
-        except BaseException:
-            if not np.isfinite(self._params).all():  # an update overflowed, and its epoch not over
-                self._params[:] = snapshot
-                self._restart_optimizer()
-            raise
-        if status == training.RUNNING and not np.isfinite(self._params).all():
-            self._params[:], status = snapshot, training.DIVERGED
-        if status == training.DIVERGED:
-            self._restart_optimizer()
-            history.stopped = f"diverged in epoch {len(history) + 1}"
-            if hooks is not None:
-                hooks.end()
-                if hooks.fit.restored:
-                    kept = f"epoch {hooks.fit.restored}, the best"
-            warnings.warn(
-                f"training diverged in epoch {len(history) + 1}: the loss or a parameter is not "
-                f"finite. The parameters are those after {kept}, the optimizer's state is reset. "
-                "Try a smaller learning_rate or scale the inputs",
-                DivergenceWarning,
-                stacklevel=3,
-            )
-        return float(losses[0])
-
-    def _restart_optimizer(self) -> None:
-        self._optimizer.reset(self._scalars)
-        self._slots[:] = 0
+        examples = dataset.Examples(X, y, sample_weight)
+        return fitting.fit(self, examples, epochs, batch_size, shuffle, options)

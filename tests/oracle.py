@@ -6,6 +6,7 @@ derivatives can be taken by a complex step, and knows the flat layout of ``MLP.p
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -56,6 +57,27 @@ def softmax(z):
     return e / e.sum(axis=1, keepdims=True)
 
 
+def softplus(z):
+    return positive(z) + np.log1p(np.exp(np.where(z.real > 0, -z, z)))
+
+
+def normal_density(z):
+    return np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+
+
+def normal(z):
+    """The normal distribution: of the nearest float64, and the rest to first order."""
+    near = z.real.astype(np.float64)
+    at_near = np.vectorize(lambda x: math.erfc(-x / math.sqrt(2)) / 2, otypes=[np.float64])(near)
+    return at_near + normal_density(near) * (z - near)
+
+
+def expm1_below(z):
+    return np.expm1(np.where(z.real > 0, 0, z))
+
+
+SELU_SCALE, SELU_DEPTH = 1.0507009873554805, 1.0507009873554805 * 1.6732632423543772
+
 ACTIVATE = {
     "identity": lambda z: z,
     "sigmoid": sigmoid,
@@ -63,13 +85,39 @@ ACTIVATE = {
     "relu": positive,
     "step": lambda z: np.where(z.real > 0, 1, 0),
     "softmax": softmax,
+    "leaky_relu": lambda z: np.where(z.real > 0, z, z / 100),
+    "elu": lambda z: np.where(z.real > 0, z, expm1_below(z)),
+    "selu": lambda z: np.where(z.real > 0, SELU_SCALE * z, SELU_DEPTH * expm1_below(z)),
+    "gelu": lambda z: z * normal(z),
+    "silu": lambda z: z * sigmoid(z),
+    "softplus": softplus,
+    "hard_sigmoid": lambda z: np.where(np.abs(z.real) < 3, z + 3, 6 * (z.real > 0)) / 6,
+    "exp": np.exp,
 }
+KINKS = {"relu": 0, "leaky_relu": 0, "elu": 0, "selu": 0, "hard_sigmoid": 3}  # at +-z
 DERIVATIVE = {  # from the output y
     "identity": np.ones_like,
     "sigmoid": lambda y: y * (1 - y),
     "tanh": lambda y: 1 - y * y,
     "relu": lambda y: np.where(y > 0, 1, 0),
+    "leaky_relu": lambda y: np.where(y > 0, 1, 0.01),
+    "elu": lambda y: np.where(y > 0, 1, y + 1),
+    "selu": lambda y: np.where(y > 0, SELU_SCALE, y + SELU_DEPTH),
+    "softplus": lambda y: -np.expm1(-y),
+    "hard_sigmoid": lambda y: np.where((y > 0) & (y < 1), 1 / 6, 0),
+    "exp": lambda y: y,
 }
+DERIVATIVE_FROM_INPUT = {
+    "gelu": lambda z: normal(z) + z * normal_density(z),
+    "silu": lambda z: sigmoid(z) * (1 + z * sigmoid(-z)),
+}
+
+
+def derivative(name, z, y):
+    """dy/dz from net inputs or outputs."""
+    if name in DERIVATIVE_FROM_INPUT:
+        return DERIVATIVE_FROM_INPUT[name](z)
+    return DERIVATIVE[name](y)
 
 
 def forward(net, params, X):
@@ -99,8 +147,7 @@ def loss_from(name, z, y, T):
     if name == "squared_error":
         total = ((y - T) ** 2).sum() / 2
     elif name == "binary_cross_entropy":
-        softplus = positive(z) + np.log1p(np.exp(np.where(z.real > 0, -z, z)))
-        total = (softplus - z * T).sum()
+        total = (softplus(z) - z * T).sum()
     else:
         shifted = z - z.real.max(axis=1, keepdims=True)
         log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
@@ -116,7 +163,7 @@ def loss_and_grad(net, params, X, T):
         if net.activations[-1] == "softmax":
             delta = y * (delta - (delta * y).sum(axis=1, keepdims=True))
         else:
-            delta = delta * DERIVATIVE[net.activations[-1]](y)
+            delta = delta * derivative(net.activations[-1], zs[-1], y)
     elif net.loss == "binary_cross_entropy":
         delta = (y - T) / len(T)
     else:
@@ -130,7 +177,8 @@ def loss_and_grad(net, params, X, T):
             grads.append(delta.sum(axis=0))
         pieces.insert(0, np.concatenate(grads))
         if layer > 0:
-            delta = (delta @ weights[layer].T) * DERIVATIVE[names[layer - 1]](below[layer])
+            slopes = derivative(names[layer - 1], zs[layer - 1], below[layer])
+            delta = (delta @ weights[layer].T) * slopes
     return loss_from(net.loss, zs[-1], ys[-1], T), np.concatenate(pieces)
 
 
@@ -149,7 +197,7 @@ def complex_step(net, params, X, T, indices=None):
 
 
 def central_differences(net, params, X, T, indices, h=1e-5):
-    """Partial derivatives in long double; NaN where a ReLU's sign changes within a step."""
+    """Partial derivatives in long double; NaN where an activation has its kink within a step."""
     found = np.full(len(indices), np.nan)
     wide_X, wide_T = X.astype(np.longdouble), T.astype(np.longdouble)
     for i, index in enumerate(indices):
@@ -159,8 +207,9 @@ def central_differences(net, params, X, T, indices, h=1e-5):
             moved[index] += sign * h
             zs, ys = forward(net, moved, wide_X)
             sides.append(loss_from(net.loss, zs[-1], ys[-1], wide_T))
-            kinked = [z for z, name in zip(zs, net.activations, strict=True) if name == "relu"]
-            signs.append([np.sign(z) for z in kinked])
+            named = zip(zs, net.activations, strict=True)
+            signs.append([np.sign(np.abs(z) - KINKS[name]) if KINKS[name] else np.sign(z)
+                          for z, name in named if name in KINKS])  # fmt: skip
         if all(np.array_equal(a, b) and a.all() for a, b in zip(*signs, strict=True)):
             found[i] = (sides[0] - sides[1]) / (2 * h)
     return found

@@ -19,7 +19,7 @@ def data(loss, seed=0):
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "binary_cross_entropy", "cross_entropy"])
-@pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid"])
+@pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid", "gelu", "selu", "softplus"])
 @pytest.mark.parametrize(("dtype", "accepted"), [("float32", 1e-4), ("float64", 1e-6)])
 def test_right_gradients_pass(loss, activation, dtype, accepted):
     net = MLP((4, 3, 3), activation=activation, loss=loss, dtype=dtype, seed=1)

@@ -25,6 +25,7 @@ from fastbp.layout import (
     OUTPUT,
     PACKED,
     PANELS,
+    SLOPE,
     STRIDE,
     TARGETS,
     WEIGHTS,
@@ -104,6 +105,8 @@ def parts(
     if training:
         for i, layer in enumerate(table):
             found[f"delta {i}"] = (layer[DELTA], layer[N_OUT] * stride)
+            if layer[SLOPE] >= 0:
+                found[f"slope {i}"] = (layer[SLOPE], layer[N_OUT] * stride)
         found["panels"] = (places[PANELS], capacity * round_up(widest_in, columns))
         found["packed"] = (places[PACKED], TILE_ROWS * widest_out)
         rows = max(TILE_ROWS, layout.LANES_BYTES // np.dtype(dtype).itemsize)
@@ -121,8 +124,10 @@ def overlap(a: tuple[int, int], b: tuple[int, int]) -> bool:
 def test_parts_of_a_workspace_are_apart(
     sizes: tuple[int, ...], capacity: int, dtype: str, training: bool
 ) -> None:
-    table, work = workspace_for(net(sizes)[0], capacity, dtype, training)
+    slopes = range(len(sizes) % 2, len(sizes) - 1, 2)
+    table, work = workspace_for(net(sizes)[0], capacity, dtype, training, slopes)
     found = parts(table, work.places, dtype, training)
+    assert sum("slope" in name for name in found) == (len(slopes) if training else 0)
     for name, (start, size) in found.items():
         assert 0 <= start <= start + size <= work.numbers.size, name
     for a, b in itertools.combinations(found, 2):
@@ -156,6 +161,17 @@ def test_rows_start_at_whole_vectors(
         assert stride * work.numbers.itemsize % 512 != 0  # rows fall into different cache sets
     for start, _ in parts(table, work.places, dtype, training).values():
         assert start % lanes == 0
+
+
+def test_slopes_where_they_are_asked_for() -> None:
+    table, _ = net((5, 9, 3, 2))
+    assert table[:, SLOPE].tolist() == [-1, -1, -1]
+    assert workspace_for(table, 20, "float32", False, [1])[0][:, SLOPE].tolist() == [-1, -1, -1]
+    filled, with_one = workspace_for(table, 20, "float32", True, [1])
+    assert [at >= 0 for at in filled[:, SLOPE]] == [False, True, False]
+    _, without = workspace_for(table, 20, "float32", True)
+    stride = int(without.places[STRIDE])
+    assert with_one.numbers.size - without.numbers.size == round_up(3 * stride, 16) == 3 * stride
 
 
 @pytest.mark.parametrize("training", [False, True])

@@ -26,6 +26,7 @@ import pytest
 import fastbp
 from fastbp import MLP, SGD, Adam, checks, mlp
 from fastbp.kernels import training
+from fastbp.kernels.activations import HIDDEN_ACTIVATIONS
 from fastbp.simd import load, pointer, store
 
 SOAK = os.environ.get("FASTBP_SOAK") == "1"
@@ -130,12 +131,13 @@ def random_case(seed: int) -> dict:
     loss = ("squared_error", "binary_cross_entropy", "cross_entropy")[seed % 3]
     if loss == "cross_entropy":
         sizes[-1] = max(sizes[-1], 2)
-    outputs = ("identity", "sigmoid", "tanh", "relu", "softmax")
+    hidden = [name for name in HIDDEN_ACTIVATIONS if name != "step"]
+    outputs = (*hidden, "exp", "softmax")
     rows = int(rng.integers(1, 100 if COMPILED else 20))
     return {
         "seed": seed,
         "layer_sizes": sizes,
-        "activation": [str(a) for a in rng.choice(["identity", "sigmoid", "tanh", "relu"], depth)],
+        "activation": [str(a) for a in rng.choice(hidden, depth)],
         "output_activation": str(rng.choice(outputs)) if loss == "squared_error" else None,
         "loss": loss,
         "adam": bool(rng.integers(0, 2)),

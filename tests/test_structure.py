@@ -25,17 +25,18 @@ LEVELS = """
     simd.pointers simd.tiles simd.vectors
     simd
     kernels
-    kernels.activations kernels.matmul kernels.sampling kernels.steps
-    kernels.losses kernels.network kernels.updates
+    kernels.elementary kernels.matmul kernels.sampling kernels.steps
+    kernels.activations kernels.losses kernels.network kernels.updates
     kernels.regularization
     kernels.dense
     kernels.backprop
     kernels.training
+    kernels.stepwise
     checks hardware history
     initializers metrics schedules
-    losses optimizers
-    callbacks dataset regularization
-    hooks
+    losses optimizers parts
+    callbacks dataset regularization stepwise
+    hooks net
     fitting
     mlp
     gradcheck

@@ -1,42 +1,64 @@
 """Activations, each beside its derivative, by vector.
 
 Legend: z net input, y output, g dE/dy (becomes dE/dz). A backward pass takes the derivative
-from the stored output y and overwrites g with ``g * dy/dz``.
+from the stored output y and overwrites g with ``g * dy/dz``; where y does not tell it (gelu and
+silu fall and rise), the forward pass stores the slope dy/dz as well.
 
-==========  =====================  ==============
-name        y                      dy/dz
-==========  =====================  ==============
-identity    z                      1
-sigmoid     1 / (1 + exp(-z))      y (1 - y)
-tanh        tanh z                 1 - y^2
-relu        max(z, 0)              1 where y > 0
-step        1 where z > 0          none: forward only
-softmax     exp z / sum exp z      y_i (d_ij - y_j)
-==========  =====================  ==============
+============  =====================  =========================
+name          y                      dy/dz
+============  =====================  =========================
+identity      z                      1
+sigmoid       1 / (1 + exp(-z))      y (1 - y)
+tanh          tanh z                 1 - y^2
+relu          max(z, 0)              1 where y > 0
+step          1 where z > 0          none: forward only
+softmax       exp z / sum exp z      y_i (d_ij - y_j)
+leaky_relu    max(z, z / 100)        1 where y > 0, else 1/100
+elu           z or exp(z) - 1        1 where y > 0, else y + 1
+selu          L z or L A (exp z - 1) L where y > 0, else y + L A
+gelu          z Phi(z)               Phi(z) + z phi(z), stored
+silu          z s, s = sigmoid(z)    s (1 + z (1 - s)), stored
+softplus      log(1 + exp z)         1 - exp(-y)
+hard_sigmoid  min(max(z + 3, 0),     1/6 where 0 < y < 1
+              6) / 6
+exp           exp z                  y
+============  =====================  =========================
+
+"or": for z > 0 or not. elu: Clevert, Unterthiner and Hochreiter, ICLR 2016. selu: Klambauer et
+al., NeurIPS 2017, with their L and A. gelu: Hendrycks and Gimpel, arXiv 1606.08415, with the
+exact normal distribution Phi, density phi. silu: Elfwing, Uchibe and Doya, Neural Networks 107,
+2018. Errors of y as in elementary.py; exp is clipped as exp_vector, so that it stays finite.
 """
 
 from fastbp._jit import kernel
+from fastbp.kernels.elementary import (
+    exp_reduce,
+    exp_series,
+    exp_vector,
+    expm1_vector,
+    log1p_vector,
+    normal_tail,
+    sigmoid_vector,
+    tanh_vector,
+)
 from fastbp.simd import (
     advance,
     is_single,
     lanes,
     splat,
     vabs,
-    vexponent,
     vfma,
     vload,
     vmax,
     vmin,
     vpow2,
-    vquotient,
     vreciprocal,
-    vreciprocal_estimate,
-    vround,
     vstore,
     vwhere_greater,
 )
 
 IDENTITY, SIGMOID, TANH, RELU, STEP, SOFTMAX = range(6)
+LEAKY_RELU, ELU, SELU, GELU, SILU, SOFTPLUS, HARD_SIGMOID, EXP = range(6, 14)
 ACTIVATIONS = {
     "identity": IDENTITY,
     "sigmoid": SIGMOID,
@@ -44,148 +66,75 @@ ACTIVATIONS = {
     "relu": RELU,
     "step": STEP,
     "softmax": SOFTMAX,
+    "leaky_relu": LEAKY_RELU,
+    "elu": ELU,
+    "selu": SELU,
+    "gelu": GELU,
+    "silu": SILU,
+    "softplus": SOFTPLUS,
+    "hard_sigmoid": HARD_SIGMOID,
+    "exp": EXP,
 }
 """Names and codes."""
-HIDDEN_ACTIVATIONS = ("identity", "sigmoid", "tanh", "relu", "step")
+HIDDEN_ACTIVATIONS = tuple(name for name in ACTIVATIONS if name not in ("softmax", "exp"))
+STORED_SLOPE = ("gelu", "silu")
+"""Activations whose derivative is stored by the forward pass."""
 
-LOG2_E = 1.4426950408889634
-LN2_HIGH_SINGLE, LN2_LOW_SINGLE = 0.693359375, -2.12194440054690583e-4
-LN2_HIGH_DOUBLE, LN2_LOW_DOUBLE = 6.93145751953125e-1, 1.42860682030941723212e-6
+LEAK = 0.01
+SELU_SCALE, SELU_ALPHA = 1.0507009873554804934, 1.6732632423543772848
+SELU_DEPTH = SELU_SCALE * SELU_ALPHA
+"""What selu tends to below, but for its sign."""
+DENSITY_AT_ZERO = 0.3989422804014327
+"""phi(0) = 1 / sqrt(2 pi)."""
 
 
 @kernel
-def exp_vector(p, x):
-    """exp(x); x is clipped to where the result is a normal number, and NaN stays NaN.
+def gelu_run(z, slope, count):
+    """``y = max(z, 0) - a Phi(-a)`` with a = |z|: nothing cancels in the tail.
 
-    x = n ln 2 + r with |r| <= ln 2 / 2; Taylor's series of exp(r), to degree 7 (float32, error
-    of the series 5e-9) or 13 (float64, 4e-18); ln 2 in two parts (Cody and Waite, Software
-    Manual for the Elementary Functions, 1980, chapter 6).
+    z is clipped to where a Phi(-a) is a normal number.
     """
-    if is_single(x):
-        x = vmin(splat(p, 88.0), vmax(splat(p, -87.0), x))
-        n = vround(x * LOG2_E)
-        r = (x - n * LN2_HIGH_SINGLE) - n * LN2_LOW_SINGLE
-        e = r * (1.0 / 5040.0) + 1.0 / 720.0
-    else:
-        x = vmin(splat(p, 709.0), vmax(splat(p, -708.0), x))
-        n = vround(x * LOG2_E)
-        r = (x - n * LN2_HIGH_DOUBLE) - n * LN2_LOW_DOUBLE
-        e = r * (1.0 / 6227020800.0) + 1.0 / 479001600.0
-        e = e * r + 1.0 / 39916800.0
-        e = e * r + 1.0 / 3628800.0
-        e = e * r + 1.0 / 362880.0
-        e = e * r + 1.0 / 40320.0
-        e = e * r + 1.0 / 5040.0
-        e = e * r + 1.0 / 720.0
-    e = e * r + 1.0 / 120.0
-    e = e * r + 1.0 / 24.0
-    e = e * r + 1.0 / 6.0
-    e = e * r + 0.5
-    e = e * r + 1.0
-    e = e * r + 1.0
-    return e * vpow2(n)
+    width = lanes(z)
+    zero, one = splat(z, 0.0), splat(z, 1.0)
+    limit = splat(z, 13.2) if is_single(zero) else splat(z, 37.64)
+    for i in range(0, count, width):
+        p = advance(z, i)
+        x = vload(p, width)
+        clipped = vmin(limit, vmax(-limit, x))
+        tail, product, scale, e = normal_tail(vabs(clipped))
+        below = tail * scale
+        share = vwhere_greater(x, zero, one - below, below)
+        vstore(advance(slope, i), (clipped * DENSITY_AT_ZERO) * e + share, width)
+        vstore(p, vmax(zero, x) - product * scale, width)
 
 
 @kernel
-def log_vector(p, x):
-    """Natural logarithm of positive normal x.
+def silu_run(z, slope, count):
+    """``y = z s``; with u = exp(-|z|), ``s = 1 / (1 + u)`` or ``u / (1 + u)``.
 
-    x = m 2^n with m in [sqrt(1/2), sqrt(2)), s = (m - 1) / (m + 1), log m = 2 artanh(s) by its
-    series, whose first omitted term is below 1e-10 (float32) or 2e-17 (float64).
+    u is kept times 2^16: where it is too small for a normal number, z u need not be. s (1 - s)
+    is u / (1 + u)^2 for either sign.
     """
-    n = vexponent(x)
-    m = x * vpow2(splat(p, 0.0) - n)
-    large = splat(p, 1.4142135623730951)
-    n = vwhere_greater(m, large, n + 1.0, n)
-    m = vwhere_greater(m, large, m * 0.5, m)
-    s = (m - 1.0) / (m + 1.0)
-    z = s * s
-    if is_single(x):
-        series = z * (1.0 / 11.0) + 1.0 / 9.0
-    else:
-        series = z * (1.0 / 21.0) + 1.0 / 19.0
-        series = series * z + 1.0 / 17.0
-        series = series * z + 1.0 / 15.0
-        series = series * z + 1.0 / 13.0
-        series = series * z + 1.0 / 11.0
-        series = series * z + 1.0 / 9.0
-    series = series * z + 1.0 / 7.0
-    series = series * z + 1.0 / 5.0
-    series = series * z + 1.0 / 3.0
-    log_m = (s + s) + (s + s) * (z * series)
-    if is_single(x):
-        return n * LN2_HIGH_SINGLE + (n * LN2_LOW_SINGLE + log_m)
-    return n * LN2_HIGH_DOUBLE + (n * LN2_LOW_DOUBLE + log_m)
+    width = lanes(z)
+    zero, one, unscaled = splat(z, 0.0), splat(z, 1.0), splat(z, 1.0 / 65536.0)
+    limit = splat(z, 98.0) if is_single(zero) else splat(z, 719.0)
+    for i in range(0, count, width):
+        p = advance(z, i)
+        x = vload(p, width)
+        clipped = vmin(limit, vmax(-limit, x))
+        n, r = exp_reduce(-vabs(clipped))
+        e = exp_series(r) * r + 1.0
+        u = (e * r + 1.0) * vpow2(n + 16.0)
+        larger = vreciprocal(vfma(u, unscaled, one))
+        smaller = u * larger
+        part = (clipped * smaller) * unscaled
+        share = vwhere_greater(x, zero, larger, smaller * unscaled)
+        vstore(advance(slope, i), vfma(part, larger, share), width)
+        vstore(p, vwhere_greater(x, zero, x * larger, part), width)
 
 
 @kernel
-def log1p_vector(p, u):
-    """log(1 + u) for u in [0, 1]: the logarithm of w = 1 + u rounded, and what rounding lost."""
-    w = u + 1.0
-    return log_vector(p, w) + (u - (w - 1.0)) / w
-
-
-@kernel
-def sigmoid_vector(p, z):
-    """1 / (1 + exp(-z))."""
-    return vreciprocal(exp_vector(p, -z) + 1.0)
-
-
-@kernel
-def tanh_single(p, x):
-    """tanh x in float32 as x P(x^2) / Q(x^2), to 4 ulp (3.93 over every float32).
-
-    P and Q, of degrees 6 and 3, are a minimax fit on |x| <= 8, clipped there (error of the fit
-    2e-9); x P and Q enter the quotient with what their last rounding lost.
-    """
-    x = vmin(splat(p, 8.0), vmax(splat(p, -8.0), x))
-    z = x * x
-    above = z * -1.431762558989566e-13 + 7.881029856493527e-11
-    above = above * z - 2.762710060721929e-08
-    above = above * z + 1.4414070392376743e-05
-    above = above * z + 0.003899096744135022
-    above = above * z + 0.16248685121536255
-    above = above * z + 1.238055944442749
-    below = z * 0.0003235018521081656 + 0.030549058690667152
-    below = below * z + 0.5751721262931824
-    last = splat(p, 1.238055944442749)
-    high, base = x * above, vfma(below, z, last)
-    high_rest, base_rest = vfma(x, above, -high), vfma(below, z, -base) + last
-    reciprocal = vreciprocal_estimate(base)
-    y = high * reciprocal
-    error = vfma(-base_rest, y, vfma(-base, y, high) + high_rest)
-    return vfma(error, reciprocal, y)
-
-
-@kernel
-def tanh_double(p, x):
-    """tanh x in float64: near 0 Cephes' rational form, elsewhere 1 - 2 / (exp(2|x|) + 1).
-
-    S. L. Moshier, Methods and Programs for Mathematical Functions (Cephes), 1989.
-    """
-    z = x * x
-    above = z * -9.64399179425052238628e-1 - 9.92877231001918586564e1
-    above = above * z - 1.61468768441708447952e3
-    below = z + 1.12811678491632931402e2
-    below = below * z + 2.23548839060100448583e3
-    below = below * z + 4.84406305325125486048e3
-    near = vquotient(above * z, below) * x + x
-    size = vabs(x)
-    far = splat(p, 1.0) - vreciprocal(exp_vector(p, size + size) + 1.0) * 2.0
-    far = vwhere_greater(splat(p, 0.0), x, -far, far)
-    return vwhere_greater(size, splat(p, 0.625), far, near)
-
-
-@kernel
-def tanh_vector(p, x):
-    """tanh x in the precision of x."""
-    if is_single(x):
-        return tanh_single(p, x)
-    return tanh_double(p, x)
-
-
-@kernel
-def activate_run(code, z, count):
+def activate_run(code, z, slope, count):
     """Overwrite net inputs, whole vectors of them, with the outputs of an activation."""
     width = lanes(z)
     zero, one = splat(z, 0.0), splat(z, 1.0)
@@ -205,6 +154,35 @@ def activate_run(code, z, count):
         for i in range(0, count, width):
             p = advance(z, i)
             vstore(p, vwhere_greater(vload(p, width), zero, one, zero), width)
+    elif code == LEAKY_RELU:
+        for i in range(0, count, width):
+            p, x = advance(z, i), vload(advance(z, i), width)
+            vstore(p, vmax(x * LEAK, x), width)
+    elif code == ELU:
+        for i in range(0, count, width):
+            p, x = advance(z, i), vload(advance(z, i), width)
+            vstore(p, vwhere_greater(x, zero, x, expm1_vector(p, x)), width)
+    elif code == SELU:
+        for i in range(0, count, width):
+            p, x = advance(z, i), vload(advance(z, i), width)
+            below = expm1_vector(p, x) * SELU_DEPTH
+            vstore(p, vwhere_greater(x, zero, x * SELU_SCALE, below), width)
+    elif code == SOFTPLUS:
+        for i in range(0, count, width):
+            p, x = advance(z, i), vload(advance(z, i), width)
+            vstore(p, vmax(zero, x) + log1p_vector(p, exp_vector(p, -vabs(x))), width)
+    elif code == HARD_SIGMOID:
+        for i in range(0, count, width):
+            p, x = advance(z, i), vload(advance(z, i), width)
+            vstore(p, vmin(splat(p, 6.0), vmax(zero, x + 3.0)) * (1.0 / 6.0), width)
+    elif code == EXP:
+        for i in range(0, count, width):
+            p = advance(z, i)
+            vstore(p, exp_vector(p, vload(p, width)), width)
+    elif code == GELU:
+        gelu_run(z, slope, count)
+    elif code == SILU:
+        silu_run(z, slope, count)
     elif code != IDENTITY:
         raise ValueError("unknown activation code")
 
@@ -212,7 +190,7 @@ def activate_run(code, z, count):
 @kernel
 def activate_backward_run(code, g, y, count):
     """``g <- g * dy/dz``, the derivative taken from the outputs in y, whole vectors of them."""
-    width, zero = lanes(y), splat(y, 0.0)
+    width, zero, one = lanes(y), splat(y, 0.0), splat(y, 1.0)
     if code == RELU:
         for i in range(0, count, width):
             p, out = advance(g, i), vload(advance(y, i), width)
@@ -226,13 +204,49 @@ def activate_backward_run(code, g, y, count):
         for i in range(0, count, width):
             p, out = advance(g, i), vload(advance(y, i), width)
             vstore(p, vload(p, width) * (out - out * out), width)
+    elif code == LEAKY_RELU:
+        for i in range(0, count, width):
+            p, out = advance(g, i), vload(advance(y, i), width)
+            grad = vload(p, width)
+            vstore(p, vwhere_greater(out, zero, grad, grad * LEAK), width)
+    elif code == ELU:
+        for i in range(0, count, width):
+            p, out = advance(g, i), vload(advance(y, i), width)
+            vstore(p, vload(p, width) * vwhere_greater(out, zero, one, out + 1.0), width)
+    elif code == SELU:
+        for i in range(0, count, width):
+            p, out = advance(g, i), vload(advance(y, i), width)
+            slope = vwhere_greater(out, zero, splat(p, SELU_SCALE), out + SELU_DEPTH)
+            vstore(p, vload(p, width) * slope, width)
+    elif code == SOFTPLUS:
+        for i in range(0, count, width):
+            p, out = advance(g, i), vload(advance(y, i), width)
+            vstore(p, -(vload(p, width) * expm1_vector(p, -out)), width)
+    elif code == HARD_SIGMOID:
+        for i in range(0, count, width):
+            p, out = advance(g, i), vload(advance(y, i), width)
+            slope = vwhere_greater(one, out, splat(p, 1.0 / 6.0), zero)
+            vstore(p, vload(p, width) * vwhere_greater(out, zero, slope, zero), width)
+    elif code == EXP:
+        multiply_run(g, y, count)
     elif code != IDENTITY:
-        raise ValueError("this activation has no derivative")
+        raise ValueError("this activation has no derivative from its outputs")
 
 
 @kernel
-def activate(code, z, stride, n, batch):
+def multiply_run(g, factor, count):
+    """``g <- g * factor``, whole vectors of them."""
+    for i in range(0, count, lanes(g)):
+        p, x = advance(g, i), vload(advance(factor, i), lanes(g))
+        vstore(p, vload(p, lanes(g)) * x, lanes(g))
+
+
+@kernel
+def activate(code, z, slope, stride, n, batch):
     """Overwrite net inputs (n, batch) with the outputs of an activation other than softmax.
+
+    gelu and silu first store dy/dz at `slope`, laid out like z. Who has no use for it passes z:
+    there the outputs overwrite it.
 
     The rows are padded to whole vectors, in which any numbers may stand. They are overwritten
     too: a vector with a mask takes one more operation to read and to write.
@@ -243,7 +257,7 @@ def activate(code, z, stride, n, batch):
     if count == stride:
         n, count = 1, n * stride
     for i in range(n):
-        activate_run(code, advance(z, i * stride), count)
+        activate_run(code, advance(z, i * stride), advance(slope, i * stride), count)
 
 
 @kernel
@@ -258,6 +272,16 @@ def activate_backward(code, g, y, stride, n, batch):
         n, count = 1, n * stride
     for i in range(n):
         activate_backward_run(code, advance(g, i * stride), advance(y, i * stride), count)
+
+
+@kernel
+def multiply_by_slope(g, slope, stride, n, batch):
+    """``g <- g * dy/dz`` with the stored dy/dz, for rows padded to whole vectors."""
+    if stride == 1:
+        n, batch = 1, n
+    count = (batch + lanes(g) - 1) // lanes(g) * lanes(g)
+    for i in range(n):
+        multiply_run(advance(g, i * stride), advance(slope, i * stride), count)
 
 
 @kernel

@@ -5,12 +5,24 @@ first; then come the layer's gradient and update. Symbols as in dense.py.
 """
 
 from fastbp._jit import kernel
-from fastbp.kernels.activations import SOFTMAX, STEP, activate_backward, softmax_backward
-from fastbp.kernels.dense import layer_backward, layer_forward, layer_gradient
+from fastbp.kernels.activations import SOFTMAX, STEP, softmax_backward
+from fastbp.kernels.dense import delta_through, layer_backward, layer_forward, layer_gradient
 from fastbp.kernels.losses import loss_and_delta
 from fastbp.kernels.matmul import copy, transpose
 from fastbp.kernels.network import column, is_single_sample, offsets, output, place
-from fastbp.layout import ACTIVATION, DATA_ROWS, INPUTS, N_IN, N_OUT, SHARES, STRIDE, TARGETS
+from fastbp.kernels.sampling import drop_out
+from fastbp.layout import (
+    ACTIVATION,
+    DATA_ROWS,
+    DROPOUT_KEY,
+    INPUT_DROPOUT,
+    INPUTS,
+    N_IN,
+    N_OUT,
+    SHARES,
+    STRIDE,
+    TARGETS,
+)
 from fastbp.simd import advance, lanes, load, splat, store, vstore
 
 
@@ -87,7 +99,10 @@ def fetch_shares(work, data, first, batch, total):
 @kernel
 def forward(network, work, batch):
     """Outputs of all layers from the inputs that were fetched."""
-    x = place(work, INPUTS)
+    x, key = place(work, INPUTS), load(work.places, DROPOUT_KEY)
+    share = load(work.places, INPUT_DROPOUT)
+    if key != 0 and share > 0:
+        drop_out(x, load(work.places, STRIDE), column(network, 0, N_IN), batch, share, key - 1)
     for layer in range(network.n_layers):
         layer_forward(network, work, layer, x, batch)
         x = output(network, work, layer)
@@ -106,7 +121,7 @@ def output_delta(network, work, batch):
     if code == SOFTMAX:
         softmax_backward(delta, y, stride, n_out, batch)
     elif code != STEP:  # forward only: its loss is asked for, its delta is not
-        activate_backward(code, delta, y, stride, n_out, batch)
+        delta_through(network, work, last, batch)
     return loss
 
 

@@ -15,7 +15,17 @@ is in the near caches. So training needs no buffer for the gradient.
 """
 
 from fastbp._jit import kernel
-from fastbp.kernels.activations import RELU, SOFTMAX, activate, activate_backward, softmax
+from fastbp.kernels.activations import (
+    GELU,
+    RELU,
+    SILU,
+    SOFTMAX,
+    STEP,
+    activate,
+    activate_backward,
+    multiply_by_slope,
+    softmax,
+)
 from fastbp.kernels.matmul import (
     AS_IT_IS,
     FROM_BIAS,
@@ -41,13 +51,17 @@ from fastbp.kernels.network import (
     offsets,
     output,
     place,
+    slope_of,
 )
 from fastbp.kernels.regularization import update_by_rules
+from fastbp.kernels.sampling import drop_out
 from fastbp.kernels.updates import NO_UPDATE, update
 from fastbp.layout import (
     ACTIVATION,
     BIASES,
     BLOCK,
+    DROPOUT,
+    DROPOUT_KEY,
     FEATURE_ROWS,
     N_IN,
     N_OUT,
@@ -55,10 +69,11 @@ from fastbp.layout import (
     PACKED,
     PANELS,
     SINGLE_BLOCK,
+    SLOPE,
     STRIDE,
     WEIGHTS,
 )
-from fastbp.simd import advance, lanes, load, store, vstore
+from fastbp.simd import advance, lanes, load, splat, store, vstore
 from fastbp.target import SECOND_CACHE_BYTES, TILE_ROWS, TILE_VECTORS, VECTOR_BITS
 
 PACK_FROM = 3
@@ -94,7 +109,7 @@ def net_inputs(network, work, layer, x, batch):
     if is_single_sample(work):
         products_of_rows(y, weights, n_in, n_out, x, n_in, start, bias)
         if code == RELU:
-            activate(code, y, stride, n_out, batch)
+            activate(code, y, y, stride, n_out, batch)
         return
     group = columns_of_group(x, n_in, batch)
     for first in range(0, batch, group):
@@ -111,19 +126,56 @@ def net_inputs(network, work, layer, x, batch):
 
 
 @kernel
+def store_slope(network, work, layer, batch):
+    """dY/dZ from the outputs, where the activation has not stored it."""
+    n_out, code = column(network, layer, N_OUT), column(network, layer, ACTIVATION)
+    if code != GELU and code != SILU and code != STEP:
+        stride, slope = load(work.places, STRIDE), slope_of(network, work, layer)
+        width, one = lanes(slope), splat(slope, 1.0)
+        for i in range(0, n_out * stride, width):
+            vstore(advance(slope, i), one, width)
+        activate_backward(code, slope, output(network, work, layer), stride, n_out, batch)
+
+
+@kernel
+def drop_outputs(network, work, layer, batch, key):
+    """Dropout of a layer's outputs and, alike, of their slopes."""
+    share, n_out = column(network, layer, DROPOUT), column(network, layer, N_OUT)
+    if share > 0:
+        stride = load(work.places, STRIDE)
+        drop_out(output(network, work, layer), stride, n_out, batch, share, key + layer)
+        drop_out(slope_of(network, work, layer), stride, n_out, batch, share, key + layer)
+
+
+@kernel
 def layer_forward(network, work, layer, x, batch):
-    """Y = activation(W X + bias)."""
+    """Y = activation(W X + bias) with its dropout, and dY/dZ where it is stored."""
     net_inputs(network, work, layer, x, batch)
-    y, n_out, stride = (
-        output(network, work, layer),
-        column(network, layer, N_OUT),
-        load(work.places, STRIDE),
-    )
-    code = column(network, layer, ACTIVATION)
+    y, n_out = output(network, work, layer), column(network, layer, N_OUT)
+    stride, code = load(work.places, STRIDE), column(network, layer, ACTIVATION)
+    has_slope = column(network, layer, SLOPE) >= 0
     if code == SOFTMAX:
         softmax(y, stride, n_out, batch)
     elif code != RELU:
-        activate(code, y, stride, n_out, batch)
+        slope = slope_of(network, work, layer) if has_slope else y
+        activate(code, y, slope, stride, n_out, batch)
+    if has_slope:
+        store_slope(network, work, layer, batch)
+        key = load(work.places, DROPOUT_KEY)
+        if key != 0:
+            drop_outputs(network, work, layer, batch, key)
+
+
+@kernel
+def delta_through(network, work, layer, batch):
+    """D <- D * dY/dZ, dY/dZ as it was stored or else from the outputs."""
+    n_out, stride = column(network, layer, N_OUT), load(work.places, STRIDE)
+    delta = delta_of(network, work, layer)
+    if column(network, layer, SLOPE) >= 0:
+        multiply_by_slope(delta, slope_of(network, work, layer), stride, n_out, batch)
+    else:
+        code, y = column(network, layer, ACTIVATION), output(network, work, layer)
+        activate_backward(code, delta, y, stride, n_out, batch)
 
 
 @kernel
@@ -134,12 +186,13 @@ def layer_backward(network, work, layer, batch):
     weights = advance(network.params, column(network, layer, WEIGHTS))
     delta, below = delta_of(network, work, layer), delta_of(network, work, layer - 1)
     y, packed = output(network, work, layer - 1), place(work, PACKED)
-    finish = RELU_BACKWARD if code == RELU else AS_IT_IS
+    fused = code == RELU and column(network, layer - 1, SLOPE) < 0
+    finish = RELU_BACKWARD if fused else AS_IT_IS
     if is_single_sample(work):
         product = Product(below, 0, delta, 0, 1, weights, n_in, n_out, FROM_ZERO, delta, finish, y)
         multiply_rows(1, product, n_in)
-        if code != RELU:
-            activate_backward(code, below, y, stride, n_in, batch)
+        if not fused:
+            delta_through(network, work, layer - 1, batch)
         return
     group = columns_of_group(delta, n_out, batch)
     for first in range(0, batch, group):
@@ -156,8 +209,8 @@ def layer_backward(network, work, layer, batch):
             )  # fmt: skip
             multiply_rows(rows, product, columns)
             done += rows
-    if code != RELU:
-        activate_backward(code, below, y, stride, n_in, batch)
+    if not fused:
+        delta_through(network, work, layer - 1, batch)
 
 
 @kernel

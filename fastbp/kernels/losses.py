@@ -30,7 +30,7 @@ The cross-entropies replace t by ``a[0] t + a[1]`` first (label smoothing, Szege
 """
 
 from fastbp._jit import kernel
-from fastbp.kernels.activations import exp_vector, log1p_vector, log_vector
+from fastbp.kernels.elementary import exp_vector, log1p_vector, log_vector
 from fastbp.simd import (
     advance,
     lanes,

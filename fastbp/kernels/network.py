@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp._jit import kernel
-from fastbp.layout import DELTA, N_COLUMNS, OUTPUT, STRIDE
+from fastbp.layout import DELTA, N_COLUMNS, OUTPUT, SLOPE, STRIDE
 from fastbp.simd import advance, load
 
 
@@ -21,6 +21,8 @@ class Network(NamedTuple):
     n_params, n_layers : int
     loss : int
         Code of the loss.
+    dropout : int
+        Whether training drops out units.
     loss_numbers : float64, shape (n_out,) or (2,)
         What the loss needs to know of each output.
     """
@@ -30,6 +32,7 @@ class Network(NamedTuple):
     n_params: int
     n_layers: int
     loss: int
+    dropout: int
     loss_numbers: npt.NDArray[np.float64]
 
 
@@ -109,6 +112,12 @@ def output(network, work, layer):
 def delta_of(network, work, layer):
     """A layer's delta."""
     return advance(work.numbers, column(network, layer, DELTA))
+
+
+@kernel
+def slope_of(network, work, layer):
+    """A layer's stored slopes dY/dZ."""
+    return advance(work.numbers, column(network, layer, SLOPE))
 
 
 @kernel

@@ -1,4 +1,4 @@
-"""Random streams: the order of the rows in an epoch.
+"""Random streams: the order of the rows in an epoch, the units to drop out.
 
 The state of a stream is one 64-bit integer in an array, passed in and advanced in place.
 """
@@ -6,7 +6,7 @@ The state of a stream is one 64-bit integer in an array, passed in and advanced 
 import numpy as np
 
 from fastbp._jit import kernel
-from fastbp.simd import load, store
+from fastbp.simd import advance, lanes, load, splat, store, vload, vrandom, vstore
 
 
 @kernel
@@ -43,3 +43,27 @@ def draw_order(order, count, state):
         insert_row(order, i + 1, bits & np.uint64(0xFFFFFFFF))
     if count % 2 == 1:
         insert_row(order, count - 1, next_random(state) >> np.uint64(32))
+
+
+@kernel
+def dropout_key(state):
+    """A key of dropout, never 0: 0 stands for no dropout."""
+    return np.int64(next_random(state) >> np.uint64(1)) | 1
+
+
+@kernel
+def drop_out(x, stride, n, batch, share, key):
+    """x (n, batch) <- x r / (1 - p), r at random 0 with probability p = share / 2^32, else 1.
+
+    Srivastava et al., JMLR 2014, in the inverted form: nothing is scaled when predicting. r is a
+    function of the key and the place, so that the same call drops the same units of a slope.
+    The rows are padded to whole vectors, which are overwritten too.
+    """
+    if stride == 1:  # a single sample
+        n, batch = 1, n
+    width, scale = lanes(x), splat(x, 4294967296.0 / (4294967296.0 - share))
+    for i in range(n):
+        for b in range(0, batch, width):
+            at = i * stride + b
+            p = advance(x, at)
+            vstore(p, vload(p, width) * (vrandom(x, key, at, share) * scale), width)

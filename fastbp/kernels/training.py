@@ -19,9 +19,9 @@ from fastbp.kernels.backprop import (
 from fastbp.kernels.matmul import FROM_OUTPUT, FROM_ZERO, copy, transpose
 from fastbp.kernels.network import Data, Gradient, Network, column, offsets, output
 from fastbp.kernels.regularization import penalize, penalty, update_all
-from fastbp.kernels.sampling import draw_order
+from fastbp.kernels.sampling import draw_order, dropout_key
 from fastbp.kernels.updates import NO_UPDATE, OptimizerState, begin_update
-from fastbp.layout import CAPACITY, FEATURE_ROWS, N_COLUMNS, N_OUT, WEIGHTS, Workspace
+from fastbp.layout import CAPACITY, DROPOUT_KEY, FEATURE_ROWS, N_COLUMNS, N_OUT, WEIGHTS, Workspace
 from fastbp.simd import (
     advance,
     flush_denormals,
@@ -116,7 +116,8 @@ def network_pointers(network):
     """The tuple with pointers in place of arrays; so for the next three."""
     return Network(
         pointer(network.params, 0), pointer(network.layers, 0), network.n_params,
-        network.n_layers, network.loss, pointer(network.loss_numbers, 0),
+        network.n_layers, network.loss, network.dropout,
+        pointer(network.loss_numbers, 0),
     )  # fmt: skip
 
 
@@ -159,6 +160,8 @@ def train_passes(network, work, data, optimizer, grad, random, progress, losses,
         if first == 0 and done == 0 and data.n_order > 0:
             draw_order(data.order, data.n_order, random)
         batch = min(batch_size, rows - first)
+        if network.dropout != 0:
+            store(work.places, DROPOUT_KEY, dropout_key(random))
         if done == 0:
             weight = batch_weight(data, first, batch)
         batch_loss = train_pass(
@@ -227,6 +230,7 @@ def train(network, work, data, optimizer, grad, random, progress, losses, snapsh
         pointer(random, 0), pointer(progress, 0), pointer(losses, 0), losses.shape[0] - 2,
         pointer(snapshot, 0), rows, batch_size, passes,
     )  # fmt: skip
+    work.places[DROPOUT_KEY] = 0
     restore_denormals(mode)
     return status
 
@@ -299,7 +303,7 @@ def predict(params, layers, numbers, offset_tables, places, inputs, out):
     mode = flush_denormals()
     network = Network(
         pointer(params, 0), pointer(layers, 0), params.shape[0], layers.shape[0] // N_COLUMNS, 0,
-        pointer(params, 0),
+        0, pointer(params, 0),
     )  # fmt: skip
     work = Workspace(pointer(numbers, 0), pointer(offset_tables, 0), pointer(places, 0))
     index = predict_rows(

@@ -156,6 +156,7 @@ __all__ = [
     "vmin",
     "vpow2",
     "vquotient",
+    "vrandom",
     "vreciprocal",
     "vreciprocal_estimate",
     "vround",

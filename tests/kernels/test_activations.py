@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-import os
-
 import mpmath
 import numba
 import numpy as np
 import pytest
+from conftest import counts, errors
+from oracle import ACTIVATE, derivative
 
 from fastbp.kernels.activations import (
     ACTIVATIONS,
+    EXP,
     HIDDEN_ACTIVATIONS,
     SOFTMAX,
     STEP,
+    STORED_SLOPE,
     activate,
     activate_backward,
-    exp_vector,
-    log1p_vector,
-    log_vector,
-    sigmoid_vector,
+    multiply_by_slope,
     softmax,
     softmax_backward,
-    tanh_vector,
 )
-from fastbp.simd import lanes, pointer, vload, vstore
+from fastbp.simd import flush_denormals, pointer, restore_denormals
 from fastbp.target import VECTOR_BITS
 
-SOAK = os.environ.get("FASTBP_SOAK") == "1"
-POINTS = 10_000 if SOAK else 1_000
+POINTS = counts(1_000, 10_000)
 DTYPES = ("float32", "float64")
+BY_ELEMENT = (*HIDDEN_ACTIVATIONS, "exp")
 
 
 def lanes_of(dtype):
@@ -37,110 +35,16 @@ def lanes_of(dtype):
 
 
 @numba.njit
-def functions(e, log, log1p, sigmoid, tanh, x, positive, fraction, n):
-    for i in range(0, n, lanes(pointer(x, 0))):
-        tail, p = n - i, pointer(x, i)
-        z = vload(p, tail)
-        vstore(pointer(e, i), exp_vector(p, z), tail)
-        vstore(pointer(log, i), log_vector(p, vload(pointer(positive, i), tail)), tail)
-        vstore(pointer(log1p, i), log1p_vector(p, vload(pointer(fraction, i), tail)), tail)
-        vstore(pointer(sigmoid, i), sigmoid_vector(p, z), tail)
-        vstore(pointer(tanh, i), tanh_vector(p, z), tail)
-
-
-def all_functions(x, positive, fraction):
-    """exp, log, log1p, sigmoid and tanh."""
-    out = [np.zeros_like(x) for _ in range(5)]
-    functions(*out, x, positive, fraction, len(x))
-    return out
-
-
-def points(dtype, seed):
-    """Arguments of exp, sigmoid and tanh; of log; of log1p: their whole ranges and their edges."""
-    rng = np.random.default_rng(seed)
-    limit = 87.0 if dtype == "float32" else 708.0
-    exponent = 125.0 if dtype == "float32" else 1021.0
-    eps, third = np.finfo(dtype).eps, POINTS // 3
-    x = np.concatenate([
-        rng.uniform(-limit, limit, third), rng.uniform(-1.0, 1.0, third),
-        rng.choice([-1.0, 1.0], third) * np.exp2(rng.uniform(-30.0, 5.0, third)),
-        [0.0, limit, -limit, 0.625, -0.625, 0.625 + eps, 1e-30, -1e-30, np.log(2) / 2],
-    ])  # fmt: skip
-    positive = np.exp2(rng.uniform(-exponent, exponent, len(x)))
-    positive[:third] = 1.0 + rng.uniform(-0.3, 0.5, third)
-    positive[third : 2 * third] = 1.0 + rng.choice([-1, 1], third) * np.exp2(
-        rng.uniform(-20.0, -1.5, third)
-    )
-    positive[:7] = [1.0, 1.0 + eps, 1.0 - eps / 2, np.sqrt(2.0), np.sqrt(0.5), 0.5, 2.0]
-    fraction = np.where(
-        rng.random(len(x)) < 0.5, rng.random(len(x)), np.exp2(-exponent * rng.random(len(x)))
-    )
-    fraction[:2] = [0.0, 1.0]
-    return (numbers.astype(dtype) for numbers in (x, positive, fraction))
-
-
-def errors(got, function, x):
-    """Relative errors, and errors in units in the last place, against 40 digits."""
-    relative, in_ulp = np.zeros(len(x)), np.zeros(len(x))
-    with mpmath.workdps(40):
-        for i, (value, argument) in enumerate(zip(got, x, strict=True)):
-            exact = function(mpmath.mpf(float(argument)))
-            error = abs(mpmath.mpf(float(value)) - exact)
-            relative[i] = error / abs(exact) if exact else error
-            in_ulp[i] = error / mpmath.mpf(float(np.spacing(x.dtype.type(abs(exact)))))
-    return relative, in_ulp
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("seed", [1])
-def test_accuracy(dtype, seed) -> None:
-    x, positive, fraction = points(dtype, seed)
-    exact = {
-        "exp": (mpmath.exp, x),
-        "log": (mpmath.log, positive),
-        "log1p": (mpmath.log1p, fraction),
-        "sigmoid": (lambda z: 1 / (1 + mpmath.exp(-z)), x),
-        "tanh": (mpmath.tanh, x),
-    }
-    for (name, (function, arguments)), got in zip(
-        exact.items(), all_functions(x, positive, fraction), strict=True
-    ):
-        assert got.dtype == dtype
-        if name in ("sigmoid", "tanh"):
-            assert np.abs(got).max() <= 1.0
-        relative, in_ulp = errors(got, function, arguments)
-        worst = int(np.argmax(in_ulp if dtype == "float32" else relative))
-        print(f"{name} {dtype}: {in_ulp.max():.2f} ulp, {relative.max():.2e} relative")
-        bound_holds = in_ulp[worst] <= 4.0 if dtype == "float32" else relative[worst] <= 1e-15
-        assert bound_holds, (
-            f"{name}({float(arguments[worst])!r}) in {dtype}: {in_ulp[worst]:.2f} ulp, "
-            f"{relative[worst]:.2e} relative"
-        )
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_extremes(dtype) -> None:
-    tiny = np.finfo(dtype).tiny
-    large = 1e30 if dtype == "float32" else 1e300
-    x = np.array([-np.inf, -large, -1e3, np.nan, 1e3, large, np.inf], dtype)
-    ones, zeros = np.ones_like(x), np.zeros_like(x)
-    e, log, log1p, sigmoid, tanh = all_functions(x, ones, zeros)
-    assert np.all(log == 0.0)
-    assert np.all(log1p == 0.0)
-    for values in (e, sigmoid, tanh):
-        assert np.array_equal(np.isnan(values), np.isnan(x))
-    assert np.all((e[:3] >= 0.0) & (e[:3] <= 2 * tiny))
-    assert np.all(np.isfinite(e[4:]) & (e[4:] > 1 / (8 * tiny)))
-    assert np.all((sigmoid[:3] >= 0.0) & (sigmoid[:3] <= tiny))
-    assert np.all(sigmoid[4:] == 1.0)
-    saturated = 1.0 - 2.0 * np.finfo(dtype).eps  # 4 ulp below 1
-    assert np.all((tanh[:3] <= -saturated) & (tanh[:3] >= -1.0))
-    assert np.all((tanh[4:] >= saturated) & (tanh[4:] <= 1.0))
+def run_activate(code, z, slope, stride, n, batch):
+    activate(code, pointer(z, 0), pointer(slope, 0), stride, n, batch)
 
 
 @numba.njit
-def run_activate(code, z, stride, n, batch):
-    activate(code, pointer(z, 0), stride, n, batch)
+def run_flushing(code, z, slope, n):
+    """As training runs it: denormal numbers count as 0."""
+    mode = flush_denormals()
+    activate(code, pointer(z, 0), pointer(slope, 0), n, 1, n)
+    restore_denormals(mode)
 
 
 @numba.njit
@@ -148,19 +52,117 @@ def run_backward(code, g, y, stride, n, batch):
     activate_backward(code, pointer(g, 0), pointer(y, 0), stride, n, batch)
 
 
-FORWARD = {
-    "identity": lambda z: z,
-    "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
-    "tanh": np.tanh,
-    "relu": lambda z: np.maximum(z, 0),
-    "step": lambda z: np.where(z > 0, 1.0, 0.0),
+@numba.njit
+def run_multiply(g, slope, stride, n, batch):
+    multiply_by_slope(pointer(g, 0), pointer(slope, 0), stride, n, batch)
+
+
+def sigmoid(z):
+    return 1 / (1 + mpmath.exp(-z))
+
+
+def normal(z):
+    return mpmath.erfc(-z / mpmath.sqrt(2)) / 2
+
+
+SCALE = mpmath.mpf("1.0507009873554804934193349852946")  # Klambauer et al. 2017
+DEPTH = SCALE * mpmath.mpf("1.6732632423543772848170429916717")
+EXACT = {
+    "identity": (lambda z: z, lambda z: 1),
+    "sigmoid": (sigmoid, lambda z: sigmoid(z) * sigmoid(-z)),
+    "tanh": (mpmath.tanh, lambda z: mpmath.sech(z) ** 2),
+    "relu": (lambda z: max(z, 0), lambda z: int(z > 0)),
+    "step": (lambda z: int(z > 0), None),
+    "leaky_relu": (lambda z: z if z > 0 else z / 100, lambda z: 1 if z > 0 else 0.01),
+    "elu": (
+        lambda z: z if z > 0 else mpmath.expm1(z),
+        lambda z: 1 if z > 0 else mpmath.exp(z),
+    ),
+    "selu": (
+        lambda z: SCALE * z if z > 0 else DEPTH * mpmath.expm1(z),
+        lambda z: SCALE if z > 0 else DEPTH * mpmath.exp(z),
+    ),
+    "gelu": (lambda z: z * normal(z), lambda z: normal(z) + z * mpmath.npdf(z)),
+    "silu": (
+        lambda z: z * sigmoid(z),
+        lambda z: sigmoid(z) * (1 + z * sigmoid(-z)),
+    ),
+    "softplus": (lambda z: max(z, 0) + mpmath.log1p(mpmath.exp(-abs(z))), sigmoid),
+    "hard_sigmoid": (
+        lambda z: min(max(z + 3, 0), 6) / mpmath.mpf(6),
+        lambda z: mpmath.mpf(abs(z) < 3) / 6,
+    ),
+    "exp": (mpmath.exp, mpmath.exp),
 }
-DERIVATIVE = {
-    "identity": lambda y: np.ones_like(y),
-    "sigmoid": lambda y: y * (1 - y),
-    "tanh": lambda y: 1 - y * y,
-    "relu": lambda y: np.where(y > 0, 1.0, 0.0),
-}
+"""Each activation and its derivative in z, in mpmath."""
+
+
+def points(dtype, name):
+    """Net inputs over the whole range: tails, the middle, tiny ones, and the edges."""
+    rng = np.random.default_rng(ACTIVATIONS[name])
+    far, top, low = (100.0, 88.0, -125.0) if dtype == "float32" else (750.0, 709.0, -1020.0)
+    if name == "tanh":  # where denormal numbers are flushed, see tanh_single
+        low = max(low, -110.0)
+    tail = (-14.0, -86.0) if dtype == "float32" else (-39.0, -707.0)
+    quarter = POINTS // 4
+    x = np.concatenate([
+        rng.uniform(-far, far, quarter), rng.uniform(-4.0, 4.0, quarter),
+        np.linspace(tail[0], -tail[0], quarter),
+        np.linspace(tail[1] - 8.0, tail[1], quarter // 2),
+        rng.choice([-1.0, 1.0], quarter // 2) * np.exp2(rng.uniform(low, 2.0, quarter // 2)),
+        [0.0, 3.0, -3.0, 1e30, -1e30],
+    ]).astype(dtype)  # fmt: skip
+    return np.minimum(x, x.dtype.type(top)) if name == "exp" else x
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", BY_ELEMENT)
+def test_accuracy(name, dtype) -> None:
+    """4 ulp or 1e-15 where the result is a normal number, below that about as small."""
+    function, _ = EXACT[name]
+    width, tiny = lanes_of(dtype), float(np.finfo(dtype).tiny)
+    x = points(dtype, name)
+    x = np.resize(x, -(-len(x) // width) * width)
+    for run in (run_flushing, lambda code, y, slope, n: run_activate(code, y, slope, n, 1, n)):
+        y = x.copy()
+        run(ACTIVATIONS[name], y, np.zeros_like(x), len(x))
+        assert np.isfinite(y).all()
+        relative, in_ulp = errors(y, function, x)
+        with mpmath.workdps(40):
+            exact = [function(mpmath.mpf(float(z))) for z in x]
+        is_small = np.array([abs(value) < tiny for value in exact])
+        assert np.abs(y[is_small]).max(initial=0.0) <= 2 * tiny
+        error = np.where(is_small, 0.0, in_ulp if dtype == "float32" else relative)
+        worst = int(error.argmax())
+        print(f"{name} {dtype}: {error[worst]:.3g} at {x[worst]!r}")
+        assert error[worst] <= (4.0 if dtype == "float32" else 1e-15), x[worst]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", [name for name in BY_ELEMENT if name != "step"])
+def test_derivatives(name, dtype) -> None:
+    """To a few units in the last place of the largest derivative."""
+    _, slope_of = EXACT[name]
+    rng, width = np.random.default_rng(1), lanes_of(dtype)
+    limit = 2.0 if name == "exp" else 20.0
+    x = np.concatenate([
+        rng.uniform(-limit, limit, POINTS // 2), rng.uniform(-2.0, 2.0, POINTS // 2),
+        [0.0, -100.0, -1e30] + [] if name == "exp" else [0.0, -100.0, -1e30, 100.0, 1e30],
+    ]).astype(dtype)  # fmt: skip
+    x = np.resize(x, -(-len(x) // width) * width)
+    n, y, slope, g = len(x), x.copy(), np.full_like(x, np.nan), np.ones_like(x)
+    run_activate(ACTIVATIONS[name], y, slope, n, 1, n)
+    if name in STORED_SLOPE:
+        run_multiply(g, slope, n, 1, n)
+    else:
+        assert np.isnan(slope).all()
+        run_backward(ACTIVATIONS[name], g, y, n, 1, n)
+    with mpmath.workdps(40):
+        exact = np.array([float(slope_of(mpmath.mpf(float(z)))) for z in x])
+    near_kink = np.abs(np.abs(x) - 3.0) < 1e-6 if name == "hard_sigmoid" else np.zeros(n, bool)
+    error = np.where(near_kink, 0.0, np.abs(g - exact))
+    eps = float(np.finfo(dtype).eps)
+    assert error.max() <= 4 * eps * np.abs(exact).max(), x[error.argmax()]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -181,38 +183,57 @@ def test_forward_and_backward(dtype, seed, spare) -> None:
     outside[touched] = False
     if spare is None:  # the rest of the last vector
         outside[: -(-n // width) * width] = False
-    for name in HIDDEN_ACTIVATIONS:
+    for name in BY_ELEMENT:
         z = rng.normal(scale=3.0, size=length).astype(dtype)
         z[::7] = 0.0
-        y = z.copy()
-        run_activate(ACTIVATIONS[name], y, stride, n, batch)
-        exact = FORWARD[name](z[meant].astype(np.float64))
-        np.testing.assert_allclose(y[meant], exact, rtol=5 * eps, err_msg=name)
+        y, slope, alone = z.copy(), z.copy(), z.copy()
+        run_activate(ACTIVATIONS[name], y, slope, stride, n, batch)
+        wide = z[meant].astype(np.float64)
+        exact = ACTIVATE[name](wide)
+        np.testing.assert_allclose(y[meant], exact, rtol=5 * eps, atol=eps, err_msg=name)
         assert np.array_equal(y[outside], z[outside]), f"{name} wrote beyond its end"
+        run_activate(ACTIVATIONS[name], alone, alone, stride, n, batch)
+        assert np.array_equal(alone, y), f"{name} without a place for the slope"
         if name == "step":
             continue
         g = rng.normal(size=length).astype(dtype)
         dz = g.copy()
-        run_backward(ACTIVATIONS[name], dz, y, stride, n, batch)
-        exact = (g * DERIVATIVE[name](y.astype(np.float64)))[meant]
-        np.testing.assert_allclose(dz[meant], exact, rtol=0, atol=20 * eps, err_msg=name)
+        if name in STORED_SLOPE:
+            assert np.array_equal(slope[outside], z[outside]), f"{name} slope beyond its end"
+            run_multiply(dz, slope, stride, n, batch)
+        else:
+            assert np.array_equal(slope, z), f"{name} stored a slope"
+            run_backward(ACTIVATIONS[name], dz, y, stride, n, batch)
+        slopes = derivative(name, wide, y[meant].astype(np.float64))
+        exact, atol = g[meant] * slopes, 20 * eps * max(1.0, np.abs(slopes).max())
+        np.testing.assert_allclose(dz[meant], exact, rtol=0, atol=atol, err_msg=name)
         assert np.array_equal(dz[outside], g[outside]), f"{name} backward wrote beyond its end"
 
 
-def test_not_a_number_comes_through_where_the_derivative_needs_it() -> None:
-    z = np.array([np.nan, 1.0, -1.0] + 13 * [0.0])
-    for name in ("sigmoid", "tanh", "relu", "identity"):
-        y = z.copy()
-        run_activate(ACTIVATIONS[name], y, 16, 1, 3)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_not_a_number_comes_through_where_the_derivative_needs_it(dtype) -> None:
+    z = np.array([np.nan, 1.0, -1.0] + 13 * [0.0], dtype)
+    for name in BY_ELEMENT:
+        if name == "step":
+            continue
+        y, slope = z.copy(), z.copy()
+        run_activate(ACTIVATIONS[name], y, slope, 16, 1, 3)
         assert np.array_equal(np.isnan(y), [True] + 15 * [False]), name
+        assert np.array_equal(np.isnan(slope), [True] + 15 * [False]), name
+
+
+def test_names() -> None:
+    assert sorted(ACTIVATIONS.values()) == list(range(len(ACTIVATIONS)))
+    assert set(ACTIVATIONS) - set(HIDDEN_ACTIVATIONS) == {"softmax", "exp"}
+    assert set(EXACT) == set(BY_ELEMENT)
 
 
 def test_unknown_codes_raise() -> None:
     y, g = np.ones(16), np.ones(16)
-    for code in (SOFTMAX, 17):
+    for code in (SOFTMAX, EXP + 1, 99):
         with pytest.raises(ValueError, match="unknown activation"):
-            run_activate(code, y, 16, 1, 4)
-    for code in (STEP, SOFTMAX, 17):
+            run_activate(code, y, y, 16, 1, 4)
+    for code in (STEP, SOFTMAX, *(ACTIVATIONS[name] for name in STORED_SLOPE), EXP + 1, 99):
         with pytest.raises(ValueError, match="no derivative"):
             run_backward(code, g, y, 16, 1, 4)
     assert np.all(y == 1.0)

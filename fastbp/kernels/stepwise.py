@@ -1,0 +1,121 @@
+"""The pieces of a training step, for losses that are computed in Python between them."""
+
+from fastbp._jit import kernel
+from fastbp.kernels.activations import SOFTMAX, softmax_backward
+from fastbp.kernels.backprop import backward, fetch_inputs, forward
+from fastbp.kernels.dense import delta_through
+from fastbp.kernels.matmul import FROM_ZERO, transpose
+from fastbp.kernels.network import Gradient, column, offsets, output, place
+from fastbp.kernels.regularization import penalize, penalty, update_all
+from fastbp.kernels.sampling import draw_order, dropout_key
+from fastbp.kernels.training import (
+    add_gradient,
+    data_pointers,
+    network_pointers,
+    optimizer_pointers,
+    work_pointers,
+)
+from fastbp.kernels.updates import NO_UPDATE, begin_update
+from fastbp.layout import (
+    ACTIVATION,
+    DATA_ROWS,
+    DROPOUT_KEY,
+    FEATURE_ROWS,
+    N_OUT,
+    STRIDE,
+    TARGETS,
+    WEIGHTS,
+)
+from fastbp.simd import advance, flush_denormals, load, pointer, restore_denormals, store
+
+
+@kernel(cached=True)
+def shuffle(order, random):
+    """Draw the order of the rows in an epoch."""
+    draw_order(pointer(order, 0), order.shape[0], pointer(random, 0))
+
+
+@kernel
+def outputs_of_batch(network, work, data, first, out, n_out, batch):
+    """The loop of `outputs`, on pointers."""
+    fetch_inputs(network, work, data, first, batch)
+    forward(network, work, batch)
+    y = output(network, work, network.n_layers - 1)
+    transpose(out, n_out, y, offsets(work, FEATURE_ROWS), n_out, batch)
+
+
+@kernel(cached=True)
+def outputs(network, work, data, first, random, out):
+    """Outputs of the rows from `first` on in `out`, (batch, n_out), with dropout.
+
+    What a backward pass needs stays in the workspace, which holds the whole batch.
+    """
+    mode = flush_denormals()
+    work.places[DROPOUT_KEY] = 0
+    if network.dropout != 0:
+        work.places[DROPOUT_KEY] = dropout_key(pointer(random, 0))
+    outputs_of_batch(
+        network_pointers(network), work_pointers(work), data_pointers(data), first,
+        pointer(out, 0), out.shape[1], out.shape[0],
+    )  # fmt: skip
+    work.places[DROPOUT_KEY] = 0
+    restore_denormals(mode)
+
+
+@kernel
+def fetch_delta(network, work, delta, batch):
+    """The delta of the last layer's net inputs from that of its outputs, (batch, n_out)."""
+    last = network.n_layers - 1
+    n_out, stride, to = (
+        column(network, last, N_OUT),
+        load(work.places, STRIDE),
+        place(work, TARGETS),
+    )
+    rows = offsets(work, DATA_ROWS)
+    for b in range(batch):
+        store(rows, b, b * n_out)
+    transpose(to, stride, delta, rows, batch, n_out)
+    if column(network, last, ACTIVATION) == SOFTMAX:
+        softmax_backward(to, output(network, work, last), stride, n_out, batch)
+    else:
+        delta_through(network, work, last, batch)
+
+
+@kernel
+def step_back(network, work, delta, optimizer, grad, batch):
+    """The loop of `descend`, on pointers."""
+    fetch_delta(network, work, delta, batch)
+    if optimizer.code == NO_UPDATE:
+        add_gradient(network, work, 0, batch, grad, optimizer)
+        if optimizer.n_rules > 0:
+            for layer in range(network.n_layers):
+                g = advance(grad.numbers, column(network, layer, WEIGHTS))
+                penalize(network, optimizer, layer, 0, column(network, layer, N_OUT), g)
+        return
+    begin_update(optimizer)
+    if grad.length == 0:
+        backward(network, work, batch, grad, optimizer)
+    else:
+        add_gradient(network, work, 0, batch, grad, optimizer)
+        update_all(network, optimizer, grad.numbers)
+
+
+@kernel(cached=True)
+def descend(network, work, delta, optimizer, grad):
+    """Update the parameters after `outputs`, from dE/dY in `delta`, (batch, n_out).
+
+    With NO_UPDATE the gradient, penalties included, goes to `grad`.
+    """
+    mode = flush_denormals()
+    step_back(
+        network_pointers(network), work_pointers(work), pointer(delta, 0),
+        optimizer_pointers(optimizer), Gradient(pointer(grad, 0), grad.shape[0], FROM_ZERO),
+        delta.shape[0],
+    )  # fmt: skip
+    restore_denormals(mode)
+
+
+@kernel(cached=True)
+def penalties(network, optimizer):
+    """What L1 and L2 add to the loss."""
+    return penalty(network_pointers(network), optimizer_pointers(optimizer))

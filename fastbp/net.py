@@ -1,0 +1,216 @@
+"""`Net`: the flat buffers of a network and the tables with which kernels are called on them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastbp import checks
+from fastbp.history import History
+from fastbp.kernels.activations import ACTIVATIONS, STORED_SLOPE
+from fastbp.kernels.losses import CALLABLE
+from fastbp.kernels.network import Network
+from fastbp.kernels.steps import N_SCALARS, UPDATES
+from fastbp.kernels.updates import OptimizerState
+from fastbp.layout import (
+    ACTIVATION,
+    CAPACITY,
+    DROPOUT,
+    INPUT_DROPOUT,
+    Workspace,
+    table_of_layers,
+    weight_views,
+    workspace_for,
+)
+from fastbp.losses import Loss
+from fastbp.optimizers import Optimizer, as_optimizer
+from fastbp.regularization import Regularization
+
+FloatArray = npt.NDArray[np.floating]
+
+PASS_ROWS = 256
+"""Rows of a pass when a batch is cut into several: their activations fit the second cache."""
+WHOLE_BATCH = 512
+"""Batches up to this size go through in one pass."""
+SECONDS_A_CALL = 0.1
+"""About how long one compiled call lasts: Ctrl-C and progress are seen between calls."""
+
+
+class Net:
+    """What `MLP` consists of: buffers, views of them, and what the kernels need to know.
+
+    Attributes
+    ----------
+    layer_sizes : tuple of int
+    activations : tuple of str
+        Of each layer, the outputs included.
+    dtype : numpy.dtype
+    bias : bool
+    history : History
+        Of the last fit.
+    """
+
+    layer_sizes: tuple[int, ...]
+    activations: tuple[str, ...]
+    dtype: np.dtype[Any]
+    bias: bool
+    history: History
+    _loss: Loss
+    _regularization: Regularization
+
+    def _allocate(self, dtype: np.dtype[Any], optimizer: Optimizer) -> None:
+        """Make the buffers; the parameters are zeros, the optimiser stands at its beginning."""
+        codes = [ACTIVATIONS[name] for name in self.activations]
+        self._layers, n_params = table_of_layers(self.layer_sizes, codes, self.bias)
+        self._params = np.zeros(n_params, dtype)
+        self._views = weight_views(self._params, self._layers)
+        self._random = np.zeros(1, np.uint64)
+        self._frozen = np.zeros(n_params, np.bool_)
+        self._optimizer = optimizer
+        self._rules = self._regularization.rules(optimizer, len(self._layers))
+        self._dropout = self._regularization.dropout_rates(len(self._layers))
+        self._scalars = np.zeros(N_SCALARS)
+        self._slots = np.zeros(optimizer.n_slots * n_params, dtype)
+        optimizer.reset(self._scalars)
+        self._no_numbers, self._no_rates = np.empty(0, dtype), np.empty(0)
+        self._spaces = threading.local()
+        # At 20 GFLOP/s, which most processors exceed: they come back sooner.
+        n_weights = sum(int(weights.size) for weights in self.weights)
+        passes = int(SECONDS_A_CALL * 20e9 / (6 * n_weights * PASS_ROWS))
+        self._rows_in_a_call = min(max(1, passes), 4096) * PASS_ROWS
+
+    @property
+    def params(self) -> FloatArray:
+        """All parameters, (n_params,); change them in place."""
+        return self._params
+
+    @property
+    def weights(self) -> tuple[FloatArray, ...]:
+        """Live views of the weights of each layer, (n_in, n_out)."""
+        return self._views[0]
+
+    @property
+    def biases(self) -> tuple[FloatArray, ...]:
+        """Live views of the biases of each layer, (n_out,); empty with ``bias=False``."""
+        return self._views[1]
+
+    @property
+    def frozen(self) -> npt.NDArray[np.bool_]:
+        """Parameters that training leaves alone, (n_params,); change it in place."""
+        return self._frozen
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The optimiser. Another of the same kind keeps the state, a new kind starts afresh."""
+        return self._optimizer
+
+    @optimizer.setter
+    def optimizer(self, optimizer: str | Optimizer) -> None:
+        new = as_optimizer(optimizer)
+        rules = self._regularization.rules(new, len(self._layers))
+        if type(new) is type(self._optimizer):
+            new.write(self._scalars)
+        else:
+            self._slots = np.zeros(new.n_slots * self._params.size, self.dtype)
+            new.reset(self._scalars)
+        self._optimizer, self._rules = new, rules
+
+    @property
+    def loss_name(self) -> str:
+        """Name of the loss."""
+        return self._loss.name
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the workspaces and the views, which are made again."""
+        state = self.__dict__.copy()
+        for name in ("_views", "_spaces"):
+            del state[name]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._spaces = threading.local()
+        self._views = weight_views(self._params, self._layers)
+
+    def freeze(
+        self, *, weights: bool = True, biases: bool = True, layers: Iterable[int] | None = None
+    ) -> None:
+        """Mark parameters that training is to leave alone.
+
+        Parameters
+        ----------
+        weights, biases : bool, default=True
+            Which kinds to freeze; the others stay as they are.
+        layers : iterable of int, optional
+            Which layers, counted from 0 at the inputs; all by default.
+        """
+        self._mark(True, weights, biases, layers)
+
+    def unfreeze(
+        self, *, weights: bool = True, biases: bool = True, layers: Iterable[int] | None = None
+    ) -> None:
+        """Undo `freeze`; parameters as there."""
+        self._mark(False, weights, biases, layers)
+
+    def _mark(self, value: bool, weights: bool, biases: bool, layers: Iterable[int] | None) -> None:
+        weights, biases = checks.flag("weights", weights), checks.flag("biases", biases)
+        chosen = checks.layer_indices(layers, len(self._layers))
+        weight_masks, bias_masks = weight_views(self._frozen, self._layers)
+        for layer in chosen:
+            if weights:
+                weight_masks[layer][...] = value
+            if biases and self.bias:
+                bias_masks[layer][...] = value
+
+    def _space(self, rows: int, training: bool) -> tuple[Network, Workspace]:
+        """Network and workspace for batches of `rows` rows, kept for this thread's next call."""
+        spaces: dict[str, tuple[Network, Workspace]] = self._spaces.__dict__
+        use = "training" if training else "prediction"
+        found = spaces.get(use)
+        whole = rows <= WHOLE_BATCH or (training and self._loss.code == CALLABLE)
+        capacity = rows if whole else PASS_ROWS
+        if found is not None and found[1].places[CAPACITY] == capacity:
+            return found
+        layers = self._layers.copy()
+        if training and self._loss.from_logits:
+            layers[-1, ACTIVATION] = ACTIVATIONS["identity"]  # the loss takes the net inputs
+        layers[:-1, DROPOUT] = [round(rate * 2**32) for rate in self._dropout[1:]]
+        slopes = {i for i, name in enumerate(self.activations) if name in STORED_SLOPE}
+        slopes |= {i for i, rate in enumerate(self._dropout[1:]) if rate > 0}
+        layers, work = workspace_for(layers, capacity, self.dtype, training, slopes)
+        work.places[INPUT_DROPOUT] = round(self._dropout[0] * 2**32)
+        network = Network(
+            params=self._params,
+            layers=layers.reshape(-1),
+            n_params=self._params.size,
+            n_layers=len(layers),
+            loss=self._loss.code,
+            dropout=int(any(self._dropout)),
+            loss_numbers=self._loss.numbers(self.layer_sizes[-1]),
+        )
+        spaces[use] = network, work
+        return network, work
+
+    def _state(self) -> OptimizerState:
+        """The optimiser as the kernels take it, without a schedule."""
+        frozen = self._frozen if self._frozen.any() else self._frozen[:0]
+        return OptimizerState(
+            code=self._optimizer.code,
+            scalars=self._scalars,
+            slots=self._slots,
+            frozen=frozen.view(np.uint8),
+            rates=self._no_rates,
+            rules=self._rules,
+            n_frozen=frozen.size,
+            n_rates=0,
+            n_rules=self._rules.size,
+            first_update=int(self._scalars[UPDATES]),
+        )
+
+    def _restart_optimizer(self) -> None:
+        self._optimizer.reset(self._scalars)
+        self._slots[:] = 0
