@@ -113,7 +113,9 @@ def check_float32(net, X, y, T):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("hidden", "output"), PAIRS, ids=str)
+@pytest.mark.parametrize(
+    ("hidden", "output"), PAIRS, ids=lambda x: x if isinstance(x, str) else "-".join(x)
+)
 def test_every_loss_and_activation(hidden, output, dtype):
     rng = np.random.default_rng(7)
     net = random_net(rng, (5, 7, 6, 3), hidden, output, dtype)
