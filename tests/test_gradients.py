@@ -83,6 +83,8 @@ def check_float64(net, X, y, T, rng):
     expected_loss, expected = oracle.loss_and_grad(description, net.params, X, T)
     assert loss == pytest.approx(expected_loss, rel=1e-12)
     assert relative(grad, expected) < 1e-10
+    outputs = oracle.forward(description, net.params, X)[1][-1]
+    np.testing.assert_allclose(net.predict(X), outputs, rtol=1e-10, atol=1e-12)
     chosen = rng.permutation(net.params.size)[:PARTIALS]
     largest = np.abs(grad).max()
     if smooth(net):
