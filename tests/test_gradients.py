@@ -83,6 +83,8 @@ def check_float64(net, X, y, T, rng):
     expected_loss, expected = oracle.loss_and_grad(description, net.params, X, T)
     assert loss == pytest.approx(expected_loss, rel=1e-12)
     assert relative(grad, expected) < 1e-10
+    outputs = oracle.forward(description, net.params, X)[1][-1]
+    np.testing.assert_allclose(net.predict(X), outputs, rtol=1e-10, atol=1e-12)
     chosen = rng.permutation(net.params.size)[:PARTIALS]
     largest = np.abs(grad).max()
     if smooth(net):
@@ -113,7 +115,9 @@ def check_float32(net, X, y, T):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("hidden", "output"), PAIRS, ids=str)
+@pytest.mark.parametrize(
+    ("hidden", "output"), PAIRS, ids=lambda x: x if isinstance(x, str) else "-".join(x)
+)
 def test_every_loss_and_activation(hidden, output, dtype):
     rng = np.random.default_rng(7)
     net = random_net(rng, (5, 7, 6, 3), hidden, output, dtype)
