@@ -157,7 +157,7 @@ def test_an_error_while_printing_leaves_a_true_history(monkeypatch):
 
     monkeypatch.setattr("builtins.print", broken)
     with pytest.raises(BrokenPipeError):
-        nets[0].fit(X, X[:, 0], epochs=10, batch_size=8, verbose=1)
+        nets[0].fit(X, X[:, 0], epochs=10, batch_size=8, verbose=2)
     monkeypatch.undo()
     finished = len(nets[0].history)
     assert finished > 0
