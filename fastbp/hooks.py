@@ -32,8 +32,15 @@ class Options(NamedTuple):
     max_seconds: float | None = None
     verbose: int = 0
 
+    def any_given(self) -> bool:
+        """Whether one is not its default; quick, since every fit asks."""
+        for given, default in zip(self, DEFAULTS, strict=True):
+            if type(given) is not type(default) or given:
+                return True
+        return False
 
-NONE = Options()
+
+DEFAULTS = Options()
 
 
 class Evaluation:

@@ -15,7 +15,7 @@ from fastbp._jit import ready
 from fastbp.callbacks import Callback
 from fastbp.fitting import SECONDS_A_CALL, DivergenceWarning, Job, run_epochs
 from fastbp.history import History
-from fastbp.hooks import NONE, Hooks, Options, prepare
+from fastbp.hooks import Hooks, Options, prepare
 from fastbp.initializers import Init, check_init, initial_weights
 from fastbp.kernels import training
 from fastbp.kernels.activations import ACTIVATIONS, HIDDEN_ACTIVATIONS
@@ -410,7 +410,7 @@ class MLP:
         )  # fmt: skip
         self._check_trainable()
         data, rows = self._data(X, y)
-        if any(given is not default for given, default in zip(options, NONE, strict=True)):
+        if options.any_given():
             table = data.inputs.reshape(rows, -1)
             hooks, kept, y = prepare(self, table, y, shuffle, epochs, options, self._random)
             if len(kept) < rows:

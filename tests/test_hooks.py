@@ -11,6 +11,7 @@ from conftest import COMPILED, counts
 
 import fastbp.fitting
 import fastbp.hooks
+import fastbp.mlp
 from fastbp import MLP, SGD, Adam, Callback, DivergenceWarning
 from fastbp.kernels import training
 
@@ -92,8 +93,11 @@ def test_the_plain_call_has_no_hooks(monkeypatch):
     calls, real = [], training.train
     monkeypatch.setattr(training, "train", lambda *a: calls.append(a) or real(*a))
     monkeypatch.setattr(fastbp.hooks, "Hooks", None)
+    assert not fastbp.hooks.Options().any_given()
     net = make()
-    net.fit(X, Y, epochs=2)
+    with monkeypatch.context() as m:
+        m.setattr(fastbp.mlp, "prepare", None)
+        net.fit(X, Y, epochs=2)
     for options in ({}, {"metrics": [], "callbacks": [], "verbose": np.int64(0), "min_delta": 0}):
         calls.clear()
         assert len(net.fit(X, Y, epochs=50, **options)) == 50
@@ -120,19 +124,26 @@ def test_epochs_of_several_calls(batch_size, a_call, monkeypatch):
 
 
 def test_the_bound_of_a_call_follows_its_time():
-    """A call that ended with its epoch says nothing against a smaller bound."""
     bound = fastbp.fitting._next_passes
-    assert bound(100, 0.05, True, None) == 200
-    assert bound(100, 1e-9, True, None) == 400
-    assert bound(100, 0.05, False, None) == 100
-    assert bound(100, 0.2, False, None) == bound(100, 0.2, True, None) == 50
-    assert bound(1, 5.0, True, None) == 1
+    assert bound(100, 0.05, None) == 200
+    assert bound(100, 1e-9, None) == 400
+    assert bound(100, 0.2, None) == 50
+    assert bound(1, 5.0, None) == 1
 
     class Left:
         def seconds_left(self):
             return 0.01
 
-    assert bound(100, 0.05, True, Left()) == 20
+    assert bound(100, 0.05, Left()) == 20
+
+
+def test_a_call_that_ends_early_raises_no_bound(monkeypatch):
+    bounds, real = [], training.train
+    monkeypatch.setattr(training, "train", lambda *a: bounds.append(a[-1]) or real(*a))
+    monkeypatch.setattr(fastbp.fitting, "SECONDS_A_CALL", 60.0)
+    make().fit(X, Y, epochs=20, callbacks=Callback())
+    assert len(bounds) == 20
+    assert len(set(bounds)) == 1
 
 
 # ---- validation and metrics ---------------------------------------------------------------------
@@ -468,16 +479,17 @@ def test_interrupted_in_a_compiled_call(monkeypatch):
 
 
 def test_an_error_at_the_beginning_changes_nothing():
-    class Failing(Callback):
+    class Failing(Spy):
         def on_fit_begin(self, fit):
+            super().on_fit_begin(fit)
             raise OSError("no disk")
 
-    net, first, third = make(), Spy(), Spy()
+    net, first, second, third = make(), Spy(), Failing(), Spy()
     net.fit(X, Y, epochs=2)
     kept, history = state(net), net.history
     with pytest.raises(OSError, match="no disk"):
-        net.fit(X, Y, callbacks=[first, Failing(), third])
-    assert (first.calls, third.calls) == (["begin", "end"], [])
+        net.fit(X, Y, callbacks=[first, second, third])
+    assert (first.calls, second.calls, third.calls) == (["begin", "end"], ["begin", "end"], [])
     assert state(net) == kept
     assert net.history is history
 
