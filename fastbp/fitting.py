@@ -86,7 +86,8 @@ class _Log:
         updates: tuple[int, int] = (0, 1),
     ) -> None:  # fmt: skip
         self.history, self.rows, self.before = history, rows, len(history)
-        self.rate, (self.first_update, self.updates_an_epoch) = rate, updates
+        self.rate = rate if callable(rate) else float(rate)
+        self.first_update, self.updates_an_epoch = updates
         self.progress = np.zeros(training.N_PROGRESS, np.int64)
         self.losses = np.zeros(epochs + 2)
         self.start = time.perf_counter()
@@ -106,17 +107,17 @@ class _Log:
         seconds = np.diff(np.interp(ends, rows, times))
         history.loss.extend(self.losses[first:epoch].tolist())
         history.seconds.extend(seconds.tolist())
-        used.extend(self._rates(first, epoch))
-        for column in history.others.values():  # not measured yet
-            column.extend([math.nan] * (len(history) - len(column)))
+        rates = self._rates(first, epoch) if callable(self.rate) else [self.rate] * (epoch - first)
+        used.extend(rates)
+        for column in history.others.values():
+            if column is not used:  # not measured yet
+                column.extend([math.nan] * (len(used) - len(column)))
         past = sum(rows <= epoch * self.rows for rows, _ in self.marks)
         del self.marks[: past - 1]  # the next epoch begins at or after the last of them
         return epoch - first
 
     def _rates(self, first: int, end: int) -> list[float]:
         """The learning rate of the last update of each epoch from `first` to `end`."""
-        if not callable(self.rate):
-            return [float(self.rate)] * (end - first)
         after = np.arange(first + 1, end + 1, dtype=np.int64) * self.updates_an_epoch
         rates: list[float] = rates_at(self.rate, self.first_update + after - 1).tolist()
         return rates
@@ -145,7 +146,7 @@ def run_epochs(
     status : int
         FINISHED or DIVERGED; RUNNING when the hooks' time ran out within an epoch.
     losses : array of float64
-        Of the epochs of the last block, the one that diverged included; NaN where a callback
+        Of the epochs of the last block, the one that diverged included; 0 where a callback
         stopped all before the first.
     """
     params, capacity = job.network.params, int(job.work.places[CAPACITY])
@@ -154,7 +155,7 @@ def run_epochs(
     grad = np.empty(params.size if whole else 0, params.dtype)
     passes, status = max(1, min(passes, FIRST_PASSES)), training.FINISHED
     updates, number = -(-job.rows // job.batch_size), job.optimizer.first_update
-    losses, call = np.full(1, math.nan), cast(Callable[..., int], training.train)
+    losses, call = np.zeros(1), cast(Callable[..., int], training.train)
     if isinstance(job.loss, CallableLoss):
         call = partial(stepwise_train, job.loss)
     while epochs and status == training.FINISHED and (hooks is None or not hooks.fit.stopped):
@@ -174,7 +175,9 @@ def run_epochs(
                 status = call(*arguments)
                 spent = time.perf_counter() - start
                 log.write()
-                passes = _next_passes(passes, spent, status == training.RUNNING, hooks)
+                if status != training.RUNNING and spent < SECONDS_A_CALL:
+                    break  # it ended early and says nothing about the bound
+                passes = _next_passes(passes, spent, hooks)
                 if status == training.RUNNING and hooks is not None and hooks.out_of_time():
                     break
             if status == training.FINISHED and hooks is not None:
@@ -198,12 +201,10 @@ def _with_rates(job: Job, passes: int) -> tuple[OptimizerState, int]:
     return job.optimizer._replace(rates=rates, n_rates=passes, first_update=first), passes
 
 
-def _next_passes(passes: int, spent: float, all_made: bool, hooks: Hooks | None) -> int:
+def _next_passes(passes: int, spent: float, hooks: Hooks | None) -> int:
     """How many passes the next call may make, from the time that the last one took."""
     wanted = SECONDS_A_CALL if hooks is None else min(SECONDS_A_CALL, hooks.seconds_left())
     pace = min(wanted / max(spent, 1e-6), 4.0)
-    if pace > 1 and not all_made:  # the call ended early and says nothing about its bound
-        return passes
     return min(max(1, int(passes * pace)), MOST_PASSES)
 
 
@@ -347,9 +348,10 @@ def fit(
         hooks, run = _in_parts(net, examples, epochs, batch_size, shuffle, options)
     else:
         hooks, run = _in_memory(net, examples, epochs, batch_size, shuffle, options)
-    net.history = history = History() if hooks is None else hooks.fit.history
-    if epochs:
-        with hooks or nullcontext():
+    history = History() if hooks is None else hooks.fit.history
+    with hooks if hooks is not None and epochs else nullcontext():
+        net.history = history
+        if epochs:
             train(net, lambda snapshot: run(snapshot, history), history, hooks)
     return history
 
@@ -360,7 +362,7 @@ def _in_memory(
     """The hooks and what trains, for arrays in memory."""
     shape = (net.layer_sizes, net._loss, net.dtype)
     (data, rows), hooks = dataset.rows_and_targets(*examples, *shape), None
-    if not options.is_plain():
+    if options.any_given():
         table = data.inputs.reshape(rows, -1)
         weights = data.weights if data.n_weights else None
         whole = Examples(table, np.asarray(examples.y), weights)
@@ -391,7 +393,7 @@ def _in_parts(
         check_columns(examples.X, net.layer_sizes[0])
         examples = Examples(parts.X, parts.y, parts.sample_weight)
     hooks = None
-    if not options.is_plain():
+    if options.any_given():
         hooks, _ = prepare(net, examples, shuffle, epochs, options)
 
     def run(snapshot: FloatArray, history: History) -> tuple[int, npt.NDArray[np.float64]]:

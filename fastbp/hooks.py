@@ -33,12 +33,15 @@ class Options(NamedTuple):
     max_seconds: float | None = None
     verbose: int = 0
 
-    def is_plain(self) -> bool:
-        """Whether nothing was asked for."""
-        return all(
-            given is default
-            for given, default in zip(self, self._field_defaults.values(), strict=True)
-        )
+    def any_given(self) -> bool:
+        """Whether one is not its default; quick, since every fit asks."""
+        for given, default in zip(self, DEFAULTS, strict=True):
+            if type(given) is not type(default) or given:
+                return True
+        return False
+
+
+DEFAULTS = Options()
 
 
 class Evaluation:

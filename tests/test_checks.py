@@ -455,9 +455,24 @@ def test_anything_as_an_option(name, value):
     assert np.isfinite(net.params).all()
 
 
+FIT_OPTIONS = [
+    "epochs",
+    "batch_size",
+    "shuffle",
+    "validation_data",
+    "validation_fraction",
+    "metrics",
+    "patience",
+    "min_delta",
+    "callbacks",
+    "max_seconds",
+    "verbose",
+]
+
+
 @EXAMPLES
 @given(
-    name=st.sampled_from(["epochs", "batch_size", "shuffle", "verbose"]),
+    name=st.sampled_from(FIT_OPTIONS),
     value=anything.filter(lambda value: not isinstance(value, int) or value < 3),
 )
 def test_anything_as_a_fit_option(name, value):

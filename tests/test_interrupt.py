@@ -25,7 +25,7 @@ import numpy as np
 from fastbp import MLP
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
-seed, delay, batch_size, compiled = json.loads(sys.argv[1])
+seed, delay, batch_size, compiled, hooked = json.loads(sys.argv[1])
 rng = np.random.default_rng(seed)
 X, y = rng.normal(size=(60, 4)).astype("f4"), rng.integers(3, size=60)
 
@@ -35,6 +35,7 @@ def make():
 if compiled:
     make().fit(X, y, epochs=1)
 net, sent = make(), []
+options = {"validation_data": (X, y), "metrics": "accuracy", "patience": 10**9} if hooked else {}
 
 def send():
     time.sleep(delay)
@@ -44,14 +45,16 @@ def send():
 out = {"interrupted": False}
 try:
     threading.Thread(target=send, daemon=True).start()
-    net.fit(X, y, epochs=5_000_000, batch_size=batch_size)
+    net.fit(X, y, epochs=5_000_000, batch_size=batch_size, **options)
 except KeyboardInterrupt:
     out["seconds"] = time.monotonic() - sent[0]
     out["interrupted"] = True
 history = net.history
 out["finite"] = bool(np.isfinite(net.params).all())
 out["epochs"] = len(history)
-out["lengths"] = len(history.loss) == len(history.seconds)
+out["lengths"] = {len(history[name]) for name in history.names} == {len(history)}
+if hooked and len(history):  # else it came before the first epoch
+    out["lengths"] &= bool(np.isfinite(history["val_loss"][:-1]).all())
 twin = make()
 loss = twin.fit(X, y, epochs=len(history), batch_size=batch_size).loss if len(history) else []
 out["losses"] = loss == history.loss
@@ -66,9 +69,9 @@ print(json.dumps(out))
 """
 
 
-def interrupt(seed, delay, batch_size=60, compiled=True, **environment):
+def interrupt(seed, delay, batch_size=60, compiled=True, hooked=False, **environment):
     process = subprocess.run(
-        [sys.executable, "-c", CHILD, json.dumps([seed, delay, batch_size, compiled])],
+        [sys.executable, "-c", CHILD, json.dumps([seed, delay, batch_size, compiled, hooked])],
         env=os.environ | environment,
         capture_output=True,
         text=True,
@@ -104,6 +107,12 @@ class TestRealSignals:
         rng = np.random.default_rng([seed, 3])
         out = interrupt(seed, rng.uniform(0, 0.6), batch_size=int(rng.choice([7, 60, 60])))
         check(out)
+
+    @pytest.mark.parametrize("seed", range(counts(3, 150)))
+    def test_with_hooks(self, seed):
+        rng = np.random.default_rng([seed, 5])
+        batch_size = int(rng.choice([7, 60]))
+        check(interrupt(seed, rng.uniform(0, 0.6), batch_size=batch_size, hooked=True))
 
     @pytest.mark.parametrize("seed", range(counts(1, 50)))
     def test_while_compiling(self, seed, tmp_path):
@@ -158,7 +167,7 @@ def test_an_error_while_printing_leaves_a_true_history(monkeypatch):
 
     monkeypatch.setattr("builtins.print", broken)
     with pytest.raises(BrokenPipeError):
-        nets[0].fit(X, X[:, 0], epochs=10, batch_size=8, verbose=1)
+        nets[0].fit(X, X[:, 0], epochs=10, batch_size=8, verbose=2)
     monkeypatch.undo()
     finished = len(nets[0].history)
     assert finished > 0

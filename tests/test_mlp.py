@@ -702,7 +702,7 @@ def test_the_log_of_a_fit_keeps_the_running_epoch_only():
 def test_verbose_prints_a_line_an_epoch(capsys):
     X, labels, _ = data(37)
     net = make()
-    history = net.fit(X, labels, epochs=12, batch_size=8, verbose=1)
+    history = net.fit(X, labels, epochs=12, batch_size=8, verbose=2)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 12
     for number, (line, loss) in enumerate(zip(lines, history.loss, strict=True), 1):
