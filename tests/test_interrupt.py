@@ -15,6 +15,7 @@ import fastbp.fitting
 from fastbp import MLP
 from fastbp.kernels import training
 
+pytestmark = pytest.mark.promise("Ctrl-C")
 HANG = 60.0
 """Seconds; a guard against hanging. How fast control returns is measured elsewhere."""
 
@@ -79,7 +80,7 @@ def interrupt(seed, delay, batch_size=60, compiled=True, **environment):
     return json.loads(process.stdout)
 
 
-def check(out):
+def check(out, tally):
     assert out["interrupted"]
     assert out["seconds"] < HANG
     assert out["finite"]
@@ -87,6 +88,8 @@ def check(out):
     assert out["losses"]
     assert out.get("params", True)
     assert out["further"]
+    tally["signals"] += 1
+    tally["answered in 0.5 s"] += out["seconds"] < 0.5
 
 
 real_signals = [
@@ -99,18 +102,18 @@ class TestRealSignals:
     pytestmark = real_signals
 
     @pytest.mark.parametrize("seed", range(counts(3, 150)))
-    def test_while_training(self, seed):
+    def test_while_training(self, seed, tally):
         rng = np.random.default_rng([seed, 3])
         out = interrupt(seed, rng.uniform(0, 0.6), batch_size=int(rng.choice([7, 60, 60])))
-        check(out)
+        check(out, tally)
 
     @pytest.mark.parametrize("seed", range(counts(1, 50)))
-    def test_while_compiling(self, seed, tmp_path):
+    def test_while_compiling(self, seed, tmp_path, tally):
         rng = np.random.default_rng([seed, 4])
         out = interrupt(
             seed, rng.uniform(0.2, 4.0), compiled=False, FASTBP_CACHE_DIR=str(tmp_path / "empty")
         )
-        check(out)
+        check(out, tally)
 
 
 # ---- the same, without chance -----------------------------------------------------------------
