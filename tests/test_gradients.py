@@ -11,7 +11,7 @@ from fastbp import MLP
 
 pytestmark = pytest.mark.promise("gradients")
 NETS = counts(20, 200, 5)
-PARTIALS = counts(100, 250, 40)  # of each net
+PARTIALS = counts(100, 400, 40)  # of each net
 SEEDS = range(NETS)
 DTYPES = ("float32", "float64")
 HIDDEN = ("identity", "sigmoid", "tanh", "relu")
