@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 import re
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from fastbp import MLP, SGD, checks, gradcheck
+from fastbp.optimizers import OPTIMIZERS
 
 pytestmark = pytest.mark.promise("bad input")
 INF, NAN = math.inf, math.nan
@@ -471,6 +473,34 @@ def test_anything_as_a_fit_option(name, value, tally):
     net = MLP((3, 2), seed=0)
     attempt(net, lambda: net.fit(X, X[:, :2], **({"epochs": 1} | {name: value})))
     assert np.isfinite(net.params).all()
+    tally["examples"] += 1
+
+
+HYPER_PARAMETERS = [
+    (kind, field.name) for kind in OPTIMIZERS.values() for field in dataclasses.fields(kind)
+]
+
+
+@EXAMPLES
+@given(which=st.sampled_from(HYPER_PARAMETERS), value=anything)
+def test_anything_as_a_hyper_parameter(which, value, tally):
+    kind, name = which
+    try:
+        optimizer = kind(**{name: value})
+    except (TypeError, ValueError) as error:
+        assert name in str(error)
+    else:
+        assert value is None or np.isfinite(getattr(optimizer, name))
+        MLP((3, 2), optimizer=optimizer, seed=0)
+    tally["examples"] += 1
+
+
+@EXAMPLES
+@given(name=st.sampled_from(["weights", "biases", "layers"]), value=anything)
+def test_anything_to_freeze(name, value, tally):
+    net = MLP((3, 4, 2), seed=0)
+    attempt(net, lambda: net.freeze(**{name: value}))
+    assert len(net.frozen) == len(net.params)
     tally["examples"] += 1
 
 
