@@ -490,7 +490,7 @@ def test_anything_as_a_hyper_parameter(which, value, tally):
     except (TypeError, ValueError) as error:
         assert name in str(error)
     else:
-        assert value is None or np.isfinite(getattr(optimizer, name))
+        assert value is None or math.isfinite(getattr(optimizer, name))
         MLP((3, 2), optimizer=optimizer, seed=0)
     tally["examples"] += 1
 
