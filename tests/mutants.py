@@ -3,7 +3,7 @@
 Each mutant is applied to a copy of the package in a temporary folder, never to the checkout, and
 the tests named beside it run there. They must pass on the unbroken copy, and fail on the mutant.
 The exit status is 1 when a mutant survives, when its text is no longer found, or when its tests
-end otherwise than by failing.
+end otherwise than by failing. Words after the script's name choose mutants by their names.
 """
 
 from __future__ import annotations
