@@ -116,6 +116,40 @@ class TestRealSignals:
         check(out, tally)
 
 
+COMPILES = """
+import json, threading
+import numpy as np
+from numba.core.dispatcher import Dispatcher
+from fastbp import MLP
+
+compile_real, in_main, elsewhere = Dispatcher.compile, [], []
+
+def compile_noted(self, signature):
+    main = threading.current_thread() is threading.main_thread()
+    (in_main if main else elsewhere).append(self.__name__)
+    return compile_real(self, signature)
+
+Dispatcher.compile = compile_noted
+X, y = np.ones((4, 3)), np.ones((4, 2))
+for dtype in ("float32", "float64"):
+    net = MLP((3, 2), dtype=dtype, seed=0)
+    net.loss(X, y), net.predict(X), net.loss_and_grad(X, y), net.step(X, y), net.fit(X, y)
+print(json.dumps([in_main, sorted(set(elsewhere))]))
+"""
+
+
+@pytest.mark.skipif(not COMPILED, reason="nothing is compiled")
+def test_nothing_is_compiled_or_loaded_in_the_main_thread():
+    """There Ctrl-C could come inside a callback of LLVM, which loses it."""
+    done = subprocess.run(
+        [sys.executable, "-c", COMPILES], capture_output=True, text=True, timeout=HANG, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    in_main, elsewhere = json.loads(done.stdout)
+    assert in_main == []
+    assert set(elsewhere) >= {"evaluate", "first_not_finite", "predict", "train"}
+
+
 # ---- the same, without chance -----------------------------------------------------------------
 
 
