@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -66,6 +67,21 @@ print(json.dumps(out))
 """
 
 
+PROGRAM = """
+import os, signal, sys, threading, time
+import numpy as np
+from fastbp import MLP
+
+def send():
+    time.sleep(float(sys.argv[1]))
+    os.kill(os.getpid(), signal.SIGINT)
+
+X = np.ones((60, 4))
+threading.Thread(target=send, daemon=True).start()
+MLP((4, 6, 3), seed=0).fit(X, X[:, :3], epochs=1_000_000_000)
+"""
+
+
 def interrupt(seed, delay, batch_size=60, compiled=True, **environment):
     process = subprocess.run(
         [sys.executable, "-c", CHILD, json.dumps([seed, delay, batch_size, compiled])],
@@ -114,6 +130,25 @@ class TestRealSignals:
             seed, rng.uniform(0.2, 4.0), compiled=False, FASTBP_CACHE_DIR=str(tmp_path / "empty")
         )
         check(out, tally)
+
+    @pytest.mark.parametrize("seed", range(counts(1, 20)))
+    def test_a_program_ends_while_compiling(self, seed, tmp_path, tally):
+        """It does not wait for the compiler, and its end is that of any interrupted program."""
+        delay = np.random.default_rng([seed, 5]).uniform(0.0, 4.0)
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM, str(delay)],
+            env=os.environ | {"FASTBP_CACHE_DIR": str(tmp_path / "empty")},
+            capture_output=True,
+            text=True,
+            timeout=HANG,
+            check=False,
+        )
+        # Python forgets that it is to end by the signal when another thread runs code meanwhile.
+        assert done.returncode in (-signal.SIGINT, 1), done.stderr
+        assert done.stderr.splitlines()[-1] == "KeyboardInterrupt"
+        assert done.stderr.startswith("Traceback"), done.stderr
+        assert done.stderr.count("Traceback") == 1, done.stderr
+        tally["programs ended"] += 1
 
 
 COMPILES = """
