@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-nojit lint compare
+.PHONY: help demo test test-nojit test-mutants soak lint compare
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.installed-demo  ## train a digit classifier, with scikit-learn's beside it
 	$(RUN) -m fastbp demo
@@ -18,6 +18,12 @@ test: lint  ## run the linters and the tests
 
 test-nojit: $(VENV)/.installed-test  ## run the tests uncompiled, with coverage of the kernels
 	NUMBA_DISABLE_JIT=1 $(RUN) -m pytest --cov --cov-report=term
+
+test-mutants: $(VENV)/.installed-test  ## break fastbp in many places and see the tests fail
+	$(RUN) tests/mutants.py
+
+soak: $(VENV)/.installed-test  ## run the tests at their full counts; prints a table of the promises
+	FASTBP_SOAK=1 $(RUN) -m pytest
 
 lint: $(VENV)/.installed-test  ## run ruff and mypy
 	$(RUN) -m ruff check

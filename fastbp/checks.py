@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastbp._jit import ready
 from fastbp.kernels.training import first_not_finite
 
 FloatArray = npt.NDArray[np.floating]
@@ -168,7 +169,9 @@ def raise_not_finite(name: str, array: FloatArray, index: int, given: Any) -> No
 
 def finite(name: str, array: FloatArray, given: Any) -> FloatArray:
     """`array` itself, when all of it is finite."""
-    index = first_not_finite(array.reshape(-1))
+    numbers = array.reshape(-1)
+    ready(first_not_finite, array.dtype.char, (numbers,))
+    index = first_not_finite(numbers)
     if index >= 0:
         raise_not_finite(name, array, int(index), given)
     return array

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastbp import checks
 from fastbp.hardware import fma_loop, fma_peak
 from fastbp.kernels import training
 from fastbp.mlp import MLP
@@ -70,7 +71,7 @@ def warm_up(dtypes: Sequence[str] = ("float32", "float64")) -> Iterator[FirstCal
         net = MLP((2, 3, 1), dtype=dtype, seed=0)
         calls: tuple[tuple[Any, Callable[[], object]], ...] = (
             (fma_loop, lambda: fma_peak(dtype)),  # noqa: B023 - called before the next round
-            (training.first_not_finite, lambda: training.first_not_finite(X.ravel())),  # noqa: B023
+            (training.first_not_finite, lambda: checks.finite("X", X, X)),  # noqa: B023
             (training.predict, lambda: net.predict(X)),  # noqa: B023
             (training.evaluate, lambda: net.loss(X, y)),  # noqa: B023
             (training.train, lambda: net.fit(X, y, epochs=1)),  # noqa: B023

@@ -1,15 +1,36 @@
-"""What the tests share: how many repetitions, and errors against mpmath."""
+"""What the tests share: how many repetitions, errors against mpmath, the table of promises."""
 
 from __future__ import annotations
 
 import os
+from collections import Counter
+from typing import NamedTuple
 
 import mpmath
 import numba
 import numpy as np
+import pytest
 
 SOAK = os.environ.get("FASTBP_SOAK") == "1"
 COMPILED = not numba.config.DISABLE_JIT
+
+PROMISES = {
+    "gradients": {"nets": 200, "partials": 50_000},
+    "numerics": {"points": 100_000, "logits": 100_000},
+    "memory safety": {"shapes": 500},
+    "bad input": {"examples": 10_000},
+    "divergence": {"runs": 200},
+    "Ctrl-C": {"signals": 200},
+    "determinism": {"seeds": 20},
+    "threads": {"fits": 200},
+    "compiled cache": {"damage cases": 8, "starts at once": 16},
+}
+"""What each promise is counted in, and the least of it under FASTBP_SOAK=1 (`make soak`).
+
+A test belongs to the promise of its ``pytest.mark.promise(name)`` and counts what it has checked
+with the fixture `tally`.
+"""
+OTHERS = "(other tests)"
 
 
 def counts(normal: int, soak: int, uncompiled: int | None = None) -> int:
@@ -29,3 +50,82 @@ def errors(got, function, x):
             relative[i] = error / abs(exact) if exact else error
             in_ulp[i] = error / mpmath.mpf(float(np.spacing(x.dtype.type(abs(exact)))))
     return relative, in_ulp
+
+
+@pytest.fixture
+def tally(request) -> Counter[str]:
+    """Count what a test has checked, by unit: ``tally["nets"] += 1`` after the assertions."""
+    counted: Counter[str] = Counter()
+    request.node.user_properties.append(("tally", counted))
+    return counted
+
+
+# ---- the table of `make soak` -------------------------------------------------------------------
+
+
+class Row(NamedTuple):
+    """What the reports of one promise's tests add up to."""
+
+    promise: str
+    tests: int
+    counted: Counter[str]
+    failures: int
+    seconds: float
+
+    @property
+    def short(self) -> list[str]:
+        """The units of which there were too few."""
+        least = PROMISES.get(self.promise, {})
+        return [unit for unit, number in least.items() if self.counted[unit] < number]
+
+
+def rows_of(reports) -> list[Row]:
+    """The promises that were tested, in the order of the table."""
+    rows = []
+    for promise in (*PROMISES, OTHERS):
+        mine = [r for r in reports if dict(r.user_properties).get("promise", OTHERS) == promise]
+        calls = [r for r in mine if r.when == "call" and not r.skipped]
+        counted: Counter[str] = Counter()
+        for report in calls:
+            counted.update(dict(report.user_properties).get("tally", {}))
+        failures, seconds = sum(r.failed for r in mine), sum(r.duration for r in mine)
+        if calls or failures:
+            rows.append(Row(promise, len(calls), counted, failures, seconds))
+    return rows
+
+
+def rows_of_session(config) -> list[Row]:
+    stats = config.pluginmanager.get_plugin("terminalreporter").stats
+    reports = [r for some in stats.values() for r in some if isinstance(r, pytest.TestReport)]
+    return rows_of(reports)
+
+
+def pytest_configure(config) -> None:
+    config.addinivalue_line("markers", "promise(name): the row of PROMISES that the test holds")
+
+
+def pytest_runtest_setup(item) -> None:
+    mark = item.get_closest_marker("promise")
+    if mark is not None:
+        assert mark.args[0] in PROMISES, f"unknown promise {mark.args[0]!r}"
+        item.user_properties.append(("promise", mark.args[0]))
+
+
+def pytest_sessionfinish(session) -> None:
+    """Fewer cases than promised are a failure, too."""
+    if SOAK and COMPILED and session.exitstatus == pytest.ExitCode.OK:
+        if any(row.short for row in rows_of_session(session.config)):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter, config) -> None:
+    if not SOAK:
+        return
+    terminalreporter.section("promises")
+    line = "{:<18} {:>5}  {:<52} {:>8} {:>8}".format
+    terminalreporter.line(line("promise", "tests", "counted", "failures", "seconds"))
+    for row in rows_of_session(config):
+        short = [f"{unit}: fewer than {PROMISES[row.promise][unit]:,}" for unit in row.short]
+        what = [f"{number:,} {unit}" for unit, number in row.counted.items()] + short
+        numbers = row.failures, f"{row.seconds:.1f}"
+        terminalreporter.line(line(row.promise, row.tests, ", ".join(what), *numbers))

@@ -9,6 +9,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ import pytest
 
 from fastbp import _cache
 
+pytestmark = pytest.mark.promise("compiled cache")
 SOAK = os.environ.get("FASTBP_SOAK") == "1"
 PROCESSES = 16 if SOAK else 4
 FLIPS = 5000 if SOAK else 100
@@ -275,7 +277,7 @@ DAMAGE: dict[str, Callable[[bytes, Project], bytes]] = {
 
 
 @pytest.mark.parametrize("case", DAMAGE)
-def test_damaged_entry_is_compiled_again(case: str, warm: Project) -> None:
+def test_damaged_entry_is_compiled_again(case: str, warm: Project, tally: Counter[str]) -> None:
     entry = warm.entry()
     sound = entry.read_bytes()
     damaged = DAMAGE[case](sound, warm)
@@ -285,6 +287,7 @@ def test_damaged_entry_is_compiled_again(case: str, warm: Project) -> None:
     # Right at once, silently, and stored again.
     assert (out["result"], out["hits"], out["warnings"]) == (12.0, 0, [])
     assert (out["stored"], out["entries"]) == ([True], 2)
+    tally["damage cases"] += 1
 
 
 def test_sealed_entry_that_cannot_be_rebuilt_is_compiled_again(warm: Project) -> None:
@@ -298,7 +301,7 @@ path.write_bytes(_cache._seal(payload) + payload)
     assert (out["result"], out["hits"], out["stored"]) == (12.0, 0, [True])
 
 
-def test_no_flipped_bit_is_loaded(warm: Project) -> None:
+def test_no_flipped_bit_is_loaded(warm: Project, tally: Counter[str]) -> None:
     sound = warm.entry().read_bytes()
     seed = int.from_bytes(os.urandom(4), "little")
     print("seed", seed)
@@ -316,12 +319,13 @@ for bit in {bits}:
 out = dict(loaded=loaded)
 """
     assert warm.run(lines)["loaded"] == [[True]] + [[False], False] * FLIPS
+    tally["flipped bits"] += len(bits)
 
 
 # ---- stale code ------------------------------------------------------------------------------
 
 
-def test_edit_of_another_file_between_two_runs(warm: Project) -> None:
+def test_edit_of_another_file_between_two_runs(warm: Project, tally: Counter[str]) -> None:
     helper = warm.package / "helper.py"
     helper.write_text(HELPER.replace("2.0", "3.0"))
     out = warm.run()
@@ -329,6 +333,7 @@ def test_edit_of_another_file_between_two_runs(warm: Project) -> None:
     helper.write_text(HELPER)
     out = warm.run()
     assert (out["result"], out["hits"]) == (12.0, 1)
+    tally["edits"] += 1
 
 
 def test_new_file_in_a_sub_folder_counts(warm: Project) -> None:
@@ -337,7 +342,7 @@ def test_new_file_in_a_sub_folder_counts(warm: Project) -> None:
     assert warm.run()["hits"] == 0
 
 
-def test_edit_while_running_turns_the_cache_off(cold: Project) -> None:
+def test_edit_while_running_turns_the_cache_off(cold: Project, tally: Counter[str]) -> None:
     lines = """
 helper = Path("fastbp/helper.py")
 helper.write_text(helper.read_text().replace("2.0", "300.0"))
@@ -347,6 +352,7 @@ helper.write_text(helper.read_text().replace("2.0", "300.0"))
     assert (out["result"], out["stored"], out["directory"]) == (12.0, [False], None)
     assert out["state"] == "off: the sources changed or are missing"
     assert cold.run()["result"] == 1800.0
+    tally["edits"] += 1
 
 
 def test_boundscheck_is_honoured_on_a_warm_cache(warm: Project) -> None:
@@ -498,7 +504,7 @@ def test_a_warm_start_marks_the_folder_as_used(warm: Project) -> None:
 # ---- processes side by side ------------------------------------------------------------------
 
 
-def test_concurrent_cold_starts(cold: Project) -> None:
+def test_concurrent_cold_starts(cold: Project, tally: Counter[str]) -> None:
     processes = [cold.start(CALL) for _ in range(PROCESSES)]
     outs = [finish(process) for process in processes]
     assert [out["result"] for out in outs] == [12.0] * PROCESSES
@@ -506,6 +512,7 @@ def test_concurrent_cold_starts(cold: Project) -> None:
     assert [out["warnings"] for out in outs] == [[]] * PROCESSES
     assert len(cold.entries("*")) == 1  # and no unfinished files
     assert cold.run()["hits"] == 1
+    tally["starts at once"] += len(outs)
 
 
 def test_two_writers_of_one_entry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

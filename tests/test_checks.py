@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 import re
 
 import numpy as np
 import pytest
 from conftest import COMPILED, counts
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from fastbp import MLP, SGD, checks, gradcheck
+from fastbp.optimizers import OPTIMIZERS
 
+pytestmark = pytest.mark.promise("bad input")
 INF, NAN = math.inf, math.nan
 X = np.arange(12.0).reshape(4, 3) / 12
 Y = {  # of a net with 2 outputs
@@ -392,7 +395,11 @@ arrays = hnp.arrays(
 )
 good_or_bad = st.one_of(anything, arrays, hnp.arrays("f4", (4, 3)), hnp.arrays("f8", (4, 2)))
 EXAMPLES = settings(
-    max_examples=counts(150, 10_000, 30), derandomize=True, deadline=None, database=None
+    max_examples=counts(150, 10_000, 30),
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],  # `tally` adds up the examples
 )
 
 
@@ -421,12 +428,13 @@ def calls_refuse(net, inputs, targets):
 
 @EXAMPLES
 @given(inputs=good_or_bad, targets=good_or_bad, loss=st.sampled_from(sorted(Y)))
-def test_anything_as_data(inputs, targets, loss):
+def test_anything_as_data(inputs, targets, loss, tally):
     net = MLP((3, 2), loss=loss, seed=0)
     with np.errstate(over="ignore"):
         calls_refuse(net, inputs, targets)
         calls_refuse(net, X, targets)
         calls_refuse(net, inputs, Y[loss])
+    tally["examples"] += 1
 
 
 OPTIONS = [
@@ -444,15 +452,16 @@ OPTIONS = [
 
 @EXAMPLES
 @given(name=st.sampled_from(OPTIONS), value=anything)
-def test_anything_as_an_option(name, value):
+def test_anything_as_an_option(name, value, tally):
     if name == "layer_sizes" and isinstance(value, list | dict):  # not nets of gigabytes
         value = [size % 50 if isinstance(size, int) else size for size in value]
     try:
         net = MLP(**({"layer_sizes": (3, 4, 2), "seed": 0} | {name: value}))
     except (TypeError, ValueError) as error:
         assert name in str(error)
-        return
-    assert np.isfinite(net.params).all()
+    else:
+        assert np.isfinite(net.params).all()
+    tally["examples"] += 1
 
 
 FIT_OPTIONS = [
@@ -475,10 +484,39 @@ FIT_OPTIONS = [
     name=st.sampled_from(FIT_OPTIONS),
     value=anything.filter(lambda value: not isinstance(value, int) or value < 3),
 )
-def test_anything_as_a_fit_option(name, value):
+def test_anything_as_a_fit_option(name, value, tally):
     net = MLP((3, 2), seed=0)
     attempt(net, lambda: net.fit(X, X[:, :2], **({"epochs": 1} | {name: value})))
     assert np.isfinite(net.params).all()
+    tally["examples"] += 1
+
+
+HYPER_PARAMETERS = [
+    (kind, field.name) for kind in OPTIMIZERS.values() for field in dataclasses.fields(kind)
+]
+
+
+@EXAMPLES
+@given(which=st.sampled_from(HYPER_PARAMETERS), value=anything)
+def test_anything_as_a_hyper_parameter(which, value, tally):
+    kind, name = which
+    try:
+        optimizer = kind(**{name: value})
+    except (TypeError, ValueError) as error:
+        assert name in str(error)
+    else:
+        assert value is None or math.isfinite(getattr(optimizer, name))
+        MLP((3, 2), optimizer=optimizer, seed=0)
+    tally["examples"] += 1
+
+
+@EXAMPLES
+@given(name=st.sampled_from(["weights", "biases", "layers"]), value=anything)
+def test_anything_to_freeze(name, value, tally):
+    net = MLP((3, 4, 2), seed=0)
+    attempt(net, lambda: net.freeze(**{name: value}))
+    assert len(net.frozen) == len(net.params)
+    tally["examples"] += 1
 
 
 def test_writable_views_share_memory_and_live_on():

@@ -12,6 +12,7 @@ import fastbp.fitting
 from fastbp import MLP, SGD, Adam, DivergenceWarning
 from fastbp.kernels import training
 
+pytestmark = pytest.mark.promise("divergence")
 RUNS = counts(20, 200, 6)
 LOSSES = ("squared_error", "binary_cross_entropy", "cross_entropy")
 
@@ -48,7 +49,7 @@ def random_run(seed):
 
 
 @pytest.mark.parametrize("seed", range(RUNS))
-def test_parameters_stay_finite(seed):
+def test_parameters_stay_finite(seed, tally):
     make, X, y, batch_size = random_run(seed)
     net = make()
     with warnings.catch_warnings(record=True) as caught:
@@ -65,13 +66,67 @@ def test_parameters_stay_finite(seed):
         assert twin.fit(X, y, epochs=len(history), batch_size=batch_size).loss == history.loss
         assert twin.params.tobytes() == net.params.tobytes()
         assert not net._slots.any()
-    # Training can go on.
-    net.params[:] = make().params
-    net.optimizer = SGD(0.01) if isinstance(net.optimizer, Adam) else Adam(0.01)
-    tame = X / np.abs(X).max()
-    after = net.fit(tame, y, epochs=30, batch_size=batch_size)
-    assert len(after) == 30
-    assert after.loss[-1] < after.loss[0]
+    # Training can go on, as that of a new net.
+    twin, tame = make(), X / np.abs(X).max()
+    net.params[:] = twin.params
+    for each in (net, twin):
+        each.optimizer = SGD(0.01) if isinstance(each.optimizer, Adam) else Adam(0.01)
+        each.fit(tame, y, epochs=30, batch_size=batch_size, shuffle=False)
+    assert len(net.history) == 30
+    assert net.history.loss == twin.history.loss
+    assert net.params.tobytes() == twin.params.tobytes()
+    tally["runs"] += 1
+    tally["diverged"] += stopped
+
+
+PLACES = ("params", "slots", "rows", "targets")
+
+
+@pytest.mark.parametrize("seed", range(counts(12, 200, 8)))
+def test_bad_numbers_at_random_places(seed, monkeypatch, tally):
+    """NaN, infinity or overflow comes in at some place of the net or the data, at some time."""
+    rng = np.random.default_rng([seed, 5])
+    dtype, place = ("float32", "float64")[seed % 2], PLACES[seed // 2 % 4]
+    loss = "squared_error" if place == "targets" else LOSSES[seed % 3]
+    optimizer = (SGD(0.01, momentum=0.9), Adam(0.01))[int(rng.integers(2))]
+    sizes = [3, *(int(n) for n in rng.integers(1, 9, size=rng.integers(0, 3))), 2]
+
+    def make():
+        return MLP(sizes, activation="tanh", loss=loss, optimizer=optimizer, dtype=dtype, seed=seed)
+
+    rows, batch_size = int(rng.integers(5, 40)), int(rng.integers(1, 9))
+    X, y = rng.normal(size=(rows, 3)).astype(dtype), rng.uniform(size=(rows, 2)).astype(dtype)
+    if loss == "cross_entropy":
+        y = rng.integers(2, size=rows)
+    net, real, calls = make(), training.train, []
+    when = int(rng.integers(1, 30))
+    monkeypatch.setattr(fastbp.fitting, "SECONDS_A_CALL", 0.0)
+    net._rows_in_a_call = 1  # a pass a call
+
+    def spoilt(*arguments):
+        if len(calls) == when:
+            array = {"params": net.params, "slots": net._slots, "rows": arguments[2].inputs,
+                     "targets": arguments[2].targets}[place]  # fmt: skip
+            array[rng.integers(array.size)] = rng.choice([np.nan, np.inf, -np.inf])
+        calls.append(True)
+        return real(*arguments)
+
+    monkeypatch.setattr(training, "train", spoilt)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        history = net.fit(X.copy(), y.copy(), epochs=40, batch_size=batch_size)
+    monkeypatch.undo()
+    assert len(calls) > when
+    assert [w.category for w in caught] == [DivergenceWarning]
+    assert len(history) == len(history.loss) < 40
+    # They are those after the last finite epoch, and the optimiser starts afresh.
+    twin = make()
+    assert twin.fit(X, y, epochs=len(history), batch_size=batch_size).loss == history.loss
+    assert twin.params.tobytes() == net.params.tobytes()
+    assert np.isfinite(net.params).all()
+    assert not net._slots.any()
+    tally["runs"] += 1
+    tally["diverged"] += 1
 
 
 def test_the_runs_diverge_and_do_not():

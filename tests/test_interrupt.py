@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -15,6 +16,7 @@ import fastbp.fitting
 from fastbp import MLP
 from fastbp.kernels import training
 
+pytestmark = pytest.mark.promise("Ctrl-C")
 HANG = 60.0
 """Seconds; a guard against hanging. How fast control returns is measured elsewhere."""
 
@@ -69,6 +71,21 @@ print(json.dumps(out))
 """
 
 
+PROGRAM = """
+import os, signal, sys, threading, time
+import numpy as np
+from fastbp import MLP
+
+def send():
+    time.sleep(float(sys.argv[1]))
+    os.kill(os.getpid(), signal.SIGINT)
+
+X = np.ones((60, 4))
+threading.Thread(target=send, daemon=True).start()
+MLP((4, 6, 3), seed=0).fit(X, X[:, :3], epochs=1_000_000_000)
+"""
+
+
 def interrupt(seed, delay, batch_size=60, compiled=True, hooked=False, **environment):
     process = subprocess.run(
         [sys.executable, "-c", CHILD, json.dumps([seed, delay, batch_size, compiled, hooked])],
@@ -83,7 +100,7 @@ def interrupt(seed, delay, batch_size=60, compiled=True, hooked=False, **environ
     return json.loads(process.stdout)
 
 
-def check(out):
+def check(out, tally):
     assert out["interrupted"]
     assert out["seconds"] < HANG
     assert out["finite"]
@@ -91,6 +108,8 @@ def check(out):
     assert out["losses"]
     assert out.get("params", True)
     assert out["further"]
+    tally["signals"] += 1
+    tally["answered in 0.5 s"] += out["seconds"] < 0.5
 
 
 real_signals = [
@@ -103,24 +122,77 @@ class TestRealSignals:
     pytestmark = real_signals
 
     @pytest.mark.parametrize("seed", range(counts(3, 150)))
-    def test_while_training(self, seed):
+    def test_while_training(self, seed, tally):
         rng = np.random.default_rng([seed, 3])
         out = interrupt(seed, rng.uniform(0, 0.6), batch_size=int(rng.choice([7, 60, 60])))
-        check(out)
+        check(out, tally)
 
     @pytest.mark.parametrize("seed", range(counts(3, 150)))
-    def test_with_hooks(self, seed):
+    def test_with_hooks(self, seed, tally):
         rng = np.random.default_rng([seed, 5])
         batch_size = int(rng.choice([7, 60]))
-        check(interrupt(seed, rng.uniform(0, 0.6), batch_size=batch_size, hooked=True))
+        check(interrupt(seed, rng.uniform(0, 0.6), batch_size=batch_size, hooked=True), tally)
 
     @pytest.mark.parametrize("seed", range(counts(1, 50)))
-    def test_while_compiling(self, seed, tmp_path):
+    def test_while_compiling(self, seed, tmp_path, tally):
         rng = np.random.default_rng([seed, 4])
         out = interrupt(
             seed, rng.uniform(0.2, 4.0), compiled=False, FASTBP_CACHE_DIR=str(tmp_path / "empty")
         )
-        check(out)
+        check(out, tally)
+
+    @pytest.mark.parametrize("seed", range(counts(1, 20)))
+    def test_a_program_ends_while_compiling(self, seed, tmp_path, tally):
+        """It does not wait for the compiler, and its end is that of any interrupted program."""
+        delay = np.random.default_rng([seed, 5]).uniform(0.0, 4.0)
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM, str(delay)],
+            env=os.environ | {"FASTBP_CACHE_DIR": str(tmp_path / "empty")},
+            capture_output=True,
+            text=True,
+            timeout=HANG,
+            check=False,
+        )
+        # Python forgets that it is to end by the signal when another thread runs code meanwhile.
+        assert done.returncode in (-signal.SIGINT, 1), done.stderr
+        assert done.stderr.splitlines()[-1] == "KeyboardInterrupt"
+        assert done.stderr.startswith("Traceback"), done.stderr
+        assert done.stderr.count("Traceback") == 1, done.stderr
+        tally["programs ended"] += 1
+
+
+COMPILES = """
+import json, threading
+import numpy as np
+from numba.core.dispatcher import Dispatcher
+from fastbp import MLP
+
+compile_real, in_main, elsewhere = Dispatcher.compile, [], []
+
+def compile_noted(self, signature):
+    main = threading.current_thread() is threading.main_thread()
+    (in_main if main else elsewhere).append(self.__name__)
+    return compile_real(self, signature)
+
+Dispatcher.compile = compile_noted
+X, y = np.ones((4, 3)), np.ones((4, 2))
+for dtype in ("float32", "float64"):
+    net = MLP((3, 2), dtype=dtype, seed=0)
+    net.loss(X, y), net.predict(X), net.loss_and_grad(X, y), net.step(X, y), net.fit(X, y)
+print(json.dumps([in_main, sorted(set(elsewhere))]))
+"""
+
+
+@pytest.mark.skipif(not COMPILED, reason="nothing is compiled")
+def test_nothing_is_compiled_or_loaded_in_the_main_thread():
+    """There Ctrl-C could come inside a callback of LLVM, which loses it."""
+    done = subprocess.run(
+        [sys.executable, "-c", COMPILES], capture_output=True, text=True, timeout=HANG, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    in_main, elsewhere = json.loads(done.stdout)
+    assert in_main == []
+    assert set(elsewhere) >= {"evaluate", "first_not_finite", "predict", "train"}
 
 
 # ---- the same, without chance -----------------------------------------------------------------

@@ -31,6 +31,7 @@ from fastbp.simd import load, pointer, store
 
 SOAK = os.environ.get("FASTBP_SOAK") == "1"
 COMPILED = not numba.config.DISABLE_JIT
+pytestmark = pytest.mark.promise("memory safety")
 # Uncompiled, the checks of fastbp/simd/uncompiled.py are what is tested here.
 SHAPES = 500 if SOAK and COMPILED else 12
 SIDES = ("after", "before") if COMPILED else ("after",)
@@ -262,13 +263,14 @@ needs_mprotect = pytest.mark.skipif(
 
 
 @needs_mprotect
-def test_random_shapes() -> None:
+def test_random_shapes(tally) -> None:
     """To repeat seed 7 alone: ``python tests/test_memory_safety.py shapes 7 1``."""
     done = child("shapes", "0", str(SHAPES))
     lines = done.stdout.splitlines() or ["(none)"]
     assert done.returncode == 0, f"exit {done.returncode} in case {lines[-1]}\n{done.stderr}"
     assert lines[-1] == "finished"
     assert len(lines) == SHAPES + 1
+    tally["shapes"] += len(lines) - 1
 
 
 @needs_mprotect

@@ -117,7 +117,8 @@ def points(dtype, name):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", BY_ELEMENT)
-def test_accuracy(name, dtype) -> None:
+@pytest.mark.promise("numerics")
+def test_accuracy(name, dtype, tally) -> None:
     """4 ulp or 1e-15 where the result is a normal number, below that about as small."""
     function, _ = EXACT[name]
     width, tiny = lanes_of(dtype), float(np.finfo(dtype).tiny)

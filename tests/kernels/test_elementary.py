@@ -69,7 +69,8 @@ def points(dtype, seed):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("seed", [1])
-def test_accuracy(dtype, seed) -> None:
+@pytest.mark.promise("numerics")
+def test_accuracy(dtype, seed, tally) -> None:
     x, positive, fraction = points(dtype, seed)
     exact = {
         "exp": (mpmath.exp, x),
@@ -93,9 +94,11 @@ def test_accuracy(dtype, seed) -> None:
             f"{name}({float(arguments[worst])!r}) in {dtype}: {in_ulp[worst]:.2f} ulp, "
             f"{relative[worst]:.2e} relative"
         )
+        tally["points"] += len(arguments)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.promise("numerics")
 def test_extremes(dtype) -> None:
     tiny = np.finfo(dtype).tiny
     large = 1e30 if dtype == "float32" else 1e300

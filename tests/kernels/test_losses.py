@@ -5,6 +5,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 import pytest
+from conftest import counts
 
 from fastbp.kernels.losses import (
     BINARY_CROSS_ENTROPY,
@@ -93,8 +94,10 @@ def test_values(dtype, seed) -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("size", [1e2, 1e4, 1e6])
-def test_logits_of_any_size(dtype, size) -> None:
-    rng = np.random.default_rng(int(size))
+@pytest.mark.parametrize("seed", range(counts(1, 55)))
+@pytest.mark.promise("numerics")
+def test_logits_of_any_size(seed, dtype, size, tally) -> None:
+    rng = np.random.default_rng([seed, int(size)])
     n, batch = 5, 37
     eps = float(np.finfo(dtype).eps)
     z = rng.uniform(-size, size, (n, batch))
@@ -110,6 +113,7 @@ def test_logits_of_any_size(dtype, size) -> None:
         assert np.all(np.isfinite(delta))
         exact = (derivative / batch).astype(np.float64)
         np.testing.assert_allclose(delta, exact, rtol=0, atol=50 * eps / batch)
+        tally["logits"] += z.size
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

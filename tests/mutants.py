@@ -1,0 +1,231 @@
+"""Break fastbp on purpose, one place at a time, and see the tests fail: `make test-mutants`.
+
+Each mutant is applied to a copy of the package in a temporary folder, never to the checkout, and
+the tests named beside it run there. They must pass on the unbroken copy, and fail on the mutant.
+The exit status is 1 when a mutant survives, when its text is no longer found, or when its tests
+end otherwise than by failing. Words after the script's name choose mutants by their names.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+COPIED = ("fastbp", "tests", "pyproject.toml")
+
+
+class Mutant(NamedTuple):
+    """A break: in `file`, `old`, which stands there once, becomes `new`; `tests` must fail."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+MUTANTS = (
+    Mutant(
+        "matmul: a row's last vector is stored whole",
+        "kernels/matmul.py",
+        "    vstore(x.c, total, tail)\n",
+        "    vstore(x.c, total, lanes(x.c))\n",
+        ("kernels/test_matmul.py::test_net_input", "kernels/test_matmul.py::test_weight_gradient"),
+    ),
+    Mutant(
+        "transpose: one column too many is written",
+        "kernels/matmul.py",
+        "        for j in range(n):\n            store(out, j * out_stride",
+        "        for j in range(n + 1):\n            store(out, j * out_stride",
+        ("test_memory_safety.py::test_random_shapes",),
+    ),
+    Mutant(
+        "relu: the derivative is 1 where it is 0",
+        "kernels/activations.py",
+        "vstore(p, vwhere_greater(out, zero, vload(p, width), zero), width)",
+        "vstore(p, vload(p, width), width)",
+        ("test_gradients.py",),
+    ),
+    Mutant(
+        "exp: a coefficient of the series is off by a millionth",
+        "kernels/activations.py",
+        "    e = e * r + 1.0 / 6.0\n",
+        "    e = e * r + 1.000001 / 6.0\n",
+        ("kernels/test_activations.py::test_accuracy",),
+    ),
+    Mutant(
+        "cross_entropy: the delta is not averaged",
+        "kernels/losses.py",
+        "(exp_vector(z, logit) * share - target) * scale, tail)",
+        "(exp_vector(z, logit) * share - target), tail)",
+        ("test_gradients.py",),
+    ),
+    Mutant(
+        "Adam: the first moment's bias is not corrected",
+        "kernels/updates.py",
+        "load(s, LEARNING_RATE) * root / weights_1)",
+        "load(s, LEARNING_RATE) * root * (1.0 - load(s, BETA_1)))",
+        ("test_optimizers.py::test_ten_updates_agree_with_pytorch",),
+    ),
+    Mutant(
+        "SGD: Nesterov's step is the plain one",
+        "kernels/updates.py",
+        "grad + velocity * c.momentum if nesterov else velocity",
+        "velocity",
+        ("test_optimizers.py::test_ten_updates_agree_with_pytorch",),
+    ),
+    Mutant(
+        "frozen parameters are trained",
+        "kernels/updates.py",
+        "while after < count and load(frozen, after) == 0:",
+        "while after < count:",
+        ("test_mlp.py::test_frozen_parameters_keep_their_bits",),
+    ),
+    Mutant(
+        "shuffling: no row stays in its place",
+        "kernels/sampling.py",
+        "(bits * np.uint64(i + 1))",
+        "(bits * np.uint64(max(i, 1)))",
+        ("kernels/test_sampling.py",),
+    ),
+    Mutant(
+        "divergence: the last finite epoch is not restored",
+        "kernels/training.py",
+        "            copy(network.params, safe, network.n_params)\n",
+        "",
+        ("test_divergence.py",),
+    ),
+    Mutant(
+        "epochs: the running batch's loss is lost between calls",
+        "kernels/training.py",
+        "        store(losses, epochs, batch_loss)\n",
+        "",
+        ("test_determinism.py::test_however_fit_is_called",),
+    ),
+    Mutant(
+        "Ctrl-C: the finished epochs are not written down",
+        "fitting.py",
+        "        except BaseException:\n            log.write()\n",
+        "        except BaseException:\n",
+        ("test_interrupt.py::test_history_has_the_epochs_of_the_interrupted_call",),
+    ),
+    Mutant(
+        "threads: they share one workspace",
+        "mlp.py",
+        "        self._no_numbers = np.empty(0, self.dtype)\n"
+        "        self._spaces = threading.local()\n",
+        "        self._no_numbers = np.empty(0, self.dtype)\n"
+        "        self._spaces = type('Shared', (), {})()\n",
+        ("test_mlp.py::test_one_net_predicts_in_several_threads",),
+    ),
+    Mutant(
+        "bad input: infinite targets pass",
+        "checks.py",
+        'return finite("y", matrix("y", array, outputs, dtype, "one column an output"), array)',
+        'return matrix("y", array, outputs, dtype, "one column an output")',
+        ("test_checks.py::test_bad_targets",),
+    ),
+    Mutant(
+        "cache: a damaged entry is run",
+        "_cache.py",
+        "if _seal(payload) != content[:_SEAL_BYTES]:",
+        "if len(content) < _SEAL_BYTES:",
+        ("test__cache.py::test_no_flipped_bit_is_loaded",),
+    ),
+)
+
+
+def copy_to(folder: Path) -> None:
+    """The package and its tests, as they stand in the checkout."""
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source, folder / name, ignore=ignored)
+        else:
+            shutil.copy(source, folder / name)
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Python in the copy, with a cache of its own."""
+    environment = os.environ | {
+        "PYTHONPATH": str(folder),
+        "FASTBP_CACHE_DIR": str(folder / "cache"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def run_tests(folder: Path, tests: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+    """Up to the first failure."""
+    return run(folder, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider",
+               *(f"tests/{test}" for test in tests))  # fmt: skip
+
+
+def failed_test(done: subprocess.CompletedProcess[str]) -> str:
+    """The name of the test that failed."""
+    lines = [line for line in done.stdout.splitlines() if line.startswith("FAILED ")]
+    return lines[0].removeprefix("FAILED ").split(" - ")[0] if lines else "?"
+
+
+def verdict(folder: Path, mutant: Mutant) -> tuple[bool, str]:
+    """Whether the tests see the mutant, and which one or why not."""
+    path = folder / "fastbp" / mutant.file
+    sound = path.read_text(encoding="utf-8")
+    if sound.count(mutant.old) != 1:
+        return False, f"ERROR: its text stands {sound.count(mutant.old)} times in {mutant.file}"
+    path.write_text(sound.replace(mutant.old, mutant.new), encoding="utf-8")
+    try:
+        done = run_tests(folder, mutant.tests)
+    finally:
+        path.write_text(sound, encoding="utf-8")
+    if "numba.core.errors" in done.stdout:
+        return False, f"ERROR: it does not compile\n{done.stdout}"
+    if done.returncode == 1:  # some tests failed; not: an error of pytest, or no tests
+        return True, f"killed by {failed_test(done)}"
+    if done.returncode == 0:
+        return False, "SURVIVED"
+    return False, f"ERROR: pytest ended with {done.returncode}\n{done.stdout}{done.stderr}"
+
+
+def main() -> int:
+    chosen = [m for m in MUTANTS if all(word in m.name for word in sys.argv[1:])]
+    with tempfile.TemporaryDirectory(prefix="fastbp-mutants-") as name:
+        folder = Path(name).resolve()
+        copy_to(folder)
+        imported = run(folder, "-c", "import fastbp; print(fastbp.__file__)").stdout.strip()
+        if imported != str(folder / "fastbp" / "__init__.py"):
+            print(f"the tests would run on {imported} and not on the copy")
+            return 1
+        tests = tuple(dict.fromkeys(test for mutant in chosen for test in mutant.tests))
+        sound = run_tests(folder, tests)
+        if sound.returncode != 0:
+            print(f"the unbroken copy fails its tests\n{sound.stdout}{sound.stderr}")
+            return 1
+        print(f"unbroken: {sound.stdout.strip().splitlines()[-1]}\n", flush=True)
+        killed = 0
+        for mutant in chosen:
+            start = time.monotonic()
+            seen, what = verdict(folder, mutant)
+            killed += seen
+            print(f"{mutant.name:<56} {time.monotonic() - start:5.0f} s  {what}", flush=True)
+    print(f"\n{len(chosen)} mutants, {killed} killed, {len(chosen) - killed} not")
+    return 0 if killed == len(chosen) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
