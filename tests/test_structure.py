@@ -25,12 +25,16 @@ LEVELS = """
     simd.pointers simd.tiles simd.vectors
     simd
     kernels
-    kernels.activations kernels.matmul kernels.sampling kernels.updates
-    kernels.losses kernels.network
+    kernels.activations kernels.matmul kernels.sampling kernels.steps
+    kernels.losses kernels.network kernels.updates
+    kernels.regularization
     kernels.dense
     kernels.backprop
     kernels.training
-    checks hardware history initializers optimizers
+    checks hardware history initializers
+    losses schedules
+    optimizers
+    regularization
     dataset fitting
     mlp
     gradcheck
