@@ -36,9 +36,7 @@ def positive(name: str, value: Any) -> float:
     """A finite number above 0."""
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
         raise TypeError(f"{name} must be a number above 0; got {value!r}")
-    if not 0 < value < math.inf:
-        raise ValueError(f"{name} must be a finite number above 0; got {value!r}")
-    return float(value)
+    return number(name, value, "a finite number above 0", lambda x: x > 0)
 
 
 def number(name: str, value: Any, accepted: str, is_accepted: Callable[[float], bool]) -> float:
@@ -108,6 +106,11 @@ def _as_numbers(name: str, value: Any, how: str = "") -> npt.NDArray[Any]:
             f"{array.dtype}. {how}"
         )
     return array
+
+
+def shape(name: str, value: Any) -> tuple[int, ...]:
+    """The shape of an array of real numbers."""
+    return _as_numbers(name, value).shape
 
 
 def _writable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -194,7 +197,9 @@ def flat(name: str, value: Any, rows: int) -> npt.NDArray[np.float64]:
         raise ValueError(
             f"{name} must have shape ({rows},), a number for each row; got shape {array.shape}"
         )
-    return _writable(np.require(array, np.float64, ["C", "A"]))
+    with np.errstate(over="ignore"):
+        converted = np.require(array, np.float64, ["C", "A"])
+    return _writable(converted)
 
 
 def same_rows(y: npt.NDArray[Any], rows: int) -> None:
