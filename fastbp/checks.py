@@ -112,6 +112,11 @@ def _as_numbers(name: str, value: Any, how: str = "") -> npt.NDArray[Any]:
     return array
 
 
+def shape(name: str, value: Any) -> tuple[int, ...]:
+    """The shape of an array of real numbers."""
+    return _as_numbers(name, value).shape
+
+
 def _writable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """A view that is not marked read-only, so that no second version is compiled for it.
 
@@ -198,7 +203,9 @@ def flat(name: str, value: Any, rows: int) -> npt.NDArray[np.float64]:
         raise ValueError(
             f"{name} must have shape ({rows},), a number for each row; got shape {array.shape}"
         )
-    return _writable(np.require(array, np.float64, ["C", "A"]))
+    with np.errstate(over="ignore"):
+        converted = np.require(array, np.float64, ["C", "A"])
+    return _writable(converted)
 
 
 def same_rows(y: npt.NDArray[Any], rows: int) -> None:

@@ -13,6 +13,9 @@ from fastbp.losses import Loss
 
 FloatArray = npt.NDArray[np.floating]
 
+LEAST_WEIGHT, MOST_WEIGHT = 1e-300, 1e300
+"""Of a sum of sample weights: the kernels divide by it and know no denormal numbers."""
+
 
 def inputs(X: npt.ArrayLike, n_in: int, dtype: np.dtype) -> FloatArray:
     """X as a C-contiguous matrix of the dtype, as it is where it is one; not checked for NaN."""
@@ -39,8 +42,15 @@ def sample_weights(sample_weight: Any, rows: int) -> npt.NDArray[np.float64]:
         raise ValueError(
             f"sample_weight must hold finite numbers of at least 0; got {weights[row]} at row {row}"
         )
-    if not weights.sum() > 0:
+    with np.errstate(over="ignore"):
+        total = float(weights.sum())
+    if total == 0:
         raise ValueError("sample_weight must have a sum above 0; all weights are 0")
+    if not LEAST_WEIGHT <= total <= MOST_WEIGHT:
+        raise ValueError(
+            f"sample_weight must have a sum from {LEAST_WEIGHT} to {MOST_WEIGHT}; got {total}. "
+            "Scale the weights: only their ratios count"
+        )
     return weights
 
 

@@ -133,9 +133,11 @@ class Quantile(Loss):
 
     def _all(self) -> tuple[Any, ...]:
         levels: Any = self.levels
-        if isinstance(levels, str):
+        if isinstance(levels, str | bytes):
             raise TypeError(f"levels must be a number or a sequence of numbers; got {levels!r}")
-        return (levels,) if np.ndim(levels) == 0 else tuple(levels)
+        if isinstance(levels, np.ndarray):
+            return (levels,) if levels.ndim == 0 else tuple(levels)
+        return tuple(levels) if isinstance(levels, Sequence) else (levels,)
 
     def check_outputs(self, outputs: int) -> None:
         """As many outputs as levels, where there are several."""
@@ -154,7 +156,7 @@ class Quantile(Loss):
         self, y: Any, rows: int, outputs: int, dtype: np.dtype
     ) -> tuple[FloatArray | None, IntArray | None]:
         """As for every loss; one column stands for all levels."""
-        shape = np.shape(y)
+        shape = checks.shape("y", y)
         if len(self._all()) > 1 and (len(shape) == 1 or shape[1:] == (1,)):
             column = checks.targets(y, rows, 1, dtype)
             return np.repeat(column, outputs, axis=1), None
@@ -338,9 +340,15 @@ class CallableLoss(Loss):
         accepted = f"a loss must return (value, derivative by y_pred of shape {y_pred.shape})"
         if not isinstance(result, tuple) or len(result) != 2:
             raise TypeError(f"{accepted}; got {type(result).__name__} {result!r}")
-        value, delta = float(result[0]), np.asarray(result[1])
+        try:
+            value = float(result[0])
+        except (TypeError, ValueError):
+            raise TypeError(f"{accepted}; got the value {result[0]!r}") from None
+        delta = np.asarray(result[1])
         if delta.shape != y_pred.shape:
             raise ValueError(f"{accepted}; got a derivative of shape {delta.shape}")
+        if delta.dtype.kind not in "biuf":
+            raise TypeError(f"{accepted}; got a derivative of dtype {delta.dtype}")
         return value, np.require(delta, y_pred.dtype, ["C", "A"])
 
 

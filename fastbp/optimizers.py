@@ -97,7 +97,8 @@ class Optimizer(ABC):
     def __post_init__(self) -> None:
         check_rate("learning_rate", self.learning_rate)
         checks.at_least_zero("weight_decay", self.weight_decay)
-        groups = (self.groups,) if isinstance(self.groups, Group) else tuple(self.groups)
+        given: Any = self.groups
+        groups = tuple(given) if isinstance(given, Iterable) else (given,)
         for group in groups:
             if not isinstance(group, Group):
                 raise TypeError(f"groups must hold Group objects; got {group!r}")

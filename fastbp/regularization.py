@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +40,8 @@ class Regularization:
                 checks.number(name, value, "None or a finite number above 0", lambda x: x > 0)
         _rate("input_dropout", self.input_dropout)
         if isinstance(self.dropout, Iterable):
-            if isinstance(self.dropout, str):
+            no_list = isinstance(self.dropout, str | bytes | Set | Mapping)
+            if no_list or (isinstance(self.dropout, np.ndarray) and self.dropout.ndim == 0):
                 _rate("dropout", self.dropout)
             object.__setattr__(self, "dropout", tuple(self.dropout))
         for value in self.dropout if isinstance(self.dropout, tuple) else (self.dropout,):

@@ -312,7 +312,7 @@ BAD_NETS = [
     ({"loss": "cross_entropy", "layer_sizes": (3, 4, 1)}, ValueError, "binary_cross_entropy"),
     ({"loss": "mse"}, ValueError, "'squared_error'", "'cross_entropy'", "'mse'"),
     ({"loss": None}, TypeError, "'squared_error'", "None"),
-    ({"optimizer": "rmsprop"}, ValueError, "'adam'", "'sgd'", "'rmsprop'"),
+    ({"optimizer": "adamax"}, ValueError, "'adam'", "'sgd'", "'rmsprop'", "'adamax'"),
     ({"optimizer": SGD}, TypeError, "Adam(learning_rate=1e-3)", "SGD"),
     ({"optimizer": None}, TypeError, "Adam(learning_rate=1e-3)", "None"),
     ({"dtype": "float16"}, ValueError, "'float32' or 'float64'", "'float16'"),

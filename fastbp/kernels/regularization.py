@@ -161,12 +161,15 @@ def shape_gradient(network, optimizer, layer, done, units, g, count):
 
 @kernel
 def update_units(network, optimizer, layer, done, units, g, has_biases):
-    """Update `units` units after the first `done`; g is shaped, biases stand behind weights."""
+    """Update `units` units after the first `done`; g is shaped, biases stand behind weights.
+
+    Weights with a learning rate of 0 are not limited either.
+    """
     n_in = column(network, layer, N_IN)
     start, count = column(network, layer, WEIGHTS) + done * n_in, units * n_in
     update_group(network, optimizer, 2 * layer, start, count, g)
     limit = load(optimizer.rules, MAX_NORM)
-    if limit > 0.0:
+    if limit > 0.0 and load(optimizer.rules, GROUPS + 4 * layer) > 0.0:
         limit_norms(network, optimizer, limit, start, n_in, units)
     if has_biases:
         n_out = column(network, layer, N_OUT)

@@ -63,6 +63,12 @@ OF_GRADIENT = 11
 N_SCALARS = 12
 
 
+@kernel
+def smallest_normal(w):
+    """The smallest normal number: below it numbers are flushed to 0."""
+    return splat(w, 1.2e-38 if is_single(splat(w, 0.0)) else 2.3e-308)
+
+
 class SgdVectors(NamedTuple):
     """Hyper-parameters of SGD, one vector each."""
 
@@ -112,7 +118,7 @@ def adam_vectors(scalars, rate, w):
     step = splat(w, rate * load(scalars, STEP_SIZE))
     return AdamVectors(
         step, splat(w, load(scalars, SCALED_EPSILON)), splat(w, load(scalars, BETA_1)),
-        splat(w, load(scalars, BETA_2)), splat(w, 1.2e-38 if is_single(step) else 2.3e-308),
+        splat(w, load(scalars, BETA_2)), smallest_normal(w),
     )  # fmt: skip
 
 
@@ -182,12 +188,25 @@ def nadam(scalars, rate, w, g, m, v, count):
 
 
 @kernel
+def epsilon_vector(scalars, w):
+    """EPSILON, above 0 in the dtype too: 0 / epsilon is 0."""
+    return vmax(splat(w, load(scalars, EPSILON)), smallest_normal(w))
+
+
+@kernel
+def root_of(square, smallest):
+    """Square root of what may be 0; NaN stays NaN. vsqrt wants normal numbers."""
+    zero = smallest - smallest
+    return vwhere_greater(square, zero, vsqrt(vmax(square, smallest)), square)
+
+
+@kernel
 def rmsprop(scalars, rate, w, g, v, m, u, count):
     """One step of RMSprop on `count` parameters."""
     momentum, centered = load(scalars, MOMENTUM), load(scalars, CENTERED) != 0.0
     r, c, zero = splat(w, rate), splat(w, momentum), splat(w, 0.0)
     rho, rest = splat(w, load(scalars, RHO)), splat(w, 1.0 - load(scalars, RHO))
-    epsilon = load(scalars, EPSILON)
+    epsilon, smallest = epsilon_vector(scalars, w), smallest_normal(w)
     for i in range(0, count, lanes(w)):
         tail, p, grad = count - i, advance(w, i), vload(advance(g, i), count - i)
         square = vload(advance(v, i), tail) * rho + grad * grad * rest
@@ -196,9 +215,7 @@ def rmsprop(scalars, rate, w, g, v, m, u, count):
             mean = vload(advance(m, i), tail) * rho + grad * rest
             vstore(advance(m, i), mean, tail)
             square = vmax(zero, square - mean * mean)  # rounding may leave less than 0
-        # vsqrt wants normal numbers
-        root = vwhere_greater(square, zero, vsqrt(vmax(square, splat(w, 1.2e-38))), square)
-        step = grad / (root + epsilon)
+        step = grad / (root_of(square, smallest) + epsilon)
         if momentum != 0.0:
             step = vload(advance(u, i), tail) * c + step
             vstore(advance(u, i), step, tail)
@@ -208,19 +225,19 @@ def rmsprop(scalars, rate, w, g, v, m, u, count):
 @kernel
 def adagrad(scalars, rate, w, g, v, count):
     """One step of Adagrad on `count` parameters."""
-    r, zero, epsilon = splat(w, rate), splat(w, 0.0), load(scalars, EPSILON)
+    r, epsilon, smallest = splat(w, rate), epsilon_vector(scalars, w), smallest_normal(w)
     for i in range(0, count, lanes(w)):
         tail, p, grad = count - i, advance(w, i), vload(advance(g, i), count - i)
         square = vload(advance(v, i), tail) + grad * grad
         vstore(advance(v, i), square, tail)
-        root = vwhere_greater(square, zero, vsqrt(vmax(square, splat(w, 1.2e-38))), square)
-        vstore(p, vload(p, tail) - grad / (root + epsilon) * r, tail)
+        step = grad / (root_of(square, smallest) + epsilon)
+        vstore(p, vload(p, tail) - step * r, tail)
 
 
 @kernel
 def adadelta(scalars, rate, w, g, v, u, count):
     """One step of Adadelta on `count` parameters."""
-    r, epsilon = splat(w, rate), load(scalars, EPSILON)
+    r, epsilon = splat(w, rate), epsilon_vector(scalars, w)
     rho, rest = splat(w, load(scalars, RHO)), splat(w, 1.0 - load(scalars, RHO))
     for i in range(0, count, lanes(w)):
         tail, p, grad = count - i, advance(w, i), vload(advance(g, i), count - i)

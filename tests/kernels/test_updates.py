@@ -1,166 +1,120 @@
-"""Optimiser steps against their formulas in NumPy: ragged runs, frozen runs, zero gradients."""
+"""Updates of the flat buffer: frozen runs, groups, rates of a schedule, codes."""
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 import pytest
+from formulas import MOMENTS, OPTIMIZERS, SLOTS, Formula, adam, run_update, sgd
 
-from fastbp.kernels.updates import (
-    ADAM,
-    BETA_1,
-    BETA_2,
-    EPSILON,
-    LEARNING_RATE,
-    MOMENTUM,
-    N_SCALARS,
-    NESTEROV,
-    NO_UPDATE,
-    SGD,
-    OptimizerState,
-    begin_update,
-    update,
-)
-from fastbp.simd import pointer
+from fastbp.kernels import steps, updates
+from fastbp.kernels.updates import LION, NO_UPDATE, SGD
 
 DTYPES = ("float32", "float64")
-
-
-@numba.njit
-def run_update(code, scalars, slots, frozen, params, gradient, start, count):
-    state = OptimizerState(
-        code, pointer(scalars, 0), pointer(slots, 0), pointer(frozen, 0), frozen.shape[0]
-    )
-    begin_update(state)
-    update(state, pointer(params, 0), params.shape[0], start, count, pointer(gradient, 0))
-
-
-class Numbers:
-    """Hyper-parameters and the formulas of the module's table, in float64."""
-
-    def __init__(self, code, **values) -> None:
-        self.code, self.values, self.step = code, values, 0
-        self.scalars = np.zeros(N_SCALARS)
-        names = {"rate": LEARNING_RATE}
-        names |= (
-            {"beta_1": BETA_1, "beta_2": BETA_2, "epsilon": EPSILON}
-            if code == ADAM
-            else {"momentum": MOMENTUM, "nesterov": NESTEROV}
-        )
-        for name, value in values.items():
-            self.scalars[names[name]] = value
-
-    def update(self, w, g, slots):
-        """New parameters and slots."""
-        self.step += 1
-        v = self.values
-        if self.code == SGD:
-            u = v["momentum"] * slots[0] + g
-            step = g + v["momentum"] * u if v["nesterov"] else u
-            return w - v["rate"] * step, [u if v["momentum"] else slots[0]]
-        # The slots hold weighted sums; the paper's means are sums times 1 - beta.
-        first = v["beta_1"] * slots[0] + g
-        second = v["beta_2"] * slots[1] + g * g
-        unbiased = (1 - v["beta_1"]) * first / (1 - v["beta_1"] ** self.step)
-        root = np.sqrt((1 - v["beta_2"]) * second / (1 - v["beta_2"] ** self.step))
-        return w - v["rate"] * unbiased / (root + v["epsilon"]), [first, second]
-
-
-def optimizers():
-    return [
-        Numbers(SGD, rate=0.1, momentum=0.0, nesterov=False),
-        Numbers(SGD, rate=0.1, momentum=0.9, nesterov=False),
-        Numbers(SGD, rate=0.1, momentum=0.9, nesterov=True),
-        Numbers(ADAM, rate=1e-2, beta_1=0.9, beta_2=0.999, epsilon=1e-8),
-        Numbers(ADAM, rate=1e-2, beta_1=0.0, beta_2=0.5, epsilon=1e-3),
-    ]
+NONE = np.zeros(0, np.uint8)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("seed", range(6))
-def test_steps(dtype, seed) -> None:
-    """Three updates of a ragged run; half of the seeds with frozen parameters."""
-    rng = np.random.default_rng(seed)
-    start, count = int(rng.integers(0, 20)), int(rng.integers(1, 300))
-    n_params = start + count + int(rng.integers(0, 20))
-    inside = np.zeros(n_params, bool)
-    inside[start : start + count] = True
-    frozen = np.zeros(n_params if seed % 2 else 0, np.uint8)
-    if seed % 2:
-        runs = np.repeat(rng.random(n_params) < 0.4, rng.integers(1, 40, n_params))[:n_params]
-        frozen[:] = runs
-        inside &= ~runs
-    chosen = np.flatnonzero(inside)
-    eps = float(np.finfo(dtype).eps)
-    for numbers in optimizers():
-        params = rng.normal(size=n_params).astype(dtype)
-        slots = np.zeros(2 * n_params, dtype)
-        w = params.astype(np.float64)
-        state = [np.zeros(n_params), np.zeros(n_params)]
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
+def test_frozen_parameters_part_the_run(optimizer, dtype) -> None:
+    """The others get the same bits as by themselves, the frozen ones and their slots nothing."""
+    rng = np.random.default_rng(1)
+    params, gradient = rng.normal(size=70).astype(dtype), rng.normal(size=70).astype(dtype)
+    frozen = np.zeros(70, np.uint8)
+    frozen[[0, 1, 17, 40, 41, 42, 69]] = 1
+    free = frozen == 0
+    whole, alone, slots = params.copy(), params[free], np.zeros(SLOTS * 70, dtype)
+    their_slots = np.zeros(SLOTS * 63, dtype)
+    for given, state, grad, mask in (
+        (whole, slots, gradient, frozen),
+        (alone, their_slots, gradient[free], NONE),
+    ):
+        optimizer.start_afresh()
         for _ in range(3):
-            gradient = rng.normal(size=count).astype(dtype)
-            gradient[rng.random(count) < 0.2] = 0.0
-            run_update(numbers.code, numbers.scalars, slots, frozen, params, gradient, start, count)
-            g = gradient[chosen - start].astype(np.float64)
-            w[chosen], new = numbers.update(w[chosen], g, [s[chosen] for s in state])
-            for slot, values in zip(state, new, strict=False):
-                slot[chosen] = values
-        case = f"{numbers.code} {numbers.values}"
-        np.testing.assert_allclose(params, w, rtol=20 * eps, atol=20 * eps, err_msg=case)
-        expected = np.concatenate(state)
-        np.testing.assert_allclose(slots, expected, rtol=40 * eps, atol=20 * eps, err_msg=case)
-        assert np.array_equal(params[~inside], w[~inside].astype(dtype)), case
-        assert not slots.reshape(2, -1)[:, ~inside].any(), case
+            optimizer.run(state, given, grad, frozen=mask, factor=0.5, decay=0.25)
+    assert np.array_equal(whole[free], alone)
+    assert np.array_equal(whole[~free], params[~free])
+    assert np.array_equal(slots.reshape(SLOTS, -1)[:, free].ravel(), their_slots)
+    assert not slots.reshape(SLOTS, -1)[:, ~free].any()
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
+def test_a_factor_is_another_learning_rate(optimizer) -> None:
+    rng = np.random.default_rng(2)
+    start, gradient = rng.normal(size=11), rng.normal(size=11)
+    ends = []
+    for rate, factor in ((1.0, 0.25), (0.25, 1.0)):
+        params, slots = start.copy(), np.zeros(SLOTS * 11)
+        optimizer.start_afresh().scalars[steps.LEARNING_RATE] = rate
+        for _ in range(3):
+            optimizer.run(slots, params, gradient, factor=factor)
+        ends.append(params)
+    np.testing.assert_allclose(ends[0], ends[1], rtol=1e-14)
+    assert np.abs(ends[0] - start).min() > 1e-4
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_moments_stay_means_when_beta_changes(dtype) -> None:
-    """A constant gradient has itself as its mean, whatever the weights: steps of rate x sign."""
-    numbers = Numbers(ADAM, rate=0.25, beta_1=0.9, beta_2=0.999, epsilon=1e-30)
-    params, slots, none = np.zeros(3, dtype), np.zeros(6, dtype), np.zeros(0, np.uint8)
-    gradient = np.array([3.0, -0.5, 0.0], dtype)
-    for step, beta_1 in enumerate((0.9, 0.9, 0.5, 0.0, 0.99), 1):
-        numbers.scalars[BETA_1] = beta_1
-        run_update(ADAM, numbers.scalars, slots, none, params, gradient, 0, 3)
-        np.testing.assert_allclose(params, [-0.25 * step, 0.25 * step, 0.0], rtol=1e-5)
+def test_decay_comes_first_and_follows_the_rate(dtype) -> None:
+    for rate, factor in ((0.5, 1.0), (0.25, 2.0)):
+        optimizer = Formula("SGD", sgd, LEARNING_RATE=rate)
+        params, slots = np.array([4.0, -8.0, 0.0], dtype), np.zeros(9, dtype)
+        gradient = np.array([1.0, 2.0, 0.0], dtype)
+        optimizer.run(slots, params, gradient, factor=factor, decay=0.25)
+        assert params.tolist() == [4.0 * 0.875 - 0.5, -8.0 * 0.875 - 1.0, 0.0]
+    params = np.array([4.0, -8.0, 0.0], dtype)
+    Formula("LION", None, LEARNING_RATE=0.5).run(
+        np.zeros(9, dtype), params, np.zeros(3, dtype), decay=0.5
+    )
+    assert params.tolist() == [3.0, -6.0, 0.0]
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_gradients_of_any_size(dtype) -> None:
-    """Adam's first step is rate x sign(g) whatever the size of g, and 0 where g is 0."""
-    largest = 1e18 if dtype == "float32" else 1e150
-    gradient = np.array([0.0, 1e-30, -1e-12, 1e-3, 1.0, -1e9, largest, -largest], dtype)
-    none, params = np.zeros(0, np.uint8), np.ones(8, dtype)
-    numbers = Numbers(ADAM, rate=0.25, beta_1=0.9, beta_2=0.999, epsilon=1e-8)
-    slots = np.zeros(16, dtype)
-    run_update(ADAM, numbers.scalars, slots, none, params, gradient, 0, 8)
-    g = gradient.astype(np.float64)
-    expected = 1.0 - 0.25 * g / (np.abs(g) + 1e-8)
-    np.testing.assert_allclose(params, expected, rtol=1e-6)
-    assert params[0] == 1.0
-    # With v = 0 and m > 0 (an underflow) the step is large, but a number.
-    params, slots = np.ones(8, dtype), np.zeros(16, dtype)
-    slots[:8] = 1e-20
-    run_update(ADAM, numbers.scalars, slots, none, params, np.zeros(8, dtype), 0, 8)
-    assert np.all(np.isfinite(params))
-    assert np.all(params <= 1.0)
+def test_rates_of_a_schedule() -> None:
+    """Update number t takes rates[t - first_update]; without rates that of the scalars stays."""
+    optimizer, params = Formula("SGD", sgd, LEARNING_RATE=7.0), np.zeros(1)
+    gradient, slots = -np.ones(1), np.zeros(3)
+    optimizer.scalars[steps.UPDATES] = 5
+    for expected in (0.5, 0.25, 2.0):
+        before = params[0]
+        optimizer.run(slots, params, gradient, rates=(9.0, 0.5, 0.25, 2.0), first=4)
+        assert params[0] - before == expected
+        assert optimizer.scalars[steps.LEARNING_RATE] == expected
+    optimizer.run(slots, params, gradient)
+    assert params[0] == 0.5 + 0.25 + 2.0 + 2.0
+    assert optimizer.scalars[steps.UPDATES] == 9
 
 
-def test_not_a_number_reaches_the_parameter() -> None:
-    for numbers in optimizers():
-        params, slots = np.ones(5), np.zeros(10)
-        gradient = np.array([1.0, np.nan, 1.0, 1.0, 1.0])
-        none = np.zeros(0, np.uint8)
-        run_update(numbers.code, numbers.scalars, slots, none, params, gradient, 0, 5)
-        assert np.array_equal(np.isnan(params), np.isnan(gradient)), numbers.values
+def test_the_number_of_the_update_is_counted() -> None:
+    for optimizer in OPTIMIZERS:
+        optimizer.start_afresh()
+        for _ in range(4):
+            optimizer.run(np.zeros(SLOTS), np.zeros(1), np.ones(1))
+        assert optimizer.scalars[steps.UPDATES] == 4
 
 
-def test_no_update_and_unknown_codes() -> None:
-    scalars, slots, none = np.ones(N_SCALARS), np.zeros(8), np.zeros(0, np.uint8)
+def test_sums_of_the_weights() -> None:
+    optimizer = Formula("ADAM", adam, **MOMENTS | {"BETA_1": 0.5, "BETA_2": 0.75})
+    for _ in range(3):
+        optimizer.run(np.zeros(SLOTS), np.zeros(1), np.ones(1))
+    assert optimizer.scalars[steps.WEIGHTS_1] == 1 + 0.5 + 0.25
+    assert optimizer.scalars[steps.WEIGHTS_2] == 1 + 0.75 + 0.75**2
+
+
+@pytest.mark.parametrize("code", [NO_UPDATE, LION + 1, 17])
+def test_unknown_codes(code) -> None:
+    scalars, slots = np.ones(steps.N_SCALARS), np.zeros(12)
     params, gradient = np.ones(4), np.ones(4)
-    run_update(NO_UPDATE, scalars, slots, none, params, gradient, 0, 4)
     with pytest.raises(ValueError, match="unknown optimizer"):
-        run_update(17, scalars, slots, none, params, gradient, 0, 4)
-    run_update(SGD, scalars, slots, np.ones(4, np.uint8), params, gradient, 0, 4)
+        run_update(code, scalars, slots, NONE, np.zeros(0), 0, params, gradient, 0, 4, 1.0, 0.0)
+    assert np.all(params == 1.0)
+
+
+def test_all_parameters_frozen() -> None:
+    scalars, slots = np.ones(steps.N_SCALARS), np.zeros(12)
+    params, frozen = np.ones(4), np.ones(4, np.uint8)
+    run_update(SGD, scalars, slots, frozen, np.zeros(0), 0, params, np.ones(4), 0, 4, 1.0, 0.5)
     assert np.all(params == 1.0)
     assert np.all(slots == 0.0)
+
+
+def test_codes_are_in_a_row() -> None:
+    names = ["SGD", "ADAM", "AMSGRAD", "NADAM", "RMSPROP", "ADAGRAD", "ADADELTA", "LION"]
+    assert [getattr(updates, name) for name in names] == list(range(1, 9))
