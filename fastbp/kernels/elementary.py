@@ -158,7 +158,7 @@ def tanh_single(p, x):
 
     P and Q, of degrees 6 and 3, are a minimax fit on |x| <= 8, clipped there (error of the fit
     2e-9); x P and Q enter the quotient with what their last rounding lost. (Where denormal
-    numbers are flushed that is nothing for |x| below 2e-34: there the error is up to 2^-14.)
+    numbers are flushed, this is lost for |x| below 2e-31, and the error grows to 2^-14.)
     """
     x = vmin(splat(p, 8.0), vmax(splat(p, -8.0), x))
     z = x * x
