@@ -119,7 +119,7 @@ class Optimizer(ABC):
     def __repr__(self) -> str:
         values = [
             f"{item.name}={getattr(self, item.name)!r}"
-            for item in sorted(fields(self), key=lambda item: item.kw_only)
+            for item in sorted(fields(self), key=lambda item: bool(item.kw_only))
             if not item.kw_only or getattr(self, item.name) != item.default
         ]
         return f"{type(self).__name__}({', '.join(values)})"
