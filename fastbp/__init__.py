@@ -2,7 +2,10 @@
 
 ========================  =================================================================
 MLP                       a multilayer perceptron: fit, predict, loss, loss_and_grad, step
-SGD, Adam                 optimisers
+SGD, Adam, AdamW, Lion    optimisers; also AMSGrad, NAdam, RMSprop, Adagrad, Adadelta; Group:
+                          parameters with another learning rate or decay
+Huber, Quantile,          losses with numbers of their own; also BinaryCrossEntropy, CallableLoss,
+CrossEntropy              and without: SquaredError, AbsoluteError, Hinge, Poisson, Gamma
 StepDecay, CosineDecay,   schedules of the learning rate by the number of the update; also
 OneCycle, WarmUp          ExponentialDecay, InverseScaling, Scaled, Schedule
 History                   loss, seconds and what else was measured, by epoch
@@ -30,8 +33,33 @@ from fastbp.callbacks import (
 from fastbp.fitting import DivergenceWarning
 from fastbp.gradcheck import GradCheck, gradcheck
 from fastbp.history import History
+from fastbp.losses import (
+    AbsoluteError,
+    BinaryCrossEntropy,
+    CallableLoss,
+    CrossEntropy,
+    Gamma,
+    Hinge,
+    Huber,
+    Loss,
+    Poisson,
+    Quantile,
+    SquaredError,
+)
 from fastbp.mlp import MLP
-from fastbp.optimizers import SGD, Adam
+from fastbp.optimizers import (
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    AdamW,
+    AMSGrad,
+    Group,
+    Lion,
+    NAdam,
+    Optimizer,
+    RMSprop,
+)
 from fastbp.schedules import (
     CosineDecay,
     ExponentialDecay,
@@ -48,24 +76,44 @@ __version__ = "0.1.0"
 __all__ = [
     "MLP",
     "SGD",
+    "AMSGrad",
+    "AbsoluteError",
+    "Adadelta",
+    "Adagrad",
     "Adam",
+    "AdamW",
+    "BinaryCrossEntropy",
     "CSVLog",
+    "CallableLoss",
     "Callback",
     "Checkpoint",
     "CosineDecay",
+    "CrossEntropy",
     "DivergenceWarning",
     "EarlyStopping",
     "ExponentialDecay",
     "Fit",
+    "Gamma",
     "GradCheck",
+    "Group",
+    "Hinge",
     "History",
+    "Huber",
     "InverseScaling",
     "LearningRateSchedule",
+    "Lion",
+    "Loss",
+    "NAdam",
     "OneCycle",
+    "Optimizer",
+    "Poisson",
     "Progress",
+    "Quantile",
+    "RMSprop",
     "ReduceOnPlateau",
     "Scaled",
     "Schedule",
+    "SquaredError",
     "StepDecay",
     "WarmUp",
     "gradcheck",

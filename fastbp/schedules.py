@@ -308,13 +308,15 @@ class Scaled(Schedule):
 
 def check_rate(name: str, value: Any) -> None:
     """A number above 0, a schedule, or any callable of the number of the update."""
-    if not callable(value):
+    if callable(value) and not isinstance(value, type):
+        rates_of(value, 0, 1)
+    else:
         if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
             raise TypeError(
                 f"{name} must be a number above 0, a schedule such as CosineDecay(0.01, 1000), or "
                 f"a function of the number of the update; got {value!r}"
             )
-        checks.positive(name, value)
+        checks.number(name, value, "a finite number above 0 or a schedule", lambda x: x > 0)
 
 
 def rates_of(learning_rate: Rate, first: int, count: int) -> FloatArray:

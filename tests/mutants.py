@@ -55,28 +55,28 @@ MUTANTS = (
     ),
     Mutant(
         "exp: a coefficient of the series is off by a millionth",
-        "kernels/activations.py",
+        "kernels/elementary.py",
         "    e = e * r + 1.0 / 6.0\n",
         "    e = e * r + 1.000001 / 6.0\n",
-        ("kernels/test_activations.py::test_accuracy",),
+        ("kernels/test_elementary.py::test_accuracy",),
     ),
     Mutant(
         "cross_entropy: the delta is not averaged",
         "kernels/losses.py",
-        "(exp_vector(z, logit) * share - target) * scale, tail)",
-        "(exp_vector(z, logit) * share - target), tail)",
+        "vstore(advance(d, at), delta * row_weight, tail)",
+        "vstore(advance(d, at), delta, tail)",
         ("test_gradients.py",),
     ),
     Mutant(
         "Adam: the first moment's bias is not corrected",
         "kernels/updates.py",
-        "load(s, LEARNING_RATE) * root / weights_1)",
-        "load(s, LEARNING_RATE) * root * (1.0 - load(s, BETA_1)))",
+        "store(s, STEP_SIZE, root / weights_1)",
+        "store(s, STEP_SIZE, root * (1.0 - load(s, BETA_1)))",
         ("test_optimizers.py::test_ten_updates_agree_with_pytorch",),
     ),
     Mutant(
         "SGD: Nesterov's step is the plain one",
-        "kernels/updates.py",
+        "kernels/steps.py",
         "grad + velocity * c.momentum if nesterov else velocity",
         "velocity",
         ("test_optimizers.py::test_ten_updates_agree_with_pytorch",),
@@ -118,11 +118,9 @@ MUTANTS = (
     ),
     Mutant(
         "threads: they share one workspace",
-        "mlp.py",
-        "        self._no_numbers = np.empty(0, self.dtype)\n"
-        "        self._spaces = threading.local()\n",
-        "        self._no_numbers = np.empty(0, self.dtype)\n"
-        "        self._spaces = type('Shared', (), {})()\n",
+        "net.py",
+        "        self._spaces = threading.local()\n        # At",
+        "        self._spaces = type('Shared', (), {})()\n        # At",
         ("test_mlp.py::test_one_net_predicts_in_several_threads",),
     ),
     Mutant(

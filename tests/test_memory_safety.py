@@ -24,25 +24,35 @@ import numpy as np
 import pytest
 
 import fastbp
-from fastbp import MLP, SGD, Adam, checks, mlp
-from fastbp.kernels import training
+from fastbp import MLP, CosineDecay, Group, checks, fitting, net
+from fastbp.kernels import stepwise, training
 from fastbp.kernels.activations import HIDDEN_ACTIVATIONS
+from fastbp.losses import LOSSES
+from fastbp.optimizers import OPTIMIZERS
 from fastbp.simd import load, pointer, store
 
 SOAK = os.environ.get("FASTBP_SOAK") == "1"
 COMPILED = not numba.config.DISABLE_JIT
 pytestmark = pytest.mark.promise("memory safety")
 # Uncompiled, the checks of fastbp/simd/uncompiled.py are what is tested here.
-SHAPES = 500 if SOAK and COMPILED else 12
+SHAPES = 500 if SOAK and COMPILED else 20
 SIDES = ("after", "before") if COMPILED else ("after",)
+RULES = ("l1", "l2", "dropout", "input_dropout", "clip_value", "clip_norm", "max_norm")
+FROM_LOGITS = [name for name, loss in LOSSES.items() if loss.from_logits]
 NO_ACCESS, READ_ONLY = 0, 1  # PROT_NONE, PROT_READ
 
 # What each entry point only reads.
-ALWAYS_READ = {"layers", "places", "inputs", "targets", "labels", "frozen"}
+ALWAYS_READ = {
+    "layers", "inputs", "targets", "labels", "frozen", "weights", "loss_numbers", "rates", "rules",
+}  # fmt: skip
 ONLY_READ = {
     "train": ALWAYS_READ,
-    "evaluate": ALWAYS_READ | {"params", "scalars", "slots", "order"},
-    "predict": ALWAYS_READ | {"params"},
+    "evaluate": ALWAYS_READ | {"params", "places", "scalars", "slots", "order"},
+    "predict": ALWAYS_READ | {"params", "places"},
+    "shuffle": set(),
+    "outputs": ALWAYS_READ | {"params", "order"},
+    "descend": ALWAYS_READ | {"places", "delta"},
+    "penalties": ALWAYS_READ | {"params", "scalars", "slots"},
     "first_not_finite": {"numbers"},
 }
 
@@ -115,7 +125,7 @@ class ShortOut(Guard):
 
 def guard_entry_points(side: str | None) -> None:
     """Let everything in the package call guarded entry points, or the plain ones again."""
-    for module in (training, checks):
+    for module in (training, stepwise, checks):
         for name in ONLY_READ:
             function = getattr(module, name, None)
             if function is not None:
@@ -124,12 +134,12 @@ def guard_entry_points(side: str | None) -> None:
 
 
 def random_case(seed: int) -> dict:
-    """A net and its data; six seeds in a row are every loss with every dtype."""
+    """A net and its data; twenty seeds in a row are every loss with every dtype."""
     rng = np.random.default_rng(seed)
     widest = int(rng.choice([4, 20, 70] if COMPILED else [4, 20]))
     depth = int(rng.integers(0, 5))
     sizes = [int(n) for n in rng.integers(1, widest + 1, depth + 2)]
-    loss = ("squared_error", "binary_cross_entropy", "cross_entropy")[seed % 3]
+    loss = (*LOSSES, "callable")[seed // 2 % 10]
     if loss == "cross_entropy":
         sizes[-1] = max(sizes[-1], 2)
     hidden = [name for name in HIDDEN_ACTIVATIONS if name != "step"]
@@ -139,10 +149,16 @@ def random_case(seed: int) -> dict:
         "seed": seed,
         "layer_sizes": sizes,
         "activation": [str(a) for a in rng.choice(hidden, depth)],
-        "output_activation": str(rng.choice(outputs)) if loss == "squared_error" else None,
+        "output_activation": None if loss in FROM_LOGITS else str(rng.choice(outputs)),
         "loss": loss,
-        "adam": bool(rng.integers(0, 2)),
+        "optimizer": str(rng.choice(list(OPTIMIZERS))),
         "momentum": float(rng.choice([0.0, 0.9])),
+        "schedule": bool(rng.integers(0, 2)),
+        "groups": bool(rng.integers(0, 2)),
+        "weighted": bool(rng.integers(0, 2)),
+        # Each of these is off in half of the cases.
+        **{name: float(rng.choice([0.0, 0.1])) for name in RULES[:4]},
+        **{name: (None, 0.5)[rng.integers(0, 2)] for name in RULES[4:]},
         "dtype": ("float32", "float64")[seed % 2],
         "bias": bool(rng.integers(0, 4)),
         "rows": rows,
@@ -158,33 +174,54 @@ def random_case(seed: int) -> dict:
     }
 
 
+def half_square(y_pred, y, weights=1.0):
+    """squared_error in Python."""
+    share = np.broadcast_to(weights, len(y)) / np.broadcast_to(weights, len(y)).sum()
+    delta = (y_pred - y) * share[:, None].astype(y.dtype)
+    return 0.5 * (delta * (y_pred - y)).sum(), delta
+
+
+def optimizer_of(case: dict):
+    options = {"learning_rate": CosineDecay(1e-3, 20) if case["schedule"] else 1e-3}
+    if case["groups"]:
+        options["groups"] = Group(weights=False, learning_rate=1e-2, weight_decay=0.1)
+    if case["optimizer"] in ("sgd", "rmsprop"):
+        options["momentum"] = case["momentum"]
+    return OPTIMIZERS[case["optimizer"]](**options)
+
+
 def run_case(case: dict) -> list[np.ndarray]:
     """Everything that fit, step, loss_and_grad and predict compute."""
     rng = np.random.default_rng(case["seed"])
-    mlp.WHOLE_BATCH, mlp.PASS_ROWS = case["whole_batch"], case["pass_rows"]
-    mlp.SECONDS_A_CALL = case["seconds_a_call"]
-    optimizer = Adam(1e-3) if case["adam"] else SGD(1e-3, momentum=case["momentum"])
-    net = MLP(
+    net.WHOLE_BATCH, net.PASS_ROWS = case["whole_batch"], case["pass_rows"]
+    net.SECONDS_A_CALL = fitting.SECONDS_A_CALL = case["seconds_a_call"]
+    mlp = MLP(
         case["layer_sizes"],
         activation=case["activation"],
         output_activation=case["output_activation"],
-        loss=case["loss"],
-        optimizer=optimizer,
+        loss=half_square if case["loss"] == "callable" else case["loss"],
+        optimizer=optimizer_of(case),
         dtype=case["dtype"],
         bias=case["bias"],
         seed=case["seed"],
+        **{name: case[name] for name in RULES},
     )
     rows, n_out = case["rows"], case["layer_sizes"][-1]
     X = rng.normal(size=(rows, case["layer_sizes"][0])).astype(case["dtype"])
     y = rng.dirichlet(np.ones(n_out), size=rows).astype(case["dtype"])
     if case["loss"] == "cross_entropy" and case["labels"]:
         y = rng.integers(0, n_out, rows)
+    elif case["loss"] == "hinge":
+        y = np.where(y > 0.2, 1, -1)
+    elif case["loss"] == "gamma":
+        y += 0.1
+    weights = rng.uniform(0.1, 1.0, rows) if case["weighted"] else None
     if case["frozen"]:
-        net.frozen[...] = rng.random(net.frozen.size) < 0.5
-    history = net.fit(X, y, epochs=2, batch_size=case["batch_size"])
-    before = net.step(X, y)
-    loss, grad = net.loss_and_grad(X, y)
-    results = [net.params, np.array(history.loss), np.array([before, loss]), grad, net.predict(X)]
+        mlp.frozen[...] = rng.random(mlp.frozen.size) < 0.5
+    history = mlp.fit(X, y, epochs=2, batch_size=case["batch_size"], sample_weight=weights)
+    before = mlp.step(X, y, weights)
+    loss, grad = mlp.loss_and_grad(X, y, weights)
+    results = [mlp.params, np.array(history.loss), np.array([before, loss]), grad, mlp.predict(X)]
     if case["steps"]:
         unit = MLP(case["layer_sizes"], activation="step", dtype=case["dtype"], seed=case["seed"])
         results.append(unit.predict(X))

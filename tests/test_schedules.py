@@ -88,7 +88,10 @@ def test_warm_up():
         seen.append(update)
         return 1.0 / (update + 1)
 
-    np.testing.assert_allclose(rates_of(WarmUp(then, 1), 0, 4), [0.5, 1, 1 / 2, 1 / 3])
+    schedule = WarmUp(then, 1)
+    assert seen == [0]  # tried once
+    seen.clear()
+    np.testing.assert_allclose(rates_of(schedule, 0, 4), [0.5, 1, 1 / 2, 1 / 3])
     assert seen == [0, 0, 1, 2]
     assert all(type(update) is int for update in seen)
 

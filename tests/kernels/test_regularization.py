@@ -77,7 +77,7 @@ def test_clipping_of_values(dtype) -> None:
 @numba.njit
 def network_and_state(params, layers, n_layers, code, scalars, slots, frozen, rules):
     network = Network(
-        pointer(params, 0), pointer(layers, 0), params.shape[0], n_layers, 0, pointer(scalars, 0)
+        pointer(params, 0), pointer(layers, 0), params.shape[0], n_layers, 0, 0, pointer(scalars, 0)
     )
     state = OptimizerState(
         code, pointer(scalars, 0), pointer(slots, 0), pointer(frozen, 0), pointer(rules, 0),
