@@ -58,9 +58,11 @@ def _in_float64(net: MLP) -> MLP:
         net.layer_sizes,
         activation=net.activations[:-1],
         output_activation=net.activations[-1],
-        loss=net.loss_name,
+        loss=net._loss,
         dtype="float64",
         bias=net.bias,
+        l1=net._regularization.l1,
+        l2=net._regularization.l2,
         seed=0,
     )
     twin.params[:] = net.params
