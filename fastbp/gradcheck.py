@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +12,11 @@ from fastbp import checks
 from fastbp.layout import weight_views
 from fastbp.mlp import MLP
 
-KINKED = {"relu", "leaky_relu", "elu", "selu", "hard_sigmoid"}
-"""Activations whose first or second derivative jumps."""
+KINKED = {
+    "relu", "leaky_relu", "elu", "selu", "hard_sigmoid",
+    "absolute_error", "huber", "quantile", "hinge",
+}  # fmt: skip
+"""Activations and losses whose first or second derivative jumps."""
 
 
 class GradCheck(NamedTuple):
@@ -69,19 +72,25 @@ def _in_float64(net: MLP) -> MLP:
     return twin
 
 
-def gradcheck(net: MLP, X: npt.ArrayLike, y: npt.ArrayLike, *, step: float = 1e-4) -> GradCheck:
+def gradcheck(
+    net: MLP,
+    X: npt.ArrayLike,
+    y: npt.ArrayLike,
+    sample_weight: npt.ArrayLike | None = None,
+    *,
+    step: float = 1e-4,
+) -> GradCheck:
     """Compare the gradient of a net's loss with central differences.
 
     The differences are taken in float64 at two step sizes and extrapolated (Richardson), so
     that their own error is about 1e-9. Where the two disagree, or the slopes to the left and to
-    the right do, an activation such as ReLU has its kink within a step and the parameter is
-    skipped. The net is not
-    changed.
+    the right do, an activation such as ReLU, a loss or L1 has its kink within a step and the
+    parameter is skipped. The net is not changed.
 
     Parameters
     ----------
     net : MLP
-    X, y : array-like
+    X, y, sample_weight : array-like
         As in `MLP.fit`; a few rows are enough.
     step : float, default=1e-4
         The larger step.
@@ -100,14 +109,16 @@ def gradcheck(net: MLP, X: npt.ArrayLike, y: npt.ArrayLike, *, step: float = 1e-
     if not isinstance(net, MLP):
         raise TypeError(f"net must be an MLP; got {type(net).__name__} {net!r}")
     step = checks.positive("step", step)
-    analytic = net.loss_and_grad(X, y)[1].astype(np.float64)
+    analytic = net.loss_and_grad(X, y, sample_weight)[1].astype(np.float64)
     twin, inputs = _in_float64(net), np.asarray(X, net.dtype)
-    center, has_kinks = twin.loss(inputs, y), not KINKED.isdisjoint(net.activations)
+    data = inputs, y, sample_weight
+    center, names = twin.loss(*data), {*net.activations, net.loss_name}
+    has_kinks = not KINKED.isdisjoint(names) or net._regularization.l1 > 0
     numeric, kept = np.zeros_like(analytic), np.ones(analytic.size, np.bool_)
     smallest = max(1e-3 * float(np.abs(analytic).max()), 1e-300)
     for index in range(analytic.size):
         slopes, bends = zip(
-            *(_slope_and_bend(twin, index, h, center, inputs, y) for h in (step, step / 2)),
+            *(_slope_and_bend(twin, index, h, center, data) for h in (step, step / 2)),
             strict=True,
         )
         numeric[index] = (4 * slopes[1] - slopes[0]) / 3
@@ -128,13 +139,13 @@ def gradcheck(net: MLP, X: npt.ArrayLike, y: npt.ArrayLike, *, step: float = 1e-
 
 
 def _slope_and_bend(
-    net: MLP, index: int, h: float, center: float, X: npt.ArrayLike, y: npt.ArrayLike
+    net: MLP, index: int, h: float, center: float, data: tuple[Any, ...]
 ) -> tuple[float, float]:
     """Central difference of the loss in one parameter, and right minus left slope."""
     kept = net.params[index]
     net.params[index] = kept + h
-    above = net.loss(X, y)
+    above = net.loss(*data)
     net.params[index] = kept - h
-    below = net.loss(X, y)
+    below = net.loss(*data)
     net.params[index] = kept
     return (above - below) / (2 * h), (above - 2 * center + below) / h
