@@ -1,4 +1,4 @@
-"""Random streams: known values, repeatable, uniform."""
+"""Random streams: known values, repeatable, uniform; and dropout, which takes its key from one."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import numba
 import numpy as np
 import pytest
 
-from fastbp.kernels.sampling import draw_order, next_random
+from fastbp.kernels.sampling import draw_order, drop_out, dropout_key, next_random
 from fastbp.simd import pointer, store
+from fastbp.simd.hashing import hashed
+from fastbp.target import VECTOR_BITS
 
 
 @numba.njit
@@ -86,3 +88,64 @@ def test_order_is_uniform(seed) -> None:
     assert len(found) == 24
     chi_square = sum((count - times / 24) ** 2 / (times / 24) for count in found.values())
     assert abs(chi_square - 23) < 4 * math.sqrt(2 * 23)
+
+
+@numba.njit
+def run_drop_out(x, stride, n, batch, share, key):
+    drop_out(pointer(x, 0), stride, n, batch, share, key)
+
+
+@numba.njit
+def run_key(state):
+    return dropout_key(pointer(state, 0))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("rate", [0.125, 0.5, 0.9])
+@pytest.mark.parametrize("batch", [2, 16, 19, 40])
+def test_drop_out(batch, rate, dtype) -> None:
+    """What is kept is divided by 1 - p; place i stride + b decides, the padding is finite."""
+    n, share, key = 5, round(rate * 2**32), 0x0123456789ABCDEF
+    lane_count = VECTOR_BITS // 8 // np.dtype(dtype).itemsize
+    stride = -(-batch // lane_count) * lane_count + lane_count
+    x = np.random.default_rng(batch).normal(size=(n + 1, stride)).astype(dtype)
+    out = x.copy()
+    run_drop_out(out.reshape(-1), stride, n, batch, share, key)
+    kept = hashed(np.arange(n * stride), key).reshape(n, stride) >= share
+    scale = np.array(2**32 / (2**32 - share), dtype)
+    padded = -(-batch // lane_count) * lane_count
+    assert np.array_equal(out[:n, :padded], x[:n, :padded] * (kept[:, :padded] * scale))
+    assert np.array_equal(out[:n, padded:], x[:n, padded:])  # the lanes that nothing reads
+    assert np.array_equal(out[n], x[n])
+    again = np.ones_like(x)
+    run_drop_out(again.reshape(-1), stride, n, batch, share, key)
+    assert np.array_equal(again[:n, :padded] > 0, kept[:, :padded])  # the same key and mask
+    run_drop_out(out.reshape(-1), stride, n, batch, share, key)
+    assert np.array_equal(out[:n, :padded] != 0, kept[:, :padded])
+    other = np.ones_like(x)
+    run_drop_out(other.reshape(-1), stride, n, batch, share, key + 1)
+    assert not np.array_equal(other[:n, :padded], again[:n, :padded])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n", [1, 3, 16, 37])
+def test_drop_out_of_a_single_sample(n, dtype) -> None:
+    share, key = 2**31, 77
+    x = np.random.default_rng(n).normal(size=64).astype(dtype)
+    out = x.copy()
+    run_drop_out(out, 1, n, 1, share, key)
+    lane_count = VECTOR_BITS // 8 // np.dtype(dtype).itemsize
+    padded = -(-n // lane_count) * lane_count
+    kept = hashed(np.arange(padded), key) >= share
+    assert np.array_equal(out[:padded], x[:padded] * kept * 2)
+    assert np.array_equal(out[padded:], x[padded:])
+
+
+@pytest.mark.parametrize("seed", [0, 5])
+def test_keys(seed) -> None:
+    """One draw of the stream each, odd, so never 0, and at least 0."""
+    state, twin = np.array([seed], np.uint64), np.array([seed], np.uint64)
+    bits = np.zeros(100, np.uint64)
+    draw(bits, twin)
+    assert [int(run_key(state)) for _ in bits] == [int(b) >> 1 | 1 for b in bits]
+    assert state[0] == twin[0]
