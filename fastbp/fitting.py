@@ -20,9 +20,8 @@ from fastbp.history import History
 from fastbp.hooks import Hooks, Options, prepare
 from fastbp.kernels import training
 from fastbp.kernels.network import Data, Network
-from fastbp.kernels.regularization import CLIP_NORM
 from fastbp.kernels.steps import UPDATES
-from fastbp.kernels.updates import OptimizerState
+from fastbp.kernels.updates import CLIP_NORM, RATES, SCHEDULED, OptimizerState
 from fastbp.layout import CAPACITY, Workspace
 from fastbp.losses import CallableLoss, Loss
 from fastbp.net import SECONDS_A_CALL, Net
@@ -151,10 +150,10 @@ def run_epochs(
     """
     params, capacity = job.network.params, int(job.work.places[CAPACITY])
     rules = job.optimizer.rules
-    whole = job.batch_size > capacity or (rules.size > 0 and rules[CLIP_NORM] > 0)
+    whole = job.batch_size > capacity or rules[CLIP_NORM] > 0
     grad = np.empty(params.size if whole else 0, params.dtype)
     passes, status = max(1, min(passes, FIRST_PASSES)), training.FINISHED
-    updates, number = -(-job.rows // job.batch_size), job.optimizer.first_update
+    updates, number = -(-job.rows // job.batch_size), int(job.optimizer.scalars[UPDATES])
     losses, call = np.zeros(1), cast(Callable[..., int], training.train)
     if isinstance(job.loss, CallableLoss):
         call = partial(stepwise_train, job.loss)
@@ -197,8 +196,9 @@ def _with_rates(job: Job, passes: int) -> tuple[OptimizerState, int]:
     if not callable(job.learning_rate):
         return job.optimizer, passes
     passes, first = min(passes, MOST_RATES), int(job.optimizer.scalars[UPDATES])
-    rates = rates_of(job.learning_rate, first, passes)
-    return job.optimizer._replace(rates=rates, n_rates=passes, first_update=first), passes
+    rules = np.concatenate([job.optimizer.rules, rates_of(job.learning_rate, first, passes)])
+    rules[SCHEDULED], rules[RATES] = 1, job.optimizer.rules.size - first
+    return job.optimizer._replace(rules=rules), passes
 
 
 def _next_passes(passes: int, spent: float, hooks: Hooks | None) -> int:

@@ -103,11 +103,12 @@ SHARES = 4
 PANELS, PACKED, BLOCK, ONES = 5, 6, 7, 8
 """Scratch: a layer's inputs sample by sample; the packed weights of a block of rows; the gradient
 of a block of rows and of the biases. And CAPACITY ones, by which rows are summed."""
-DROPOUT_KEY, INPUT_DROPOUT = 9, 10
-"""Key of the random bits of dropout in this pass, 0 for none; share of the inputs to drop."""
-FEATURE_ROWS, DATA_ROWS = 11, 12
+DROPS_OUT, DROPOUT_KEY, INPUT_DROPOUT = 9, 10, 11
+"""Whether training drops out units; the key of its random bits in this pass, 0 for none; share of
+the inputs to drop, times 2^32."""
+FEATURE_ROWS, DATA_ROWS = 12, 13
 """In `offsets`: rows of a feature-by-feature matrix; rows of the batch in the data."""
-N_PLACES = 13
+N_PLACES = 14
 
 SINGLE_BLOCK = 2048
 """Weights whose gradient BLOCK holds for a single sample, besides those of one more unit."""

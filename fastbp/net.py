@@ -14,12 +14,13 @@ from fastbp.history import History
 from fastbp.kernels.activations import ACTIVATIONS, STORED_SLOPE
 from fastbp.kernels.losses import CALLABLE
 from fastbp.kernels.network import Network
-from fastbp.kernels.steps import N_SCALARS, UPDATES
+from fastbp.kernels.steps import N_SCALARS
 from fastbp.kernels.updates import OptimizerState
 from fastbp.layout import (
     ACTIVATION,
     CAPACITY,
     DROPOUT,
+    DROPS_OUT,
     INPUT_DROPOUT,
     Workspace,
     table_of_layers,
@@ -76,7 +77,7 @@ class Net:
         self._scalars = np.zeros(N_SCALARS)
         self._slots = np.zeros(optimizer.n_slots * n_params, dtype)
         optimizer.reset(self._scalars)
-        self._no_numbers, self._no_rates = np.empty(0, dtype), np.empty(0)
+        self._no_numbers = np.empty(0, dtype)
         self._spaces = threading.local()
         # At 20 GFLOP/s, which most processors exceed: they come back sooner.
         n_weights = sum(int(weights.size) for weights in self.weights)
@@ -182,6 +183,7 @@ class Net:
         slopes = {i for i, name in enumerate(self.activations) if name in STORED_SLOPE}
         slopes |= {i for i, rate in enumerate(self._dropout[1:]) if rate > 0}
         layers, work = workspace_for(layers, capacity, self.dtype, training, slopes)
+        work.places[DROPS_OUT] = any(self._dropout)
         work.places[INPUT_DROPOUT] = round(self._dropout[0] * 2**32)
         network = Network(
             params=self._params,
@@ -189,7 +191,6 @@ class Net:
             n_params=self._params.size,
             n_layers=len(layers),
             loss=self._loss.code,
-            dropout=int(any(self._dropout)),
             loss_numbers=self._loss.numbers(self.layer_sizes[-1]),
         )
         spaces[use] = network, work
@@ -203,12 +204,8 @@ class Net:
             scalars=self._scalars,
             slots=self._slots,
             frozen=frozen.view(np.uint8),
-            rates=self._no_rates,
             rules=self._rules,
             n_frozen=frozen.size,
-            n_rates=0,
-            n_rules=self._rules.size,
-            first_update=int(self._scalars[UPDATES]),
         )
 
     def _restart_optimizer(self) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp import checks
-from fastbp.kernels.regularization import CLIP_NORM, CLIP_VALUE, L1, L2, MAX_NORM, N_RULES
+from fastbp.kernels.updates import CLIP_NORM, CLIP_VALUE, GROUPS, L1, L2, MAX_NORM, REGULATED
 from fastbp.optimizers import Optimizer
 
 
@@ -60,11 +60,11 @@ class Regularization:
         return float(self.input_dropout), *map(float, self.dropout)
 
     def rules(self, optimizer: Optimizer, n_layers: int) -> npt.NDArray[np.float64]:
-        """What the kernels read, with the optimiser's groups; empty where there is nothing."""
-        values = np.zeros(N_RULES)
+        """What the kernels read, with the optimiser's groups, but for a schedule."""
+        values = np.zeros(GROUPS)
         values[L1], values[L2] = self.l1, self.l2
         values[CLIP_VALUE], values[CLIP_NORM] = self.clip_value or 0.0, self.clip_norm or 0.0
         values[MAX_NORM] = self.max_norm or 0.0
         groups = optimizer.group_table(n_layers)
-        plain = not values.any() and (groups.reshape(-1, 2) == (1.0, 0.0)).all()
-        return np.zeros(0) if plain else np.concatenate([values, groups])
+        values[REGULATED] = values.any() or (groups.reshape(-1, 2) != (1.0, 0.0)).any()
+        return np.concatenate([values, groups])

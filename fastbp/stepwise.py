@@ -79,10 +79,9 @@ def evaluate(
     grad: FloatArray, rows: int,
 ) -> float:  # fmt: skip
     """Loss of all rows, penalties included; its gradient in `grad`, unless that is empty."""
-    char, plain = network.params.dtype.char, network._replace(dropout=0)
-    random = np.zeros(1, np.uint64)
-    value, delta, _ = _batch_loss(loss, plain, work, data, 0, rows, random)
+    char, no_dropout = network.params.dtype.char, np.empty(0, np.uint64)
+    value, delta, _ = _batch_loss(loss, network, work, data, 0, rows, no_dropout)
     if grad.size:
         paused = optimizer._replace(code=NO_UPDATE)
-        _call(stepwise.descend, char, plain, work, delta, paused, grad)
-    return value + float(_call(stepwise.penalties, char, plain, optimizer))
+        _call(stepwise.descend, char, network, work, delta, paused, grad)
+    return value + float(_call(stepwise.penalties, char, network, optimizer))

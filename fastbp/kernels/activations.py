@@ -251,6 +251,8 @@ def activate(code, z, slope, stride, n, batch):
     The rows are padded to whole vectors, in which any numbers may stand. They are overwritten
     too: a vector with a mask takes one more operation to read and to write.
     """
+    if code == IDENTITY:
+        return
     if stride == 1:  # a single sample
         n, batch = 1, n
     count = (batch + lanes(z) - 1) // lanes(z) * lanes(z)

@@ -55,7 +55,7 @@ from fastbp.kernels.network import (
 )
 from fastbp.kernels.regularization import update_by_rules
 from fastbp.kernels.sampling import drop_out
-from fastbp.kernels.updates import NO_UPDATE, update
+from fastbp.kernels.updates import NO_UPDATE, REGULATED, update
 from fastbp.layout import (
     ACTIVATION,
     BIASES,
@@ -244,7 +244,7 @@ def end_block(network, work, layer, batch, grad, optimizer, done, rows, out):
         count += n_out
     if optimizer.code == NO_UPDATE:
         return
-    if optimizer.n_rules > 0:
+    if load(optimizer.rules, REGULATED) != 0.0:
         update_by_rules(network, optimizer, layer, done, rows, out, has_biases)
     else:
         update(optimizer, network.params, network.n_params, start, count, out, 1.0, 0.0)

@@ -21,8 +21,6 @@ class Network(NamedTuple):
     n_params, n_layers : int
     loss : int
         Code of the loss.
-    dropout : int
-        Whether training drops out units.
     loss_numbers : float64, shape (n_out,) or (2,)
         What the loss needs to know of each output.
     """
@@ -32,7 +30,6 @@ class Network(NamedTuple):
     n_params: int
     n_layers: int
     loss: int
-    dropout: int
     loss_numbers: npt.NDArray[np.float64]
 
 

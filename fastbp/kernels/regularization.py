@@ -18,7 +18,17 @@ import math
 
 from fastbp._jit import kernel
 from fastbp.kernels.network import column
-from fastbp.kernels.updates import scale, update
+from fastbp.kernels.updates import (
+    CLIP_NORM,
+    CLIP_VALUE,
+    GROUPS,
+    L1,
+    L2,
+    MAX_NORM,
+    REGULATED,
+    scale,
+    update,
+)
 from fastbp.layout import BIASES, N_IN, N_OUT, WEIGHTS
 from fastbp.simd import (
     advance,
@@ -34,14 +44,6 @@ from fastbp.simd import (
     vsum,
     vwhere_greater,
 )
-
-# Entries of OptimizerState.rules; a limit of 0 is none.
-L1, L2 = 0, 1
-CLIP_VALUE, CLIP_NORM, MAX_NORM = 2, 3, 4
-GROUPS = 5
-"""From here on a pair for the weights and a pair for the biases of each layer: the factor of the
-learning rate and the decay."""
-N_RULES = 5
 
 
 @kernel
@@ -121,7 +123,7 @@ def limit_norms(network, optimizer, limit, start, k, n):
 def penalty(network, optimizer):
     """The penalties of all layers."""
     total = 0.0
-    if optimizer.n_rules > 0:
+    if load(optimizer.rules, REGULATED) != 0.0:
         l1, l2 = load(optimizer.rules, L1), load(optimizer.rules, L2)
         if l1 + l2 > 0.0:
             for layer in range(network.n_layers):
@@ -190,7 +192,7 @@ def update_by_rules(network, optimizer, layer, done, units, g, has_biases):
 def update_all(network, optimizer, grad):
     """Update all parameters; their gradient stands at grad."""
     count = network.n_params
-    if optimizer.n_rules == 0:
+    if load(optimizer.rules, REGULATED) == 0.0:
         update(optimizer, network.params, count, 0, count, grad, 1.0, 0.0)
         return
     for layer in range(network.n_layers):

@@ -20,6 +20,7 @@ from fastbp.layout import (
     ACTIVATION,
     DATA_ROWS,
     DROPOUT_KEY,
+    DROPS_OUT,
     FEATURE_ROWS,
     N_OUT,
     STRIDE,
@@ -46,13 +47,13 @@ def outputs_of_batch(network, work, data, first, out, n_out, batch):
 
 @kernel(cached=True)
 def outputs(network, work, data, first, random, out):
-    """Outputs of the rows from `first` on in `out`, (batch, n_out), with dropout.
+    """Outputs of the rows from `first` on in `out`, (batch, n_out); without `random` no dropout.
 
     What a backward pass needs stays in the workspace, which holds the whole batch.
     """
     mode = flush_denormals()
     work.places[DROPOUT_KEY] = 0
-    if network.dropout != 0:
+    if random.shape[0] > 0 and work.places[DROPS_OUT] != 0:
         work.places[DROPOUT_KEY] = dropout_key(pointer(random, 0))
     outputs_of_batch(
         network_pointers(network), work_pointers(work), data_pointers(data), first,
@@ -87,10 +88,9 @@ def step_back(network, work, delta, optimizer, grad, batch):
     fetch_delta(network, work, delta, batch)
     if optimizer.code == NO_UPDATE:
         add_gradient(network, work, 0, batch, grad, optimizer)
-        if optimizer.n_rules > 0:
-            for layer in range(network.n_layers):
-                g = advance(grad.numbers, column(network, layer, WEIGHTS))
-                penalize(network, optimizer, layer, 0, column(network, layer, N_OUT), g)
+        for layer in range(network.n_layers):
+            g = advance(grad.numbers, column(network, layer, WEIGHTS))
+            penalize(network, optimizer, layer, 0, column(network, layer, N_OUT), g)
         return
     begin_update(optimizer)
     if grad.length == 0:

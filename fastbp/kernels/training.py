@@ -21,7 +21,16 @@ from fastbp.kernels.network import Data, Gradient, Network, column, offsets, out
 from fastbp.kernels.regularization import penalize, penalty, update_all
 from fastbp.kernels.sampling import draw_order, dropout_key
 from fastbp.kernels.updates import NO_UPDATE, OptimizerState, begin_update
-from fastbp.layout import CAPACITY, DROPOUT_KEY, FEATURE_ROWS, N_COLUMNS, N_OUT, WEIGHTS, Workspace
+from fastbp.layout import (
+    CAPACITY,
+    DROPOUT_KEY,
+    DROPS_OUT,
+    FEATURE_ROWS,
+    N_COLUMNS,
+    N_OUT,
+    WEIGHTS,
+    Workspace,
+)
 from fastbp.simd import (
     advance,
     flush_denormals,
@@ -78,8 +87,7 @@ def add_gradient(network, work, done, rows, grad, optimizer):
     """Backward of a pass after `done` rows of its batch, into `grad` and without an update."""
     o = optimizer
     paused = OptimizerState(
-        NO_UPDATE, o.scalars, o.slots, o.frozen, o.rates, o.rules, o.n_frozen, o.n_rates,
-        o.n_rules, o.first_update,
+        NO_UPDATE, o.scalars, o.slots, o.frozen, o.rules, o.n_frozen
     )  # fmt: skip
     start = FROM_ZERO if done == 0 else FROM_OUTPUT
     backward(network, work, rows, Gradient(grad.numbers, grad.length, start), paused)
@@ -116,8 +124,7 @@ def network_pointers(network):
     """The tuple with pointers in place of arrays; so for the next three."""
     return Network(
         pointer(network.params, 0), pointer(network.layers, 0), network.n_params,
-        network.n_layers, network.loss, network.dropout,
-        pointer(network.loss_numbers, 0),
+        network.n_layers, network.loss, pointer(network.loss_numbers, 0),
     )  # fmt: skip
 
 
@@ -143,8 +150,7 @@ def optimizer_pointers(optimizer):
     o = optimizer
     return OptimizerState(
         o.code, pointer(o.scalars, 0), pointer(o.slots, 0), pointer(o.frozen, 0),
-        pointer(o.rates, 0), pointer(o.rules, 0), o.n_frozen, o.n_rates, o.n_rules,
-        o.first_update,
+        pointer(o.rules, 0), o.n_frozen,
     )  # fmt: skip
 
 
@@ -160,7 +166,7 @@ def train_passes(network, work, data, optimizer, grad, random, progress, losses,
         if first == 0 and done == 0 and data.n_order > 0:
             draw_order(data.order, data.n_order, random)
         batch = min(batch_size, rows - first)
-        if network.dropout != 0:
+        if load(work.places, DROPS_OUT) != 0:
             store(work.places, DROPOUT_KEY, dropout_key(random))
         if done == 0:
             weight = batch_weight(data, first, batch)
@@ -247,7 +253,7 @@ def evaluate_rows(network, work, data, optimizer, grad, first, count, rows):
         first += batch
     if end == rows:
         loss += penalty(network, optimizer)
-        if grad.length > 0 and optimizer.n_rules > 0:
+        if grad.length > 0:
             for layer in range(network.n_layers):
                 g = advance(grad.numbers, column(network, layer, WEIGHTS))
                 penalize(network, optimizer, layer, 0, column(network, layer, N_OUT), g)
@@ -303,7 +309,7 @@ def predict(params, layers, numbers, offset_tables, places, inputs, out):
     mode = flush_denormals()
     network = Network(
         pointer(params, 0), pointer(layers, 0), params.shape[0], layers.shape[0] // N_COLUMNS, 0,
-        0, pointer(params, 0),
+        pointer(params, 0),
     )  # fmt: skip
     work = Workspace(pointer(numbers, 0), pointer(offset_tables, 0), pointer(places, 0))
     index = predict_rows(

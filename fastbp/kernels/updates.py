@@ -39,6 +39,17 @@ NO_UPDATE = 0
 SGD, ADAM, AMSGRAD, NADAM, RMSPROP, ADAGRAD, ADADELTA, LION = range(1, 9)
 """Codes of the optimisers."""
 
+# Entries of OptimizerState.rules; a limit of 0 is none.
+REGULATED = 0
+"""Whether there is anything beside the plain update of all parameters alike."""
+SCHEDULED, RATES = 1, 2
+"""Whether there is a schedule; where the learning rate of update 0 stands, or would stand."""
+L1, L2 = 3, 4
+CLIP_VALUE, CLIP_NORM, MAX_NORM = 5, 6, 7
+GROUPS = 8
+"""From here on a pair for the weights and a pair for the biases of each layer: the factor of the
+learning rate and the decay. Then the rates of a schedule."""
+
 
 class OptimizerState(NamedTuple):
     """An optimiser as the kernels see it: arrays at the boundary, pointers within.
@@ -53,26 +64,18 @@ class OptimizerState(NamedTuple):
         One buffer laid out like the parameters for each slot, one after the other.
     frozen : uint8, shape (parameters,) or (0,)
         1 for parameters that no update touches.
-    rates : float64, shape (updates,) or (0,)
-        Learning rates of the next updates; empty: that of `scalars` stays.
-    rules : float64, shape (N_RULES + 4 x layers,) or (0,)
-        Regularisation and groups, see regularization.py; empty: there is none.
-    n_frozen, n_rates, n_rules : int
-        Lengths of these three.
-    first_update : int
-        The number of the update that ``rates[0]`` is for.
+    rules : float64, shape (GROUPS + 4 x layers + rates,)
+        Regularisation, groups of parameters and the learning rates of the next updates.
+    n_frozen : int
+        Length of `frozen`.
     """
 
     code: int
     scalars: npt.NDArray[np.float64]
     slots: npt.NDArray[np.floating]
     frozen: npt.NDArray[np.uint8]
-    rates: npt.NDArray[np.float64]
     rules: npt.NDArray[np.float64]
     n_frozen: int
-    n_rates: int
-    n_rules: int
-    first_update: int
 
 
 @kernel
@@ -95,8 +98,9 @@ def begin_update(optimizer):
     """Advance what changes once an update."""
     s = optimizer.scalars
     updates = load(s, UPDATES)
-    if optimizer.n_rates > 0:
-        store(s, LEARNING_RATE, load(optimizer.rates, np.int64(updates) - optimizer.first_update))
+    if load(optimizer.rules, SCHEDULED) != 0.0:
+        at = np.int64(updates + load(optimizer.rules, RATES))
+        store(s, LEARNING_RATE, load(optimizer.rules, at))
     store(s, UPDATES, updates + 1.0)
     if optimizer.code == ADAM or optimizer.code == AMSGRAD or optimizer.code == NADAM:
         weights_1 = load(s, WEIGHTS_1) * load(s, BETA_1) + 1.0
@@ -121,6 +125,26 @@ def scale(w, factor, count):
 
 
 @kernel
+def other_step(code, scalars, rate, w, g, slot, n_params, count):
+    """A step of those optimisers that are not built into the training loop: it calls them."""
+    second, third = advance(slot, n_params), advance(slot, 2 * n_params)
+    if code == AMSGRAD:
+        amsgrad(scalars, rate, w, g, slot, second, third, count)
+    elif code == NADAM:
+        nadam(scalars, rate, w, g, slot, second, count)
+    elif code == RMSPROP:
+        rmsprop(scalars, rate, w, g, slot, second, third, count)
+    elif code == ADAGRAD:
+        adagrad(scalars, rate, w, g, slot, count)
+    elif code == ADADELTA:
+        adadelta(scalars, rate, w, g, slot, second, count)
+    elif code == LION:
+        lion(scalars, rate, w, g, slot, count)
+    else:
+        raise ValueError("unknown optimizer code")
+
+
+@kernel
 def update_run(optimizer, params, n_params, start, count, g, factor, decay):
     """Update `count` parameters from `start` on; their gradient stands at g.
 
@@ -128,28 +152,15 @@ def update_run(optimizer, params, n_params, start, count, g, factor, decay):
     by 1 - rate decay (Loshchilov and Hutter 2019, algorithm 2, as PyTorch scales it).
     """
     w, slot, s = advance(params, start), advance(optimizer.slots, start), optimizer.scalars
-    second, third = advance(slot, n_params), advance(slot, 2 * n_params)
-    rate, code = load(s, LEARNING_RATE) * factor, optimizer.code
+    rate = load(s, LEARNING_RATE) * factor
     if decay != 0.0:
         scale(w, 1.0 - rate * decay, count)
-    if code == ADAM:
-        adam(s, rate, w, g, slot, second, count)
-    elif code == SGD:
+    if optimizer.code == ADAM:
+        adam(s, rate, w, g, slot, advance(slot, n_params), count)
+    elif optimizer.code == SGD:
         sgd(s, rate, w, g, slot, count)
-    elif code == AMSGRAD:
-        amsgrad(s, rate, w, g, slot, second, third, count)
-    elif code == NADAM:
-        nadam(s, rate, w, g, slot, second, count)
-    elif code == RMSPROP:
-        rmsprop(s, rate, w, g, slot, second, third, count)
-    elif code == ADAGRAD:
-        adagrad(s, rate, w, g, slot, count)
-    elif code == ADADELTA:
-        adadelta(s, rate, w, g, slot, second, count)
-    elif code == LION:
-        lion(s, rate, w, g, slot, count)
     else:
-        raise ValueError("unknown optimizer code")
+        other_step(optimizer.code, s, rate, w, g, slot, n_params, count)
 
 
 @kernel
