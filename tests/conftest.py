@@ -122,7 +122,7 @@ def pytest_terminal_summary(terminalreporter, config) -> None:
     if not SOAK:
         return
     terminalreporter.section("promises")
-    line = "{:<18} {:>5}  {:<52} {:>8} {:>8}".format
+    line = "{:<18} {:>5}  {:<70} {:>8} {:>8}".format
     terminalreporter.line(line("promise", "tests", "counted", "failures", "seconds"))
     for row in rows_of_session(config):
         short = [f"{unit}: fewer than {PROMISES[row.promise][unit]:,}" for unit in row.short]
