@@ -156,10 +156,11 @@ def test_penalties_in_loss_and_gradient():
     np.testing.assert_allclose(grad, plain_grad + np.concatenate(more), atol=1e-14)
 
 
-def test_penalties_are_in_the_history_of_every_epoch():
-    X, y = data()
+@pytest.mark.parametrize("batch_size", [7, 600])
+def test_penalties_are_in_the_history_of_every_epoch(batch_size):
+    X, y = data(600)
     trained = net(l2=0.5, optimizer=SGD(1e-12))
-    history = trained.fit(X, y, epochs=2, batch_size=7)
+    history = trained.fit(X, y, epochs=2, batch_size=batch_size)
     assert history.loss == pytest.approx([trained.loss(X, y)] * 2, rel=1e-9)
 
 
