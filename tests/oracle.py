@@ -175,7 +175,7 @@ def kinks(net, zs, ys, T):
 def shares(rows, sample_weight):
     """What each row counts, (rows, 1)."""
     weights = np.ones(rows) if sample_weight is None else np.asarray(sample_weight, np.float64)
-    return (weights / weights.sum())[:, np.newaxis]
+    return (weights / (weights.sum() or 1.0))[:, np.newaxis]
 
 
 def penalty(net, params):
