@@ -9,6 +9,7 @@ ragged shapes then train, evaluate and predict, and must compute the same bits a
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 import faulthandler
 import inspect
 import json
@@ -24,25 +25,33 @@ import numpy as np
 import pytest
 
 import fastbp
-from fastbp import MLP, SGD, Adam, checks, mlp
+from fastbp import MLP, checks, mlp
 from fastbp.kernels import training
+from fastbp.optimizers import OPTIMIZERS, Group
 from fastbp.simd import load, pointer, store
 
 SOAK = os.environ.get("FASTBP_SOAK") == "1"
 COMPILED = not numba.config.DISABLE_JIT
 # Uncompiled, the checks of fastbp/simd/uncompiled.py are what is tested here.
-SHAPES = 500 if SOAK and COMPILED else 12
+SHAPES = 500 if SOAK and COMPILED else 14
 SIDES = ("after", "before") if COMPILED else ("after",)
 NO_ACCESS, READ_ONLY = 0, 1  # PROT_NONE, PROT_READ
 
 # What each entry point only reads.
-ALWAYS_READ = {"layers", "places", "inputs", "targets", "labels", "frozen"}
+ALWAYS_READ = {"layers", "places", "inputs", "targets", "labels", "weights", "frozen", "rates"}
+ALWAYS_READ |= {"rules", "loss_numbers"}
 ONLY_READ = {
     "train": ALWAYS_READ,
     "evaluate": ALWAYS_READ | {"params", "scalars", "slots", "order"},
     "predict": ALWAYS_READ | {"params"},
     "first_not_finite": {"numbers"},
 }
+
+# Those of exp outputs, poisson and gamma, are to follow with that activation.
+LOSSES = (
+    "squared_error", "binary_cross_entropy", "cross_entropy", "absolute_error", "huber",
+    "quantile", "hinge",
+)  # fmt: skip
 
 
 class Pages:
@@ -122,12 +131,12 @@ def guard_entry_points(side: str | None) -> None:
 
 
 def random_case(seed: int) -> dict:
-    """A net and its data; six seeds in a row are every loss with every dtype."""
+    """A net and its data; 14 seeds in a row are every loss with every dtype."""
     rng = np.random.default_rng(seed)
     widest = int(rng.choice([4, 20, 70] if COMPILED else [4, 20]))
     depth = int(rng.integers(0, 5))
     sizes = [int(n) for n in rng.integers(1, widest + 1, depth + 2)]
-    loss = ("squared_error", "binary_cross_entropy", "cross_entropy")[seed % 3]
+    loss = LOSSES[seed % len(LOSSES)]
     if loss == "cross_entropy":
         sizes[-1] = max(sizes[-1], 2)
     outputs = ("identity", "sigmoid", "tanh", "relu", "softmax")
@@ -136,9 +145,9 @@ def random_case(seed: int) -> dict:
         "seed": seed,
         "layer_sizes": sizes,
         "activation": [str(a) for a in rng.choice(["identity", "sigmoid", "tanh", "relu"], depth)],
-        "output_activation": str(rng.choice(outputs)) if loss == "squared_error" else None,
+        "output_activation": str(rng.choice(outputs)) if "entropy" not in loss else None,
         "loss": loss,
-        "adam": bool(rng.integers(0, 2)),
+        "optimizer": str(rng.choice(list(OPTIMIZERS))),
         "momentum": float(rng.choice([0.0, 0.9])),
         "dtype": ("float32", "float64")[seed % 2],
         "bias": bool(rng.integers(0, 4)),
@@ -152,6 +161,13 @@ def random_case(seed: int) -> dict:
         # No time at all: one pass a call.
         "seconds_a_call": float(rng.choice([0.0, 0.1])),
         "steps": bool(rng.integers(0, 2)),
+        "weights": bool(rng.integers(0, 2)),
+        "rules": {
+            name: 0.1
+            for name in ("l1", "l2", "clip_value", "clip_norm", "max_norm")
+            if rng.random() < 0.3
+        },
+        "groups": bool(rng.integers(0, 2)),
     }
 
 
@@ -160,7 +176,10 @@ def run_case(case: dict) -> list[np.ndarray]:
     rng = np.random.default_rng(case["seed"])
     mlp.WHOLE_BATCH, mlp.PASS_ROWS = case["whole_batch"], case["pass_rows"]
     mlp.SECONDS_A_CALL = case["seconds_a_call"]
-    optimizer = Adam(1e-3) if case["adam"] else SGD(1e-3, momentum=case["momentum"])
+    groups = Group([0], biases=False, learning_rate=1e-4) if case["groups"] else ()
+    optimizer = OPTIMIZERS[case["optimizer"]](1e-3, groups=groups)
+    if case["optimizer"] in ("sgd", "rmsprop"):
+        optimizer = dataclasses.replace(optimizer, momentum=case["momentum"])
     net = MLP(
         case["layer_sizes"],
         activation=case["activation"],
@@ -170,17 +189,21 @@ def run_case(case: dict) -> list[np.ndarray]:
         dtype=case["dtype"],
         bias=case["bias"],
         seed=case["seed"],
+        **case["rules"],
     )
     rows, n_out = case["rows"], case["layer_sizes"][-1]
     X = rng.normal(size=(rows, case["layer_sizes"][0])).astype(case["dtype"])
     y = rng.dirichlet(np.ones(n_out), size=rows).astype(case["dtype"])
     if case["loss"] == "cross_entropy" and case["labels"]:
         y = rng.integers(0, n_out, rows)
+    if case["loss"] == "hinge":
+        y = np.where(y > 0.5, 1.0, -1.0)
+    weights = rng.random(rows) + 0.1 if case["weights"] else None
     if case["frozen"]:
         net.frozen[...] = rng.random(net.frozen.size) < 0.5
-    history = net.fit(X, y, epochs=2, batch_size=case["batch_size"])
-    before = net.step(X, y)
-    loss, grad = net.loss_and_grad(X, y)
+    history = net.fit(X, y, epochs=2, batch_size=case["batch_size"], sample_weight=weights)
+    before = net.step(X, y, weights)
+    loss, grad = net.loss_and_grad(X, y, weights)
     results = [net.params, np.array(history.loss), np.array([before, loss]), grad, net.predict(X)]
     if case["steps"]:
         unit = MLP(case["layer_sizes"], activation="step", dtype=case["dtype"], seed=case["seed"])
