@@ -16,11 +16,11 @@ SLOTS = 3
 
 
 @numba.njit
-def run_update(code, scalars, slots, frozen, rates, first_update, params, gradient, start, count,
-               factor, decay):  # fmt: skip
+def run_update(code, scalars, slots, frozen, rules, params, gradient, start, count, factor,
+               decay):  # fmt: skip
     state = OptimizerState(
-        code, pointer(scalars, 0), pointer(slots, 0), pointer(frozen, 0), pointer(rates, 0),
-        pointer(scalars, 0), frozen.shape[0], rates.shape[0], 0, first_update,
+        code, pointer(scalars, 0), pointer(slots, 0), pointer(frozen, 0), pointer(rules, 0),
+        frozen.shape[0],
     )  # fmt: skip
     begin_update(state)
     update(
@@ -57,9 +57,11 @@ class Formula:
             factor=1.0, decay=0.0):  # fmt: skip
         """The same by the kernels, in place."""
         frozen = np.zeros(0, np.uint8) if frozen is None else frozen
+        rules = np.concatenate([np.zeros(updates.GROUPS), rates])
+        rules[updates.SCHEDULED], rules[updates.RATES] = len(rates) > 0, updates.GROUPS - first
         run_update(
-            self.code, self.scalars, slots, frozen, np.array(rates, np.float64), first, params,
-            gradient, start, len(params) if count is None else count, factor, decay,
+            self.code, self.scalars, slots, frozen, rules, params, gradient, start,
+            len(params) if count is None else count, factor, decay,
         )  # fmt: skip
 
     def __repr__(self) -> str:

@@ -1,4 +1,6 @@
-"""A readable NumPy oracle: forward, losses, backpropagation and optimisers, batch in the rows.
+"""A readable NumPy oracle: forward, losses, penalties, backpropagation, optimisers.
+
+The batch stands in the rows.
 
 It computes in the dtype of the parameters it is given, complex and long double included, so that
 derivatives can be taken by a complex step, and knows the flat layout of ``MLP.params``.
@@ -12,19 +14,23 @@ from typing import NamedTuple
 import numpy as np
 
 from fastbp import SGD, Adam
+from fastbp.losses import Loss
 
 
 class Net(NamedTuple):
-    """Layer sizes, one activation for each layer but the inputs, loss, biases or not."""
+    """Layer sizes, one activation for each layer but the inputs, loss, biases or not, penalties."""
 
     sizes: tuple[int, ...]
     activations: tuple[str, ...]
-    loss: str
+    loss: Loss
     bias: bool
+    l1: float = 0.0
+    l2: float = 0.0
 
 
 def net_of(mlp) -> Net:
-    return Net(mlp.layer_sizes, mlp.activations, mlp.loss_name, mlp.bias)
+    of = mlp._regularization
+    return Net(mlp.layer_sizes, mlp.activations, mlp._loss, mlp.bias, of.l1, of.l2)
 
 
 def layers(net, params):
@@ -138,66 +144,150 @@ def one_hot(labels, classes):
     return np.eye(classes)[labels]
 
 
-def loss(net, params, X, T):
+def absolute(x):
+    return np.where(x.real > 0, x, -x)
+
+
+def squared_error(loss, y, T):
+    return (y - T) ** 2 / 2, y - T
+
+
+def absolute_error(loss, y, T):
+    return absolute(y - T), np.sign((y - T).real)
+
+
+def huber(loss, y, T):
+    e, delta = y - T, loss.delta
+    inside, sign = absolute(e).real <= delta, np.sign(e.real)
+    value = np.where(inside, e**2 / 2, delta * (absolute(e) - delta / 2))
+    return value, np.where(inside, e, delta * sign)
+
+
+def quantile(loss, y, T):
+    e, levels = y - T, np.asarray(loss.levels)
+    slope = np.where(e.real > 0, 1 - levels, np.where(e.real < 0, -levels, 0))
+    return slope * e, slope
+
+
+def hinge(loss, y, T):
+    margin = 1 - T * y
+    return positive(margin), np.where(margin.real > 0, -T, 0)
+
+
+def poisson(loss, z, T):
+    value = np.exp(z) - T - T * z + T * np.log(np.where(T > 0, T, 1))
+    return value, np.exp(z) - T
+
+
+def gamma(loss, z, T):
+    return T * np.exp(-z) - 1 - np.log(T) + z, 1 - T * np.exp(-z)
+
+
+def binary_cross_entropy(loss, z, T):
+    T = (1 - loss.label_smoothing) * T + loss.label_smoothing / 2
+    return softplus(z) - z * T, sigmoid(z) - T
+
+
+def cross_entropy(loss, z, T):
+    T = (1 - loss.label_smoothing) * T + loss.label_smoothing / T.shape[1]
+    shifted = z - z.real.max(axis=1, keepdims=True)
+    log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return -T * log_p, softmax(z) * T.sum(axis=1, keepdims=True) - T
+
+
+LOSSES = {
+    found.__name__: found
+    for found in (
+        squared_error, absolute_error, huber, quantile, hinge, poisson, gamma,
+        binary_cross_entropy, cross_entropy,
+    )
+}  # fmt: skip
+"""Losses of each output and their derivatives, by the output or the net input."""
+
+
+def kinks(net, zs, ys, T):
+    """Numbers whose sign decides on which side of a kink a net is."""
+    named = zip(zs, net.activations, strict=True)
+    found = [np.abs(z) - KINKS[name] if KINKS[name] else z for z, name in named if name in KINKS]
+    e = ys[-1] - T
+    if net.loss.name in ("absolute_error", "quantile"):
+        found.append(e)
+    elif net.loss.name == "huber":
+        found.append(np.abs(e) - net.loss.delta)
+    elif net.loss.name == "hinge":
+        found.append(1 - T * ys[-1])
+    return found
+
+
+def shares(rows, sample_weight):
+    """What each row counts, (rows, 1)."""
+    weights = np.ones(rows) if sample_weight is None else np.asarray(sample_weight, np.float64)
+    return (weights / (weights.sum() or 1.0))[:, np.newaxis]
+
+
+def penalty(net, params):
+    """Of the weights, not of the biases."""
+    total = 0.0
+    for weights, _ in layers(net, params):
+        total = total + net.l1 * absolute(weights).sum() + net.l2 / 2 * (weights**2).sum()
+    return total
+
+
+def loss(net, params, X, T, sample_weight=None):
     zs, ys = forward(net, params, X)
-    return loss_from(net.loss, zs[-1], ys[-1], T)
+    return loss_of(net, params, zs, ys, T, sample_weight)
 
 
-def loss_from(name, z, y, T):
-    if name == "squared_error":
-        total = ((y - T) ** 2).sum() / 2
-    elif name == "binary_cross_entropy":
-        total = (softplus(z) - z * T).sum()
-    else:
-        shifted = z - z.real.max(axis=1, keepdims=True)
-        log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-        total = -(T * log_p).sum()
-    return total / len(T)
+def loss_of(net, params, zs, ys, T, sample_weight=None):
+    at = zs[-1] if net.loss.from_logits else ys[-1]
+    values, _ = LOSSES[net.loss.name](net.loss, at, T)
+    return (values * shares(len(T), sample_weight)).sum() + penalty(net, params)
 
 
-def loss_and_grad(net, params, X, T):
+def output_delta(net, z, y, T, sample_weight):
+    """Of the last layer: the derivative by its net inputs."""
+    if net.loss.from_logits:
+        return LOSSES[net.loss.name](net.loss, z, T)[1] * shares(len(T), sample_weight)
+    delta = LOSSES[net.loss.name](net.loss, y, T)[1] * shares(len(T), sample_weight)
+    if net.activations[-1] == "softmax":
+        return y * (delta - (delta * y).sum(axis=1, keepdims=True))
+    return delta * derivative(net.activations[-1], z, y)
+
+
+def loss_and_grad(net, params, X, T, sample_weight=None):
     zs, ys = forward(net, params, X)
-    y = ys[-1]
-    if net.loss == "squared_error":
-        delta = (y - T) / len(T)
-        if net.activations[-1] == "softmax":
-            delta = y * (delta - (delta * y).sum(axis=1, keepdims=True))
-        else:
-            delta = delta * derivative(net.activations[-1], zs[-1], y)
-    elif net.loss == "binary_cross_entropy":
-        delta = (y - T) / len(T)
-    else:
-        delta = (y * T.sum(axis=1, keepdims=True) - T) / len(T)
+    delta = output_delta(net, zs[-1], ys[-1], T, sample_weight)
     weights, names = [w for w, _ in layers(net, params)], net.activations
     below = [X.astype(params.dtype), *ys[:-1]]
     pieces = []
     for layer in range(len(weights) - 1, -1, -1):
-        grads = [(below[layer].T @ delta).T.ravel()]
+        w = weights[layer]
+        grads = [(below[layer].T @ delta + net.l1 * np.sign(w) + net.l2 * w).T.ravel()]
         if net.bias:
             grads.append(delta.sum(axis=0))
         pieces.insert(0, np.concatenate(grads))
         if layer > 0:
             slopes = derivative(names[layer - 1], zs[layer - 1], below[layer])
-            delta = (delta @ weights[layer].T) * slopes
-    return loss_from(net.loss, zs[-1], ys[-1], T), np.concatenate(pieces)
+            delta = (delta @ w.T) * slopes
+    return loss_of(net, params, zs, ys, T, sample_weight), np.concatenate(pieces)
 
 
 # ---- derivatives without backpropagation ----
 
 
-def complex_step(net, params, X, T, indices=None):
+def complex_step(net, params, X, T, indices=None, sample_weight=None):
     """Partial derivatives of the loss to rounding, where all functions are analytic."""
     indices = range(len(params)) if indices is None else indices
     found, h = np.empty(len(indices)), 1e-30
     for i, index in enumerate(indices):
         moved = params.astype(np.complex128)
         moved[index] += 1j * h
-        found[i] = loss(net, moved, X, T).imag / h
+        found[i] = loss(net, moved, X, T, sample_weight).imag / h
     return found
 
 
-def central_differences(net, params, X, T, indices, h=1e-5):
-    """Partial derivatives in long double; NaN where an activation has its kink within a step."""
+def central_differences(net, params, X, T, indices, h=1e-5, sample_weight=None):
+    """Partial derivatives in long double; NaN where a step goes over a kink."""
     found = np.full(len(indices), np.nan)
     wide_X, wide_T = X.astype(np.longdouble), T.astype(np.longdouble)
     for i, index in enumerate(indices):
@@ -206,10 +296,9 @@ def central_differences(net, params, X, T, indices, h=1e-5):
             moved = params.astype(np.longdouble)
             moved[index] += sign * h
             zs, ys = forward(net, moved, wide_X)
-            sides.append(loss_from(net.loss, zs[-1], ys[-1], wide_T))
-            named = zip(zs, net.activations, strict=True)
-            signs.append([np.sign(np.abs(z) - KINKS[name]) if KINKS[name] else np.sign(z)
-                          for z, name in named if name in KINKS])  # fmt: skip
+            sides.append(loss_of(net, moved, zs, ys, wide_T, sample_weight))
+            penalized = [moved[index : index + 1]] if net.l1 else []
+            signs.append([np.sign(x) for x in kinks(net, zs, ys, wide_T) + penalized])
         if all(np.array_equal(a, b) and a.all() for a, b in zip(*signs, strict=True)):
             found[i] = (sides[0] - sides[1]) / (2 * h)
     return found
@@ -243,7 +332,7 @@ class Optimizer:
         return np.where(frozen, params, params - step)
 
 
-def fit(mlp, X, T, epochs, batch_size, optimizer=None, orders=None):
+def fit(mlp, X, T, epochs, batch_size, optimizer=None, orders=None, sample_weight=None):
     """What `mlp.fit(X, T)` should do, in float64: parameters, losses by epoch, optimiser.
 
     `orders` holds the order of the rows of each epoch; as they stand by default.
@@ -251,13 +340,14 @@ def fit(mlp, X, T, epochs, batch_size, optimizer=None, orders=None):
     net, params = net_of(mlp), mlp.params.astype(np.float64)
     optimizer = optimizer or Optimizer(mlp.optimizer, len(params))
     X, T, losses = np.asarray(X, np.float64), np.asarray(T, np.float64), []
+    weights = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight, np.float64)
     for epoch in range(epochs):
         order, total = np.arange(len(X)) if orders is None else orders[epoch], 0.0
         for first in range(0, len(X), batch_size):
             rows = order[first : first + batch_size]
-            batch_loss, grad = loss_and_grad(net, params, X[rows], T[rows])
+            batch_loss, grad = loss_and_grad(net, params, X[rows], T[rows], weights[rows])
             params = optimizer.update(params, grad, mlp.frozen)
-            total += batch_loss * len(rows) / len(X)
+            total += batch_loss * weights[rows].sum() / weights.sum()
         losses.append(total)
     return params, losses, optimizer
 

@@ -24,6 +24,8 @@ Y = {  # of a net with 2 outputs
     "squared_error": X[:, :2],
     "binary_cross_entropy": X[:, :2],
     "cross_entropy": np.array([0, 1, 1, 0]),
+    "huber": X[:, :2],
+    "hinge": np.where(X[:, :2] > 0.5, 1.0, -1.0),
 }
 
 
@@ -153,6 +155,11 @@ ANY_Y = {
 }
 BAD_Y = {
     "squared_error": {"flat": (np.ones(4), ValueError, "(4, 2)", "(4,)")},
+    "huber": {"flat": (np.ones(4), ValueError, "(4, 2)", "(4,)")},
+    "hinge": {
+        "flat": (np.ones(4), ValueError, "(4, 2)", "(4,)"),
+        "0 and 1": (np.array([[1, 0]] * 4), ValueError, "-1 and 1", "0.0 at row 0, column 1"),
+    },
     "binary_cross_entropy": {
         "above 1": (with_number(1.5, 2, 0, 2), ValueError, "between 0 and 1", "1.5 at row 2, col"),
         "below 0": (with_number(-0.5, 1, 1, 2), ValueError, "-0.5 at row 1, column 1"),
@@ -446,8 +453,28 @@ OPTIONS = [
     "dtype",
     "bias",
     "weight_init",
+    "l1",
+    "l2",
+    "dropout",
+    "input_dropout",
+    "clip_value",
+    "clip_norm",
+    "max_norm",
     "seed",
 ]
+
+
+@EXAMPLES
+@given(weights=st.one_of(good_or_bad, hnp.arrays("f8", 4), hnp.arrays("i8", 4)))
+def test_anything_as_sample_weights(weights):
+    net = MLP((3, 2), seed=0)
+    kept = state(net)
+    for method in (net.loss, net.loss_and_grad):
+        found = attempt(net, lambda method=method: method(X, X[:, :2], weights))
+        loss, grad = found if isinstance(found, tuple) else (found or 0.0, 0.0)
+        assert math.isfinite(loss)
+        assert np.isfinite(grad).all()
+    assert state(net) == kept
 
 
 @EXAMPLES

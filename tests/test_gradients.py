@@ -11,6 +11,7 @@ from conftest import counts
 
 from fastbp import MLP
 from fastbp.kernels.activations import HIDDEN_ACTIVATIONS
+from fastbp.losses import LOSSES, Huber, Quantile
 
 pytestmark = pytest.mark.promise("gradients")
 NETS = counts(20, 200, 5)
@@ -20,27 +21,48 @@ DTYPES = ("float32", "float64")
 HIDDEN = tuple(name for name in HIDDEN_ACTIVATIONS if name != "step")
 OUTPUTS = [
     *(("squared_error", name) for name in (*HIDDEN, "exp", "softmax")),
+    ("absolute_error", "identity"),
+    ("huber", "tanh"),
+    ("quantile", "identity"),
+    ("hinge", "identity"),
+    ("poisson", "exp"),
+    ("gamma", "exp"),
     ("binary_cross_entropy", "sigmoid"),
+    ("binary_cross_entropy smoothed", "sigmoid"),
     ("cross_entropy", "softmax"),
     ("cross_entropy with labels", "softmax"),
+    ("cross_entropy with labels smoothed", "softmax"),
 ]
+CROSS_ENTROPIES = [output for output in OUTPUTS if "cross_entropy" in output[0]]
 # Every loss with every hidden activation; every other output with one of them.
+MAIN = [output for output in OUTPUTS if output[0] != "squared_error" or output[1] == "identity"]
 PAIRS = [
-    *itertools.product(HIDDEN, [("squared_error", "identity"), *OUTPUTS[-3:]]),
-    *zip(itertools.cycle(HIDDEN), OUTPUTS[1:-3], strict=False),
+    *itertools.product(HIDDEN, MAIN),
+    *zip(itertools.cycle(HIDDEN), [o for o in OUTPUTS if o not in MAIN], strict=False),
 ]
 
 
-def random_net(rng, sizes, hidden, output, dtype, bias=True):
+def loss_object(output, n_out):
+    """The loss with hyper-parameters that are not its defaults."""
+    name = output[0].split()[0]
+    if name == "huber":
+        return Huber(0.7)
+    if name == "quantile":
+        return Quantile(np.linspace(0.1, 0.9, n_out))
+    return LOSSES[name](0.1) if "smoothed" in output[0] else LOSSES[name]()
+
+
+def random_net(rng, sizes, hidden, output, dtype, bias=True, **options):
     """A net with random parameters, biases too; nothing in it is zero or symmetric."""
     net = MLP(
         sizes,
         activation=hidden,
         output_activation=output[1],
-        loss=output[0].split()[0],
+        loss=loss_object(output, sizes[-1]),
         dtype=dtype,
         bias=bias,
         seed=int(rng.integers(2**31)),
+        **options,
     )
     for biases in net.biases:
         biases[...] = rng.normal(scale=0.3, size=biases.shape)
@@ -51,16 +73,30 @@ def random_data(rng, net, output, rows):
     """Inputs, the targets for fastbp and the same as a matrix."""
     X = rng.normal(size=(rows, net.layer_sizes[0])).astype(net.dtype)
     n_out = net.layer_sizes[-1]
-    if output[0] == "squared_error":
-        T = rng.normal(size=(rows, n_out)).astype(net.dtype)
-    elif output[0] == "binary_cross_entropy":
-        T = rng.uniform(size=(rows, n_out)).astype(net.dtype)
-    elif output[0] == "cross_entropy":
-        T = rng.dirichlet(np.ones(n_out), size=rows).astype(net.dtype)
-    else:
+    if "labels" in output[0]:
         labels = rng.integers(n_out, size=rows)
         return X, labels, oracle.one_hot(labels, n_out)
+    if output[0].startswith("binary"):
+        T = rng.uniform(size=(rows, n_out))
+    elif output[0].startswith("cross"):
+        T = rng.dirichlet(np.ones(n_out), size=rows)
+    elif output[0] == "hinge":
+        T = rng.choice([-1.0, 1.0], size=(rows, n_out))
+    elif output[0] == "poisson":
+        T = rng.poisson(1.5, size=(rows, n_out)).astype(float)
+    elif output[0] == "gamma":
+        T = rng.gamma(2.0, size=(rows, n_out)) + 0.01
+    else:
+        T = rng.normal(size=(rows, n_out))
+    T = T.astype(net.dtype)
     return X, T, T
+
+
+def random_weights(rng, rows):
+    """Sample weights, some of them 0."""
+    weights = rng.gamma(1.0, size=rows)
+    weights[1:][rng.random(rows - 1) < 0.25] = 0
+    return weights
 
 
 def relative(got, expected):
@@ -70,18 +106,21 @@ def relative(got, expected):
     return (np.abs(got - expected) / np.maximum(np.abs(expected), 1e-3 * largest)).max()
 
 
+KINKED = ("absolute_error", "huber", "quantile", "hinge")
+
+
 def smooth(net):
-    return "relu" not in net.activations
+    return "relu" not in net.activations and net.loss_name not in KINKED
 
 
-def check_float64(net, X, y, T, rng):
+def check_float64(net, X, y, T, rng, weights=None):
     """Against the oracle, a complex step and central differences."""
-    loss, grad = net.loss_and_grad(X, y)
+    loss, grad = net.loss_and_grad(X, y, weights)
     description = oracle.net_of(net)
     assert grad.shape == net.params.shape
     assert grad.dtype == net.dtype
-    assert net.loss(X, y) == loss
-    expected_loss, expected = oracle.loss_and_grad(description, net.params, X, T)
+    assert net.loss(X, y, weights) == loss
+    expected_loss, expected = oracle.loss_and_grad(description, net.params, X, T, weights)
     assert loss == pytest.approx(expected_loss, rel=1e-12)
     assert relative(grad, expected) < 1e-10
     outputs = oracle.forward(description, net.params, X)[1][-1]
@@ -89,10 +128,12 @@ def check_float64(net, X, y, T, rng):
     chosen = rng.permutation(net.params.size)[:PARTIALS]
     largest = np.abs(grad).max()
     if smooth(net):
-        exact = oracle.complex_step(description, net.params, X, T, chosen)
+        exact = oracle.complex_step(description, net.params, X, T, chosen, weights)
         floor = np.maximum(np.abs(exact), 1e-3 * largest)
         assert (np.abs(grad[chosen] - exact) / floor).max() < 1e-10
-    numeric = oracle.central_differences(description, net.params, X, T, chosen)
+    numeric = oracle.central_differences(
+        description, net.params, X, T, chosen, sample_weight=weights
+    )
     kept = ~np.isnan(numeric)
     assert kept.sum() > len(chosen) // 4  # kinks are skipped
     floor = np.maximum(np.abs(numeric), 1e-3 * largest)
@@ -100,15 +141,15 @@ def check_float64(net, X, y, T, rng):
     return kept.sum()
 
 
-def check_float32(net, X, y, T):
+def check_float32(net, X, y, T, weights=None):
     """Against the oracle in float64 on the same numbers."""
-    loss, grad = net.loss_and_grad(X, y)
+    loss, grad = net.loss_and_grad(X, y, weights)
     wide = net.params.astype(np.float64)
     expected_loss, expected = oracle.loss_and_grad(
-        oracle.net_of(net), wide, X.astype(np.float64), T.astype(np.float64)
+        oracle.net_of(net), wide, X.astype(np.float64), T.astype(np.float64), weights
     )
     assert grad.dtype == np.float32
-    assert net.loss(X, y) == loss
+    assert net.loss(X, y, weights) == loss
     assert loss == pytest.approx(expected_loss, rel=1e-5)
     largest = np.abs(expected).max()
     assert largest > 1e-6, "the gradient that is checked is all zero"
@@ -141,26 +182,29 @@ def test_random_nets(seed, dtype, tally):
         sizes[-1] = max(2, sizes[-1])
     hidden = tuple(rng.choice(HIDDEN, size=depth))
     bias = bool(rng.integers(2))
-    net = random_net(rng, sizes, hidden, output, dtype, bias)
+    l1, l2 = rng.choice([0.0, 0.0, 0.01, 0.1], size=2)
+    net = random_net(rng, sizes, hidden, output, dtype, bias, l1=l1, l2=l2)
     rows = int(rng.choice([1, 2, 7, 16, 33, 100]))
     X, y, T = random_data(rng, net, output, rows)
-    if np.abs(oracle.loss_and_grad(oracle.net_of(net), net.params, X, T)[1]).max() < 1e-3:
+    plain = oracle.net_of(net)._replace(l1=0.0, l2=0.0)
+    if np.abs(oracle.loss_and_grad(plain, net.params, X, T)[1]).max() < 1e-3:
         X, y, T = random_data(rng, net, output, 33)  # all ReLUs were off, or one-class softmax
-        if np.abs(oracle.loss_and_grad(oracle.net_of(net), net.params, X, T)[1]).max() < 1e-3:
+        if np.abs(oracle.loss_and_grad(plain, net.params, X, T)[1]).max() < 1e-3:
             net.params[...] = rng.uniform(0.1, 1.0, size=net.params.size)
             X = np.abs(X)
+    weights = random_weights(rng, len(X)) if rng.integers(2) else None
     if dtype == "float64":
-        partials = check_float64(net, X, y, T, rng)
+        partials = check_float64(net, X, y, T, rng, weights)
         assert partials > 0
         tally["partials"] += int(partials)
     else:
-        check_float32(net, X, y, T)
+        check_float32(net, X, y, T, weights)
     tally["nets"] += 1
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("rows", [512, 513, 1000, 3 * 256 + 5])
-@pytest.mark.parametrize("output", OUTPUTS[-3:], ids="-".join)
+@pytest.mark.parametrize("output", CROSS_ENTROPIES, ids="-".join)
 def test_large_batches_accumulate_over_passes(output, rows, dtype):
     rng = np.random.default_rng(rows)
     net = random_net(rng, (5, 6, 3), "tanh", output, dtype)
@@ -186,7 +230,7 @@ def test_frozen_parameters_have_their_gradients_too():
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("output", OUTPUTS[-3:], ids="-".join)
+@pytest.mark.parametrize("output", CROSS_ENTROPIES, ids="-".join)
 def test_huge_logits_have_finite_losses_and_gradients(output, dtype):
     rng = np.random.default_rng(5)
     net = random_net(rng, (4, 3), (), output, dtype)
@@ -203,3 +247,25 @@ def test_huge_logits_have_finite_losses_and_gradients(output, dtype):
         tolerance = 1e-4 if dtype == "float32" else 1e-10
         assert loss == pytest.approx(expected_loss, rel=tolerance)
         assert np.abs(grad - expected).max() <= tolerance * np.abs(expected).max()
+
+
+def test_every_loss_meets_every_activation():
+    assert {(hidden, name.split()[0]) for hidden, (name, _) in PAIRS} == set(
+        itertools.product(HIDDEN, LOSSES)
+    )
+
+
+@pytest.mark.parametrize("output", OUTPUTS, ids="-".join)
+def test_the_oracle_agrees_with_itself(output):
+    """Its backpropagation with central differences of its loss."""
+    rng = np.random.default_rng(11)
+    net = oracle.Net((4, 5, 3), ("tanh", output[1]), loss_object(output, 3), True, 0.01, 0.1)
+    params, weights = rng.normal(scale=0.5, size=43), random_weights(rng, 9)
+    shape = random_net(rng, (4, 5, 3), "tanh", OUTPUTS[0], "float64")  # of the data
+    X, _, T = random_data(rng, shape, output, 9)
+    _, grad = oracle.loss_and_grad(net, params, X, T, weights)
+    chosen = rng.permutation(43)[: counts(43, 43, 10)]
+    numeric = oracle.central_differences(net, params, X, T, chosen, sample_weight=weights)
+    kept = ~np.isnan(numeric)
+    assert kept.sum() > len(chosen) // 2
+    np.testing.assert_allclose(grad[chosen][kept], numeric[kept], rtol=1e-6, atol=1e-9)

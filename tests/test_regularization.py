@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from fastbp import MLP, SGD, Adam
-from fastbp.kernels.regularization import (
+from fastbp.kernels.updates import (
     CLIP_NORM,
     CLIP_VALUE,
     GROUPS,
     L1,
     L2,
     MAX_NORM,
-    N_RULES,
+    REGULATED,
 )
 from fastbp.optimizers import AdamW, Group
 from fastbp.regularization import Regularization
@@ -26,8 +26,8 @@ OFF = Regularization()
 
 def test_everything_is_off_by_default():
     assert OFF == Regularization(0.0, 0.0, 0.0, 0.0, None, None, None)
-    assert OFF.rules(SGD(), 3).size == 0
-    assert OFF.rules(Adam(), 1).size == 0
+    assert OFF.rules(SGD(), 3).tolist() == [0] * GROUPS + [1, 0] * 6
+    assert OFF.rules(Adam(), 1).tolist() == [0] * GROUPS + [1, 0] * 2
     assert OFF.dropout_rates(3) == (0.0, 0.0, 0.0)
     with pytest.raises(dataclasses.FrozenInstanceError):
         OFF.l1 = 1.0
@@ -108,21 +108,20 @@ def test_the_table_of_rules():
     values = all_of_them.rules(SGD(), 2)
     assert values.dtype == np.float64
     assert values[[L1, L2, CLIP_VALUE, CLIP_NORM, MAX_NORM]].tolist() == [0.5, 0.25, 2.0, 3.0, 4.0]
-    assert N_RULES == GROUPS == 5
     assert values[GROUPS:].tolist() == [1, 0] * 4
-    assert Regularization(dropout=0.5, input_dropout=0.5).rules(SGD(), 2).size == 0
+    assert Regularization(dropout=0.5, input_dropout=0.5).rules(SGD(), 2)[REGULATED] == 0
     for name, entry in (("l1", L1), ("l2", L2), ("clip_value", CLIP_VALUE),
                         ("clip_norm", CLIP_NORM), ("max_norm", MAX_NORM)):  # fmt: skip
         values = Regularization(**{name: 0.5}).rules(SGD(), 1)
-        assert np.flatnonzero(values[:N_RULES]).tolist() == [entry]
+        assert np.flatnonzero(values[:GROUPS]).tolist() == [REGULATED, entry]
         assert values[entry] == 0.5
 
 
 def test_decay_and_groups_are_rules_too():
-    assert OFF.rules(AdamW(weight_decay=0.5), 1).tolist() == [0] * 5 + [1, 0.5, 1, 0.5]
+    assert OFF.rules(AdamW(weight_decay=0.5), 1).tolist() == [1] + [0] * 7 + [1, 0.5, 1, 0.5]
     groups = Group(biases=False, learning_rate=0.25)
-    assert OFF.rules(SGD(0.5, groups=groups), 2).tolist() == [0] * 5 + [0.5, 0, 1, 0] * 2
-    assert OFF.rules(SGD(0.5, groups=Group(learning_rate=0.5)), 2).size == 0
+    assert OFF.rules(SGD(0.5, groups=groups), 2).tolist() == [1] + [0] * 7 + [0.5, 0, 1, 0] * 2
+    assert OFF.rules(SGD(0.5, groups=Group(learning_rate=0.5)), 2)[REGULATED] == 0
 
 
 # ---- nets ----------------------------------------------------------------------------------------
@@ -156,10 +155,11 @@ def test_penalties_in_loss_and_gradient():
     np.testing.assert_allclose(grad, plain_grad + np.concatenate(more), atol=1e-14)
 
 
-def test_penalties_are_in_the_history_of_every_epoch():
-    X, y = data()
+@pytest.mark.parametrize("batch_size", [7, 600])
+def test_penalties_are_in_the_history_of_every_epoch(batch_size):
+    X, y = data(600)
     trained = net(l2=0.5, optimizer=SGD(1e-12))
-    history = trained.fit(X, y, epochs=2, batch_size=7)
+    history = trained.fit(X, y, epochs=2, batch_size=batch_size)
     assert history.loss == pytest.approx([trained.loss(X, y)] * 2, rel=1e-9)
 
 

@@ -1,7 +1,8 @@
 """Losses, each beside its delta; the one place that averages over the rows of a batch.
 
 Legend: d delta, z net inputs (N, B), y outputs (N, B), t targets (N, B), feature by feature;
-s weights of the rows (B,), e = y - t, a a number of the loss for each output (N,).
+s weights of the rows (B,), e = y - t, a numbers of the loss: one for each output (N,) of huber
+and quantile, two of the cross-entropies, none of the others.
 
 ====================  ==========================================  =====================
 loss                  of one row, summed over the N outputs       delta from
@@ -77,7 +78,7 @@ def of_outputs(code, d, y, t, s, a, stride, n, batch):
     width, zero, one = lanes(y), splat(y, 0.0), splat(y, 1.0)
     total, loss, delta = zero, zero, zero
     for i in range(n):
-        number = splat(y, load(a, i))
+        number = splat(y, load(a, i) if code == HUBER or code == QUANTILE else 0.0)
         for b in range(0, batch, width):
             tail, at = batch - b, i * stride + b
             out, target = vload(advance(y, at), tail), vload(advance(t, at), tail)

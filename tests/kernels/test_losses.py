@@ -57,15 +57,17 @@ def loss_of(code, y, t, s=None, a=None, stride=None, in_place=False):
 
 
 def plain_numbers(code, n):
-    """Numbers of a loss with its defaults."""
-    return np.array([1.0, 0.0]) if code in CROSS_ENTROPIES else np.full(n, 0.5)
+    """Numbers of a loss with its defaults, and not one more."""
+    if code in CROSS_ENTROPIES:
+        return np.array([1.0, 0.0])
+    return np.full(n if code in (HUBER, QUANTILE) else 1, 0.5)
 
 
 def random_numbers(code, rng, n):
     """Numbers as of a smoothing of labels, of levels, of widths of the parabola."""
     if code in CROSS_ENTROPIES:
         return np.array([0.9, 0.1 / (2 if code == BINARY_CROSS_ENTROPY else max(2, n))])
-    return rng.uniform(0.1, 0.9, n)
+    return rng.uniform(0.1, 0.9, n if code in (HUBER, QUANTILE) else 1)
 
 
 def softplus(x):

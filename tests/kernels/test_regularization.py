@@ -9,16 +9,19 @@ import pytest
 from fastbp.kernels import regularization as kernels
 from fastbp.kernels import steps
 from fastbp.kernels.network import Network
-from fastbp.kernels.regularization import (
+from fastbp.kernels.updates import (
+    ADAM,
     CLIP_NORM,
     CLIP_VALUE,
     GROUPS,
     L1,
     L2,
     MAX_NORM,
-    N_RULES,
+    REGULATED,
+    SGD,
+    OptimizerState,
+    begin_update,
 )
-from fastbp.kernels.updates import ADAM, SGD, OptimizerState, begin_update
 from fastbp.layout import table_of_layers, weight_views
 from fastbp.simd import advance, pointer
 
@@ -77,11 +80,11 @@ def test_clipping_of_values(dtype) -> None:
 @numba.njit
 def network_and_state(params, layers, n_layers, code, scalars, slots, frozen, rules):
     network = Network(
-        pointer(params, 0), pointer(layers, 0), params.shape[0], n_layers, 0, 0, pointer(scalars, 0)
+        pointer(params, 0), pointer(layers, 0), params.shape[0], n_layers, 0, pointer(scalars, 0)
     )
     state = OptimizerState(
         code, pointer(scalars, 0), pointer(slots, 0), pointer(frozen, 0), pointer(rules, 0),
-        pointer(rules, 0), frozen.shape[0], 0, rules.shape[0], 0,
+        frozen.shape[0],
     )  # fmt: skip
     return network, state
 
@@ -137,9 +140,10 @@ class Net:
         self.slots = np.zeros(2 * n_params, dtype)
         self.frozen = np.zeros(n_params if len(frozen) else 0, np.uint8)
         self.frozen[list(frozen)] = 1
-        self.rules = np.zeros(0 if rules is None else N_RULES + 4 * len(self.layers))
+        self.rules = np.zeros(GROUPS + 4 * len(self.layers))
+        self.rules[GROUPS::2] = 1.0
         if rules is not None:
-            self.rules[GROUPS::2] = 1.0
+            self.rules[REGULATED] = 1.0
             for name, value in rules.items():
                 self.rules[name] = value
 
