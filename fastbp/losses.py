@@ -43,8 +43,8 @@ class Loss:
     from_logits: ClassVar[bool] = False
 
     def numbers(self, outputs: int) -> npt.NDArray[np.float64]:
-        """What the kernel needs to know: a number for each output, shape (outputs,), or (2,)."""
-        return np.zeros(outputs)
+        """What the kernel needs to know of each output, (outputs,), or of all, (2,)."""
+        return np.zeros(2)
 
     def check_outputs(self, outputs: int) -> None:
         """Raise a ValueError where the loss cannot have so many outputs."""

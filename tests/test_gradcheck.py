@@ -42,8 +42,8 @@ def test_a_wrong_partial_is_named(index, name, monkeypatch):
     X, y = data("squared_error")
     right = MLP.loss_and_grad
 
-    def wrong(self, X, y):
-        loss, grad = right(self, X, y)
+    def wrong(self, X, y, sample_weight):
+        loss, grad = right(self, X, y, sample_weight)
         grad[index] += 0.05
         return loss, grad
 

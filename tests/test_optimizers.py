@@ -12,7 +12,7 @@ import pytest
 
 from fastbp import MLP, optimizers
 from fastbp.kernels import steps, updates
-from fastbp.kernels.regularization import GROUPS
+from fastbp.kernels.updates import GROUPS, REGULATED
 from fastbp.optimizers import (
     OPTIMIZERS,
     SGD,
@@ -235,7 +235,7 @@ def test_with_a_schedule_a_group_scales_it():
 
 def test_groups_that_change_with_the_optimizer():
     net = MLP((2, 2, 1), activation="tanh", optimizer=SGD(0.5), seed=0)
-    assert net._rules.size == 0
+    assert not net._rules[REGULATED]
     net.optimizer = SGD(0.5, groups=Group(layers=[1], learning_rate=0.0))
     assert net._rules[GROUPS:].tolist() == [1, 0, 1, 0, 0, 0, 0, 0]
     before = net.params.copy()
