@@ -14,8 +14,10 @@ from typing import Any
 from llvmlite.binding import Linkage
 from numba.core.codegen import CodeLibrary, JITCodeLibrary
 from numba.core.compiler import Compiler
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.compiler_machinery import PassManager
 from numba.core.registry import CPUDispatcher
+from numba.core.sigutils import normalize_signature
 from numba.core.typed_passes import (
     IRLegalization,
     NativeLowering,
@@ -123,6 +125,14 @@ class LinkedCompiler(Compiler):  # type: ignore[misc]
 
 class LinkedDispatcher(CPUDispatcher):  # type: ignore[misc]
     """A kernel that compiled functions can call and Python cannot."""
+
+    def compile(self, sig: Any) -> Any:
+        """As Numba's, without its timers: each would listen to all that is compiled below it."""
+        args, return_type = normalize_signature(sig)
+        with global_compiler_lock, self._compiling_counter:
+            if tuple(args) not in self.overloads:
+                self.add_overload(self._compiler.compile(args, return_type))
+            return self.overloads[tuple(args)].entry_point
 
     def get_call_template(self, args: Any, kws: Any) -> Any:
         """Compile for ``int``, not for ``Literal[int](1)``: one version serves all constants."""

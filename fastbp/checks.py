@@ -18,6 +18,8 @@ from fastbp.kernels.training import first_not_finite
 FloatArray = npt.NDArray[np.floating]
 IntArray = npt.NDArray[np.int64]
 
+FEW_NUMBERS = 1 << 16
+"""So many NumPy checks as fast, and nothing needs to be compiled or loaded for it."""
 MOST_PARAMETERS = 2**40
 """More do not fit any memory, and their offsets are still far from overflow."""
 
@@ -175,10 +177,15 @@ def raise_not_finite(name: str, array: FloatArray, index: int, given: Any) -> No
 def finite(name: str, array: FloatArray, given: Any) -> FloatArray:
     """`array` itself, when all of it is finite."""
     numbers = array.reshape(-1)
-    ready(first_not_finite, array.dtype.char, (numbers,))
-    index = first_not_finite(numbers)
+    if numbers.size <= FEW_NUMBERS:
+        if np.isfinite(numbers).all():
+            return array
+        index = int(np.isfinite(numbers).argmin())
+    else:
+        ready(first_not_finite, array.dtype.char, (numbers,))
+        index = int(first_not_finite(numbers))
     if index >= 0:
-        raise_not_finite(name, array, int(index), given)
+        raise_not_finite(name, array, index, given)
     return array
 
 
