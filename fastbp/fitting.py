@@ -161,11 +161,11 @@ def run_epochs(
     while epochs and status == training.FINISHED and (hooks is None or not hooks.fit.stopped):
         block = min(epochs, EPOCHS_A_BLOCK if hooks is None else 1)
         log = _Log(history, job.rows, block, job.learning_rate, (number, updates))
-        epochs, number, status = epochs - block, number + block * updates, training.RUNNING
+        epochs, end, status = epochs - block, number + block * updates, training.RUNNING
         losses = log.losses
         try:
             while status == training.RUNNING:
-                optimizer, passes = _with_rates(job, passes)
+                optimizer, passes = _with_rates(job, passes, end)
                 arguments = (
                     job.network, job.work, job.data, optimizer, grad, job.random, log.progress,
                     losses, job.snapshot, job.rows, job.batch_size, passes,
@@ -180,25 +180,27 @@ def run_epochs(
                 passes = _next_passes(passes, spent, hooks)
                 if status == training.RUNNING and hooks is not None and hooks.out_of_time():
                     break
+            number = end
             if status == training.FINISHED and hooks is not None:
                 hooks.end_epoch()
                 net = hooks.fit.net
                 job = job._replace(
                     optimizer=net._state(), learning_rate=net.optimizer.learning_rate
                 )
+                number = job.optimizer.first_update
         except BaseException:
             log.write()
             raise
     return status, losses
 
 
-def _with_rates(job: Job, passes: int) -> tuple[OptimizerState, int]:
-    """The optimiser with the rates of the next updates, where there is a schedule."""
+def _with_rates(job: Job, passes: int, end: int) -> tuple[OptimizerState, int]:
+    """The optimiser with the rates of the next updates, those before `end`, for a schedule."""
     if not callable(job.learning_rate):
         return job.optimizer, passes
     passes, first = min(passes, MOST_RATES), int(job.optimizer.scalars[UPDATES])
-    rates = rates_of(job.learning_rate, first, passes)
-    return job.optimizer._replace(rates=rates, n_rates=passes, first_update=first), passes
+    rates = rates_of(job.learning_rate, first, min(passes, end - first))
+    return job.optimizer._replace(rates=rates, n_rates=rates.size, first_update=first), passes
 
 
 def _next_passes(passes: int, spent: float, hooks: Hooks | None) -> int:
