@@ -116,6 +116,14 @@ class Mapped:
         return copied
 
 
+def pieces(X: Any) -> Iterator[npt.NDArray[Any]]:
+    """All rows of an array on disk in their order, a part at a time."""
+    rows = max(1, PART_BYTES // (X.nbytes // len(X)))
+    for first in range(0, len(X), rows):
+        yield np.array(X[first : first + rows])
+        forget(X)
+
+
 def forget(array: npt.NDArray[Any]) -> None:
     """Give the pages of a mapped file back: else all that was read counts as this process's.
 
