@@ -520,6 +520,7 @@ def test_pages_are_given_back(weights_too, monkeypatch, tmp_path):
 
 CHILD = """
 import resource, sys
+from pathlib import Path
 import numpy as np
 from fastbp import MLP
 
@@ -536,8 +537,13 @@ net = MLP((n_in, 16, 1), seed=0)
 first = net.loss(np.array(X[:real]), y[:real])
 history = net.fit(X, y, epochs=1, batch_size=256)
 last = net.loss(np.array(X[:real]), y[:real])
-unit = 1 if sys.platform == "darwin" else 1024
-print(len(history), last < first, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
+status = Path("/proc/self/status")
+if status.exists():  # ru_maxrss counts what the parent had when it forked
+    peak = int(status.read_text().split("VmHWM:")[1].split()[0]) * 1024
+else:
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+print(len(history), last < first, peak)
 """
 
 
@@ -560,5 +566,5 @@ def test_more_data_than_memory(tally, tmp_path):
     assert done.returncode == 0, done.stderr
     epochs, learned, peak = done.stdout.split()
     assert (epochs, learned) == ("1", "True")
-    assert int(peak) < 500e6
+    assert 20e6 < int(peak) < 500e6
     tally["GB"] += size // 10**9
