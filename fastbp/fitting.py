@@ -160,11 +160,11 @@ def run_epochs(
     while epochs and status == training.FINISHED and (hooks is None or not hooks.fit.stopped):
         block = min(epochs, EPOCHS_A_BLOCK if hooks is None else 1)
         log = _Log(history, job.rows, block, job.learning_rate, (number, updates))
-        epochs, number, status = epochs - block, number + block * updates, training.RUNNING
+        epochs, end, status = epochs - block, number + block * updates, training.RUNNING
         losses = log.losses
         try:
             while status == training.RUNNING:
-                optimizer, passes = _with_rates(job, passes)
+                optimizer, passes = _with_rates(job, passes, end)
                 arguments = (
                     job.network, job.work, job.data, optimizer, grad, job.random, log.progress,
                     losses, job.snapshot, job.rows, job.batch_size, passes,
@@ -179,24 +179,27 @@ def run_epochs(
                 passes = _next_passes(passes, spent, hooks)
                 if status == training.RUNNING and hooks is not None and hooks.out_of_time():
                     break
+            number = end
             if status == training.FINISHED and hooks is not None:
                 hooks.end_epoch()
                 net = hooks.fit.net
                 job = job._replace(
                     optimizer=net._state(), learning_rate=net.optimizer.learning_rate
                 )
+                number = int(job.optimizer.scalars[UPDATES])
         except BaseException:
             log.write()
             raise
     return status, losses
 
 
-def _with_rates(job: Job, passes: int) -> tuple[OptimizerState, int]:
-    """The optimiser with the rates of the next updates, where there is a schedule."""
+def _with_rates(job: Job, passes: int, end: int) -> tuple[OptimizerState, int]:
+    """The optimiser with the rates of the next updates, those before `end`, for a schedule."""
     if not callable(job.learning_rate):
         return job.optimizer, passes
     passes, first = min(passes, MOST_RATES), int(job.optimizer.scalars[UPDATES])
-    rules = np.concatenate([job.optimizer.rules, rates_of(job.learning_rate, first, passes)])
+    rates = rates_of(job.learning_rate, first, min(passes, end - first))
+    rules = np.concatenate([job.optimizer.rules, rates])
     rules[SCHEDULED], rules[RATES] = 1, job.optimizer.rules.size - first
     return job.optimizer._replace(rules=rules), passes
 
@@ -216,7 +219,8 @@ def run_parts(
 
     Bad data are found on the way; then the net becomes what it was before the fit.
     """
-    before, status, losses = _state_of(net), training.FINISHED, np.full(1, math.nan)
+    before, status, losses = _Kept(net), training.FINISHED, np.full(1, math.nan)
+    latest = snapshot.copy()  # after a part, while `snapshot` is of the last epoch
     for _ in range(epochs):
         total, weight, start, number = 0.0, 0.0, time.perf_counter(), 0
         iterator = iter(parts)
@@ -227,17 +231,19 @@ def run_parts(
                     break
                 data, rows = dataset.rows_and_targets(*part, net.layer_sizes, net._loss, net.dtype)
             except (TypeError, ValueError) as error:
-                _restore(net, before)
+                before.restore(net)
                 error.add_note(f"in batch or part {number} of the epoch, counted from 0")
                 raise
             batch_size = min(parts.batch_size, rows)
             if parts.shuffle and batch_size < rows:
                 data = data._replace(order=np.arange(rows), n_order=rows)
-            job, passes = _job(net, data, rows, batch_size, snapshot)
+            job, passes = _job(net, data, rows, batch_size, latest)
             status, losses = run_epochs(job, 1, passes, History(), None)
             total, weight, number = total + losses[0] * data.total, weight + data.total, number + 1
             if hooks is not None and hooks.out_of_time():
                 status = training.RUNNING if status == training.FINISHED else status
+        if status == training.DIVERGED:
+            net._params[:] = snapshot
         if status != training.FINISHED:
             break
         if number == 0:
@@ -245,6 +251,7 @@ def run_parts(
                 raise ValueError("there are no batches to train on: the iterable is empty")
             history.stopped = f"the batches ran out after epoch {len(history)}"
             break
+        snapshot[:] = net._params
         history.add(total / weight, time.perf_counter() - start, float(job.optimizer.scalars[0]))
         if hooks is not None:
             hooks.end_epoch()
@@ -253,16 +260,21 @@ def run_parts(
     return status, losses
 
 
-def _state_of(net: Net) -> tuple[npt.NDArray[Any], ...]:
-    """Copies of all that training changes."""
-    return tuple(a.copy() for a in (net._params, net._slots, net._scalars, net._random))
+class _Kept:
+    """All that training and callbacks change of a net, to restore it."""
 
+    def __init__(self, net: Net) -> None:
+        self.optimizer, self.frozen = net._optimizer, net._frozen.copy()
+        self.arrays = tuple(a.copy() for a in (net._params, net._scalars, net._random))
+        self.slots = net._slots.copy()
 
-def _restore(net: Net, before: tuple[npt.NDArray[Any], ...]) -> None:
-    for array, kept in zip(
-        (net._params, net._slots, net._scalars, net._random), before, strict=True
-    ):
-        array[:] = kept
+    def restore(self, net: Net) -> None:
+        """Make the net what it was."""
+        net.optimizer = self.optimizer
+        arrays = (net._params, net._scalars, net._random)
+        for array, kept in zip(arrays, self.arrays, strict=True):
+            array[:] = kept
+        net._slots, net._frozen[:] = self.slots, self.frozen
 
 
 def _job(net: Net, data: Data, rows: int, batch_size: int, snapshot: FloatArray) -> tuple[Job, int]:
@@ -386,6 +398,11 @@ def _in_parts(
     """Likewise for an iterable of batches or an array on disk."""
     parts: Batches | Mapped
     if examples.y is None:
+        if examples.sample_weight is not None:
+            raise TypeError(
+                "sample_weight beside batches has no rows of its own; put the weights into the "
+                "batches: tuples (X, y, sample_weight)"
+            )
         parts = Batches(examples.X)
         examples = Examples(None, None)
     else:

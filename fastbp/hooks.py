@@ -16,7 +16,7 @@ from fastbp.callbacks import Callback, EarlyStopping, Fit, Progress, TimeLimit
 from fastbp.dataset import Examples
 from fastbp.history import History
 from fastbp.metrics import METRICS, Metric, named_metrics
-from fastbp.parts import is_on_disk
+from fastbp.parts import is_on_disk, pieces
 
 Rows = npt.NDArray[np.floating]
 
@@ -86,7 +86,10 @@ class Evaluation:
         if not self.metrics or examples.y is None:
             return {}
         (X, y, _), values = examples, {}
-        outputs = self.net.predict(X)
+        if is_on_disk(X):
+            outputs = np.concatenate([self.net.predict(rows) for rows in pieces(X)])
+        else:
+            outputs = self.net.predict(X)
         with np.errstate(over="ignore", invalid="ignore"):
             for name, metric in self.metrics.items():
                 try:
@@ -214,6 +217,11 @@ def prepare(
     if options.validation_data is not None:
         validation = _validation(net, options.validation_data)
     checked = validation if examples.y is None else examples
+    if metrics and checked is None:
+        raise ValueError(
+            "metrics beside batches are measured on the validation data; pass validation_data=(X, "
+            "y)"
+        )
     if checked is not None:
         for metric in metrics.values():
             if metric in METRICS.values():  # shapes that do not fit are seen before a change
@@ -221,8 +229,15 @@ def prepare(
     if not (validation or held or metrics or callbacks or verbose or max_seconds < math.inf):
         return None, None
     if held:
+        before = net._random.copy()
         kept, out = _split(len(examples.X), held, net._random if shuffle else None)
         examples, validation = examples.take(kept), examples.take(out)
+        try:
+            for part in (examples, validation):
+                dataset.sample_weights(part.sample_weight, len(part.X))
+        except ValueError as error:
+            net._random[:] = before
+            raise ValueError(f"after the split by validation_fraction: {error}") from None
     evaluation = Evaluation(net, metrics, examples, validation)
     hooks = Hooks(Fit(net, epochs, History()), callbacks, evaluation, max_seconds)
     if max_seconds < math.inf:

@@ -179,12 +179,13 @@ class Net:
         layers = self._layers.copy()
         if training and self._loss.from_logits:
             layers[-1, ACTIVATION] = ACTIVATIONS["identity"]  # the loss takes the net inputs
-        layers[:-1, DROPOUT] = [round(rate * 2**32) for rate in self._dropout[1:]]
+        shares = [min(round(rate * 2**32), 2**32 - 1) for rate in self._dropout]
+        layers[:-1, DROPOUT] = shares[1:]
         slopes = {i for i, name in enumerate(self.activations) if name in STORED_SLOPE}
         slopes |= {i for i, rate in enumerate(self._dropout[1:]) if rate > 0}
         layers, work = workspace_for(layers, capacity, self.dtype, training, slopes)
-        work.places[DROPS_OUT] = any(self._dropout)
-        work.places[INPUT_DROPOUT] = round(self._dropout[0] * 2**32)
+        work.places[DROPS_OUT] = any(shares)
+        work.places[INPUT_DROPOUT] = shares[0]
         network = Network(
             params=self._params,
             layers=layers.reshape(-1),

@@ -19,8 +19,14 @@ Part = tuple[Any, Any, Any]
 
 
 def is_on_disk(X: Any) -> bool:
-    """Whether X is a memory-mapped array of more than one part."""
-    return isinstance(X, np.memmap) and X.nbytes > PART_BYTES
+    """Whether X is a memory-mapped array of more than one part; a copy of one is in memory."""
+    return _mapping(X) is not None and X.nbytes > PART_BYTES
+
+
+def _mapping(array: Any) -> mmap.mmap | None:
+    """The file map that an array is a view of."""
+    mapping = getattr(array, "_mmap", None)
+    return mapping if isinstance(array, np.memmap) and isinstance(mapping, mmap.mmap) else None
 
 
 class Batches:
@@ -75,8 +81,8 @@ class Mapped:
         self, X: Any, y: Any, sample_weight: Any, batch_size: int, shuffle: bool,
         random: npt.NDArray[np.uint64],
     ) -> None:  # fmt: skip
-        self.X, self.y = X, y if isinstance(y, np.ndarray) else np.asarray(y)
-        self.sample_weight = None if sample_weight is None else np.asarray(sample_weight)
+        self.X, self.y = X, np.asanyarray(y)
+        self.sample_weight = None if sample_weight is None else np.asanyarray(sample_weight)
         if X.ndim != 2:
             raise ValueError(f"X must have shape (rows, n_in); got shape {X.shape}")
         for name, array in (("y", self.y), ("sample_weight", self.sample_weight)):
@@ -110,15 +116,23 @@ class Mapped:
         return copied
 
 
+def pieces(X: Any) -> Iterator[npt.NDArray[Any]]:
+    """All rows of an array on disk in their order, a part at a time."""
+    rows = max(1, PART_BYTES // (X.nbytes // len(X)))
+    for first in range(0, len(X), rows):
+        yield np.array(X[first : first + rows])
+        forget(X)
+
+
 def forget(array: npt.NDArray[Any]) -> None:
     """Give the pages of a mapped file back: else all that was read counts as this process's.
 
     What was written to a map of mode "c" is nowhere else, so that one keeps its pages; and where
     the system cannot be told, it gives them back when memory is short.
     """
-    mapping = getattr(array, "_mmap", None)
-    if isinstance(array, np.memmap) and array.mode != "c" and hasattr(mmap, "MADV_DONTNEED"):
-        assert isinstance(mapping, mmap.mmap)
+    mapping = _mapping(array)
+    mode = getattr(array, "mode", None)
+    if mapping is not None and mode != "c" and hasattr(mmap, "MADV_DONTNEED"):
         mapping.madvise(mmap.MADV_DONTNEED)
 
 

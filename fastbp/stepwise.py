@@ -35,9 +35,13 @@ def _batch_loss(
     _call(stepwise.outputs, out.dtype.char, network, work, data, first, random, out)
     chosen: Any = data.order[first : first + rows] if data.n_order else slice(first, first + rows)
     targets = data.targets.reshape(data.inputs.size // n_in, n_out)[chosen]
-    arguments = (targets, data.weights[chosen]) if data.n_weights else (targets,)
-    value, delta = loss(out, *arguments)
-    return value, delta, float(arguments[-1].sum()) if data.n_weights else float(rows)
+    if not data.n_weights:
+        return *loss(out, targets), float(rows)
+    weights = data.weights[chosen]
+    total = float(weights.sum())
+    if total == 0:  # no mean: such a batch adds nothing
+        return 0.0, np.zeros_like(out), 0.0
+    return *loss(out, targets, weights), total
 
 
 def train(

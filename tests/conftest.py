@@ -23,6 +23,7 @@ PROMISES = {
     "Ctrl-C": {"signals": 200},
     "determinism": {"seeds": 20},
     "threads": {"fits": 200},
+    "larger than memory": {"GB": 4},
     "compiled cache": {"damage cases": 8, "starts at once": 16},
 }
 """What each promise is counted in, and the least of it under FASTBP_SOAK=1 (`make soak`).

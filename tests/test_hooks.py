@@ -240,6 +240,77 @@ def test_rows_for_validation_are_drawn_by_the_seed():
     assert held(net) != rows
 
 
+def test_validation_data_with_weights():
+    net, twin, weights = make(), make(), np.arange(20.0)
+    history = net.fit(X, Y, epochs=3, validation_data=(XV, YV, weights.tolist()))
+    for epoch in range(3):
+        twin.fit(X, Y, epochs=1)
+        assert history["val_loss"][epoch] == twin.loss(XV, YV, weights)
+        assert history["val_loss"][epoch] != twin.loss(XV, YV)
+    assert state(net) == state(twin)
+
+
+@pytest.mark.parametrize("as_list", [False, True])
+def test_a_split_splits_the_weights(as_list):
+    weights = np.arange(37.0) + 1
+    given = weights.tolist() if as_list else weights
+    net, twin = make(), make()
+    options = {"epochs": 3, "batch_size": 8, "shuffle": False}
+    history = net.fit(X, Y, validation_fraction=0.25, sample_weight=given, **options)
+    held = X[27:], Y[27:], weights[27:]
+    expected = twin.fit(X[:27], Y[:27], sample_weight=weights[:27], validation_data=held, **options)
+    assert history.loss == expected.loss
+    assert history["val_loss"] == expected["val_loss"]
+    assert state(net) == state(twin)
+
+
+def test_a_split_at_random_keeps_each_row_its_weight():
+    """Weights, inputs and targets hold the numbers of their rows."""
+    numbers, seen = np.arange(37.0), []
+
+    def loss(y_pred, y, weights):
+        seen.append((y_pred[:, 0], y[:, 0], weights))
+        return 1.0, np.zeros_like(y)
+
+    net = MLP((1, 1), loss=loss, dtype="float64", seed=0)
+    net.params[:] = 1.0, 0.0
+    net.fit(numbers[:, None], numbers, sample_weight=numbers, epochs=1, batch_size=40,
+            validation_fraction=0.25)  # fmt: skip
+    (X_kept, y_kept, w_kept), (X_held, y_held, w_held) = seen
+    assert len(X_held) == 10
+    assert sorted([*y_kept, *y_held]) == numbers.tolist()
+    assert y_held.tolist() != numbers[-10:].tolist()
+    for a, b, c in ((X_kept, y_kept, w_kept), (X_held, y_held, w_held)):
+        assert np.array_equal(a, b)
+        assert np.array_equal(b, c)
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_a_split_that_leaves_no_weight_changes_nothing(shuffle):
+    net = make()
+    kept, history = state(net), net.history
+    generator = np.random.default_rng(net._random)
+    chosen = np.sort(generator.permutation(37)[:4]) if shuffle else np.arange(33, 37)
+    for zero in (chosen, np.setdiff1d(np.arange(37), chosen)):
+        weights = np.ones(37)
+        weights[zero] = 0
+        with pytest.raises(ValueError, match="after the split by .*a sum above 0"):
+            net.fit(X, Y, validation_fraction=0.1, sample_weight=weights, shuffle=shuffle)
+        assert state(net) == kept
+        assert net.history is history
+
+
+def test_bad_weights_of_validation_data():
+    net = make()
+    kept = state(net)
+    for weights, words in ((np.zeros(20), "sum above 0"), (np.ones(19), "shape (20,)")):
+        with pytest.raises(ValueError) as caught:
+            net.fit(X, Y, validation_data=(XV, YV, weights))
+        assert str(caught.value).startswith("validation_data: sample_weight must have")
+        assert words in str(caught.value)
+    assert state(net) == kept
+
+
 def test_validation_loss_sees_no_training_rows():
     # Of targets that are noise, one learns the rows of training alone.
     rng = np.random.default_rng(0)
