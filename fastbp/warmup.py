@@ -10,7 +10,7 @@ import numpy as np
 
 from fastbp import checks
 from fastbp.hardware import fma_loop, fma_peak
-from fastbp.kernels import training
+from fastbp.kernels import stepwise, training
 from fastbp.mlp import MLP
 
 
@@ -57,10 +57,15 @@ def first_call(function: Any, dtype: str, call: Callable[[], object]) -> FirstCa
     return FirstCall(function.__name__, dtype, how, seconds)
 
 
+def _no_loss(y_pred: Any, y: Any) -> tuple[float, Any]:
+    return 0.0, 0.0 * y_pred
+
+
 def warm_up(dtypes: Sequence[str] = ("float32", "float64")) -> Iterator[FirstCall]:
     """Call every entry point for every dtype on a tiny net; yields what each call took.
 
-    One version of the code serves nets of all shapes, activations, losses and optimisers.
+    One version of the code serves nets of all shapes, activations, losses and optimisers; losses
+    in Python have their own.
 
     Parameters
     ----------
@@ -68,13 +73,17 @@ def warm_up(dtypes: Sequence[str] = ("float32", "float64")) -> Iterator[FirstCal
     """
     for dtype in dtypes:
         X, y = np.zeros((4, 2), dtype), np.zeros((4, 1), dtype)
+        many = np.zeros((checks.FEW_NUMBERS + 1, 1), dtype)
         net = MLP((2, 3, 1), dtype=dtype, seed=0)
+        ours = MLP((2, 3, 1), loss=_no_loss, dtype=dtype, seed=0)
         calls: tuple[tuple[Any, Callable[[], object]], ...] = (
             (fma_loop, lambda: fma_peak(dtype)),  # noqa: B023 - called before the next round
-            (training.first_not_finite, lambda: checks.finite("X", X, X)),  # noqa: B023
+            (training.first_not_finite, lambda: checks.finite("X", many, many)),  # noqa: B023
             (training.predict, lambda: net.predict(X)),  # noqa: B023
             (training.evaluate, lambda: net.loss(X, y)),  # noqa: B023
             (training.train, lambda: net.fit(X, y, epochs=1)),  # noqa: B023
+            (stepwise.outputs, lambda: ours.loss(X, y)),  # noqa: B023
+            (stepwise.descend, lambda: ours.fit(X, y, epochs=1, batch_size=2)),  # noqa: B023
         )
         for function, call in calls:
             yield first_call(function, dtype, call)

@@ -179,6 +179,7 @@ X, y = np.ones((4, 3)), np.ones((4, 2))
 for dtype in ("float32", "float64"):
     net = MLP((3, 2), dtype=dtype, seed=0)
     net.loss(X, y), net.predict(X), net.loss_and_grad(X, y), net.step(X, y), net.fit(X, y)
+    net.loss(np.ones((40_000, 3)), np.ones((40_000, 2)))
 print(json.dumps([in_main, sorted(set(elsewhere))]))
 """
 
