@@ -378,6 +378,7 @@ def test_with_shuffle_every_row_once_an_epoch(weighted, small, tmp_path):
         first = order[:48] if 202 not in order[:48] else order[48:96]
         assert len({number // 16 for number in first}) <= 4
         assert sorted(first) != first
+        assert {number // 16 for number in order[:48]} != {0, 1, 2}
     assert epochs[0] != epochs[1] != epochs[2]
     again, twin = taken(tmp_path, 1, **options)
     assert again == epochs
