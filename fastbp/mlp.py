@@ -303,6 +303,7 @@ class MLP(Net):
             "accuracy", "mean_squared_error", "mean_absolute_error", "r2", or functions of
             (y_true, y_pred), measured after each epoch on all rows: on those of training by their
             name, on the validation data as "val_" + name. They take a prediction of all rows.
+            Beside batches they are measured on the validation data alone.
         patience : int, optional
             Stop when "val_loss", without validation data "loss", has not improved for so many
             epochs; at the end, stopped or not, restore the parameters of the best epoch.

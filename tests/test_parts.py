@@ -143,6 +143,22 @@ def test_a_bad_batch_leaves_the_net_as_it_was(epoch, item, error, words, note):
     assert state(net) == kept
 
 
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_an_error_of_the_iterable_leaves_the_updates_so_far(error):
+    def broken():
+        yield from batches()[:2]
+        raise error("no disk")
+
+    net, twin = make(), make()
+    with pytest.raises(error, match="no disk"):
+        net.fit(broken(), epochs=2)
+    for batch in batches()[:2]:
+        twin.step(*batch)
+    assert state(net) == state(twin)
+    assert len(net.history) == 0
+    assert np.isfinite(net.fit(batches(), epochs=1).loss).all()
+
+
 def test_a_bad_batch_after_a_callback_changed_the_net():
     class Change(Callback):
         def on_epoch_end(self, fit):
@@ -350,6 +366,23 @@ def test_without_shuffle_the_bits_of_memory(file_dtype, dtype, rows, small, tmp_
     assert history["learning_rate"] == expected["learning_rate"]
 
 
+@pytest.mark.parametrize("kind", ["labels", "big endian", "column by column", "large batches"])
+def test_files_of_other_kinds(kind, small, tmp_path):
+    big, _ = table(203)
+    labels, batch_size = np.random.default_rng(0).integers(3, size=203), 8
+    file = big
+    if kind == "big endian":
+        file = big.astype(">f8")
+    elif kind == "column by column":
+        file = np.asfortranarray(big)
+    elif kind == "large batches":
+        batch_size = 150  # more than a part, which then is one batch
+    nets = [MLP((4, 5, 3), loss="cross_entropy", seed=0) for _ in range(2)]
+    for net, rows in zip(nets, (on_disk(tmp_path, file), big), strict=True):
+        net.fit(rows, labels, epochs=2, batch_size=batch_size, shuffle=False)
+    assert state(nets[0]) == state(nets[1])
+
+
 def taken(tmp_path, seed, epochs=3, rows=203, **options):
     """The numbers of the rows in the order in which batches of 8 take them, epoch by epoch."""
     seen = []
@@ -378,6 +411,7 @@ def test_with_shuffle_every_row_once_an_epoch(weighted, small, tmp_path):
         first = order[:48] if 202 not in order[:48] else order[48:96]
         assert len({number // 16 for number in first}) <= 4
         assert sorted(first) != first
+        assert {number // 16 for number in order[:48]} != {0, 1, 2}
     assert epochs[0] != epochs[1] != epochs[2]
     again, twin = taken(tmp_path, 1, **options)
     assert again == epochs
