@@ -89,7 +89,7 @@ class _Log:
         self.first_update, self.updates_an_epoch = updates
         self.progress = np.zeros(training.N_PROGRESS, np.int64)
         self.losses = np.zeros(epochs + 2)
-        self.start = time.perf_counter()
+        self.start = 0.0
         self.marks = [(0, 0.0)]  # rows done, and when
         history.others.setdefault("learning_rate", [])
 
@@ -171,6 +171,7 @@ def run_epochs(
                 )  # fmt: skip
                 ready(call, params.dtype.char, arguments)
                 start = time.perf_counter()
+                log.start = log.start or start  # compiling is no part of the first epoch
                 status = call(*arguments)
                 spent = time.perf_counter() - start
                 log.write()

@@ -526,7 +526,7 @@ def test_memory_of_a_fit(dtype, optimizer, slots):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(rows, sizes[0])).astype(dtype)
     y = rng.integers(sizes[-1], size=rows)
-    MLP((2, 2), loss="cross_entropy", dtype=dtype).fit([[0, 1]], [1])  # compiles
+    MLP((2, 2), loss="cross_entropy", dtype=dtype).fit(np.zeros((40_000, 2)), [0, 1] * 20_000)
     tracemalloc.start()
     try:
         net = MLP(sizes, loss="cross_entropy", optimizer=optimizer, dtype=dtype, seed=0)
