@@ -47,19 +47,8 @@ from fastbp.losses import (
     SquaredError,
 )
 from fastbp.mlp import MLP
-from fastbp.optimizers import (
-    SGD,
-    Adadelta,
-    Adagrad,
-    Adam,
-    AdamW,
-    AMSGrad,
-    Group,
-    Lion,
-    NAdam,
-    Optimizer,
-    RMSprop,
-)
+from fastbp.optimizer_base import Group, Optimizer
+from fastbp.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, AMSGrad, Lion, NAdam, RMSprop
 from fastbp.schedules import (
     CosineDecay,
     ExponentialDecay,

@@ -19,7 +19,8 @@ from fastbp.kernels.activations import ACTIVATIONS, HIDDEN_ACTIVATIONS
 from fastbp.losses import CallableLoss, Loss, LossFunction, as_loss
 from fastbp.metrics import Metric
 from fastbp.net import FloatArray, Net
-from fastbp.optimizers import Optimizer, as_optimizer
+from fastbp.optimizer_base import Optimizer
+from fastbp.optimizers import as_optimizer
 from fastbp.regularization import Regularization
 from fastbp.stepwise import evaluate
 

@@ -28,7 +28,8 @@ from fastbp.layout import (
     workspace_for,
 )
 from fastbp.losses import Loss
-from fastbp.optimizers import Optimizer, as_optimizer
+from fastbp.optimizer_base import Optimizer
+from fastbp.optimizers import as_optimizer
 from fastbp.regularization import Regularization
 
 FloatArray = npt.NDArray[np.floating]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from fastbp import checks
 from fastbp.kernels.updates import CLIP_NORM, CLIP_VALUE, GROUPS, L1, L2, MAX_NORM, REGULATED
-from fastbp.optimizers import Optimizer
+from fastbp.optimizer_base import Optimizer
 
 
 def _rate(name: str, value: Any) -> float:

@@ -13,6 +13,7 @@ import pytest
 from fastbp import MLP, optimizers
 from fastbp.kernels import steps, updates
 from fastbp.kernels.updates import GROUPS, REGULATED
+from fastbp.optimizer_base import Group
 from fastbp.optimizers import (
     OPTIMIZERS,
     SGD,
@@ -21,7 +22,6 @@ from fastbp.optimizers import (
     Adam,
     AdamW,
     AMSGrad,
-    Group,
     Lion,
     NAdam,
     RMSprop,

@@ -17,7 +17,8 @@ from fastbp.kernels.updates import (
     MAX_NORM,
     REGULATED,
 )
-from fastbp.optimizers import AdamW, Group
+from fastbp.optimizer_base import Group
+from fastbp.optimizers import AdamW
 from fastbp.regularization import Regularization
 
 INF, NAN = float("inf"), float("nan")

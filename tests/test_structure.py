@@ -34,7 +34,8 @@ LEVELS = """
     kernels.stepwise
     checks hardware history
     initializers metrics schedules
-    losses optimizers parts
+    losses optimizer_base parts
+    optimizers
     callbacks dataset regularization stepwise
     hooks net
     fitting
