@@ -135,7 +135,7 @@ MUTANTS = (
         "kernels/dense.py",
         "drop_out(slope_of(network, work, layer), stride, n_out, batch, share, key + layer)",
         "pass",
-        ("test_regularization.py::test_step_with_the_masks_of_the_stream",),
+        ("test_dropout.py::test_step_with_the_masks_of_the_stream",),
     ),
     Mutant(
         "dropout: a single sample is dropped as a batch",
@@ -154,8 +154,8 @@ MUTANTS = (
     Mutant(
         "losses in Python: evaluation drops out",
         "stepwise.py",
-        "network._replace(dropout=0)",
-        "network",
+        "no_dropout = network.params.dtype.char, np.empty(0, np.uint64)",
+        "no_dropout = network.params.dtype.char, np.zeros(1, np.uint64)",
         ("test_stepwise.py::test_step_loss_and_gradient",),
     ),
     Mutant(
