@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from fastbp.hooks import Options
 from fastbp.initializers import Init, check_init, initial_weights
 from fastbp.kernels import training
 from fastbp.kernels.activations import ACTIVATIONS, HIDDEN_ACTIVATIONS
-from fastbp.losses import CallableLoss, Loss, LossFunction, as_loss
+from fastbp.losses import LOSSES, CallableLoss, Loss, LossFunction, as_loss
 from fastbp.metrics import Metric
 from fastbp.net import FloatArray, Net
 from fastbp.optimizer_base import Optimizer
@@ -150,13 +151,23 @@ class MLP(Net):
     # ---------------------------------------------------------------- what it is
 
     def __repr__(self) -> str:
-        hidden = self.activations[:-1]
+        hidden, loss = self.activations[:-1], self._loss
         names = repr(hidden[0]) if len(set(hidden)) == 1 else repr(hidden)
-        return (
-            f"MLP({self.layer_sizes}, " + (f"activation={names}, " if hidden else "") + f"output_"
-            f"activation={self.activations[-1]!r}, loss={self.loss_name!r}, "
-            f"optimizer={self._optimizer!r}, dtype={self.dtype.name!r})"
-        )
+        parts = [f"{self.layer_sizes}"] + ([f"activation={names}"] if hidden else [])
+        named = type(loss) in LOSSES.values() and loss == type(loss)()
+        parts += [
+            f"output_activation={self.activations[-1]!r}",
+            f"loss={(loss.name if named else loss)!r}",
+            f"optimizer={self._optimizer!r}",
+            f"dtype={self.dtype.name!r}",
+        ]
+        rules = self._regularization
+        parts += [
+            f"{item.name}={getattr(rules, item.name)!r}"
+            for item in fields(rules)
+            if getattr(rules, item.name) != item.default
+        ]
+        return f"MLP({', '.join(parts)})"
 
     # ---------------------------------------------------------------- what it computes
 

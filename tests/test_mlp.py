@@ -17,7 +17,7 @@ from conftest import COMPILED, counts
 from numba.core.runtime import _nrt_python, rtsys
 
 import fastbp.fitting
-from fastbp import MLP, SGD, Adam, History
+from fastbp import MLP, SGD, Adam, History, Huber
 from fastbp.kernels import training
 from fastbp.kernels.activations import ACTIVATIONS
 
@@ -815,4 +815,12 @@ def test_repr():
     assert repr(MLP((5, 1), optimizer="sgd", dtype="float64")) == (
         "MLP((5, 1), output_activation='identity', loss='squared_error', "
         "optimizer=SGD(learning_rate=0.01, momentum=0.0, nesterov=False), dtype='float64')"
+    )
+
+
+def test_repr_says_what_is_not_as_usual():
+    net = MLP((2, 1), loss=Huber(0.5), optimizer=SGD(0.1), l2=0.1, clip_norm=1.0, seed=0)
+    assert repr(net) == (
+        "MLP((2, 1), output_activation='identity', loss=Huber(delta=0.5), optimizer=SGD("
+        "learning_rate=0.1, momentum=0.0, nesterov=False), dtype='float32', l2=0.1, clip_norm=1.0)"
     )
