@@ -199,7 +199,14 @@ def _with_rates(job: Job, passes: int, end: int) -> tuple[OptimizerState, int]:
     if not callable(job.learning_rate):
         return job.optimizer, passes
     passes, first = min(passes, MOST_RATES), int(job.optimizer.scalars[UPDATES])
-    rates = rates_of(job.learning_rate, first, min(passes, end - first))
+    count = min(passes, end - first)
+    try:
+        rates = rates_of(job.learning_rate, first, count)
+    except (TypeError, ValueError):
+        if count == 1:
+            raise
+        passes = 1  # the updates before the bad rate are made, however many a call may make
+        rates = rates_of(job.learning_rate, first, passes)
     rules = np.concatenate([job.optimizer.rules, rates])
     rules[SCHEDULED], rules[RATES] = 1, job.optimizer.rules.size - first
     return job.optimizer._replace(rules=rules), passes

@@ -76,6 +76,8 @@ import os, signal, sys, threading, time
 import numpy as np
 from fastbp import MLP
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+
 def send():
     time.sleep(float(sys.argv[1]))
     os.kill(os.getpid(), signal.SIGINT)

@@ -538,7 +538,9 @@ def test_memory_of_a_fit(dtype, optimizer, slots):
     masks = net.params.size  # one byte a parameter says whether it is frozen
     parameters = net.params.nbytes * (2 + slots) + masks
     activations = 2 * (batch + 16) * sum(sizes) * itemsize  # outputs and deltas
-    small = 100_000 + 8 * rows + 8 * rows // 8  # the order of the rows, and the check of labels
+    small = (
+        (100_000 if COMPILED else 150_000) + 8 * rows + 8 * rows // 8
+    )  # the order of the rows, and the check of labels
     assert peak >= net.params.nbytes * (2 + slots)
     assert peak <= parameters + activations + small
 

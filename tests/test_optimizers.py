@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import fastbp
 from fastbp import MLP, optimizers
 from fastbp.kernels import steps, updates
 from fastbp.kernels.updates import GROUPS, REGULATED
@@ -180,7 +181,7 @@ def test_repr_shows_what_may_stand_by_place_and_what_was_changed():
         f"Lion(learning_rate=0.0001, beta_1=0.9, beta_2=0.99, groups=({group!r},))"
     )
     for optimizer in (*(kind() for kind in ALL), Lion(groups=group), *(o for o, _ in WRITTEN)):
-        assert eval(repr(optimizer), vars(optimizers)) == optimizer
+        assert eval(repr(optimizer), vars(fastbp)) == optimizer
         assert pickle.loads(pickle.dumps(optimizer)) == optimizer
         assert hash(optimizer) == hash(dataclasses.replace(optimizer))
 
