@@ -210,8 +210,8 @@ MUTANTS = (
     Mutant(
         "schedules: the next call begins them again",
         "fitting.py",
-        "rates = rates_of(job.learning_rate, first, min(passes, end - first))",
-        "rates = rates_of(job.learning_rate, 0, min(passes, end - first))",
+        "rates = rates_of(job.learning_rate, first, count)",
+        "rates = rates_of(job.learning_rate, 0, count)",
         ("test_fitting.py::test_a_schedule_goes_on_over_calls",),
     ),
     Mutant(

@@ -9,12 +9,16 @@ import numba
 import numpy as np
 import pytest
 
-from fastbp import MLP, SGD, gradcheck, hardware
-from fastbp.kernels import training
+from fastbp import MLP, SGD, Adam, Group, InverseScaling, gradcheck, hardware
+from fastbp.kernels import stepwise, training
 from fastbp.warmup import FirstCall, first_call, warm_up
 
-NAMES = ["fma_loop", "first_not_finite", "predict", "evaluate", "train"]
-ENTRY_POINTS = [hardware.fma_loop, *(getattr(training, name) for name in NAMES[1:])]
+NAMES = ["fma_loop", "first_not_finite", "predict", "evaluate", "train", "outputs", "descend"]
+ENTRY_POINTS = [
+    hardware.fma_loop,
+    *(getattr(training, name) for name in NAMES[1:5]),
+    *(getattr(stepwise, name) for name in (*NAMES[5:], "shuffle", "penalties")),
+]
 compiled_only = pytest.mark.skipif(
     bool(numba.config.DISABLE_JIT), reason="nothing is compiled with NUMBA_DISABLE_JIT=1"
 )
@@ -48,6 +52,13 @@ def use_everything(dtype: str) -> None:
     net.fit(X.tolist(), Y.tolist(), epochs=1)
     net.loss_and_grad(X[::2], Y[::2])
     gradcheck(net, X[:3], Y[:3])
+    net.loss(np.tile(X, (30, 1)), np.tile(Y, (30, 1)))
+    options = {"dropout": 0.1, "l1": 0.1, "clip_norm": 1.0, "dtype": dtype, "seed": 0}
+    optimizer = Adam(InverseScaling(0.1), groups=Group(weight_decay=0.1))
+    for loss in ("poisson", lambda y_pred, y, weights=None: (0.0, 0 * y_pred)):
+        net = MLP((5, 4, 3), loss=loss, optimizer=optimizer, activation="gelu", **options)
+        net.fit(X, Y, epochs=2, sample_weight=np.ones(600), validation_fraction=0.1)
+        net.loss_and_grad(X, Y)
     net.predict(X[0:1])
     net.predict(X_read_only.astype(int))
 
