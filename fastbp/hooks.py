@@ -286,8 +286,8 @@ def _held_rows(options: Options, examples: Examples) -> int:
     held = math.ceil(fraction * rows)
     if held >= rows:
         raise ValueError(
-            f"validation_fraction={fraction:g} of {rows} rows leaves none to train on; pass more "
-            "rows or a smaller fraction"
+            f"validation_fraction must leave rows to train on; {fraction:g} of {rows} rows leaves "
+            "none. Pass more rows or a smaller fraction"
         )
     return held
 

@@ -673,7 +673,7 @@ def broken_metric(y_true, y_pred):
         ({"validation_data": ("XV", YV)}, TypeError, "validation_data: X must hold real"),
         ({"validation_fraction": 0.0}, ValueError, "a finite number above 0"),
         ({"validation_fraction": 1}, ValueError, "above 0 and below 1; got 1"),
-        ({"validation_fraction": 0.99}, ValueError, "of 37 rows leaves none to train on"),
+        ({"validation_fraction": 0.99}, ValueError, "0.99 of 37 rows leaves none"),
         ({"validation_fraction": "0.1"}, TypeError, "validation_fraction must be a number"),
         (
             {"validation_fraction": 0.1, "validation_data": (XV, YV)},
