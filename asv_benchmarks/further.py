@@ -134,7 +134,7 @@ def predict_rows(rounds: int, seconds: float) -> list[Row]:
 
 def startup_rows(startup: Startup) -> list[Row]:
     """Lay out what was measured on fresh processes."""
-    rows = [at_most("import and first fit with an empty cache", startup.cold.seconds, 8, "s")]
+    rows = [at_most("import and first fit with an empty cache", startup.cold.seconds, 6, "s")]
     if "sklearn" in startup.warm:
         ours, theirs = startup.warm["fastbp"], startup.warm["sklearn"]
         fit = "import and fit 500 rows for 20 epochs, warm cache"
