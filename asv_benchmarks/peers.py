@@ -13,79 +13,15 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
-from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
 from importlib.metadata import version
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from workloads import Workload
-
-LEARNING_RATE = 1e-3
-
-
-class Peer(ABC):
-    """A library that trains the net of a workload.
-
-    Parameters
-    ----------
-    workload : Workload
-        What to train, and on what.
-    dtype : {"float32", "float64"}, default="float32"
-        Type of the data and the parameters. Only fastbp is asked for float64.
-    """
-
-    name: ClassVar[str]
-    title: ClassVar[str]
-    package: ClassVar[str]  # as installed, for the version
-    module: ClassVar[str]  # as imported
-
-    def __init__(self, workload: Workload, dtype: str = "float32") -> None:
-        self.workload = workload
-        self.dtype = dtype
-        self.X, self.Y = workload.data(dtype)
-        self.setup()
-        self.reset()
-
-    @classmethod
-    def installed(cls) -> bool:
-        """Whether the library can be imported."""
-        return importlib.util.find_spec(cls.module) is not None
-
-    @classmethod
-    def version(cls) -> str:
-        """Return the installed version, with the library's name before it."""
-        return f"{cls.title} {version(cls.package)}"
-
-    def setup(self) -> None:  # noqa: B027 - not every library needs it
-        """Do what is done once, before the first `reset`."""
-
-    @abstractmethod
-    def reset(self) -> None:
-        """Go back to the initial weights and a new optimiser."""
-
-    @abstractmethod
-    def epoch(self, shuffle: bool = True) -> None:
-        """Train for one epoch; without `shuffle` the batches are taken in order."""
-
-    def train(self, epochs: int, shuffle: bool = True) -> None:
-        """Train for several epochs and wait until they are done."""
-        for _ in range(epochs):
-            self.epoch(shuffle)
-
-    @abstractmethod
-    def predict(self, X: NDArray) -> NDArray:
-        """Return the outputs for `X`, shape (rows, n_out)."""
-
-    @abstractmethod
-    def parameters(self) -> list[NDArray]:
-        """Return copies of the weights, (n_in, n_out) for each layer, and then of the biases."""
-
-    def loss(self) -> float:
-        """Return the loss over all rows of the data."""
-        difference = self.predict(self.X).astype(np.float64) - self.Y
-        return float((difference**2).sum() / 2 / len(self.X))
+from peer_base import BETA1, BETA2, EPSILON, LEARNING_RATE, CannotRunError, Peer
+from peer_numpy import NumPy
 
 
 class FastBP(Peer):
@@ -207,7 +143,7 @@ class PyTorch(Peer):
         activations = {"relu": torch.nn.ReLU, "tanh": torch.nn.Tanh, "sigmoid": torch.nn.Sigmoid}
         layers: list[Any] = []
         for weights in self.workload.weights(self.dtype):
-            linear = torch.nn.Linear(*weights.shape)
+            linear = torch.nn.Linear(*weights.shape, dtype=getattr(torch, self.dtype))
             with torch.no_grad():
                 linear.weight.copy_(torch.from_numpy(weights.T))
                 linear.bias.zero_()
@@ -236,6 +172,95 @@ class PyTorch(Peer):
         """Return copies of the weights, transposed, and of the biases."""
         arrays = [parameter.detach().numpy().T.copy() for parameter in self.net.parameters()]
         return arrays[::2] + arrays[1::2]
+
+
+class TorchCompile(Peer):
+    """PyTorch with ``torch.compile``: one compiled graph is a whole update.
+
+    Gathering the batch, the forward pass, the gradient by ``torch.func.grad`` and Adam, for these
+    shapes alone. This is several times faster on small nets than to compile the model and to leave
+    ``backward`` and the optimiser as they are.
+    """
+
+    name, title, package, module = "torch_compile", "torch.compile", "torch", "torch"
+
+    def setup(self) -> None:
+        """Define the update and the forward pass, each to be compiled at its first call."""
+        import torch
+        from torch._dynamo import config
+
+        torch.set_num_threads(1)
+        # Each workload and each number of rows is another version of the same two functions; past
+        # the limit, which is 8, they would run uncompiled and unnoticed.
+        config.recompile_limit = config.accumulated_recompile_limit = 1000
+        config.fail_on_recompile_limit_hit = True
+        activation = {"relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid}[
+            self.workload.activation
+        ]
+
+        def forward(params: Any, x: Any) -> Any:
+            for weights, biases in params[:-1]:
+                x = activation(torch.addmm(biases, x, weights))
+            weights, biases = params[-1]
+            return torch.addmm(biases, x, weights)
+
+        def loss(params: Any, x: Any, y: Any) -> Any:
+            return ((forward(params, x) - y) ** 2).sum(1).mean() / 2
+
+        def step(params: Any, state: Any, updates: Any, X: Any, Y: Any, rows: Any) -> None:
+            gradient = torch.func.grad(loss)(params, X[rows], Y[rows])
+            updates += 1
+            rate = LEARNING_RATE / (1 - BETA1**updates)
+            correction = torch.sqrt(1 - BETA2**updates)
+            for layer in zip(params, state, gradient, strict=True):
+                for p, (m, v), g in zip(*layer, strict=True):
+                    m.mul_(BETA1).add_(g * (1 - BETA1))
+                    v.mul_(BETA2).add_(g * g * (1 - BETA2))
+                    p.sub_(rate * m / (torch.sqrt(v) / correction + EPSILON))
+
+        self.torch = torch
+        self.inputs, self.targets = torch.from_numpy(self.X), torch.from_numpy(self.Y)
+        self.forward = torch.compile(forward, fullgraph=True, dynamic=False)
+        self.step = torch.compile(step, fullgraph=True, dynamic=False)
+
+    def reset(self) -> None:
+        """Make new parameters and means of zero; compiled code is kept."""
+        torch = self.torch
+        self.params = [
+            (torch.from_numpy(weights), torch.zeros(weights.shape[1], dtype=self.inputs.dtype))
+            for weights in self.workload.weights(self.dtype)
+        ]
+        self.state = [
+            [(torch.zeros_like(p), torch.zeros_like(p)) for p in layer] for layer in self.params
+        ]
+        self.updates = torch.zeros((), dtype=torch.float64)
+
+    def epoch(self, shuffle: bool = True) -> None:
+        """Train for one epoch, one compiled call a batch."""
+        batch, n = self.workload.batch_size, self.workload.rows_used
+        order = self.torch.randperm(n) if shuffle else self.torch.arange(n)
+        try:
+            for rows in order.split(batch):
+                self.step(self.params, self.state, self.updates, self.inputs, self.targets, rows)
+        except self.torch._dynamo.exc.TorchDynamoException as error:
+            raise self.failure(error) from error
+
+    def predict(self, X: NDArray) -> NDArray:
+        """Return the outputs, without recording gradients."""
+        try:
+            with self.torch.inference_mode():
+                return np.asarray(self.forward(self.params, self.torch.from_numpy(X)).numpy())
+        except self.torch._dynamo.exc.TorchDynamoException as error:
+            raise self.failure(error) from error
+
+    def failure(self, error: Exception) -> CannotRunError:
+        """Say in one line why PyTorch could not compile, such as for want of a C++ compiler."""
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        return CannotRunError(f"{type(error).__name__}: {lines[0] if lines else ''}")
+
+    def parameters(self) -> list[NDArray]:
+        """Return copies of the weights and biases."""
+        return [layer[part].numpy().copy() for part in (0, 1) for layer in self.params]
 
 
 class JAX(Peer):
@@ -286,25 +311,35 @@ class JAX(Peer):
             (params, state), _ = jax.lax.scan(step, (params, state), order.reshape(steps, -1))
             return params, state, key
 
-        self.inputs, self.targets = jnp.asarray(self.X), jnp.asarray(self.Y)
+        with self.precision():
+            self.inputs, self.targets = jnp.asarray(self.X), jnp.asarray(self.Y)
         self.forward = jax.jit(forward)
         self.compiled = jax.jit(epoch, static_argnums=5, donate_argnums=(0, 1, 2))
+
+    def precision(self) -> AbstractContextManager[None]:
+        """Let JAX compute in float64 if it is to: elsewhere it would round to float32, unasked.
+
+        Set for this peer's calls alone, so that one in float32 also keeps its narrow integers.
+        """
+        return self.jax.enable_x64(self.dtype == "float64")
 
     def reset(self) -> None:
         """Make new parameters and a new optimiser state; compiled code is kept."""
         jnp = self.jax.numpy
-        self.params = [
-            (jnp.array(weights), jnp.zeros(weights.shape[1], weights.dtype))
-            for weights in self.workload.weights(self.dtype)
-        ]
-        self.state = self.optimizer.init(self.params)
-        self.key = self.jax.random.key(0)
+        with self.precision():
+            self.params = [
+                (jnp.array(weights), jnp.zeros(weights.shape[1], weights.dtype))
+                for weights in self.workload.weights(self.dtype)
+            ]
+            self.state = self.optimizer.init(self.params)
+            self.key = self.jax.random.key(0)
 
     def epoch(self, shuffle: bool = True) -> None:
         """Start one epoch; it may still be running on return."""
-        self.params, self.state, self.key = self.compiled(
-            self.params, self.state, self.key, self.inputs, self.targets, shuffle
-        )
+        with self.precision():
+            self.params, self.state, self.key = self.compiled(
+                self.params, self.state, self.key, self.inputs, self.targets, shuffle
+            )
 
     def train(self, epochs: int, shuffle: bool = True) -> None:
         """Start several epochs and wait for the last."""
@@ -313,12 +348,16 @@ class JAX(Peer):
 
     def predict(self, X: NDArray) -> NDArray:
         """Return the outputs."""
-        return np.asarray(self.forward(self.params, X))
+        with self.precision():
+            return np.asarray(self.forward(self.params, X))
 
     def parameters(self) -> list[NDArray]:
         """Return copies of the weights and biases."""
         return [np.array(layer[part]) for part in (0, 1) for layer in self.params]
 
 
-#: The libraries fastbp is compared with, by the name of their goal in `workloads.Goals`.
-PEERS: dict[str, type[Peer]] = {peer.name: peer for peer in (ScikitLearn, PyTorch, JAX)}
+#: The libraries fastbp is compared with, by name. Those with goals bear the name of theirs in
+#: `workloads.Goals`.
+PEERS: dict[str, type[Peer]] = {
+    peer.name: peer for peer in (ScikitLearn, PyTorch, TorchCompile, JAX, NumPy)
+}
