@@ -1,0 +1,58 @@
+"""Training: an update of each workload."""
+
+from __future__ import annotations
+
+import instructions
+from peers import FastBP, NumPy
+from timing import check_same_work
+from workloads import WORKLOADS
+
+from .measured import Measured
+
+
+class Training(Measured):
+    """Shuffled epochs in float32, every sample from the initial weights."""
+
+    params = [list(WORKLOADS)]
+    param_names = ["workload"]
+    peer = None
+
+    def setup(self, workload):
+        if self.peer is None:  # asv sets up again before each sample
+            self.peer = FastBP(WORKLOADS[workload])
+            check_same_work({"numpy": NumPy(WORKLOADS[workload]), "fastbp": self.peer})
+        self.peer.reset()
+        job = self.peer.workload
+        self.measure(self.peer.train, flops=job.step_flops, units=job.steps)
+
+    def time_step(self, workload):
+        self.again()
+
+    def track_share_of_peak(self, workload):
+        return self.share_of_peak()
+
+    track_share_of_peak.unit = "of FMA peak"
+
+
+class Instructions:
+    """Instructions of an update, of the code for one fixed processor: see instructions.py."""
+
+    params = [list(WORKLOADS)]
+    param_names = ["workload"]
+    version = "1"
+
+    def setup_cache(self):
+        if reason := instructions.unavailable():
+            return reason
+        return instructions.count(list(WORKLOADS))
+
+    setup_cache.timeout = 900
+
+    def setup(self, counts, workload):
+        if isinstance(counts, str):
+            raise NotImplementedError(counts)
+
+    def track_instructions_of_step(self, counts, workload):
+        return counts[workload]
+
+    track_instructions_of_step.unit = "instructions"

@@ -1,0 +1,123 @@
+"""Compiled loops over single kernels, as the training loop calls them.
+
+Inner kernels take pointers and are called from compiled code alone, so each has a loop of its own
+here. The loops are kept in a folder named by the hash of fastbp's sources: Numba's own cache
+looks at this file only, and would serve an old kernel after an edit of fastbp.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import NamedTuple
+
+import numba
+import numpy as np
+
+from fastbp import MLP
+from fastbp._jit import source_digest
+from fastbp.kernels import activations, dense, losses, updates
+from fastbp.kernels.matmul import FROM_ZERO
+from fastbp.kernels.network import Gradient, output
+from fastbp.kernels.training import network_pointers, optimizer_pointers, work_pointers
+from fastbp.layout import DELTA, N_COLUMNS, OUTPUT, STRIDE
+from fastbp.simd import flush_denormals, pointer, restore_denormals
+
+numba.config.CACHE_DIR = os.path.join(tempfile.gettempdir(), f"fastbp-benchmarks-{source_digest()}")
+
+
+@numba.njit(cache=True)
+def forward(network, work, batch, repetitions):
+    """Z = W X + bias of layer 1."""
+    net, space = network_pointers(network), work_pointers(work)
+    for _ in range(repetitions):
+        dense.net_inputs(net, space, 1, output(net, space, 0), batch)
+
+
+@numba.njit(cache=True)
+def input_gradient(network, work, batch, repetitions):
+    """The delta of layer 0 from that of layer 1, W^T D."""
+    net, space = network_pointers(network), work_pointers(work)
+    for _ in range(repetitions):
+        dense.layer_backward(net, space, 1, batch)
+
+
+@numba.njit(cache=True)
+def weight_gradient(network, work, state, grad, batch, repetitions):
+    """dW = D X^T of layer 1 and the gradient of its biases; `state` updates nothing."""
+    net, space, optimizer = (
+        network_pointers(network),
+        work_pointers(work),
+        optimizer_pointers(state),
+    )
+    gradient = Gradient(pointer(grad, 0), grad.shape[0], FROM_ZERO)
+    for _ in range(repetitions):
+        x = output(net, space, 0)
+        dense.layer_gradient(net, space, 1, x, batch, gradient, optimizer)
+
+
+@numba.njit(cache=True)
+def activate(code, z, slope, repetitions):
+    """z <- activation(z), again and again."""
+    mode = flush_denormals()
+    for _ in range(repetitions):
+        activations.activate(code, pointer(z, 0), pointer(slope, 0), z.shape[0], 1, z.shape[0])
+    restore_denormals(mode)
+
+
+@numba.njit(cache=True)
+def loss_and_delta(code, delta, y, target, share, numbers, n, batch, repetitions):
+    """The loss of a batch with its delta; returns the loss."""
+    mode, loss = flush_denormals(), 0.0
+    for _ in range(repetitions):
+        loss = losses.loss_and_delta(
+            code, pointer(delta, 0), pointer(y, 0), pointer(target, 0), pointer(share, 0),
+            pointer(numbers, 0), batch, n, batch,
+        )  # fmt: skip
+    restore_denormals(mode)
+    return loss
+
+
+@numba.njit(cache=True)
+def update(state, params, gradient, repetitions):
+    """Steps of an optimiser on the whole buffer, always with the same gradient."""
+    mode, optimizer = flush_denormals(), optimizer_pointers(state)
+    for _ in range(repetitions):
+        updates.begin_update(optimizer)
+        updates.update(
+            optimizer, pointer(params, 0), params.shape[0], 0, params.shape[0],
+            pointer(gradient, 0), 1.0, 0.0,
+        )  # fmt: skip
+    restore_denormals(mode)
+
+
+class Square(NamedTuple):
+    """A layer of as many inputs as units, in a net ready to run its products."""
+
+    net: MLP
+    network: object
+    work: object
+    matrices: dict[str, np.ndarray]  # X, Z, D and the delta below: (features, batch), live
+
+    @classmethod
+    def of(cls, width: int, batch: int, dtype: str) -> Square:
+        """Make one, with random numbers in X and D."""
+        net = MLP((width, width, width), activation="identity", dtype=dtype, seed=0)
+        network, work = net._space(batch, True)
+        table, stride = network.layers.reshape(-1, N_COLUMNS), work.places[STRIDE]
+
+        def matrix(layer: int, name: int) -> np.ndarray:
+            at = table[layer, name]
+            return work.numbers[at : at + width * stride].reshape(width, stride)[:, :batch]
+
+        rng = np.random.default_rng(3)
+        matrices = {
+            "X": matrix(0, OUTPUT),
+            "Z": matrix(1, OUTPUT),
+            "D": matrix(1, DELTA),
+            "below": matrix(0, DELTA),
+        }
+        for name in ("X", "D"):
+            matrices[name][...] = rng.standard_normal((width, batch))
+        net.biases[1][...] = rng.standard_normal(width)
+        return cls(net, network, work, matrices)
