@@ -17,8 +17,7 @@ from harness import (
     update,
     weight_gradient,
 )
-
-from .measured import Measured, check_close, tolerance_of
+from measured import Measured, check_close, tolerance_of
 
 BATCH = 128
 DTYPES = ["float32", "float64"]

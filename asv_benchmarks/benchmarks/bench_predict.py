@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from measured import Measured, check_close, tolerance_of
 from peers import FastBP, NumPy
 from workloads import WORKLOADS, Workload
-
-from .measured import Measured, check_close, tolerance_of
 
 SMALL = Workload("one row", (10, 32, 32, 1), 32, 32)
 MANY = 10_000

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import instructions
+from measured import Measured
 from peers import FastBP, NumPy
 from timing import check_same_work
 from workloads import WORKLOADS
-
-from .measured import Measured
 
 
 class Training(Measured):
@@ -34,6 +33,10 @@ class Training(Measured):
     track_share_of_peak.unit = "of FMA peak"
 
 
+#: Whose instructions are counted.
+COUNTED = list(WORKLOADS)
+
+
 class Instructions:
     """Instructions of an update, of the code for one fixed processor: see instructions.py."""
 
@@ -44,7 +47,7 @@ class Instructions:
     def setup_cache(self):
         if reason := instructions.unavailable():
             return reason
-        return instructions.count(list(WORKLOADS))
+        return instructions.count(COUNTED)
 
     setup_cache.timeout = 900
 
