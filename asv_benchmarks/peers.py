@@ -77,6 +77,7 @@ class ScikitLearn(Peer):
     """
 
     name, title, package, module = "sklearn", "scikit-learn", "scikit-learn", "sklearn"
+    same_epsilon = False  # it is added before the root is corrected
 
     def reset(self) -> None:
         """Build a new net and overwrite the weights it starts with."""
