@@ -40,29 +40,31 @@ def heading(machine: Machine, libraries: Sequence[type[Peer]], rounds: int) -> s
     """Return the lines above the tables: the machine, the threads and the versions."""
     pinned = "" if machine.core is None else f", all pinned to core {machine.core}"
     peaks = ", ".join(f"{peak:.0f} GFLOP/s in {dtype}" for dtype, peak in machine.peaks.items())
-    times = "one round" if rounds == 1 else f"best of {rounds} rounds"
+    turns = "one round" if rounds == 1 else f"best of {rounds} rounds"
     versions = [f"Python {platform.python_version()}"]
     versions += [f"{title} {version(title.lower())}" for title in ("NumPy", "Numba")]
-    # torch.compile is part of PyTorch, and NumPy stands there already.
-    others = {library.package: library for library in libraries if library.package != "numpy"}
-    versions += [library.version() for library in others.values()]
+    # NumPy stands there already, and torch.compile is a part of PyTorch.
+    packages = {"numpy"}
+    for library in libraries:
+        if library.package not in packages:
+            packages.add(library.package)
+            versions.append(library.version())
     return (
-        f"{machine.cpu}, one thread for every library{pinned}; FMA peak {peaks}; {times}, in turns "
+        f"{machine.cpu}, one thread for every library{pinned}; FMA peak {peaks}; {turns}, in turns "
         f"within one process; {', '.join(versions)}."
     )
 
 
-def against(goal: float | None, value: float, form: str, *, scale: float = 1.0) -> str:
+def against(goal: float | None, written: str, value: float, unit: str) -> str:
     """Write a figure with its goal in brackets, and a mark if the goal is not met."""
-    written = form.format(value * scale)
     if goal is None:
         return written
-    return f"{written} ({form.format(goal * scale)}){MISSED if value < goal else ''}"
+    return f"{written} ({goal:g}{unit}){MISSED if value < goal else ''}"
 
 
-def ratio_form(ratio: float) -> str:
-    """Return how to write a ratio: three figures are enough."""
-    return "{:.0f}x" if ratio >= 20 else "{:.3g}x"
+def times(ratio: float) -> str:
+    """Write how many times: two or three figures are enough."""
+    return f"{ratio:.{2 if ratio < 9.995 else 1 if ratio < 19.95 else 0}f}x"
 
 
 def time_form(seconds: float) -> str:
@@ -107,8 +109,9 @@ def training_table(measured: Sequence[Measured]) -> str:
                 cells.append(FAILS)
             else:
                 ratio = m.training[name] / step
-                cells.append(against(getattr(goals, name, None), ratio, ratio_form(ratio)))
-        cells.append(against(goals.peak if goals else None, m.share, "{:.0f} %", scale=100.0))
+                cells.append(against(getattr(goals, name, None), times(ratio), ratio, "x"))
+        peak = 100 * goals.peak if goals and goals.peak else None
+        cells.append(against(peak, f"{100 * m.share:.0f} %", 100 * m.share, " %"))
         lines.append(cells)
     titles = [f"x {PEERS[name].title}" for name in names]
     return table(["net, batch", "fastbp, a step", *titles, "of FMA peak"], lines)
@@ -124,8 +127,8 @@ def prediction_table(measured: Sequence[Measured]) -> str:
             if name in m.failures:
                 cells.append(FAILS)
             else:
-                ratios = [times[name] / times["fastbp"] for times in (m.one, m.many)]
-                cells.append(", ".join(ratio_form(ratio).format(ratio) for ratio in ratios))
+                ratios = [taken[name] / taken["fastbp"] for taken in (m.one, m.many)]
+                cells.append(", ".join(map(times, ratios)))
         lines.append(cells)
     titles = [f"x {PEERS[name].title}" for name in names]
     return table([f"one row, {MANY:,} rows", "fastbp", *titles], lines)
@@ -138,11 +141,11 @@ def fresh_table(startup: Startup) -> str:
     for name, found in startup.warm.items():
         title = PEERS[name].title if name in PEERS else name
         cold = f"{startup.cold[name].seconds:.1f} s" if name in startup.cold else "-"
-        times, memory = f"{found.seconds:.2f} s", f"{found.memory:.0f} MiB"
+        later, memory = f"{found.seconds:.2f} s", f"{found.memory:.0f} MiB"
         if name != "fastbp":
-            times += f" ({found.seconds / ours.seconds:.2g}x)"
-            memory += f" ({found.memory / ours.memory:.2g}x)"
-        lines.append([title, cold, times, memory])
+            later += f" ({times(found.seconds / ours.seconds)})"
+            memory += f" ({times(found.memory / ours.memory)})"
+        lines.append([title, cold, later, memory])
     lines += [[PEERS[name].title, FAILS, FAILS, FAILS] for name in startup.failures]
     what = f"import and fit {ROWS} rows for {EPOCHS} epochs"
     return table([what, "first, empty cache", "later", "peak memory"], lines)
