@@ -14,6 +14,7 @@ Markdown on standard output; progress, with every library's times, goes to stand
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import sys
 from collections.abc import Sequence
@@ -33,6 +34,7 @@ PICTURE = Path(__file__).resolve().with_suffix(".png")
 BEGIN, END = "<!-- compare:begin -->", "<!-- compare:end -->"
 THREADS = ("OMP", "MKL", "OPENBLAS", "VECLIB_MAXIMUM", "NUMEXPR", "NUMBA")
 DTYPES = ("float32", "float64")
+ENDINGS = (".png", ".svg", ".pdf")
 
 
 def one_thread(core: int | None) -> int | None:
@@ -96,9 +98,15 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         if not 0 <= text.find(BEGIN) < text.find(END):
             parser.error(f"{README.name} has no {BEGIN} ... {END}")
         args.picture = PICTURE
+    # What would only fail at the end fails here, before minutes are spent.
     for path in (args.markdown, args.picture):
         if path is not None and not path.parent.is_dir():
             parser.error(f"{path}: there is no folder {path.parent}")
+    if args.picture is not None:
+        if args.picture.suffix not in ENDINGS:
+            parser.error(f"{args.picture}: a picture ends in one of {', '.join(ENDINGS)}")
+        if importlib.util.find_spec("matplotlib") is None:
+            parser.error("the picture needs matplotlib, which is not installed")
     if args.quick:
         args.rounds, args.dtype = 1, args.dtype or "float32"
     return args
@@ -174,11 +182,11 @@ def write_readme(report: str) -> None:
 
 def write(args: argparse.Namespace, report: str, measured: Sequence[Measured]) -> None:
     """Print the report, and write what files are asked for."""
+    print(with_picture(report, args.picture, Path.cwd()))
     if args.picture is not None:
         import picture
 
         picture.save(measured, args.picture)
-    print(with_picture(report, args.picture, Path.cwd()))
     if args.markdown is not None:
         text = with_picture(report, args.picture, args.markdown.parent)
         args.markdown.write_text(text + "\n", encoding="utf-8")

@@ -64,6 +64,7 @@ def made_up(monkeypatch) -> list[tuple[str, str]]:
         (["--readme", "--rounds", "2"], "--readme takes everything"),
         (["--picture", "no/such/folder/x.png"], "there is no folder"),
         (["--markdown", "no/such/folder/x.md"], "there is no folder"),
+        (["--picture", "ratios.txt"], "a picture ends in one of .png, .svg, .pdf"),
         (["--rounds", "many"], "invalid int value"),
         (["--colour"], "unrecognized arguments"),
     ],
@@ -93,6 +94,13 @@ def test_unknown_and_missing_peers(monkeypatch, capsys) -> None:
     assert "numpy: not installed, left out" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="takes every peer, but numpy is not installed"):
         compare.libraries_of("numpy", whole=True)
+
+
+def test_a_picture_without_matplotlib_is_an_error(monkeypatch, capsys) -> None:
+    monkeypatch.setattr(compare.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit):
+        compare.parse(["--picture", "x.png"])
+    assert "needs matplotlib, which is not installed" in capsys.readouterr().err
 
 
 def test_quick_is_one_round_in_float32_unless_told() -> None:
