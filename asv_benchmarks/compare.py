@@ -146,11 +146,15 @@ def workloads_of(names: str | None) -> list[Workload]:
     return [WORKLOADS[name] for name in chosen(names, list(WORKLOADS), "workload")]
 
 
-def further_goals(args: argparse.Namespace, seconds: float) -> dict[str, list[Row]]:
+def further_goals(
+    args: argparse.Namespace, seconds: float, startup: Startup | None
+) -> dict[str, list[Row]]:
     """Measure further tables of goals, by title; those of other modules are added here."""
     from further import further_rows
+    from tables import startup_rows
 
-    return {"Further goals": further_rows(args.rounds, seconds)}
+    rows = further_rows(args.rounds, seconds)
+    return {"Further goals": rows if startup is None else rows + startup_rows(startup)}
 
 
 def machine_of(core: int | None, measured: Sequence[Measured]) -> Machine:
@@ -226,9 +230,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except DisagreementError as error:
         print(error, file=sys.stderr)
         return 1
-    goals = {} if args.no_further else further_goals(args, seconds)
-    if startup is not None:
-        goals["Fresh processes"] = tables.startup_rows(startup)
+    goals = {} if args.no_further else further_goals(args, seconds, startup)
     head = tables.heading(machine_of(core, measured), libraries, args.rounds)
     write(args, tables.report(head, measured, startup, goals), measured)
     return 0

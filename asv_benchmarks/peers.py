@@ -192,6 +192,11 @@ class TorchCompile(Peer):
 
     name, title, package, module = "torch_compile", "torch.compile", "torch", "torch"
 
+    @classmethod
+    def version(cls) -> str:
+        """Return the version of PyTorch, of which this is a part."""
+        return PyTorch.version()
+
     def setup(self) -> None:
         """Define the update and the forward pass, each to be compiled at its first call."""
         import torch

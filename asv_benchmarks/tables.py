@@ -43,15 +43,10 @@ def heading(machine: Machine, libraries: Sequence[type[Peer]], rounds: int) -> s
     turns = "one round" if rounds == 1 else f"best of {rounds} rounds"
     versions = [f"Python {platform.python_version()}"]
     versions += [f"{title} {version(title.lower())}" for title in ("NumPy", "Numba")]
-    # NumPy stands there already, and torch.compile is a part of PyTorch.
-    packages = {"numpy"}
-    for library in libraries:
-        if library.package not in packages:
-            packages.add(library.package)
-            versions.append(library.version())
+    versions += [library.version() for library in libraries]
     return (
         f"{machine.cpu}, one thread for every library{pinned}; FMA peak {peaks}; {turns}, in turns "
-        f"within one process; {', '.join(versions)}."
+        f"within one process; {', '.join(dict.fromkeys(versions))}."
     )
 
 
@@ -174,18 +169,17 @@ def folded(summary: str, text: str) -> str:
 
 
 def failures_of(measured: Sequence[Measured], startup: Startup | None) -> list[str]:
-    """Name every library that could not do something, with its reason."""
-    found = [
-        (PEERS[name].title, f"{m.workload.name} in {m.dtype}", reason)
-        for m in measured
-        for name, reason in m.failures.items()
+    """Name every library that could not do something, what it was, and why."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for m in measured:
+        for failure in m.failures.items():
+            found.setdefault(failure, []).append(f"{m.workload.name} in {m.dtype}")
+    for failure in startup.failures.items() if startup is not None else ():
+        found.setdefault(failure, []).append("a fresh process")
+    return [
+        f"{PEERS[name].title} fails on {', '.join(what)}: {reason}"
+        for (name, reason), what in found.items()
     ]
-    if startup is not None:
-        found += [
-            (PEERS[name].title, "a fresh process", reason)
-            for name, reason in startup.failures.items()
-        ]
-    return [f"{title} fails on {what}: {reason}" for title, what, reason in found]
 
 
 def report(

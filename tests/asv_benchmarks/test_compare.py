@@ -8,11 +8,13 @@ import pytest
 from made_up import SMALL, HalfRate, measured, startup
 
 import compare
+import further
 import measure
 import startup as fresh
 from peer_base import CannotRunError
 from peer_numpy import NumPy
 from peers import FastBP
+from rows import Row
 from tables import Machine
 from timing import DisagreementError, check_same_work
 
@@ -47,7 +49,7 @@ def made_up(monkeypatch) -> list[tuple[str, str]]:
 
     monkeypatch.setattr(compare, "one_thread", lambda core: 0)
     monkeypatch.setattr(compare, "machine_of", lambda core, m: Machine("A processor", core, {}))
-    monkeypatch.setattr(compare, "further_goals", lambda args, seconds: {})
+    monkeypatch.setattr(compare, "further_goals", lambda args, seconds, startup: {})
     monkeypatch.setattr(compare, "libraries_of", lambda names, whole: [FastBP])
     monkeypatch.setattr(measure, "measure", one)
     monkeypatch.setattr(fresh, "measure", lambda names, rounds: startup())
@@ -127,6 +129,15 @@ def test_readme_is_written_between_the_markers(readme, made_up, capsys) -> None:
     assert len(made_up) == 16 and len(set(made_up)) == 16
     for part in ("Training, float32:", "Prediction, float64", "Fresh processes:"):
         assert part in text
+
+
+def test_goals_of_fresh_processes_stand_with_the_further_goals(monkeypatch) -> None:
+    row = Row("a", "1", "2", True)
+    monkeypatch.setattr(further, "further_rows", lambda rounds, seconds: [row])
+    args = compare.parse([])
+    assert compare.further_goals(args, 0.1, None) == {"Further goals": [row]}
+    rows = compare.further_goals(args, 0.1, startup())["Further goals"]
+    assert [r.what for r in rows][:2] == ["a", "import and first fit, empty cache"]
 
 
 def test_markdown_refers_to_the_picture_beside_it(tmp_path, made_up, capsys) -> None:

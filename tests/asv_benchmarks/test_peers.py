@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from made_up import SMALL
 
+import fastbp
 from fastbp import Adam
 from peer_base import LEARNING_RATE
 from peer_numpy import NumPy, activate, slope
@@ -60,6 +61,14 @@ def test_dtype_is_kept(library, dtype) -> None:
 
 
 @pytest.mark.parametrize("library", [FastBP, NumPy, ScikitLearn])
+def test_one_output_keeps_its_axis(library) -> None:
+    peer = library(replace(SMALL, layer_sizes=(3, 4, 1)))
+    peer.train(1)
+    assert peer.predict(peer.X).shape == (24, 1)
+    assert [array.shape for array in peer.parameters()] == [(3, 4), (4, 1), (4,), (1,)]
+
+
+@pytest.mark.parametrize("library", [FastBP, NumPy, ScikitLearn])
 def test_reset_starts_again(library) -> None:
     peer = library(SMALL, "float64")
     first = [array.copy() for array in peer.parameters()]
@@ -105,3 +114,4 @@ def test_unknown_activation_is_an_error() -> None:
 def test_names_are_those_of_the_goals_and_in_order() -> None:
     assert list(PEERS) == ["sklearn", "torch", "torch_compile", "jax", "numpy"]
     assert NumPy.installed() and NumPy.version() == f"NumPy {np.__version__}"
+    assert FastBP.version() == f"fastbp {fastbp.__version__}"

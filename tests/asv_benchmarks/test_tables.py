@@ -6,9 +6,11 @@ import pytest
 from made_up import GOALS, SMALL, measured, startup
 
 import tables
-from peers import FastBP, NumPy, ScikitLearn, TorchCompile
+from peers import FastBP, NumPy, PyTorch, ScikitLearn, TorchCompile
 from rows import Row, at_least, at_most
 from tables import Machine, fresh_table, prediction_table, time_form, training_table
+
+LIBRARIES = (FastBP, ScikitLearn, PyTorch, TorchCompile, NumPy)
 
 
 def cells(text: str, line: int) -> list[str]:
@@ -36,6 +38,10 @@ def test_failures_stand_in_the_table_and_below_it() -> None:
     assert cells(training_table([failing]), 2)[3] == "fails"
     assert cells(prediction_table([failing]), 2)[3] == "fails"
     assert "torch.compile fails on small in float32: CppCompileError: no" in text
+    twice = [failing, failing._replace(dtype="float64")]
+    assert tables.failures_of(twice, None) == [
+        "torch.compile fails on small in float32, small in float64: CppCompileError: no"
+    ]
 
 
 def test_prediction_has_both_in_a_cell() -> None:
@@ -102,12 +108,11 @@ def test_report_without_goals_speaks_of_none() -> None:
     assert "In brackets" not in text and "goal" not in text and "<details>" not in text
 
 
-def test_heading_names_cpu_threads_and_versions() -> None:
+def test_heading_names_cpu_threads_and_versions(monkeypatch) -> None:
+    monkeypatch.setattr(PyTorch, "version", lambda: "PyTorch 2.0")
     machine = Machine("A processor (znver4)", 3, {"float32": 118.4})
-    text = tables.heading(machine, [FastBP, ScikitLearn, NumPy], 3)
+    text = tables.heading(machine, LIBRARIES, 3)
     assert text.startswith("A processor (znver4), one thread for every library, all pinned to core")
     assert "118 GFLOP/s in float32; best of 3 rounds" in text
-    assert text.count("NumPy") == 1
-    for library in (FastBP, ScikitLearn):
-        assert library.version() in text
-    assert TorchCompile.package == "torch"  # named once, as PyTorch
+    for library in LIBRARIES:
+        assert text.count(library.version()) == 1
