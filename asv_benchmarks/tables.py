@@ -126,7 +126,7 @@ def prediction_table(measured: Sequence[Measured]) -> str:
                 cells.append(", ".join(map(times, ratios)))
         lines.append(cells)
     titles = [f"x {PEERS[name].title}" for name in names]
-    return table([f"one row, {MANY:,} rows", "fastbp", *titles], lines)
+    return table(["net", "fastbp", *titles], lines)
 
 
 def fresh_table(startup: Startup) -> str:
@@ -203,7 +203,8 @@ def report(
     """
     dtypes = list(dict.fromkeys(m.dtype for m in measured))
     parts = [head]
-    for kind, lay_out in (("Training", training_table), ("Prediction", prediction_table)):
+    prediction = f"Prediction of one row, and of {MANY:,} rows"
+    for kind, lay_out in (("Training", training_table), (prediction, prediction_table)):
         for dtype in dtypes:
             shown = lay_out([m for m in measured if m.dtype == dtype])
             title = f"{kind}, {dtype}"

@@ -127,7 +127,7 @@ def test_readme_is_written_between_the_markers(readme, made_up, capsys) -> None:
     assert "](compare.png)" in text
     assert (readme.parent / "compare.png").stat().st_size > 10_000
     assert len(made_up) == 16 and len(set(made_up)) == 16
-    for part in ("Training, float32:", "Prediction, float64", "Fresh processes:"):
+    for part in ("Training, float32:", "10,000 rows, float64", "Fresh processes:"):
         assert part in text
 
 

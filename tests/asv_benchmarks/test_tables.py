@@ -46,7 +46,7 @@ def test_failures_stand_in_the_table_and_below_it() -> None:
 
 def test_prediction_has_both_in_a_cell() -> None:
     text = prediction_table([measured(SMALL, "float32")])
-    assert cells(text, 0)[:3] == ["one row, 10,000 rows", "fastbp", "x scikit-learn"]
+    assert cells(text, 0)[:3] == ["net", "fastbp", "x scikit-learn"]
     assert cells(text, 2) == ["small 3-5-4-2", "2.00 µs, 4.00 ms", "45x, 1.50x", "5.00x, 0.75x"]
 
 
@@ -86,6 +86,8 @@ def test_goals_at_and_beside_their_limit() -> None:
     assert not at_least("a", 0.449, 0.45).met
     assert at_most("a", 3.0, 3, "µs") == Row("a", "3.00 µs", "<= 3 µs", True)
     assert not at_most("a", 3.01, 3, "µs").met
+    assert tables.against(2.0, "2.00x", 2.0, "x") == "2.00x (2x)"
+    assert tables.against(2.0, "2.00x", 1.999, "x") == "2.00x (2x) ✗"
     text = tables.goals_table([at_most("slow", 4.0, 3, "s"), at_most("fast", 1.0, 3, "s")])
     assert cells(text, 2) == ["slow", "4.00 s ✗", "<= 3 s"]
     assert cells(text, 3) == ["fast", "1.00 s", "<= 3 s"]
@@ -96,7 +98,7 @@ def test_report_has_every_table_and_folds_the_second_dtype() -> None:
     text = tables.report("head", all_of_it, startup(), {"More": [Row("a", "1", "2", False)]})
     places = [text.index(part) for part in (
         "head", "Training, float32:", "<summary>Training, float64</summary>",
-        "Prediction, float32:", "<summary>Prediction, float64</summary>", "Fresh processes:",
+        "Prediction of one row, and of 10,000 rows, float32:", "rows, float64</summary>", "Fresh processes:",
         "More:", "torch.compile fails on a fresh process: InvalidCxxCompiler", "In brackets",
         "✗ a goal that is not met.")]  # fmt: skip
     assert places == sorted(places)
