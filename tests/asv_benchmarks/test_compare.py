@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from made_up import SMALL, HalfRate, measured, startup
+from made_up import SMALL, HalfRate, OtherOutputs, measured, startup
 
 import compare
 import further
@@ -200,3 +200,5 @@ def test_measure_checks_and_times_all_kinds(monkeypatch, capsys) -> None:
     assert found.failures == {} and found.dtype == "float64"
     with pytest.raises(DisagreementError):
         measure.measure(SMALL, "float64", [FastBP, HalfRate], rounds=2, seconds=0.1)
+    with pytest.raises(DisagreementError, match="predict different outputs"):
+        measure.measure(SMALL, "float64", [FastBP, OtherOutputs], rounds=2, seconds=0.1)

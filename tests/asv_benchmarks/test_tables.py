@@ -98,8 +98,9 @@ def test_report_has_every_table_and_folds_the_second_dtype() -> None:
     text = tables.report("head", all_of_it, startup(), {"More": [Row("a", "1", "2", False)]})
     places = [text.index(part) for part in (
         "head", "Training, float32:", "<summary>Training, float64</summary>",
-        "Prediction of one row, and of 10,000 rows, float32:", "rows, float64</summary>", "Fresh processes:",
-        "More:", "torch.compile fails on a fresh process: InvalidCxxCompiler", "In brackets",
+        "Prediction of one row, and of 10,000 rows, float32:", "rows, float64</summary>",
+        "Fresh processes:", "More:", "torch.compile fails on a fresh process: InvalidCxxCompiler",
+        "In brackets",
         "✗ a goal that is not met.")]  # fmt: skip
     assert places == sorted(places)
     assert text.count("<details>") == text.count("</details>") == 2
