@@ -30,8 +30,9 @@ lint: $(VENV)/.installed-test  ## run ruff and mypy
 	$(RUN) -m ruff format --check
 	$(RUN) -m mypy
 
-compare: $(VENV)/.installed-compare  ## time fastbp beside its peers, as a Markdown table
-	$(RUN) asv_benchmarks/compare.py
+compare: $(VENV)/.installed-compare  ## time fastbp beside its peers: build/compare.md and .png
+	@mkdir -p build
+	$(RUN) asv_benchmarks/compare.py --markdown build/compare.md --picture build/compare.png $(ARGS)
 
 # One stamp for each extra: a repeated run installs nothing, a new pyproject.toml installs again.
 $(VENV)/.installed-%: pyproject.toml | $(RUN)

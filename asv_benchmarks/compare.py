@@ -1,37 +1,43 @@
-"""Compare fastbp with scikit-learn, PyTorch and JAX on the named workloads, on one thread.
+"""Compare fastbp with its peers on the named workloads, on one thread.
 
-Everything runs in this one process, pinned to one core. The libraries first train from the same
-weights on the same batches; if they do not end at the same loss, the script says so and fails.
-Only then are they timed. The result is Markdown on standard output; progress, with every
-library's time, goes to standard error::
+The peers are scikit-learn, PyTorch, torch.compile, JAX and NumPy by hand. They run in this one
+process, pinned to one core. All first train from the same weights on the same batches; if they do
+not end at the same loss, the script says so and fails. Only then are they timed, in training and
+in prediction; fresh processes, one for each library, show what the first fit takes. The result is
+Markdown on standard output; progress, with every library's times, goes to standard error::
 
-    python asv_benchmarks/compare.py --workloads tiny,deep --peers sklearn,jax
+    python asv_benchmarks/compare.py --workloads tiny,deep --peers sklearn,jax --dtype float32
+    python asv_benchmarks/compare.py --markdown compare.md --picture compare.png
     python asv_benchmarks/compare.py --readme
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
-import platform
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from further import Row
+    from measure import Measured
     from peers import Peer
+    from rows import Row
     from startup import Startup
+    from tables import Machine
     from workloads import Workload
 
 README = Path(__file__).resolve().parents[1] / "README.md"
+PICTURE = Path(__file__).resolve().with_suffix(".png")
 BEGIN, END = "<!-- compare:begin -->", "<!-- compare:end -->"
-MISSED = " ✗"
 THREADS = ("OMP", "MKL", "OPENBLAS", "VECLIB_MAXIMUM", "NUMEXPR", "NUMBA")
+DTYPES = ("float32", "float64")
+ENDINGS = (".png", ".svg", ".pdf")
 
 
-def one_thread(core: int | None) -> None:
+def one_thread(core: int | None) -> int | None:
     """Pin this process to one core, and every library imported from now on to one thread.
 
     Parameters
@@ -39,38 +45,70 @@ def one_thread(core: int | None) -> None:
     core : int or None
         The core; by default the first that the process may use. Ignored where the system cannot
         pin.
+
+    Returns
+    -------
+    int or None
+        The core, if the system can pin.
     """
     for library in THREADS:
         os.environ[f"{library}_NUM_THREADS"] = "1"
     flags = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}".strip()
     os.environ["JAX_PLATFORMS"] = "cpu"
-    if hasattr(os, "sched_setaffinity"):
-        chosen = min(os.sched_getaffinity(0)) if core is None else core
-        os.sched_setaffinity(0, {chosen})
+    os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"  # else it starts a process for each core
+    if not hasattr(os, "sched_setaffinity"):
+        return None
+    chosen = min(os.sched_getaffinity(0)) if core is None else core
+    os.sched_setaffinity(0, {chosen})
+    return chosen
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--workloads", metavar="A,B", help="only these workloads")
-    parser.add_argument("--peers", metavar="A,B", help="only these peers: sklearn, torch, jax")
+    parser.add_argument(
+        "--peers",
+        metavar="A,B",
+        help="only these peers: sklearn, torch, torch_compile, jax, numpy",
+    )
+    parser.add_argument("--dtype", metavar="A,B", help="only float32, or only float64")
     parser.add_argument("--rounds", type=int, default=3, help="rounds, the best counts (default 3)")
     parser.add_argument("--core", type=int, help="core to pin to (default: the first allowed)")
-    parser.add_argument("--quick", action="store_true", help="one short round: a rough look")
-    parser.add_argument("--no-further", action="store_true", help="leave out the further goals")
-    parser.add_argument("--readme", action="store_true", help="write the tables into README.md")
+    parser.add_argument(
+        "--quick", action="store_true", help="one short round in float32, no fresh processes"
+    )
+    parser.add_argument(
+        "--no-further", action="store_true", help="leave out further goals and fresh processes"
+    )
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables to a file")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="draw the ratios, as PNG, SVG")
+    parser.add_argument(
+        "--readme", action="store_true", help="write tables and picture into README.md"
+    )
     args = parser.parse_args(argv)
     if args.rounds < 1:
         parser.error("--rounds must be at least 1")
     if args.readme:
-        if args.workloads or args.peers or args.quick or args.no_further or args.rounds < 3:
-            parser.error("--readme takes the whole table, of at least 3 rounds")
+        part = (args.workloads, args.peers, args.dtype, args.quick, args.no_further)
+        if any(part) or args.rounds < 3 or args.picture or args.markdown:
+            parser.error("--readme takes everything, of at least 3 rounds, and names no files")
         text = README.read_text(encoding="utf-8")
         if not 0 <= text.find(BEGIN) < text.find(END):
             parser.error(f"{README.name} has no {BEGIN} ... {END}")
+        args.picture = PICTURE
+    # What would only fail at the end fails here, before minutes are spent.
+    for path in (args.markdown, args.picture):
+        if path is not None and not path.parent.is_dir():
+            parser.error(f"{path}: there is no folder {path.parent}")
+    if args.picture is not None:
+        if args.picture.suffix not in ENDINGS:
+            parser.error(f"{args.picture}: a picture ends in one of {', '.join(ENDINGS)}")
+        if importlib.util.find_spec("matplotlib") is None:
+            parser.error("the picture needs matplotlib, which is not installed")
     if args.quick:
-        args.rounds = 1
+        args.rounds, args.dtype = 1, args.dtype or "float32"
     return args
 
 
@@ -83,100 +121,60 @@ def chosen(names: str | None, known: Sequence[str], what: str) -> list[str]:
     return wanted
 
 
-def cpu_name() -> str:
-    """Name the CPU, and the microarchitecture that Numba compiles for."""
+def libraries_of(names: str | None, whole: bool) -> list[type[Peer]]:
+    """Return fastbp and the peers that are asked for and installed.
+
+    Leaves the program if `whole` is asked for and one is not installed.
+    """
+    from peers import PEERS, FastBP
+
+    libraries: list[type[Peer]] = [FastBP]
+    for name in chosen(names, list(PEERS), "peer"):
+        if PEERS[name].installed():
+            libraries.append(PEERS[name])
+        elif whole:
+            sys.exit(f"--readme takes every peer, but {name} is not installed")
+        else:
+            print(f"{name}: not installed, left out", file=sys.stderr)
+    return libraries
+
+
+def workloads_of(names: str | None) -> list[Workload]:
+    """Return the workloads that are asked for."""
+    from workloads import WORKLOADS
+
+    return [WORKLOADS[name] for name in chosen(names, list(WORKLOADS), "workload")]
+
+
+def further_goals(
+    args: argparse.Namespace, seconds: float, startup: Startup | None
+) -> dict[str, list[Row]]:
+    """Measure further tables of goals, by title; those of other modules are added here."""
+    from further import further_rows
+    from tables import startup_rows
+
+    rows = further_rows(args.rounds, seconds)
+    return {"Further goals": rows if startup is None else rows + startup_rows(startup)}
+
+
+def machine_of(core: int | None, measured: Sequence[Measured]) -> Machine:
+    """Describe the machine."""
     from llvmlite import binding
 
-    name = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                name = line.partition(":")[2].strip()
-                break
-    return f"{name} ({binding.get_host_cpu_name()})"
+    from fastbp.hardware import cpu_model, fma_peak
+    from tables import Machine
+
+    peaks = {dtype: fma_peak(dtype) for dtype in dict.fromkeys(m.dtype for m in measured)}
+    return Machine(f"{cpu_model()} ({binding.get_host_cpu_name()})", core, peaks)
 
 
-def heading(libraries: Sequence[type[Peer]], rounds: int) -> str:
-    """Return the line above the table: the machine and the versions."""
-    from importlib.metadata import version
-
-    from fastbp.hardware import fma_peak
-
-    versions = [f"Python {platform.python_version()}"]
-    versions += [f"{title} {version(title.lower())}" for title in ("NumPy", "Numba")]
-    versions += [library.version() for library in libraries]
-    times = "best of one round" if rounds == 1 else f"best of {rounds} rounds"
-    return (
-        f"One thread of {cpu_name()}, float32, FMA peak {fma_peak():.0f} GFLOP/s; {times}; "
-        f"{', '.join(versions)}."
-    )
-
-
-def measure(
-    workload: Workload, libraries: Sequence[type[Peer]], rounds: int, seconds: float
-) -> tuple[dict[str, float], float]:
-    """Check one workload, then time it.
-
-    Returns
-    -------
-    times : dict of str to float
-        Seconds per update by library.
-    share : float
-        Of the FMA peak that fastbp attains.
-    """
-    from timing import PEAKS, check_same_work, rounds_of_calls, share_of_peak, with_peak
-
-    peers = {library.name: library(workload) for library in libraries}
-    check_same_work(peers)
-    found = rounds_of_calls(
-        with_peak("fastbp", {name: peer.train for name, peer in peers.items()}),
-        rounds=rounds,
-        seconds=seconds,
-        before=lambda name: name in PEAKS or peers[name].reset(),
-    )
-    share = share_of_peak(found, "fastbp", workload.step_flops * workload.steps)
-    times = {name: min(found[name]) / workload.steps for name in peers}
-    shown = ", ".join(f"{name} {1e6 * time:.2f}" for name, time in times.items())
-    print(f"{workload.name}: {shown} us/step; {share:.1%} of peak", file=sys.stderr, flush=True)
-    return times, share
-
-
-def against(goal: float | None, value: float, form: str, *, scale: float = 1.0) -> str:
-    """Write a figure with its goal in brackets, and a mark if the goal is not met."""
-    written = form.format(value * scale)
-    if goal is None:
-        return written
-    return f"{written} ({form.format(goal * scale)}){MISSED if value < goal else ''}"
-
-
-def workload_line(workload: Workload, times: dict[str, float], share: float) -> str:
-    """Return the line of one workload in the table."""
-    from peers import PEERS
-
-    goals = workload.goals
-    sizes = "-".join(map(str, workload.layer_sizes))
-    batch = "full" if workload.batch_size == workload.rows else str(workload.batch_size)
-    step = times["fastbp"]
-    cells = [f"{workload.name} {sizes}, {batch}", f"{1e6 * step:.{0 if step >= 1e-4 else 2}f}"]
-    for name in PEERS:
-        if name in times:
-            ratio = times[name] / step
-            form = "{:.0f}x" if ratio >= 20 else "{:.3g}x"
-            cells.append(against(getattr(goals, name, None), ratio, form))
-        else:
-            cells.append("-")
-    cells.append(against(goals.peak if goals else None, share, "{:.0f} %", scale=100.0))
-    return f"| {' | '.join(cells)} |"
-
-
-def further_table(rows: Sequence[Row]) -> str:
-    """Return the second table."""
-    lines = ["Further goals:", "", "| what | measured | goal |", "| --- | --- | --- |"]
-    lines += [
-        f"| {row.what} | {row.measured}{'' if row.met else MISSED} | {row.goal} |" for row in rows
-    ]
-    return "\n".join(lines)
+def with_picture(report: str, picture: Path | None, folder: Path) -> str:
+    """Put the picture, by its path from the folder of the text, below the heading."""
+    if picture is None:
+        return report
+    head, _, rest = report.partition("\n\n")
+    path = os.path.relpath(picture.resolve(), folder.resolve()).replace(os.sep, "/")
+    return f"{head}\n\n![How many times faster fastbp is]({path})\n\n{rest}"
 
 
 def write_readme(report: str) -> None:
@@ -186,63 +184,55 @@ def write_readme(report: str) -> None:
     README.write_text(f"{before}{BEGIN}\n{report}\n{END}{after}", encoding="utf-8")
 
 
-def report(args: argparse.Namespace, startup: Startup | None) -> str:
-    """Measure everything asked for and return the Markdown."""
-    from peers import PEERS, FastBP
-    from workloads import WORKLOADS
+def write(args: argparse.Namespace, report: str, measured: Sequence[Measured]) -> None:
+    """Print the report, and write what files are asked for."""
+    print(with_picture(report, args.picture, Path.cwd()))
+    if args.picture is not None:
+        import picture
 
-    names = chosen(args.workloads, list(WORKLOADS), "workload")
-    libraries: list[type[Peer]] = [FastBP]
-    for name in chosen(args.peers, list(PEERS), "peer"):
-        if PEERS[name].installed():
-            libraries.append(PEERS[name])
-        else:
-            print(f"{name}: not installed, left out", file=sys.stderr)
-
-    seconds = 0.05 if args.quick else 0.2
-    lines = [
-        workload_line(WORKLOADS[name], *measure(WORKLOADS[name], libraries, args.rounds, seconds))
-        for name in names
-    ]
-
-    titles = [f"x {peer.title} (goal)" for peer in PEERS.values()]
-    columns = ["workload, batch", "fastbp µs/step", *titles, "of FMA peak (goal)"]
-    rule = "| --- |" + " ---: |" * (len(columns) - 1)
-    table = [heading(libraries, args.rounds), "", f"| {' | '.join(columns)} |", rule, *lines]
-    result = "\n".join(table)
-    if not args.no_further:
-        from further import further_rows
-
-        result += "\n\n" + further_table(further_rows(args.rounds, seconds, startup))
-    if MISSED in result:
-        result += f"\n\n{MISSED.strip()} a goal that is not met."
-    return result
+        picture.save(measured, args.picture)
+    if args.markdown is not None:
+        text = with_picture(report, args.picture, args.markdown.parent)
+        args.markdown.write_text(text + "\n", encoding="utf-8")
+    if args.readme:
+        write_readme(with_picture(report, args.picture, README.parent))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the comparison; return the exit status."""
     args = parse(argv)
-    one_thread(args.core)
+    core = one_thread(args.core)
+    workloads = workloads_of(args.workloads)
+    dtypes = chosen(args.dtype, DTYPES, "dtype")
+    libraries = libraries_of(args.peers, whole=args.readme)
 
-    startup = None
+    startup: Startup | None = None
     if not (args.no_further or args.quick):
-        import importlib.util
+        import startup as fresh  # before anything large is loaded
 
-        from startup import measure as measure_startup  # before anything large is loaded
+        startup = fresh.measure([library.name for library in libraries], rounds=args.rounds)
+        wrong = fresh.disagreement(startup)
+        if wrong is not None:
+            print(wrong, file=sys.stderr)
+            return 1
 
-        with_sklearn = importlib.util.find_spec("sklearn") is not None
-        startup = measure_startup(rounds=max(args.rounds, 3), with_sklearn=with_sklearn)
-
+    import tables
+    from measure import measure
     from timing import DisagreementError
 
+    seconds = 0.05 if args.quick else 0.2
     try:
-        result = report(args, startup)
+        measured = [
+            measure(workload, dtype, libraries, rounds=args.rounds, seconds=seconds)
+            for dtype in dtypes
+            for workload in workloads
+        ]
     except DisagreementError as error:
         print(error, file=sys.stderr)
         return 1
-    print(result)
-    if args.readme:
-        write_readme(result)
+    goals = {} if args.no_further else further_goals(args, seconds, startup)
+    head = tables.heading(machine_of(core, measured), libraries, args.rounds)
+    write(args, tables.report(head, measured, startup, goals), measured)
     return 0
 
 

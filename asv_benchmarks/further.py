@@ -1,15 +1,14 @@
-"""The further goals of speed: other dtypes, activations and widths, prediction, fresh processes."""
+"""The further goals of speed: other dtypes, activations and widths, prediction."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 
 from fastbp import hardware
 from peers import FastBP
-from startup import Startup
+from rows import Row, at_least, at_most
 from timing import median_ratio, rounds_of_calls, rounds_of_steps, share_of_peak, with_peak
 from workloads import WORKLOADS, Workload
 
@@ -23,25 +22,6 @@ RAGGED: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "10 outputs": ((64, 128, 128, 10), (64, 128, 128, 16)),
     "1 output": ((64, 128, 128, 1), (64, 128, 128, 16)),
 }
-
-
-class Row(NamedTuple):
-    """One goal: what is measured, how it came out, what is asked for, and whether that is met."""
-
-    what: str
-    measured: str
-    goal: str
-    met: bool
-
-
-def at_least(what: str, share: float, goal: float) -> Row:
-    """Make a row for a share that must not fall short of its goal."""
-    return Row(what, f"{100 * share:.1f} %", f">= {100 * goal:.0f} %", share >= goal)
-
-
-def at_most(what: str, value: float, goal: float, unit: str) -> Row:
-    """Make a row for an amount that must not exceed its goal."""
-    return Row(what, f"{value:.2f} {unit}", f"<= {goal:g} {unit}", value <= goal)
 
 
 def dtype_rows(rounds: int, seconds: float) -> list[Row]:
@@ -132,36 +112,15 @@ def predict_rows(rounds: int, seconds: float) -> list[Row]:
     ]
 
 
-def startup_rows(startup: Startup) -> list[Row]:
-    """Lay out what was measured on fresh processes."""
-    rows = [at_most("import and first fit with an empty cache", startup.cold.seconds, 6, "s")]
-    if "sklearn" in startup.warm:
-        ours, theirs = startup.warm["fastbp"], startup.warm["sklearn"]
-        fit = "import and fit 500 rows for 20 epochs, warm cache"
-        seconds, memory = ours.seconds / theirs.seconds, ours.memory / theirs.memory
-        took = f" ({ours.seconds:.2f} s : {theirs.seconds:.2f} s)"
-        used = f" ({ours.memory:.0f} MiB : {theirs.memory:.0f} MiB)"
-        time = at_most(f"{fit}: time", seconds, 0.65, "x scikit-learn")
-        peak = at_most(f"{fit}: peak memory", memory, 1.3, "x scikit-learn")
-        rows += [time._replace(measured=time.measured + took)]
-        rows += [peak._replace(measured=peak.measured + used)]
-    return rows
-
-
-def further_rows(rounds: int, seconds: float, startup: Startup | None) -> list[Row]:
+def further_rows(rounds: int, seconds: float) -> list[Row]:
     """Measure every further goal.
 
     Parameters
     ----------
     rounds, seconds
         As in `timing.rounds_of_calls`.
-    startup : Startup or None
-        What was measured on fresh processes, if it was.
     """
     rows = dtype_rows(rounds, seconds)
     rows += activation_rows(rounds, seconds)
     rows += ragged_rows(rounds, seconds)
-    rows += predict_rows(rounds, seconds)
-    if startup is not None:
-        rows += startup_rows(startup)
-    return rows
+    return rows + predict_rows(rounds, seconds)

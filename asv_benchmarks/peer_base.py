@@ -35,6 +35,8 @@ class Peer(ABC):
     title: ClassVar[str]
     package: ClassVar[str]  # as installed, for the version
     module: ClassVar[str]  # as imported
+    #: Whether Adam's epsilon stands where fastbp has it, beside the corrected root.
+    same_epsilon: ClassVar[bool] = True
 
     def __init__(self, workload: Workload, dtype: str = "float32") -> None:
         self.workload = workload

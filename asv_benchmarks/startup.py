@@ -1,7 +1,9 @@
 """Time and memory of fresh processes: import a library, fit a small net, leave.
 
-Only the standard library is imported here, because on Linux the peak memory of a child starts at
-that of its parent: measure before anything large has been loaded.
+Only the standard library is imported here before a child needs more, because on Linux the peak
+memory of a child starts at that of its parent: measure before anything large has been loaded.
+
+The child is this file as a program: ``python startup.py NAME`` prints the loss after the fit.
 """
 
 from __future__ import annotations
@@ -10,92 +12,157 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple
 
-DATA = """
-import numpy as np
-rng = np.random.default_rng(0)
-X = rng.standard_normal((500, 64)).astype("float32")
-Y = rng.standard_normal((500, 10)).astype("float32")
-"""
-
-#: The same fit of 500 rows for 20 epochs, by library.
-SCRIPTS: dict[str, str] = {
-    "fastbp": DATA
-    + """
-from fastbp import MLP
-MLP((64, 64, 10), optimizer="adam", seed=0).fit(X, Y, epochs=20, batch_size=32)
-""",
-    "sklearn": DATA
-    + """
-import warnings
-from sklearn.neural_network import MLPRegressor
-warnings.simplefilter("ignore")
-MLPRegressor(
-    hidden_layer_sizes=64, alpha=0, batch_size=32, max_iter=20, n_iter_no_change=20, random_state=0
-).fit(X, Y)
-""",
-}
+ROWS, EPOCHS = 500, 20
+#: The variable with the folder of what a library compiles once for all processes.
+CACHES = {"fastbp": "FASTBP_CACHE_DIR", "torch_compile": "TORCHINDUCTOR_CACHE_DIR"}
+#: How far losses may lie apart, relative to fastbp's: rounding, and where Adam's epsilon stands.
+LOSS_TOLERANCE = 3e-4
+#: Exit status of a child whose library cannot do this here; the reason is what it printed.
+CANNOT_RUN = 3
 
 
 class Run(NamedTuple):
-    """What one process took: wall-clock seconds and peak resident memory in MiB."""
+    """What a process took, and the loss it ended at.
+
+    Attributes
+    ----------
+    seconds : float
+        Wall-clock time from start to end.
+    memory : float
+        Peak resident memory, MiB.
+    loss : float
+    """
 
     seconds: float
     memory: float
+    loss: float
 
 
 class Startup(NamedTuple):
-    """What is known of fresh processes; `warm` holds the best run of each library."""
+    """What is known of fresh processes, by library.
 
-    cold: Run
+    Attributes
+    ----------
+    cold : dict of str to Run
+        With an empty cache, of those that have one.
+    warm : dict of str to Run
+        The best of several.
+    failures : dict of str to str
+        Why a library that is installed could not do this.
+    """
+
+    cold: dict[str, Run]
     warm: dict[str, Run]
+    failures: dict[str, str]
 
 
-def run(script: str, environment: Mapping[str, str]) -> Run:
-    """Run a script in a new interpreter and measure it from start to end.
+class ChildError(Exception):
+    """A child's library cannot do this here."""
+
+
+def child(name: str) -> int:
+    """Import a library, fit and print the loss; return the exit status."""
+    from peer_base import CannotRunError
+    from peers import PEERS, FastBP, NumPy
+    from workloads import Workload
+
+    workload = Workload("fresh process", (64, 64, 10), ROWS, 50)
+    try:
+        peer = {"fastbp": FastBP, **PEERS}[name](workload)
+        peer.train(EPOCHS, shuffle=False)
+    except CannotRunError as error:
+        print(error)
+        return CANNOT_RUN
+    judge = NumPy(workload)  # one that compiles nothing
+    for ours, theirs in zip((*judge.weights, *judge.biases), peer.parameters(), strict=True):
+        ours[...] = theirs
+    print(judge.loss())
+    return 0
+
+
+def run(name: str, environment: Mapping[str, str]) -> Run:
+    """Run a child in a new interpreter and measure it from start to end.
 
     Raises
     ------
+    ChildError
+        If the library cannot do this here.
     RuntimeError
-        If the script fails.
+        If the child fails in another way.
     """
+    command = [sys.executable, str(Path(__file__).resolve()), name]
     begin = perf_counter()
-    process = subprocess.Popen([sys.executable, "-c", script], env=dict(environment))
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = perf_counter() - begin
-    process.returncode = os.waitstatus_to_exitcode(status)
+    with subprocess.Popen(
+        command, env=dict(environment), stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        printed = process.stdout.read().strip()
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = perf_counter() - begin
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode == CANNOT_RUN:
+        raise ChildError(printed)
     if process.returncode != 0:
-        raise RuntimeError(f"a script to be timed failed with status {process.returncode}")
+        raise RuntimeError(f"a fresh process with {name} failed, status {process.returncode}")
     kib = usage.ru_maxrss / (1024 if sys.platform == "darwin" else 1)
-    return Run(seconds, kib / 1024)
+    return Run(seconds, kib / 1024, float(printed.splitlines()[-1]))
 
 
-def measure(*, rounds: int, with_sklearn: bool) -> Startup:
+def best(runs: Sequence[Run]) -> Run:
+    """Return the least time and the least memory of several runs, which end at one loss."""
+    return Run(min(r.seconds for r in runs), min(r.memory for r in runs), runs[-1].loss)
+
+
+def measure(names: Sequence[str], *, rounds: int) -> Startup:
     """Measure a first fit with an empty cache, then warm processes in turn.
 
     Parameters
     ----------
+    names : sequence of str
+        The libraries, fastbp first.
     rounds : int
         Warm processes of each library; the best counts, for time and memory separately.
-    with_sklearn : bool
-        Whether scikit-learn is there to compare with.
     """
-    names = ["fastbp", "sklearn"] if with_sklearn else ["fastbp"]
-    with tempfile.TemporaryDirectory() as cache:
-        environment = {**os.environ, "FASTBP_CACHE_DIR": cache}
-        run(DATA, environment)  # NumPy's files are read from disk once
-        cold = run(SCRIPTS["fastbp"], environment)
-        runs: dict[str, list[Run]] = {name: [] for name in names}
-        for turn in range(rounds + 1):
-            for name in names:
-                measured = run(SCRIPTS[name], environment)
-                if turn > 0:  # the first warms the disk cache
-                    runs[name].append(measured)
-    warm = {
-        name: Run(min(r.seconds for r in several), min(r.memory for r in several))
-        for name, several in runs.items()
-    }
-    return Startup(cold, warm)
+    cold: dict[str, Run] = {}
+    runs: dict[str, list[Run]] = {}
+    failures: dict[str, str] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        caches = {variable: f"{folder}/{name}" for name, variable in CACHES.items()}
+        environment = {**os.environ, **caches}
+        run("numpy", environment)  # NumPy's files are read from disk once
+        for name in names:
+            print(f"fresh processes: {name}", file=sys.stderr, flush=True)
+            try:
+                first = run(name, environment)  # without a cache this warms the disk cache alone
+            except ChildError as error:
+                failures[name] = str(error)
+                print(f"fresh processes: {name} fails: {error}", file=sys.stderr)
+                continue
+            runs[name] = []
+            if name in CACHES:
+                cold[name] = first
+                run(name, environment)  # what is read from the cache comes from disk once, too
+        for _ in range(rounds):
+            for name, several in runs.items():
+                several.append(run(name, environment))
+    return Startup(cold, {name: best(several) for name, several in runs.items()}, failures)
+
+
+def disagreement(startup: Startup) -> str | None:
+    """Return what to say if the processes did not end at the same loss, or None if they did."""
+    losses = {name: found.loss for name, found in startup.warm.items()}
+    expected = next(iter(losses.values()))
+    # Written so that a NaN fails as well.
+    if all(abs(loss - expected) <= LOSS_TOLERANCE * expected for loss in losses.values()):
+        return None
+    lines = [f"  {name}: loss {loss:.7g}" for name, loss in losses.items()]
+    return "\n".join(["fresh processes: the libraries did not do the same work", *lines])
+
+
+if __name__ == "__main__":
+    sys.exit(child(sys.argv[1]))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from math import ceil
 from time import perf_counter
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,15 +22,39 @@ FMA_COUNT = 2000
 PEAKS = ("peak before", "peak after")
 #: Updates after which results are compared, at least; always whole epochs.
 CHECKED_STEPS = 20
-#: How far losses may lie apart, relative to the smallest. Rounding alone makes up to 8e-5.
-LOSS_TOLERANCE = 3e-4
-#: How far two libraries' parameters may lie apart, relative to how far training has moved them,
-#: in every array of weights or biases. Rounding alone makes up to 0.04 in the deepest net.
-PARAMETER_TOLERANCE = 0.1
+
+
+class Tolerance(NamedTuple):
+    """How far a library may lie from fastbp after the same work.
+
+    Attributes
+    ----------
+    loss : float
+        Of the loss, relative to fastbp's.
+    parameters : float
+        Of every array of weights or biases, relative to how far training has moved it.
+    outputs : float
+        Of the outputs of the same net, relative to their Euclidean norm.
+    """
+
+    loss: float
+    parameters: float
+    outputs: float
+
+
+#: Rounding, and where Adam's epsilon stands, make up to 8e-5 and 0.04 in the deepest net.
+LOOSE = Tolerance(3e-4, 0.1, 1e-5)
+#: In float64, with the same epsilon, up to 1e-15 was seen.
+TIGHT = Tolerance(1e-9, 1e-6, 1e-12)
 
 
 class DisagreementError(Exception):
     """Two libraries did not do the same work, so their times cannot be compared."""
+
+
+def tolerance_of(peer: Peer) -> Tolerance:
+    """Return how far a library may lie from fastbp."""
+    return TIGHT if peer.dtype == "float64" and peer.same_epsilon else LOOSE
 
 
 def check_same_work(peers: Mapping[str, Peer]) -> None:
@@ -38,16 +63,16 @@ def check_same_work(peers: Mapping[str, Peer]) -> None:
     Parameters
     ----------
     peers : mapping of str to Peer
-        The peers, all with the same workload. They are left trained.
+        The peers, all with the same workload and dtype; the others are held against the first.
+        They are left trained.
 
     Raises
     ------
     DisagreementError
         If the losses over the data, or the parameters, differ by more than rounding explains.
     """
-    names = list(peers)
-    last = names[-1]
-    workload = peers[last].workload
+    first = next(iter(peers))
+    workload = peers[first].workload
     start = {name: peer.parameters() for name, peer in peers.items()}
     for peer in peers.values():
         peer.train(ceil(CHECKED_STEPS / workload.steps), shuffle=False)
@@ -56,18 +81,48 @@ def check_same_work(peers: Mapping[str, Peer]) -> None:
         name: [end - begin for end, begin in zip(peer.parameters(), start[name], strict=True)]
         for name, peer in peers.items()
     }
-    apart = {name: worst_difference(moves[name], moves[last]) for name in names}
+    apart = {name: worst_difference(moves[name], moves[first]) for name in peers}
+    wrong = []
+    for name, peer in peers.items():
+        allowed = tolerance_of(peer)
+        # Written so that a NaN fails as well.
+        same_loss = abs(losses[name] - losses[first]) <= allowed.loss * losses[first]
+        if not (same_loss and apart[name] <= allowed.parameters):
+            wrong.append(
+                f"{name}'s loss may differ by {allowed.loss:g} of {first}'s, its parameters by "
+                f"{allowed.parameters:g} of the way they have moved"
+            )
+    if wrong:
+        lines = [
+            f"  {name}: loss {losses[name]:.12g}, parameters {apart[name]:.2g}" for name in peers
+        ]
+        raise DisagreementError(
+            f"{workload.name}, {peers[first].dtype}: the libraries did not do the same work\n"
+            + "\n".join([*lines, *wrong])
+        )
 
-    spread = (max(losses.values()) - min(losses.values())) / min(losses.values())
-    # Written so that a NaN fails as well.
-    if spread <= LOSS_TOLERANCE and all(d <= PARAMETER_TOLERANCE for d in apart.values()):
+
+def check_same_outputs(peers: Mapping[str, Peer], X: NDArray) -> None:
+    """Compare what the peers, all with the initial weights, predict for `X`.
+
+    Raises
+    ------
+    DisagreementError
+        If outputs differ from those of the first by more than rounding explains, or in shape.
+    """
+    first = next(iter(peers))
+    outputs = {name: peer.predict(X) for name, peer in peers.items()}
+    expected = outputs[first]
+    apart = {
+        name: worst_difference([y], [expected]) if y.shape == expected.shape else np.inf
+        for name, y in outputs.items()
+    }
+    if all(apart[name] <= tolerance_of(peer).outputs for name, peer in peers.items()):
         return
-    lines = [f"  {name}: loss {losses[name]:.7g}, parameters {apart[name]:.2g}" for name in names]
+    lines = [f"  {name}: {outputs[name].shape}, apart {apart[name]:.2g}" for name in peers]
     raise DisagreementError(
-        f"{workload.name}: the libraries did not do the same work\n"
-        + "\n".join(lines)
-        + f"\n(losses may differ by {LOSS_TOLERANCE:g} of the smallest, parameters from {last}'s "
-        f"by {PARAMETER_TOLERANCE:g} of the way they have moved)"
+        f"{peers[first].workload.name}, {peers[first].dtype}: the libraries predict different "
+        f"outputs from the same weights\n" + "\n".join(lines)
     )
 
 
@@ -130,10 +185,10 @@ def rounds_of_calls(
 
 
 def with_peak(
-    name: str, actions: Mapping[str, Callable[[int], object]]
+    name: str, actions: Mapping[str, Callable[[int], object]], dtype: str = "float32"
 ) -> dict[str, Callable[[int], object]]:
     """Return the actions with the FMA loop before and after one of them, see `share_of_peak`."""
-    numbers = np.zeros(hardware.FMA_LOOP_NUMBERS, np.float32)
+    numbers = np.zeros(hardware.FMA_LOOP_NUMBERS, dtype)
 
     def peak(repetitions: int) -> None:
         hardware.fma_loop(numbers, FMA_COUNT * repetitions)
@@ -142,7 +197,9 @@ def with_peak(
     return {PEAKS[0]: peak, name: actions[name], PEAKS[1]: peak, **others}
 
 
-def share_of_peak(found: Mapping[str, Sequence[float]], name: str, flops: float) -> float:
+def share_of_peak(
+    found: Mapping[str, Sequence[float]], name: str, flops: float, dtype: str = "float32"
+) -> float:
     """Return what an action attained of the FMA peak: the median of the rounds.
 
     The processor's clock moves by a fifth within seconds, so each turn is held against the mean
@@ -156,8 +213,10 @@ def share_of_peak(found: Mapping[str, Sequence[float]], name: str, flops: float)
         The action.
     flops : float
         Useful operations of a repetition.
+    dtype : {"float32", "float64"}, default="float32"
+        That of the loop, as in `with_peak`.
     """
-    loop = hardware.fma_flops(FMA_COUNT, "float32")
+    loop = hardware.fma_flops(FMA_COUNT, dtype)
     before, after = (np.asarray(found[peak]) for peak in PEAKS)
     return float(np.median(flops / np.asarray(found[name]) / (loop / (0.5 * (before + after)))))
 

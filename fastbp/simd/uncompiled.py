@@ -249,13 +249,6 @@ def vwhere_greater(x, y, yes, no):
     return Vector(np.where(x.numbers > y.numbers, yes.numbers, no.numbers))
 
 
-def vkeep(x, tail):
-    """`x` with the lanes from `tail` on set to 0."""
-    numbers = x.numbers.copy()
-    numbers[lanes_inside(len(numbers), tail) :] = 0.0
-    return Vector(numbers)
-
-
 @silently
 def vsum(x):
     """Sum of the lanes, in the compiled order (halves are added to each other)."""

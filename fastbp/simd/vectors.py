@@ -167,17 +167,6 @@ def vwhere_greater(typingctx, x, y, yes, no):
 
 
 @intrinsic
-def vkeep(typingctx, x, tail):
-    """`x` with the lanes from `tail` on set to 0."""
-
-    def codegen(context, builder, sig, args):
-        mask = lane_mask(builder, x.lanes, args[1])
-        return builder.select(mask, args[0], all_lanes(x, 0.0))
-
-    return x(x, types.intp), codegen
-
-
-@intrinsic
 def vsum(typingctx, x):
     """Sum of the lanes, in one fixed order (halves are added to each other)."""
 

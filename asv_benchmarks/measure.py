@@ -1,0 +1,143 @@
+"""Measure one workload: training, and prediction of one row and of many, in every library."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from peer_base import CannotRunError, Peer
+from timing import (
+    PEAKS,
+    check_same_outputs,
+    check_same_work,
+    rounds_of_calls,
+    share_of_peak,
+    with_peak,
+)
+from workloads import Workload
+
+#: Rows that are predicted in one call, beside a single one.
+MANY = 10_000
+
+
+class Measured(NamedTuple):
+    """What came out for one workload in one dtype.
+
+    Attributes
+    ----------
+    workload : Workload
+    dtype : {"float32", "float64"}
+    training : dict of str to float
+        Seconds of an update, by library.
+    share : float
+        Of the FMA peak that fastbp attains in training.
+    one, many : dict of str to float
+        Seconds for the prediction of one row, and of `MANY` rows, by library.
+    failures : dict of str to str
+        Why a library that is installed could not do this, by library.
+    """
+
+    workload: Workload
+    dtype: str
+    training: dict[str, float]
+    share: float
+    one: dict[str, float]
+    many: dict[str, float]
+    failures: dict[str, str]
+
+
+def tried(
+    workload: Workload, dtype: str, libraries: Sequence[type[Peer]], inputs: Sequence[NDArray]
+) -> tuple[dict[str, Peer], dict[str, str]]:
+    """Let every library do all of the work once, which compiles what it compiles.
+
+    Returns
+    -------
+    peers : dict of str to Peer
+        Those that can, with their initial weights.
+    failures : dict of str to str
+        Why the others cannot.
+    """
+    peers, failures = {}, {}
+    for library in libraries:
+        try:
+            peer = library(workload, dtype)
+            for X in inputs:
+                peer.predict(X)
+            peer.train(1, shuffle=False)
+        except CannotRunError as error:
+            failures[library.name] = str(error)
+            print(f"{workload.name}, {dtype}: {library.name} fails: {error}", file=sys.stderr)
+        else:
+            peer.reset()
+            peers[library.name] = peer
+    return peers, failures
+
+
+def predict_again(peer: Peer, X: NDArray) -> Callable[[int], None]:
+    """Return what predicts `X` so many times."""
+
+    def repeat(repetitions: int) -> None:
+        predict = peer.predict
+        for _ in range(repetitions):
+            predict(X)
+
+    return repeat
+
+
+def prediction_times(
+    peers: Mapping[str, Peer], X: NDArray, rounds: int, seconds: float
+) -> dict[str, float]:
+    """Return the best time for the prediction of `X` of each library."""
+    actions = {name: predict_again(peer, X) for name, peer in peers.items()}
+    found = rounds_of_calls(actions, rounds=rounds, seconds=seconds)
+    return {name: min(times) for name, times in found.items()}
+
+
+def measure(
+    workload: Workload,
+    dtype: str,
+    libraries: Sequence[type[Peer]],
+    *,
+    rounds: int,
+    seconds: float,
+) -> Measured:
+    """Check one workload, then time it.
+
+    Parameters
+    ----------
+    workload, dtype
+        What is computed.
+    libraries : sequence of Peer classes
+        By which; the first is fastbp.
+    rounds, seconds
+        As in `timing.rounds_of_calls`; a turn of prediction lasts half as long.
+
+    Raises
+    ------
+    timing.DisagreementError
+        If the libraries do not do the same work.
+    """
+    rows = np.random.default_rng(2).standard_normal((MANY, workload.layer_sizes[0])).astype(dtype)
+    peers, failures = tried(workload, dtype, libraries, (rows[:1], rows))
+    check_same_outputs(peers, rows)
+    check_same_work(peers)
+
+    found = rounds_of_calls(
+        with_peak("fastbp", {name: peer.train for name, peer in peers.items()}, dtype),
+        rounds=rounds,
+        seconds=seconds,
+        before=lambda name: name in PEAKS or peers[name].reset(),
+    )
+    share = share_of_peak(found, "fastbp", workload.step_flops * workload.steps, dtype)
+    training = {name: min(found[name]) / workload.steps for name in peers}
+    one = prediction_times(peers, rows[:1], rounds, seconds / 2)
+    many = prediction_times(peers, rows, rounds, seconds / 2)
+    for what, times in (("a step", training), ("one row", one), ("many rows", many)):
+        shown = ", ".join(f"{name} {1e6 * time:.2f}" for name, time in times.items())
+        print(f"{workload.name}, {dtype}, {what}: {shown} us", file=sys.stderr, flush=True)
+    return Measured(workload, dtype, training, share, one, many, failures)

@@ -1,0 +1,204 @@
+"""The command line, and what is written where. The measurements are made up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from made_up import SMALL, HalfRate, OtherOutputs, measured, startup
+
+import compare
+import further
+import measure
+import startup as fresh
+from peer_base import CannotRunError
+from peer_numpy import NumPy
+from peers import FastBP
+from rows import Row
+from tables import Machine
+from timing import DisagreementError, check_same_work
+
+
+class Uncompilable(NumPy):
+    """A library that finds no compiler."""
+
+    name = "torch_compile"
+
+    def epoch(self, shuffle: bool = True) -> None:
+        raise CannotRunError("InvalidCxxCompiler: no g++")
+
+
+@pytest.fixture
+def readme(tmp_path: Path, monkeypatch) -> Path:
+    """A README of its own, and beside it the place of the picture."""
+    path = tmp_path / "README.md"
+    path.write_text(f"before\n{compare.BEGIN}\nold\n{compare.END}\nafter\n", encoding="utf-8")
+    monkeypatch.setattr(compare, "README", path)
+    monkeypatch.setattr(compare, "PICTURE", tmp_path / "compare.png")
+    return path
+
+
+@pytest.fixture
+def made_up(monkeypatch) -> list[tuple[str, str]]:
+    """Replace whatever takes time or changes the process; return what was measured."""
+    calls = []
+
+    def one(workload, dtype, libraries, *, rounds, seconds):
+        calls.append((workload.name, dtype))
+        return measured(workload, dtype)
+
+    monkeypatch.setattr(compare, "one_thread", lambda core: 0)
+    monkeypatch.setattr(compare, "machine_of", lambda core, m: Machine("A processor", core, {}))
+    monkeypatch.setattr(compare, "further_goals", lambda args, seconds, startup: {})
+    monkeypatch.setattr(compare, "libraries_of", lambda names, whole: [FastBP])
+    monkeypatch.setattr(measure, "measure", one)
+    monkeypatch.setattr(fresh, "measure", lambda names, rounds: startup())
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--rounds", "0"], "--rounds must be at least 1"),
+        (["--readme", "--quick"], "--readme takes everything"),
+        (["--readme", "--dtype", "float32"], "--readme takes everything"),
+        (["--readme", "--picture", "x.png"], "--readme takes everything"),
+        (["--readme", "--rounds", "2"], "--readme takes everything"),
+        (["--picture", "no/such/folder/x.png"], "there is no folder"),
+        (["--markdown", "no/such/folder/x.md"], "there is no folder"),
+        (["--picture", "ratios.txt"], "a picture ends in one of .png, .svg, .pdf"),
+        (["--rounds", "many"], "invalid int value"),
+        (["--colour"], "unrecognized arguments"),
+    ],
+)
+def test_bad_options_are_errors(argv, message, capsys) -> None:
+    with pytest.raises(SystemExit) as caught:
+        compare.parse(argv)
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--workloads", "--dtype"])
+def test_unknown_names_are_errors(option, made_up) -> None:
+    with pytest.raises(SystemExit, match=r"unknown \w+ 'huge'; there are (tiny|float32), "):
+        compare.main([option, "huge"])
+    assert made_up == []
+
+
+def test_unknown_and_missing_peers(monkeypatch, capsys) -> None:
+    with pytest.raises(SystemExit, match="unknown peer 'theano'; there are sklearn, torch, "):
+        compare.libraries_of("sklearn,theano", whole=False)
+    monkeypatch.setattr(NumPy, "module", "no_such_module")
+    assert [library.name for library in compare.libraries_of("sklearn,numpy", whole=False)] == [
+        "fastbp",
+        "sklearn",
+    ]
+    assert "numpy: not installed, left out" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="takes every peer, but numpy is not installed"):
+        compare.libraries_of("numpy", whole=True)
+
+
+def test_a_picture_without_matplotlib_is_an_error(monkeypatch, capsys) -> None:
+    monkeypatch.setattr(compare.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit):
+        compare.parse(["--picture", "x.png"])
+    assert "needs matplotlib, which is not installed" in capsys.readouterr().err
+
+
+def test_quick_is_one_round_in_float32_unless_told() -> None:
+    args = compare.parse(["--quick"])
+    assert (args.rounds, args.dtype) == (1, "float32")
+    assert compare.parse(["--quick", "--dtype", "float64"]).dtype == "float64"
+
+
+def test_readme_without_markers_is_an_error(readme, capsys) -> None:
+    readme.write_text(f"{compare.END} {compare.BEGIN}", encoding="utf-8")
+    with pytest.raises(SystemExit):
+        compare.parse(["--readme"])
+    assert "README.md has no <!-- compare:begin -->" in capsys.readouterr().err
+
+
+def test_readme_is_written_between_the_markers(readme, made_up, capsys) -> None:
+    assert compare.main(["--readme"]) == 0
+    text = readme.read_text(encoding="utf-8")
+    assert text.startswith(f"before\n{compare.BEGIN}\nA processor, one thread")
+    assert text.endswith(f"{compare.END}\nafter\n")
+    assert "old" not in text
+    assert "](compare.png)" in text
+    assert (readme.parent / "compare.png").stat().st_size > 10_000
+    assert len(made_up) == 16 and len(set(made_up)) == 16
+    for part in ("Training, float32:", "10,000 rows, float64", "Fresh processes:"):
+        assert part in text
+
+
+def test_goals_of_fresh_processes_stand_with_the_further_goals(monkeypatch) -> None:
+    row = Row("a", "1", "2", True)
+    monkeypatch.setattr(further, "further_rows", lambda rounds, seconds: [row])
+    args = compare.parse([])
+    assert compare.further_goals(args, 0.1, None) == {"Further goals": [row]}
+    rows = compare.further_goals(args, 0.1, startup())["Further goals"]
+    assert [r.what for r in rows][:2] == ["a", "import and first fit, empty cache"]
+
+
+def test_markdown_refers_to_the_picture_beside_it(tmp_path, made_up, capsys) -> None:
+    (tmp_path / "pictures").mkdir()
+    markdown, drawn = tmp_path / "report.md", tmp_path / "pictures" / "ratios.png"
+    argv = ["--workloads", "tiny,deep", "--dtype", "float64", "--no-further"]
+    assert compare.main([*argv, "--markdown", str(markdown), "--picture", str(drawn)]) == 0
+    text = markdown.read_text(encoding="utf-8")
+    assert "![How many times faster fastbp is](pictures/ratios.png)" in text
+    assert drawn.exists()
+    assert made_up == [("tiny", "float64"), ("deep", "float64")]
+    assert "Training, float64:" in text and "Fresh" not in text
+    assert "Training, float64:" in capsys.readouterr().out
+
+
+def test_disagreement_ends_in_an_error(monkeypatch, made_up, capsys) -> None:
+    def different(workload, dtype, libraries, **_):
+        check_same_work({"fastbp": FastBP(SMALL), "half": HalfRate(SMALL)})
+
+    monkeypatch.setattr(measure, "measure", different)
+    assert compare.main(["--no-further"]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "did not do the same work" in printed.err and "half: loss " in printed.err
+
+
+def test_fresh_processes_that_disagree_end_in_an_error(monkeypatch, made_up, capsys) -> None:
+    found = startup()
+    found.warm["sklearn"] = found.warm["sklearn"]._replace(loss=1.6)
+    monkeypatch.setattr(fresh, "measure", lambda names, rounds: found)
+    assert compare.main([]) == 1
+    assert "sklearn: loss 1.6" in capsys.readouterr().err
+    assert made_up == []
+
+
+def test_a_library_that_cannot_is_named_and_left_out(capsys) -> None:
+    X = FastBP(SMALL).X
+    peers, failures = measure.tried(SMALL, "float32", [FastBP, Uncompilable, NumPy], [X])
+    assert list(peers) == ["fastbp", "numpy"]
+    assert failures == {"torch_compile": "InvalidCxxCompiler: no g++"}
+    assert "small, float32: torch_compile fails: InvalidCxxCompiler" in capsys.readouterr().err
+    assert peers["numpy"].updates == 0
+
+
+def test_measure_checks_and_times_all_kinds(monkeypatch, capsys) -> None:
+    """Times are made up by the round: 4, then 2, a repetition."""
+
+    def rounds(actions, *, rounds, seconds, before=None):
+        for name in actions:
+            if before is not None:
+                before(name)
+            if "peak" not in name:
+                actions[name](1)
+        return {name: [4.0, 2.0] for name in actions}
+
+    monkeypatch.setattr(measure, "rounds_of_calls", rounds)
+    found = measure.measure(SMALL, "float64", [FastBP, NumPy], rounds=2, seconds=0.1)
+    assert found.training == {"fastbp": 0.5, "numpy": 0.5}  # four updates an epoch
+    assert found.one == found.many == {"fastbp": 2.0, "numpy": 2.0}
+    assert found.failures == {} and found.dtype == "float64"
+    with pytest.raises(DisagreementError):
+        measure.measure(SMALL, "float64", [FastBP, HalfRate], rounds=2, seconds=0.1)
+    with pytest.raises(DisagreementError, match="predict different outputs"):
+        measure.measure(SMALL, "float64", [FastBP, OtherOutputs], rounds=2, seconds=0.1)

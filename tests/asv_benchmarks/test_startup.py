@@ -1,0 +1,69 @@
+"""Fresh processes: a child fits, reports its loss, and says why it cannot."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from made_up import startup as made_up
+
+import peers
+import startup
+from peer_base import CannotRunError
+from peer_numpy import NumPy
+
+
+def test_a_child_is_measured() -> None:
+    found = startup.run("numpy", os.environ)
+    assert found.seconds > 0
+    assert 10 < found.memory < 1000
+    assert 4 < found.loss < 5
+
+
+def test_a_child_that_fails_is_an_error() -> None:
+    with pytest.raises(RuntimeError, match="a fresh process with theano failed, status 1"):
+        startup.run("theano", {**os.environ, "PYTHONWARNINGS": "ignore"})
+
+
+def test_children_of_two_libraries_end_at_one_loss(capsys) -> None:
+    losses = []
+    for name in ("numpy", "sklearn"):
+        assert startup.child(name) == 0
+        losses.append(float(capsys.readouterr().out))
+    assert losses[0] == pytest.approx(losses[1], rel=startup.LOSS_TOLERANCE)
+
+
+def test_a_library_that_cannot_run_says_why(monkeypatch, capsys) -> None:
+    class Unable(NumPy):
+        def epoch(self, shuffle: bool = True) -> None:
+            raise CannotRunError("no g++")
+
+    monkeypatch.setitem(peers.PEERS, "numpy", Unable)
+    assert startup.child("numpy") == startup.CANNOT_RUN
+    assert capsys.readouterr().out == "no g++\n"
+
+
+def test_measure_takes_turns_and_keeps_the_best(monkeypatch, capsys) -> None:
+    calls = []
+
+    def run(name, environment):
+        calls.append(name)
+        assert environment["FASTBP_CACHE_DIR"] != environment["TORCHINDUCTOR_CACHE_DIR"]
+        if name == "torch_compile":
+            raise startup.ChildError("no g++")
+        return startup.Run(10.0 - len(calls), 100.0 + len(calls), 1.5)
+
+    monkeypatch.setattr(startup, "run", run)
+    found = startup.measure(["fastbp", "torch_compile", "jax"], rounds=2)
+    assert calls == ["numpy", "fastbp", "fastbp", "torch_compile", "jax"] + ["fastbp", "jax"] * 2
+    assert found.cold == {"fastbp": startup.Run(8.0, 102.0, 1.5)}
+    assert found.warm["fastbp"] == startup.Run(2.0, 106.0, 1.5)
+    assert found.failures == {"torch_compile": "no g++"}
+    assert "torch_compile fails: no g++" in capsys.readouterr().err
+
+
+def test_other_losses_are_named() -> None:
+    found = made_up()
+    assert startup.disagreement(found) is None
+    found.warm["sklearn"] = found.warm["sklearn"]._replace(loss=float("nan"))
+    assert "sklearn: loss nan" in (startup.disagreement(found) or "")
