@@ -21,6 +21,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from threads import one_thread
+
 if TYPE_CHECKING:
     from measure import Measured
     from peers import Peer
@@ -32,36 +34,8 @@ if TYPE_CHECKING:
 README = Path(__file__).resolve().parents[1] / "README.md"
 PICTURE = Path(__file__).resolve().with_suffix(".png")
 BEGIN, END = "<!-- compare:begin -->", "<!-- compare:end -->"
-THREADS = ("OMP", "MKL", "OPENBLAS", "VECLIB_MAXIMUM", "NUMEXPR", "NUMBA")
 DTYPES = ("float32", "float64")
 ENDINGS = (".png", ".svg", ".pdf")
-
-
-def one_thread(core: int | None) -> int | None:
-    """Pin this process to one core, and every library imported from now on to one thread.
-
-    Parameters
-    ----------
-    core : int or None
-        The core; by default the first that the process may use. Ignored where the system cannot
-        pin.
-
-    Returns
-    -------
-    int or None
-        The core, if the system can pin.
-    """
-    for library in THREADS:
-        os.environ[f"{library}_NUM_THREADS"] = "1"
-    flags = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}".strip()
-    os.environ["JAX_PLATFORMS"] = "cpu"
-    os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"  # else it starts a process for each core
-    if not hasattr(os, "sched_setaffinity"):
-        return None
-    chosen = min(os.sched_getaffinity(0)) if core is None else core
-    os.sched_setaffinity(0, {chosen})
-    return chosen
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:

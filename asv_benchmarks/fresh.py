@@ -11,29 +11,45 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
-from startup import Run
-
+DATA = """
+import numpy as np
+rng = np.random.default_rng(0)
+X = rng.standard_normal((500, 64)).astype("float32")
+Y = rng.standard_normal((500, 10)).astype("float32")
+"""
+FIT = f"""{DATA}
+from fastbp import MLP
+MLP((64, 64, 10), optimizer="adam", seed=0).fit(X, Y, epochs=20, batch_size=32)
+"""
 BETWEEN = """
 import json, os, sys
-from startup import run
-json.dump(run(sys.stdin.read(), os.environ), sys.stdout)
+from startup import timed
+json.dump(timed([sys.executable, "-c", sys.stdin.read()], os.environ), sys.stdout)
 """
 
 
-def fresh_run(script: str, environment: Mapping[str, str]) -> Run:
+class Fresh(NamedTuple):
+    """What a script took: wall-clock seconds, and peak resident memory in MiB."""
+
+    seconds: float
+    memory: float
+
+
+def fresh_run(script: str, environment: Mapping[str, str]) -> Fresh:
     """Run a script in a new interpreter and measure it from start to end.
 
     Parameters
     ----------
     script : str
-        Python; it prints nothing.
+        Python.
     environment : mapping of str to str
         Its environment variables.
 
     Raises
     ------
-    subprocess.CalledProcessError
+    RuntimeError
         If the script fails; what it said stands on standard error.
     """
     process = subprocess.run(
@@ -45,4 +61,7 @@ def fresh_run(script: str, environment: Mapping[str, str]) -> Run:
         stdout=subprocess.PIPE,
         text=True,
     )
-    return Run(*json.loads(process.stdout))
+    seconds, memory, _, status = json.loads(process.stdout)
+    if status != 0:
+        raise RuntimeError(f"a script in a fresh process failed with status {status}")
+    return Fresh(seconds, memory)

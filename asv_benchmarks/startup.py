@@ -85,17 +85,19 @@ def child(name: str) -> int:
     return 0
 
 
-def run(name: str, environment: Mapping[str, str]) -> Run:
-    """Run a child in a new interpreter and measure it from start to end.
+def timed(command: Sequence[str], environment: Mapping[str, str]) -> tuple[float, float, str, int]:
+    """Run a program from start to end.
 
-    Raises
-    ------
-    ChildError
-        If the library cannot do this here.
-    RuntimeError
-        If the child fails in another way.
+    Returns
+    -------
+    seconds : float
+        Wall-clock time.
+    memory : float
+        Peak resident memory, MiB.
+    printed : str
+    status : int
+        Its exit status.
     """
-    command = [sys.executable, str(Path(__file__).resolve()), name]
     begin = perf_counter()
     with subprocess.Popen(
         command, env=dict(environment), stdout=subprocess.PIPE, text=True
@@ -105,12 +107,27 @@ def run(name: str, environment: Mapping[str, str]) -> Run:
         _, status, usage = os.wait4(process.pid, 0)
         seconds = perf_counter() - begin
         process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode == CANNOT_RUN:
-        raise ChildError(printed)
-    if process.returncode != 0:
-        raise RuntimeError(f"a fresh process with {name} failed, status {process.returncode}")
     kib = usage.ru_maxrss / (1024 if sys.platform == "darwin" else 1)
-    return Run(seconds, kib / 1024, float(printed.splitlines()[-1]))
+    return seconds, kib / 1024, printed, process.returncode
+
+
+def run(name: str, environment: Mapping[str, str]) -> Run:
+    """Run a child in a new interpreter and measure it.
+
+    Raises
+    ------
+    ChildError
+        If the library cannot do this here.
+    RuntimeError
+        If the child fails in another way.
+    """
+    command = [sys.executable, str(Path(__file__).resolve()), name]
+    seconds, memory, printed, status = timed(command, environment)
+    if status == CANNOT_RUN:
+        raise ChildError(printed)
+    if status != 0:
+        raise RuntimeError(f"a fresh process with {name} failed, status {status}")
+    return Run(seconds, memory, float(printed.splitlines()[-1]))
 
 
 def best(runs: Sequence[Run]) -> Run:

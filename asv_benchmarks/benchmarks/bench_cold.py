@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 
-from fresh import fresh_run
-from startup import DATA, SCRIPTS
+from fresh import DATA, FIT, fresh_run
 
 REFERENCE = "import numba"
 IMPORT = "import fastbp"
@@ -23,8 +22,8 @@ class Cold:
         with tempfile.TemporaryDirectory() as cache:
             environment = {**os.environ, "FASTBP_CACHE_DIR": cache}
             fresh_run(DATA, environment)  # NumPy's files are read from disk once
-            found = {"empty": [fresh_run(SCRIPTS["fastbp"], environment).seconds]}
-            turns = {"numba": REFERENCE, "import": IMPORT, "warm": SCRIPTS["fastbp"]}
+            found = {"empty": [fresh_run(FIT, environment).seconds]}
+            turns = {"numba": REFERENCE, "import": IMPORT, "warm": FIT}
             for name, script in TURNS * list(turns.items()):
                 found.setdefault(name, []).append(fresh_run(script, environment).seconds)
         return {name: min(times) for name, times in found.items()}

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import tracemalloc
 
-from fresh import fresh_run
+from fresh import DATA, FIT, fresh_run
 from peers import FastBP
-from startup import DATA, SCRIPTS
 from workloads import WORKLOADS
 
 
@@ -18,8 +17,8 @@ class Process:
     timeout = 300
 
     def setup_cache(self):
-        fresh_run(SCRIPTS["fastbp"], os.environ)  # fills the cache
-        scripts = {"data": DATA, "fit": SCRIPTS["fastbp"]}
+        fresh_run(FIT, os.environ)  # fills the cache
+        scripts = {"data": DATA, "fit": FIT}
         return {name: fresh_run(script, os.environ).memory for name, script in scripts.items()}
 
     setup_cache.timeout = 300
