@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import html
+import io
 import json
 import os
 import re
 import shutil
 import subprocess
+import sys
+import tarfile
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -171,3 +174,81 @@ def test_nothing_is_taken_from_elsewhere(published) -> None:
     assert {path.name for path in (published / "scripts").iterdir()} == {
         script.name for script in page.KNOWN.values()
     }
+
+
+# ---- its scripts, from made-up packages -----------------------------------------------------
+
+
+@pytest.fixture
+def packages(tmp_path, monkeypatch):
+    """A known script, an npm that has it, and a page that asks for it and for another."""
+    contents = b"let answer = 42;"
+    script = page.Script("thing@1.0.0", "dist/thing.min.js", page.hash_of(contents))
+    monkeypatch.setattr(page, "KNOWN", {"/thing-1.0.0.js": script})
+    archive = tmp_path / "thing-1.0.0.tgz"
+    with tarfile.open(archive, "w:gz") as packed:
+        member = tarfile.TarInfo("package/dist/thing.min.js")
+        member.size = len(contents)
+        packed.addfile(member, io.BytesIO(contents))
+    npm = tmp_path / "bin" / "npm"
+    npm.parent.mkdir()
+    npm.write_text(
+        f"#!{sys.executable}\nimport shutil, sys\n"
+        "place = next(a for a in sys.argv if a.startswith('--pack-destination=')).split('=')[1]\n"
+        f"assert sys.argv[1] == 'pack' and sys.argv[-1] == 'thing@1.0.0'\n"
+        f"shutil.copy({str(archive)!r}, place)\n"
+    )
+    npm.chmod(0o755)
+    monkeypatch.setenv("PATH", str(npm.parent))
+    folder = tmp_path / "html"
+    folder.mkdir()
+    (folder / "index.html").write_text(
+        '<script src="https://a.example/thing-1.0.0.js" integrity="sha512-x" crossorigin="y" '
+        'onerror="f()"></script>\n<link rel="stylesheet" href="https://a.example/other.css">\n'
+        '<a href="https://a.example/thing-1.0.0.js"></a><script src="asv.js"></script>'
+    )
+    return script, npm, folder
+
+
+def test_scripts_are_laid_beside_the_page(packages, tmp_path) -> None:
+    script, npm, folder = packages
+    kept = tmp_path / "kept"
+    assert page.missing(kept) == [script]
+    assert page.fetch(kept) == "" and page.missing(kept) == []
+    npm.unlink()
+    assert page.fetch(kept) == ""  # nothing is lacking
+    assert page.make_whole(folder, kept) == ["https://a.example/other.css"]
+    assert (folder / "scripts" / "thing.min.js").read_bytes() == b"let answer = 42;"
+    assert (folder / "index.html").read_text().splitlines() == [
+        f'<script src="scripts/thing.min.js" integrity="sha256-{script.sha256}" '
+        'onerror="f()"></script>',
+        '<link rel="stylesheet" href="https://a.example/other.css">',
+        '<a href="https://a.example/thing-1.0.0.js"></a><script src="asv.js"></script>',
+    ]
+
+
+def test_damaged_scripts_are_fetched_again(packages, tmp_path) -> None:
+    script, _, _ = packages
+    (tmp_path / script.name).write_bytes(b"let answer = 41;")
+    assert page.missing(tmp_path) == [script]
+    assert page.fetch(tmp_path) == ""
+    assert (tmp_path / script.name).read_bytes() == b"let answer = 42;"
+
+
+def test_other_contents_are_refused(packages, tmp_path, monkeypatch) -> None:
+    script, _, _ = packages
+    changed = script._replace(sha256=page.hash_of(b"what it was"))
+    monkeypatch.setattr(page, "KNOWN", {"/thing-1.0.0.js": changed})
+    with pytest.raises(page.PageError, match="dist/thing.min.js of thing@1.0.0 is not what it was"):
+        page.fetch(tmp_path / "kept")
+    assert page.missing(tmp_path / "kept") == [changed]
+
+
+def test_without_npm_the_reason_is_said(packages, tmp_path, capsys, monkeypatch) -> None:
+    _, npm, _ = packages
+    monkeypatch.setattr(page, "SCRIPTS", tmp_path / "kept")
+    npm.write_text(f"#!{sys.executable}\nraise SystemExit(7)\n")
+    assert page.fetch(tmp_path / "kept") == "npm ended with exit code 7"
+    npm.unlink()
+    assert page.main() == 0
+    assert "from the network: npm is not installed" in capsys.readouterr().out
