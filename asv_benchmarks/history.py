@@ -14,7 +14,7 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -76,18 +76,41 @@ def measurable(commits: Sequence[str], root: Path = ROOT) -> list[str]:
     return [commit for commit in commits if commit in found]
 
 
-def spread(commits: Sequence[str], number: int) -> list[str]:
-    """Choose so many commits, evenly, with the first and the last; all if there are no more."""
+def spread(commits: Sequence[str], number: int, known: Collection[str] = frozenset()) -> list[str]:
+    """Choose commits evenly, with the first and the last.
+
+    Parameters
+    ----------
+    commits : sequence of str
+    number : int
+        How many to choose; all if there are no more.
+    known : collection of str, optional
+        Commits that have results: the one nearest to an even place, less than half the way to the
+        next place, is taken for it. So the choice stays when main moves on.
+    """
     if number >= len(commits):
         return list(commits)
     if number == 1:
         return [commits[-1]]
     step = (len(commits) - 1) / (number - 1)
-    return [commits[round(step * place)] for place in range(number)]
+    chosen = []
+    for place in range(number):
+        even = step * place
+        near = [
+            i
+            for i, commit in enumerate(commits[:-1])
+            if commit in known and abs(i - even) < step / 2 and 0 < place < number - 1
+        ]
+        chosen.append(
+            commits[min(near, key=lambda i, even=even: abs(i - even), default=round(even))]
+        )
+    return chosen
 
 
-def choose(revisions: str, number: int, root: Path = ROOT) -> list[str]:
-    """Choose the commits to measure, oldest first, and say what was left out.
+def choose(
+    revisions: str, number: int, root: Path = ROOT, known: Collection[str] = frozenset()
+) -> list[str]:
+    """Choose the commits to measure, oldest first, and say what was left out; see `spread`.
 
     Raises
     ------
@@ -96,7 +119,7 @@ def choose(revisions: str, number: int, root: Path = ROOT) -> list[str]:
     """
     changed = commits_of(revisions, root)
     able = measurable(changed, root)
-    chosen = spread(able, number)
+    chosen = spread(able, number, known)
     print(
         f"{revisions}: {len(changed)} commits change {PACKAGE}/, {len(able)} of them have what the "
         f"suite needs ({NEEDED_IN} with `{NEEDED}`); {len(chosen)} chosen",
@@ -194,11 +217,12 @@ def run_suite(
 
 def measure(options: argparse.Namespace, results: Path) -> None:
     """Choose commits and Pythons and measure."""
-    chosen = choose(options.range or page.main_branch(ROOT), options.commits)
+    known = page.measured_commits(results, options.machine)
+    chosen = choose(options.range or page.main_branch(ROOT), options.commits, known=known)
     for line in git("show", "--no-patch", "--format=%h %cs %s", *chosen):
-        print(f"  {line}")
+        print(f"  {line}", flush=True)
     environment = pythons.installed(options.python)
-    print(f"Python {', '.join(environment.versions)}; machine {options.machine!r}")
+    print(f"Python {', '.join(environment.versions)}; machine {options.machine!r}", flush=True)
     declare_machine(options.machine, results)
     with (
         page.configuration(results, results.parent / "html") as configuration,

@@ -64,11 +64,11 @@ def configuration(results: Path, html: Path, root: Path = ROOT) -> Iterator[Path
         yield path
 
 
-def measured_commits(results: Path) -> set[str]:
-    """Return the commits that have results, of any machine."""
+def measured_commits(results: Path, machine: str = "*") -> set[str]:
+    """Return the commits that have results, of one machine or of any."""
     return {
         json.loads(path.read_text(encoding="utf-8"))["commit_hash"]
-        for path in results.glob("*/*.json")
+        for path in results.glob(f"{machine}/*.json")
         if path.name != "machine.json"
     }
 

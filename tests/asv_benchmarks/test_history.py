@@ -71,6 +71,22 @@ def test_the_choice_is_even_and_has_both_ends(repository, capsys) -> None:
     assert len(set(history.spread(numbers, 12))) == 12
 
 
+def test_measured_commits_are_chosen_again_when_main_has_moved_on(repository) -> None:
+    numbers = [str(i) for i in range(44)]
+    before = history.spread(numbers[:41], 5)
+    assert history.spread(numbers, 5) == ["0", "11", "22", "32", "43"]
+    assert history.spread(numbers, 5, before) == ["0", "10", "20", "30", "43"]
+    assert history.spread(numbers, 5, {"1", "12", "26", "42"}) == [
+        "0",
+        "12",
+        "26",
+        "32",
+        "43",
+    ]
+    root, commits = repository
+    assert history.choose("main", 3, root, {commits[3]}) == [commits[i] for i in (2, 3, 7)]
+
+
 def test_an_empty_range_and_an_unknown_one_are_errors(repository) -> None:
     root, commits = repository
     with pytest.raises(history.HistoryError, match="no commit in main..main can be measured"):
@@ -110,6 +126,11 @@ def test_results_of_other_commits_alone_cannot_be_published(repository, tmp_path
             page.check_results(folder, root)
     (folder / "machine" / "two.json").write_text(json.dumps({"commit_hash": commits[7]}))
     page.check_results(folder, root)
+    (folder / "other").mkdir()
+    (folder / "other" / "one.json").write_text(json.dumps({"commit_hash": commits[4]}))
+    (folder / "other" / "machine.json").write_text("{}")
+    assert page.measured_commits(folder, "other") == {commits[4]}
+    assert page.measured_commits(folder) == {commits[i] for i in (4, 6, 7)}
 
 
 # ---- how asv is run -------------------------------------------------------------------------
