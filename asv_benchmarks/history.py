@@ -13,6 +13,7 @@ import os
 import platform
 import subprocess
 import sys
+import tarfile
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -76,6 +77,22 @@ def measurable(commits: Sequence[str], root: Path = ROOT) -> list[str]:
     return [commit for commit in commits if commit in found]
 
 
+def runs(commit: str, root: Path = ROOT) -> bool:
+    """Say whether a commit's package can be imported: of a few, a part came with the next one."""
+    with tempfile.TemporaryDirectory() as folder:
+        archive = Path(folder) / "package.tar"
+        git("archive", f"--output={archive}", commit, "--", PACKAGE, root=root)
+        with tarfile.open(archive) as packed:
+            packed.extractall(folder, filter="data")
+        process = subprocess.run(
+            [sys.executable, "-c", f"import {PACKAGE}"],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": folder, "FASTBP_CACHE_DIR": folder},
+            stderr=subprocess.DEVNULL,  # an old commit is not to be mended
+        )
+    return process.returncode == 0
+
+
 def spread(commits: Sequence[str], number: int, known: Collection[str] = frozenset()) -> list[str]:
     """Choose commits evenly, with the first and the last.
 
@@ -119,12 +136,20 @@ def choose(
     """
     changed = commits_of(revisions, root)
     able = measurable(changed, root)
-    chosen = spread(able, number, known)
     print(
         f"{revisions}: {len(changed)} commits change {PACKAGE}/, {len(able)} of them have what the "
-        f"suite needs ({NEEDED_IN} with `{NEEDED}`); {len(chosen)} chosen",
+        f"suite needs ({NEEDED_IN} with `{NEEDED}`)",
         flush=True,
     )
+    asked: dict[str, bool] = {}
+    while True:
+        chosen = spread(able, number, known)
+        asked |= {commit: runs(commit, root) for commit in chosen if commit not in asked}
+        if all(asked[commit] for commit in chosen):
+            break
+        able = [commit for commit in able if asked.get(commit, True)]
+    if broken := [commit for commit, fine in asked.items() if not fine]:
+        print(f"left out, because they cannot be imported: {', '.join(broken)}", flush=True)
     if not chosen:
         raise HistoryError(f"no commit in {revisions} can be measured")
     return chosen
@@ -204,7 +229,7 @@ def run_suite(
         If asv could not do its work; it has said why.
     """
     command = [*page.asv(configuration), "run", commits, "--machine", machine]
-    command += ["--skip-existing-successful", "--show-stderr"]
+    command += ["--skip-existing-successful"]
     command += [f"--environment=virtualenv:{version}" for version in environment.versions]
     command += [f"--bench={pattern}" for pattern in bench]
     command += [f"--attribute={attribute}" for attribute in ONCE if once]

@@ -71,6 +71,22 @@ def test_the_choice_is_even_and_has_both_ends(repository, capsys) -> None:
     assert len(set(history.spread(numbers, 12))) == 12
 
 
+def test_commits_that_cannot_be_imported_are_left_out(repository, capsys) -> None:
+    root, commits = repository
+    package = root / "fastbp" / "__init__.py"
+    for text in ("import fastbp.nowhere", ""):
+        package.write_text(text, encoding="utf-8")
+        history.git("add", "--all", root=root)
+        history.git("commit", "--quiet", "--message", "more", root=root)
+        commits.extend(history.git("rev-parse", "HEAD", root=root))
+    assert [history.runs(commit, root) for commit in commits[-3:]] == [True, False, True]
+    assert history.choose("main", 12, root) == [commits[i] for i in (2, 3, 4, 7, 9)]
+    assert history.choose(f"{commits[4]}..main~1", 2, root) == [commits[7]]
+    assert f"cannot be imported: {commits[8]}\n" in capsys.readouterr().out
+    with pytest.raises(history.HistoryError):
+        history.choose("main~2..main~1", 2, root)
+
+
 def test_measured_commits_are_chosen_again_when_main_has_moved_on(repository) -> None:
     numbers = [str(i) for i in range(44)]
     before = history.spread(numbers[:41], 5)
@@ -161,7 +177,7 @@ def test_asv_is_told_what_to_run(asked, tmp_path) -> None:
     arguments, hashes, path = json.loads(asked.read_text())
     assert hashes == ["c3", "b2", "a1"]
     assert arguments[0] == "run" and arguments[2:] == [
-        "--machine", "reference", "--skip-existing-successful", "--show-stderr",
+        "--machine", "reference", "--skip-existing-successful",
         "--environment=virtualenv:3.11", "--environment=virtualenv:3.13",
         "--bench=cold", "--bench=peers", "--attribute=rounds=1", "--attribute=repeat=1",
     ]  # fmt: skip
