@@ -184,6 +184,31 @@ def test_asv_is_told_what_to_run(asked, tmp_path) -> None:
     assert path.startswith(f"{tmp_path / 'bin'}:")
 
 
+def test_a_run_measures_what_is_chosen_and_publishes(asked, tmp_path, monkeypatch, capsys) -> None:
+    head = history.git("rev-parse", "HEAD")
+    results, steps = tmp_path / "out" / "results", []
+    (results / "mine").mkdir(parents=True)
+    (results / "mine" / "one.json").write_text(json.dumps({"commit_hash": "known"}))
+
+    def choose(*arguments, **named):
+        steps.append((arguments, named))
+        return head
+
+    monkeypatch.setattr(history, "choose", choose)
+    monkeypatch.setattr(history, "declare_machine", lambda *told: steps.append(told))
+    monkeypatch.setattr(page, "publish", lambda *told: steps.append(told))
+    monkeypatch.setattr(pythons, "installed", lambda wanted: pythons.Environment(wanted, []))
+    options = ["--range", "a..b", "--commits", "11", "--machine", "mine", "--python", "3.11"]
+    assert history.main([*options, "--results", str(results)]) == 0
+    assert steps == [
+        (("a..b", 11), {"known": {"known"}}),
+        ("mine", results),
+        (results, tmp_path / "out" / "html"),
+    ]
+    assert json.loads(asked.read_text())[1] == head
+    assert "Some benchmarks have no result" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("code", [1, 3])
 def test_asv_failing_is_an_error(asked, tmp_path, monkeypatch, code) -> None:
     monkeypatch.setenv("CODE", str(code))
