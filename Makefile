@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-nojit test-mutants soak lint compare
+.PHONY: help demo test test-nojit test-mutants soak lint compare perf-history page-scripts
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -13,7 +13,7 @@ help:  ## list the targets
 demo: $(VENV)/.installed-demo  ## train a digit classifier, with scikit-learn's beside it
 	$(RUN) -m fastbp demo
 
-test: lint  ## run the linters and the tests
+test: lint page-scripts  ## run the linters and the tests
 	$(RUN) -m pytest
 
 test-nojit: $(VENV)/.installed-test  ## run the tests uncompiled, with coverage of the kernels
@@ -33,6 +33,13 @@ lint: $(VENV)/.installed-test  ## run ruff and mypy
 compare: $(VENV)/.installed-compare  ## time fastbp beside its peers: build/compare.md and .png
 	@mkdir -p build
 	$(RUN) asv_benchmarks/compare.py --markdown build/compare.md --picture build/compare.png $(ARGS)
+
+perf-history: $(VENV)/.installed-perf  ## measure about a dozen commits of main; a page of the history
+	$(RUN) asv_benchmarks/history.py $(ARGS)
+
+# The tests open that page without a network. Where npm is missing they say so and skip.
+page-scripts: $(VENV)/.installed-test
+	@$(RUN) asv_benchmarks/page.py
 
 # One stamp for each extra: a repeated run installs nothing, a new pyproject.toml installs again.
 $(VENV)/.installed-%: pyproject.toml | $(RUN)

@@ -63,7 +63,7 @@ def test_what_it_names_is_there() -> None:
     assert "make test" in TEXT
     assert 0 < TEXT.find("<!-- compare:begin -->") < TEXT.find("<!-- compare:end -->")
     makefile = (README.parent / "Makefile").read_text(encoding="utf-8")
-    for target in set(re.findall(r"`?make (\w+)", TEXT)):
+    for target in set(re.findall(r"`?make ([\w-]+)", TEXT)):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
     for path in re.findall(r"(?:fastbp|asv_benchmarks|examples)/[\w/.]*", TEXT):
         assert (README.parent / path).exists(), path

@@ -1,0 +1,97 @@
+"""The picture of the history, from made-up results."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+import history_picture as picture
+
+SHARE = "bench_training.Training.track_share_of_peak"
+EMPTY = "bench_cold.Cold.track_first_fit_empty_cache"
+DAY = 86_400_000
+
+
+def result(folder: Path, commit: str, env: str, day: int, results: dict) -> None:
+    content = {
+        "commit_hash": commit * 40,
+        "date": day * DAY,
+        "result_columns": ["result", "params", "version", "samples"],
+        "results": results,
+    }
+    (folder / f"{commit * 8}-{env}.json").write_text(json.dumps(content), encoding="utf-8")
+
+
+@pytest.fixture
+def results(tmp_path):
+    """Three commits in one environment, one of them in another, and the machine."""
+    shares = [["'tiny'", "'deep'"]]
+    result(tmp_path, "b", "py3.11", 2, {
+        SHARE: [[0.25, 0.75], shares, "1"], EMPTY: [[7.5], [], "1"],
+    })  # fmt: skip
+    result(tmp_path, "a", "py3.11", 3, {SHARE: [[0.5, None], shares, "1"], EMPTY: [None, [], "1"]})
+    result(tmp_path, "c", "py3.11", 1, {SHARE: [[math.nan, 0.5], shares, "1"]})
+    result(tmp_path, "c", "py3.12", 1, {SHARE: [[0.1, 0.1], shares, "1"]})
+    (tmp_path / "machine.json").write_text(json.dumps({"cpu": "A Processor"}))
+    return tmp_path
+
+
+def test_results_are_read_by_date_from_one_environment(results) -> None:
+    found = picture.history(results)
+    assert [m.commit[0] for m in found] == ["c", "b", "a"]
+    assert [f"{m.date:%Y-%m-%d}" for m in found] == ["1970-01-02", "1970-01-03", "1970-01-04"]
+    assert found[0].values == {(SHARE, ("deep",)): 0.5}
+    assert found[1].values == {
+        (SHARE, ("tiny",)): 0.25,
+        (SHARE, ("deep",)): 0.75,
+        (EMPTY, ()): 7.5,
+    }
+    assert found[2].values == {(SHARE, ("tiny",)): 0.5}
+
+
+def test_what_was_not_measured_is_a_gap(results) -> None:
+    found = picture.history(results)
+    line = picture.Line("tiny", picture.BLUE, SHARE, ("tiny",))
+    assert picture.series(found, line, 100) == pytest.approx([math.nan, 25, 50], nan_ok=True)
+
+
+def test_lines_stand_where_they_belong_with_names_at_their_ends(results) -> None:
+    figure = picture.draw(picture.history(results), {"cpu": "A Processor"})
+    training, start, memory, quality = figure.axes
+    drawn = {line.get_color(): list(line.get_ydata()) for line in training.lines}
+    assert drawn == {
+        picture.WORKLOAD_COLORS["deep"]: pytest.approx([50, 75, math.nan], nan_ok=True),
+        picture.WORKLOAD_COLORS["tiny"]: pytest.approx([math.nan, 25, 50], nan_ok=True),
+    }
+    assert [text.get_text() for text in training.texts] == ["deep 75", "tiny 50"]
+    assert [text.get_text() for text in start.texts] == ["empty cache 7.5"]
+    assert not memory.lines and not quality.lines
+    labels = [label.get_text() for label in training.get_xticklabels()]
+    assert labels == ["ccccccc  01-02 00:00", "bbbbbbb  01-03 00:00", "aaaaaaa  01-04 00:00"]
+    title = figure.get_suptitle()
+    assert title == "fastbp, 1970-01-02 to 1970-01-04: 3 commits, one thread of A Processor"
+
+
+def test_names_are_moved_apart_as_little_as_can_be() -> None:
+    assert picture.apart([5.0, 1.0, 5.2], 1.0) == pytest.approx([4.6, 1.0, 5.6])
+    assert picture.apart([2.0, 2.0, 2.0], 1.0) == pytest.approx([1.0, 2.0, 3.0])
+    assert picture.apart([1.0, 9.0], 1.0) == [1.0, 9.0]
+    assert picture.apart([], 1.0) == []
+
+
+def test_colors_are_one_a_workload() -> None:
+    from workloads import WORKLOADS
+
+    assert set(picture.WORKLOAD_COLORS) == set(WORKLOADS)
+    assert len(set(picture.WORKLOAD_COLORS.values())) == len(WORKLOADS)
+
+
+def test_a_file_is_written_or_the_reason_said(results, tmp_path, capsys) -> None:
+    target = tmp_path / "picture.png"
+    assert picture.main([str(target), "--results", str(results)]) == 0
+    assert target.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert picture.main([str(target), "--results", str(tmp_path / "none")]) == 1
+    assert "error: there are no results in" in capsys.readouterr().err

@@ -1,0 +1,254 @@
+"""The published page, seen by a browser: the committed results are drawn, without a network."""
+
+from __future__ import annotations
+
+import html
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote, urlencode
+
+import pytest
+
+import page
+from workloads import WORKLOADS
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+#: Nothing but the page is to be reached, and no service of the browser is to try.
+OPTIONS = (
+    "--headless --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --disable-extensions --window-size=1400,900 "
+    "--virtual-time-budget=20000 --dump-dom"
+).split()
+ONLY_LOOPBACK = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+TRAINING = "bench_training.Training"
+#: Writes into the page what it shows, once it shows a graph: how many pixels of the canvas have
+#: the colour of each line of the legend, and what stands at the axes.
+LOOK = """
+const look = setInterval(() => {
+  const canvas = document.querySelector("#main-graph canvas.flot-base");
+  const rows = [...document.querySelectorAll("#main-graph .legend tr")];
+  if (canvas === null || rows.length === 0) return;
+  clearInterval(look);
+  const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+  const painted = {};
+  for (let i = 0; i < pixels.length; i += 4) {
+    if (pixels[i + 3] !== 255) continue;
+    const color = `rgb(${pixels[i]}, ${pixels[i + 1]}, ${pixels[i + 2]})`;
+    painted[color] = (painted[color] || 0) + 1;
+  }
+  const texts = (selector) => [...document.querySelectorAll(selector)].map((e) => e.textContent);
+  const lines = rows.map((row) => {
+    const box = getComputedStyle(row.querySelector(".legendColorBox div div"));
+    const label = row.querySelector(".legendLabel").textContent;
+    return [label, box.borderTopColor, painted[box.borderTopColor] || 0];
+  });
+  const seen = document.createElement("pre");
+  seen.id = "seen";
+  seen.textContent = JSON.stringify({
+    lines: lines,
+    ticks: texts("#main-graph .flot-y-axis .flot-tick-label"),
+    title: document.querySelector("#title").textContent.trim(),
+  });
+  document.body.append(seen);
+}, 100);
+"""
+
+
+class Server(NamedTuple):
+    """Where a page is served, and which of its files have been asked for, with the answers."""
+
+    address: str
+    asked: list[tuple[str, int]]
+
+
+class Handler(SimpleHTTPRequestHandler):
+    """Serves a folder and takes notes."""
+
+    def __init__(self, *arguments, asked, **named):
+        self.asked = asked
+        super().__init__(*arguments, **named)
+
+    def log_request(self, code="-", size="-"):
+        self.asked.append((self.path, int(code)))
+
+    def log_message(self, *arguments):
+        """Say nothing: tests print what matters."""
+
+
+def browser() -> str:
+    """The path of a browser; the test is skipped where there is none."""
+    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    if found is None:
+        pytest.skip("Chromium is not installed (Debian: chromium)")
+    return found
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """The page of the committed results."""
+    browser()
+    pytest.importorskip("asv", reason="asv is not installed")
+    results = page.HERE / "results"
+    if not page.measured_commits(results):
+        pytest.skip("no results are committed")
+    shallow = subprocess.run(
+        ["git", "rev-parse", "--is-shallow-repository"],
+        cwd=page.ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    if shallow.stdout.strip() != "false":
+        pytest.skip("this is no clone with the whole history of the project")
+    if reason := page.fetch(page.SCRIPTS):
+        pytest.skip(f"the scripts of the page are not here: {reason}")
+    folder = tmp_path_factory.mktemp("page") / "html"
+    page.publish(results, folder)
+    (folder / "look.js").write_text(LOOK, encoding="utf-8")
+    index = folder / "index.html"
+    text = index.read_text(encoding="utf-8")
+    assert text.count("</body>") == 1
+    index.write_text(text.replace("</body>", '<script src="look.js"></script></body>'))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def served(published):
+    """The page on the loopback address."""
+    asked = []
+    handler = partial(Handler, directory=str(published), asked=asked)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield Server(f"http://127.0.0.1:{server.server_port}", asked)
+        server.shutdown()
+        thread.join()
+
+
+def seen(address: str, profile: Path) -> dict:
+    """What a browser shows at an address."""
+    command = [browser(), *OPTIONS, ONLY_LOOPBACK, f"--user-data-dir={profile}", address]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        command.append("--no-sandbox")  # Chromium's does not work for root
+    process = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    found = re.search(r'<pre id="seen">(.*?)</pre>', process.stdout, re.DOTALL)
+    assert found, f"no graph is drawn:\n{process.stdout[-2000:]}\n{process.stderr[-2000:]}"
+    return json.loads(html.unescape(found.group(1)))
+
+
+def one_environment(published: Path) -> str:
+    """Choose one machine, Python and so on in an address, where the results are of several."""
+    index = json.loads((published / "index.json").read_text(encoding="utf-8"))
+    chosen = index["graph_param_list"][-1]
+    several = {name: chosen[name] for name, values in index["params"].items() if len(values) > 1}
+    return urlencode(several, quote_via=quote)
+
+
+@pytest.mark.parametrize(
+    "name, scale", [(f"{TRAINING}.time_step", "log"), (f"{TRAINING}.track_share_of_peak", "zoom")]
+)
+def test_the_graph_of_training_is_drawn(published, served, tmp_path, name, scale) -> None:
+    choice = f"x-axis-scale=even&y-axis-scale={scale}&{one_environment(published)}"
+    found = seen(f"{served.address}/#{name}?{choice}", tmp_path / "profile")
+    assert found["title"] == name
+    assert [label for label, _, _ in found["lines"]] == [f"workload-{name}" for name in WORKLOADS]
+    assert len({color for _, color, _ in found["lines"]}) == len(WORKLOADS)
+    for label, color, pixels in found["lines"]:  # one line may hide most of another
+        assert pixels >= 10, f"{label} has {pixels} pixels of {color}"
+    assert sum(pixels for _, _, pixels in found["lines"]) >= 500
+    assert len(found["ticks"]) >= 2
+    assert [code for path, code in served.asked if f"/{name}.json" in path] == [200]
+
+
+def test_nothing_is_taken_from_elsewhere(published) -> None:
+    index = (published / "index.html").read_text(encoding="utf-8")
+    assert page.ELSEWHERE.findall(index) == []
+    assert {path.name for path in (published / "scripts").iterdir()} == {
+        script.name for script in page.KNOWN.values()
+    }
+
+
+# ---- its scripts, from made-up packages -----------------------------------------------------
+
+
+@pytest.fixture
+def packages(tmp_path, monkeypatch):
+    """A known script, an npm that has it, and a page that asks for it and for another."""
+    contents = b"let answer = 42;"
+    script = page.Script("thing@1.0.0", "dist/thing.min.js", page.hash_of(contents))
+    monkeypatch.setattr(page, "KNOWN", {"/thing-1.0.0.js": script})
+    archive = tmp_path / "thing-1.0.0.tgz"
+    with tarfile.open(archive, "w:gz") as packed:
+        member = tarfile.TarInfo("package/dist/thing.min.js")
+        member.size = len(contents)
+        packed.addfile(member, io.BytesIO(contents))
+    npm = tmp_path / "bin" / "npm"
+    npm.parent.mkdir()
+    npm.write_text(
+        f"#!{sys.executable}\nimport shutil, sys\n"
+        "place = next(a for a in sys.argv if a.startswith('--pack-destination=')).split('=')[1]\n"
+        f"assert sys.argv[1] == 'pack' and sys.argv[-1] == 'thing@1.0.0'\n"
+        f"shutil.copy({str(archive)!r}, place)\n"
+    )
+    npm.chmod(0o755)
+    monkeypatch.setenv("PATH", str(npm.parent))
+    folder = tmp_path / "html"
+    folder.mkdir()
+    (folder / "index.html").write_text(
+        '<script src="https://a.example/thing-1.0.0.js" integrity="sha512-x" crossorigin="y" '
+        'onerror="f()"></script>\n<link rel="stylesheet" href="https://a.example/other.css">\n'
+        '<a href="https://a.example/thing-1.0.0.js"></a><script src="asv.js"></script>'
+    )
+    return script, npm, folder
+
+
+def test_scripts_are_laid_beside_the_page(packages, tmp_path) -> None:
+    script, npm, folder = packages
+    kept = tmp_path / "kept"
+    assert page.missing(kept) == [script]
+    assert page.fetch(kept) == "" and page.missing(kept) == []
+    npm.unlink()
+    assert page.fetch(kept) == ""  # nothing is lacking
+    assert page.make_whole(folder, kept) == ["https://a.example/other.css"]
+    assert (folder / "scripts" / "thing.min.js").read_bytes() == b"let answer = 42;"
+    assert (folder / "index.html").read_text().splitlines() == [
+        f'<script src="scripts/thing.min.js" integrity="sha256-{script.sha256}" '
+        'onerror="f()"></script>',
+        '<link rel="stylesheet" href="https://a.example/other.css">',
+        '<a href="https://a.example/thing-1.0.0.js"></a><script src="asv.js"></script>',
+    ]
+
+
+def test_damaged_scripts_are_fetched_again(packages, tmp_path) -> None:
+    script, _, _ = packages
+    (tmp_path / script.name).write_bytes(b"let answer = 41;")
+    assert page.missing(tmp_path) == [script]
+    assert page.fetch(tmp_path) == ""
+    assert (tmp_path / script.name).read_bytes() == b"let answer = 42;"
+
+
+def test_other_contents_are_refused(packages, tmp_path, monkeypatch) -> None:
+    script, _, _ = packages
+    changed = script._replace(sha256=page.hash_of(b"what it was"))
+    monkeypatch.setattr(page, "KNOWN", {"/thing-1.0.0.js": changed})
+    with pytest.raises(page.PageError, match="dist/thing.min.js of thing@1.0.0 is not what it was"):
+        page.fetch(tmp_path / "kept")
+    assert page.missing(tmp_path / "kept") == [changed]
+
+
+def test_without_npm_the_reason_is_said(packages, tmp_path, capsys, monkeypatch) -> None:
+    _, npm, _ = packages
+    monkeypatch.setattr(page, "SCRIPTS", tmp_path / "kept")
+    npm.write_text(f"#!{sys.executable}\nraise SystemExit(7)\n")
+    assert page.fetch(tmp_path / "kept") == "npm ended with exit code 7"
+    npm.unlink()
+    assert page.main() == 0
+    assert "from the network: npm is not installed" in capsys.readouterr().out
