@@ -61,7 +61,7 @@ MOMENTUM_DECAY, MOMENTA = 9, 10
 OF_GRADIENT = 11
 """Of NAdam: the factor of the gradient in the step; STEP_SIZE is that of the moment."""
 EPSILON_AS_IT_IS = 12
-"""Of Adam and its kin: whether SCALED_EPSILON is EPSILON itself, whatever the sums of the weights."""
+"""Of Adam and its kin: whether SCALED_EPSILON is EPSILON itself, not times the sums."""
 N_SCALARS = 13
 
 
