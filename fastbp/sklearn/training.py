@@ -51,8 +51,9 @@ class Epochs:
         self, net: MLP, data: Data, batch_size: int, random_state: np.random.RandomState | None
     ) -> None:
         rows = data.inputs.size // net.layer_sizes[0]
-        self.net, self.random_state = net, random_state
-        self.order, self.drawn, self.spare = (np.arange(rows) for _ in range(3))
+        self.net, self.random_state, self.char = net, random_state, net.dtype.char
+        self.identity = np.arange(rows)
+        self.order, self.drawn, self.spare = (self.identity.copy() for _ in range(3))
         if random_state is not None:
             data = data._replace(order=self.order, n_order=rows)
         network, work = net._space(batch_size, training=True)
@@ -66,12 +67,8 @@ class Epochs:
         self.call = cast(Any, training.train)
         if isinstance(net._loss, CallableLoss):
             self.call = partial(stepwise_train, net._loss)
-        self._make_gradient(batch_size > capacity)
-
-    def _make_gradient(self, in_passes: bool) -> None:
-        """A buffer for the whole gradient, where one is needed."""
-        whole = in_passes or self.job.optimizer.rules[CLIP_NORM] > 0
-        self.grad = np.empty(self.net.params.size if whole else 0, self.net.dtype)
+        whole = batch_size > capacity or net._rules[CLIP_NORM] > 0
+        self.grad = np.empty(net.params.size if whole else 0, net.dtype)
 
     @property
     def rows(self) -> int:
@@ -88,9 +85,9 @@ class Epochs:
     def shuffle(self) -> None:
         """The next order of the rows: the one before, permuted, as by sklearn.utils.shuffle."""
         if self.random_state is not None:
-            self.drawn[:] = np.arange(self.rows)
+            self.drawn[:] = self.identity
             self.random_state.shuffle(self.drawn)
-            np.take(self.order, self.drawn, out=self.spare)
+            self.order.take(self.drawn, out=self.spare, mode="clip")  # "raise" would buffer
             self.order[:] = self.spare
 
     def run(self) -> tuple[bool, float]:
@@ -104,8 +101,9 @@ class Epochs:
 
     def _run(self) -> tuple[bool, float]:
         self.shuffle()
-        job, net = self.job, self.net
-        self.progress[:], self.losses[:] = 0, 0.0
+        job = self.job
+        self.progress.fill(0)
+        self.losses.fill(0.0)
         end = int(job.optimizer.scalars[UPDATES]) - (-job.rows // job.batch_size)
         while True:
             optimizer, passes = with_rates(job, self.passes, end)
@@ -113,7 +111,7 @@ class Epochs:
                 job.network, job.work, job.data, optimizer, self.grad, job.random, self.progress,
                 self.losses, job.snapshot, job.rows, job.batch_size, passes,
             )  # fmt: skip
-            ready(self.call, net.dtype.char, arguments)
+            ready(self.call, self.char, arguments)
             start = time.perf_counter()
             status = self.call(*arguments)
             if status != training.RUNNING:
