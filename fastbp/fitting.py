@@ -343,9 +343,7 @@ def train(net: Net, run: Run, history: History, hooks: Hooks | None = None) -> f
     return float(losses[0])
 
 
-def evaluate(
-    net: Net, data: Data, rows: int, optimizer: OptimizerState, grad: FloatArray
-) -> float:
+def evaluate(net: Net, data: Data, rows: int, optimizer: OptimizerState, grad: FloatArray) -> float:
     """Loss averaged over the rows, without dropout; its gradient in `grad`, unless that is empty.
 
     The penalties are those of `optimizer`.

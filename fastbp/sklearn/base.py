@@ -27,7 +27,7 @@ from fastbp.mlp import MLP
 from fastbp.optimizer_base import Optimizer
 from fastbp.optimizers import OPTIMIZERS
 from fastbp.sklearn import lbfgs, networks, training
-from fastbp.sklearn.listening import CallbackSupportMixin, Listener
+from fastbp.sklearn.listening import CallbackSupport, Listener
 from fastbp.sklearn.optimizers import OptimizerMemory
 from fastbp.sklearn.validation import Rows, Validation, data_of, split
 
@@ -37,9 +37,7 @@ SPARSE_NUMBERS = 1 << 22
 """Numbers of a sparse matrix that are made dense at a time in a prediction."""
 
 
-class BaseMLP(
-    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
-):
+class BaseMLP(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """What `MLPClassifier` and `MLPRegressor` share; not to be used by itself.
 
     Parameters
@@ -157,7 +155,11 @@ class BaseMLP(
 
     def _keep(self, parameters: dict[str, Any]) -> None:
         """Store the parameters of `__init__` under their names."""
-        vars(self).update((name, x) for name, x in parameters.items() if name != "self")
+        self.__dict__.update((name, x) for name, x in parameters.items() if name != "self")
+
+    coefs_: networks.Arrays
+    intercepts_: networks.Arrays
+    validation_loss_curve_: list[float] | None
 
     # ---------------------------------------------------------------- of each kind
 
@@ -232,8 +234,8 @@ class BaseMLP(
         """Take back what a fit has set, but for what ends callbacks that have begun."""
         running = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
         kept = {name: value for name, value in vars(self).items() if name in running}
-        vars(self).clear()
-        vars(self).update(before | kept)
+        self.__dict__.clear()
+        self.__dict__.update(before | kept)
 
     def _check_combination(self, incremental: bool, validation: Any) -> None:
         """Raise a ValueError for parameters that do not go together."""
@@ -335,7 +337,7 @@ class BaseMLP(
         else:
             self.validation_loss_curve_ = None
             return rows, None
-        self.validation_loss_curve_: list[float] | None = []
+        self.validation_loss_curve_ = []
         return rows, Validation(self, net, held, self._targets(held.y))
 
     def _train(self, problem: Problem, listener: Listener, incremental: bool, first: bool) -> None:

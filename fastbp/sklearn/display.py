@@ -82,10 +82,8 @@ class LossCurveDisplay:
             Without matplotlib: ``pip install 'fastbp[plot]'``.
         """
         check_matplotlib_support(f"{type(self).__name__}.plot")
-        import matplotlib.pyplot as plt
-
         if ax is None:
-            _, ax = plt.subplots()
+            _, ax = _pyplot().subplots()
         epochs, name = np.arange(1, len(self.loss_curve) + 1), self.estimator_name
         prefix = f"{name}: " if name else ""
         (self.line_,) = ax.plot(
@@ -149,6 +147,12 @@ class LossCurveDisplay:
             estimator_name=type(estimator).__name__ if name is None else name,
         )
         return display.plot(ax=ax, log_scale=log_scale, **kwargs)
+
+
+def _pyplot() -> Any:
+    import matplotlib.pyplot
+
+    return matplotlib.pyplot
 
 
 def _best_epoch(estimator: Any) -> int:

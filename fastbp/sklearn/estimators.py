@@ -102,7 +102,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     # ---------------------------------------------------------------- fitting
 
-    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    @_fit_context(prefer_skip_nested_validation=True)
     def fit(
         self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None,
         sample_weight_val: Any = None, eval_set: Any = None,
@@ -142,8 +142,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self._fit(X, y, sample_weight, incremental=False, validation=validation)
         return self
 
-    @available_if(lambda estimator: estimator._check_solver())  # type: ignore[untyped-decorator]
-    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    @available_if(lambda estimator: estimator._check_solver())
+    @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None
     ) -> MLPClassifier:
@@ -364,7 +364,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     # ---------------------------------------------------------------- fitting
 
-    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    @_fit_context(prefer_skip_nested_validation=True)
     def fit(
         self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None,
         sample_weight_val: Any = None, eval_set: Any = None,
@@ -386,8 +386,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self._fit(X, y, sample_weight, incremental=False, validation=validation)
         return self
 
-    @available_if(lambda estimator: estimator._check_solver())  # type: ignore[untyped-decorator]
-    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]
+    @available_if(lambda estimator: estimator._check_solver())
+    @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
         """Train for one epoch, from where the model is. Not with the solver "lbfgs".
 
@@ -413,8 +413,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return X, y
 
     def _encode(self, y: Any) -> npt.NDArray[Any]:
-        y = check_array(y, ensure_2d=False, dtype="numeric", input_name="y_val")
-        return y.reshape(-1, 1) if y.ndim == 1 else y
+        checked: npt.NDArray[Any] = check_array(
+            y, ensure_2d=False, dtype="numeric", input_name="y_val"
+        )
+        return checked.reshape(-1, 1) if checked.ndim == 1 else checked
 
     def _choose_loss(self, n_columns: int, dtype: np.dtype[Any]) -> tuple[Loss, str, int]:
         loss: Loss = MeanSquaredError() if self.loss == "squared_error" else as_loss(self.loss)

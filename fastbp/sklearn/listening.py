@@ -7,15 +7,17 @@ from typing import Any
 
 from fastbp.mlp import MLP
 
+__all__ = ["CallbackSupport", "Listener"]
+
 try:
-    from sklearn.callback import CallbackSupportMixin
+    from sklearn.callback import CallbackSupportMixin as CallbackSupport
 except ImportError:  # before 1.9
 
-    class CallbackSupportMixin:  # type: ignore[no-redef]
+    class CallbackSupport:  # type: ignore[no-redef]
         """Nothing: this scikit-learn has no callbacks."""
 
 
-HAS_CALLBACKS = hasattr(CallbackSupportMixin, "set_callbacks")
+HAS_CALLBACKS = hasattr(CallbackSupport, "set_callbacks")
 
 
 class Listener:

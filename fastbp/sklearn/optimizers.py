@@ -51,9 +51,7 @@ def optimizer_of(estimator: Any) -> Optimizer:
     rate = float(estimator.learning_rate_init)
     if estimator.solver == "sgd":
         momentum = float(estimator.momentum)
-        return SolverSGD(
-            rate, momentum, bool(estimator.nesterovs_momentum), weight_decay=decay
-        )
+        return SolverSGD(rate, momentum, bool(estimator.nesterovs_momentum), weight_decay=decay)
     moments = float(estimator.beta_1), float(estimator.beta_2)
     return SolverAdam(rate, *moments, float(estimator.epsilon), weight_decay=decay)
 

@@ -177,11 +177,7 @@ class Stopping:
         estimator = self.estimator
         if estimator._no_improvement_count <= estimator.n_iter_no_change:
             return ""
-        what = (
-            "Validation score did not improve"
-            if self.early
-            else "Training loss did not improve"
-        )
+        what = "Validation score did not improve" if self.early else "Training loss did not improve"
         return (
             f"{what} more than tol={estimator.tol:f} for {estimator.n_iter_no_change} consecutive "
             "epochs."

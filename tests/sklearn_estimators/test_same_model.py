@@ -151,13 +151,13 @@ def compare(configuration: Configuration, ours: Any, theirs: Any) -> None:
     if configuration.kind in ("binary", "multiclass", "multilabel"):
         expected = theirs.predict_proba(X)
         assert distance(ours.predict_proba(X), expected) <= tolerance
-        far = np.abs(expected - 0.5).min(axis=1) > 0.01  # from a tie
+        far = np.abs(expected - 0.5).min(axis=1) > 10 * tolerance  # from a tie
         if configuration.kind == "multiclass":
             first, second = np.sort(expected, axis=1)[:, -1:-3:-1].T
-            far = first - second > 0.01
+            far = first - second > 10 * tolerance
         assert np.array_equal(ours.predict(X)[far], theirs.predict(X)[far])
+        assert far.any() or tolerance > 1e-6
         assert ours.predict(X).dtype == theirs.predict(X).dtype
-        assert far.mean() > 0.1 or len(X) < 50
     else:
         assert distance(ours.predict(X), theirs.predict(X)) <= tolerance
         assert ours.predict(X).shape == theirs.predict(X).shape
