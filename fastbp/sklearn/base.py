@@ -287,6 +287,8 @@ class BaseMLP(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
     def _memory(self, incremental: bool) -> OptimizerMemory:
         """The optimiser, in `partial_fit` that of the call before."""
+        if not self._by_epochs:
+            return OptimizerMemory(self)
         if not incremental or not hasattr(self, "_optimizer"):
             self._optimizer = OptimizerMemory(self)
         return self._optimizer

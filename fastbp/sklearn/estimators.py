@@ -428,7 +428,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _score(self, outputs: FloatArray, y: npt.NDArray[Any], sample_weight: Any) -> float:
         if not np.isfinite(outputs).all():
             return float("nan")
-        return float(r2_score(y, outputs, sample_weight=sample_weight))
+        with np.errstate(over="ignore"):  # shortly before training diverges
+            return float(r2_score(y, outputs, sample_weight=sample_weight))
 
     # ---------------------------------------------------------------- prediction
 

@@ -49,7 +49,7 @@ def optimizer_of(estimator: Any) -> Optimizer:
         given = as_optimizer(estimator.optimizer)
         return dataclasses.replace(given, weight_decay=decay) if decay else given
     rate = float(estimator.learning_rate_init)
-    if estimator.solver == "sgd":
+    if estimator.solver != "adam":  # lbfgs makes no use of it
         momentum = float(estimator.momentum)
         return SolverSGD(rate, momentum, bool(estimator.nesterovs_momentum), weight_decay=decay)
     moments = float(estimator.beta_1), float(estimator.beta_2)

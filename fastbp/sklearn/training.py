@@ -328,7 +328,7 @@ class Trainer:
             "finite. The parameters are the last finite ones. Try a smaller learning_rate_init, "
             "or scale the inputs",
             DivergenceWarning,
-            stacklevel=7,
+            stacklevel=8,
         )
 
 
