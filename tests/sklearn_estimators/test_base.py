@@ -41,6 +41,10 @@ def state_of(estimator):
     }
 
 
+def fit_all(estimator):
+    estimator.fit(X, Y)
+
+
 REFUSED = {
     "NaN": ({}, lambda e: e.fit(np.where(X > 7, np.nan, X), Y), "Input X contains NaN"),
     "infinity": ({}, lambda e: e.fit(np.where(X > 7, np.inf, X), Y), "contains infinity"),
@@ -53,23 +57,24 @@ REFUSED = {
     "text": ({}, lambda e: e.fit(np.full((150, 4), "a"), Y), "could not convert string"),
     "targets": ({}, lambda e: e.fit(X, np.full(150, np.nan)), "Input y contains NaN"),
     "continuous": ({}, lambda e: e.fit(X, X[:, 0]), "Unknown label type"),
-    "layers": ({"hidden_layer_sizes": (5, 0)}, lambda e: e.fit(X, Y), "must be > 0, got"),
-    "alpha": ({"alpha": -1.0}, lambda e: e.fit(X, Y), "The 'alpha' parameter of MLPClassifier"),
-    "callbacks": ({"callbacks": [3]}, lambda e: e.fit(X, Y), "classes derived from fastbp.Callb"),
-    "split": ({"early_stopping": True, "validation_fraction": 0.0}, lambda e: e.fit(X, Y), "test_si"),
-    "scoring": ({"scoring": "accuracy"}, lambda e: e.fit(X, Y), "set early_stopping=True"),
+    "layers": ({"hidden_layer_sizes": (5, 0)}, fit_all, "must be > 0, got"),
+    "alpha": ({"alpha": -1.0}, fit_all, "The 'alpha' parameter of MLPClassifier"),
+    "callbacks": ({"callbacks": [3]}, fit_all, "classes derived from fastbp.Callb"),
+    "split": ({"early_stopping": True, "validation_fraction": 0.0}, fit_all, "test_si"),
+    "scoring": ({"scoring": "accuracy"}, fit_all, "set early_stopping=True"),
     "y_val": ({}, lambda e: e.fit(X, Y, X_val=X), "X_val is provided, but y_val was not"),
     "X_val": ({}, lambda e: e.fit(X, Y, y_val=Y), "y_val is provided, but X_val was not"),
     "classes of y_val": ({}, lambda e: e.fit(X, Y, X_val=X, y_val=Y + 1), "y has not: \\[3\\]"),
     "columns of X_val": ({}, lambda e: e.fit(X, Y, X_val=X[:, :2], y_val=Y), "X has 2 features"),
     "eval_set": ({}, lambda e: e.fit(X, Y, eval_set=[(X, Y), (X, Y)]), "a list of one such tuple"),
     "both": ({}, lambda e: e.fit(X, Y, X_val=X, y_val=Y, eval_set=(X, Y)), "not both"),
-    "early partial_fit": ({"early_stopping": True}, lambda e: e.partial_fit(X, Y, classes=[0, 1, 2]),
+    "early partial_fit": ({"early_stopping": True},
+                          lambda e: e.partial_fit(X, Y, classes=[0, 1, 2]),
                           "partial_fit does not support early_stopping"),
     "classes": ({}, lambda e: e.partial_fit(X, Y, classes=[0, 1]), "not"),
-    "lbfgs dropout": ({"solver": "lbfgs", "dropout": 0.5}, lambda e: e.fit(X, Y), "dropout needs"),
-    "lbfgs optimizer": ({"solver": "lbfgs", "optimizer": "lion"}, lambda e: e.fit(X, Y), "optimizer"),
-    "lbfgs callbacks": ({"solver": "lbfgs", "callbacks": [Progress()]}, lambda e: e.fit(X, Y), "callb"),
+    "lbfgs dropout": ({"solver": "lbfgs", "dropout": 0.5}, fit_all, "dropout needs"),
+    "lbfgs optimizer": ({"solver": "lbfgs", "optimizer": "lion"}, fit_all, "optimizer"),
+    "lbfgs callbacks": ({"solver": "lbfgs", "callbacks": [Progress()]}, fit_all, "callb"),
 }  # fmt: skip
 
 
@@ -222,7 +227,7 @@ def test_parameters_are_live_views_and_may_be_replaced() -> None:
 
 def test_warm_start_after_other_layers_is_a_clear_error() -> None:
     """scikit-learn goes on with the old layers, or fails with words about shapes."""
-    for call in (lambda e: e.fit(X, Y), lambda e: e.partial_fit(X, Y)):
+    for call in (fit_all, lambda e: e.partial_fit(X, Y)):
         net = small(warm_start=True).fit(X, Y)
         before = state_of(net.set_params(hidden_layer_sizes=(6,)))
         with pytest.raises(ValueError, match=r"go on with the layers that are there, \[4, 5, 3\]"):

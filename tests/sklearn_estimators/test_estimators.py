@@ -177,18 +177,16 @@ def test_a_column_for_each_quantile() -> None:
 
 
 def test_a_loss_in_python() -> None:
-    def half_square(z, y):
-        return 0.5 * float(((z - y) ** 2).sum(axis=1).mean()), (z - y) / len(z)
+    def half_square(z, y, sample_weight=None):
+        shares = np.full(len(z), 1.0 / len(z))
+        if sample_weight is not None:
+            shares = sample_weight / sample_weight.sum()
+        delta = (z - y) * shares[:, np.newaxis]
+        return 0.5 * float((delta * (z - y)).sum()), delta
 
     X, y = make_regression(n_samples=150, n_features=5, random_state=0)
     y = y / y.std()
     for weights in (None, np.linspace(0.5, 1.5, 150)):
-        if weights is not None:
-
-            def half_square(z, y, w):  # noqa: F811
-                d = (z - y) * (w / w.sum())[:, np.newaxis]
-                return 0.5 * float((d * (z - y)).sum()), d
-
         options = {"max_iter": 10, "random_state": 0, "batch_size": 40, "alpha": 0.1}
         ours, same = (
             MLPRegressor(k, **options).fit(X, y, weights) for k in (half_square, "squared_error")

@@ -87,6 +87,6 @@ def test_they_are_torn_down_when_the_fit_fails() -> None:
 def test_scoring_monitor() -> None:
     monitor = callbacks.ScoringMonitor(scoring="accuracy")
     fitted = net().set_callbacks(monitor).fit(X, Y)
-    scores = [row["accuracy"] for row in monitor.get_logs()[0].data]
+    scores = [row["accuracy"] for row in monitor.get_logs().data]
     assert scores[-1] == fitted.score(X, Y)
     assert len(scores) >= 3
