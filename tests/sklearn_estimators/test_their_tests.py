@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-import numba
 import pytest
 import sklearn.neural_network
 from sklearn.neural_network.tests import test_mlp as installed
@@ -20,9 +19,6 @@ pytestmark = [
     pytest.mark.promise("estimators"),
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning"),
-    pytest.mark.skipif(
-        bool(numba.config.DISABLE_JIT), reason="takes minutes with NUMBA_DISABLE_JIT=1"
-    ),
 ]
 
 PRIVATE = {"test_gradient": "_loss_grad_lbfgs"}
