@@ -206,3 +206,47 @@ def test_random_configurations(part: int, tally) -> None:
             raise
         compared += 1
         tally["configurations"] += 1
+
+
+# ---------------------------------------------------------------- where it differs on purpose
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_batches_without_weight() -> None:
+    """scikit-learn divides by the sum of their weights."""
+    X = np.random.default_rng(0).normal(size=(40, 2))
+    weights = np.r_[np.ones(20), np.zeros(20)]
+    options = {"shuffle": False, "batch_size": 20, "max_iter": 3, "random_state": 0}
+    options |= {"solver": "sgd", "momentum": 0.0, "alpha": 1.0}
+    with pytest.raises(ZeroDivisionError):
+        sklearn.neural_network.MLPRegressor(**options).fit(X, X[:, 0], weights)
+    ours = fastbp.sklearn.MLPRegressor(**options).fit(X, X[:, 0], weights)
+    same = fastbp.sklearn.MLPRegressor(**options).fit(X[:20], X[:20, 0])
+    np.testing.assert_allclose(ours.coefs_[0], same.coefs_[0], rtol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_weights_and_counts_below_zero_are_errors() -> None:
+    X = np.ones((4, 1))
+    weights = [1.0, -0.5, 1.0, 1.0]
+    sklearn.neural_network.MLPRegressor(max_iter=2).fit(X, [1, 2, 3, 4], weights)
+    with pytest.raises(ValueError, match="Negative values in data passed to `sample_weight`"):
+        fastbp.sklearn.MLPRegressor(max_iter=2).fit(X, [1, 2, 3, 4], weights)
+    with pytest.raises(ValueError, match="y must be at least 0 for poisson"):
+        fastbp.sklearn.MLPRegressor("poisson", max_iter=2).fit(X, [1, 2, 3, -4])
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_the_log_loss_of_nearly_impossible_classes_is_exact() -> None:
+    """scikit-learn takes the logarithm of a probability that was rounded, here to 3 digits."""
+    X, y = np.ones((2, 1)), np.array([0, 1])
+    losses = []
+    for module in (fastbp.sklearn, sklearn.neural_network):
+        net = module.MLPClassifier((1,), "identity", solver="sgd", max_iter=1, warm_start=True)
+        net.set_params(learning_rate_init=1e-300, alpha=0.0).fit(X, y)
+        net.coefs_ = [np.array([[1.0]]), np.array([[30.0]])]
+        net.intercepts_ = [np.zeros(1), np.zeros(1)]
+        losses.append(net.fit(X, y).loss_curve_[-1])
+    exact = (30.0 + 2 * np.log1p(np.exp(-30.0))) / 2
+    assert losses[0] == pytest.approx(exact, rel=1e-14)
+    assert 1e-6 < abs(losses[1] - exact) / exact < 1e-3
