@@ -51,7 +51,7 @@ def test_third_block_imports_the_estimators() -> None:
 def test_every_python_block_is_one_of_those() -> None:
     assert len(blocks("python")) == 3
     assert len(blocks("pycon")) == 1
-    assert len(re.findall(r"^```\w", TEXT, re.MULTILINE)) == 3
+    assert len(re.findall(r"^```\w", TEXT, re.MULTILINE)) == 4
 
 
 def test_error_texts() -> None:
