@@ -23,7 +23,7 @@ from fastbp.sklearn.losses import (
     MeanSquaredError,
     largest_log_loss,
 )
-from fastbp.sklearn.targets import SeveralOutputs, binarizer_for
+from fastbp.sklearn.targets import SeveralOutputs, binarizer_for, columns_of
 
 REGRESSION_LOSSES = {
     "squared_error", "poisson", "absolute_error", "huber", "quantile", "gamma",
@@ -185,7 +185,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             self.classes_ = self._label_binarizer.classes_
         else:
             self._check_classes(y)
-        return X, self._label_binarizer.transform(y).astype(bool)
+        return X, columns_of(self._label_binarizer, y)
 
     def _check_classes(self, y: Any) -> None:
         """Raise a ValueError for other classes than those of the call before."""
@@ -212,8 +212,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             unknown = np.setdiff1d(unique_labels(y), self.classes_, assume_unique=True)
             if len(unknown):
                 raise ValueError(f"y_val has classes that y has not: {unknown}.")
-        encoded: npt.NDArray[Any] = self._label_binarizer.transform(y).astype(bool)
-        return encoded
+        return columns_of(self._label_binarizer, y)
 
     def _choose_loss(self, n_columns: int, dtype: np.dtype[Any]) -> tuple[Loss, str, int]:
         binarizer = self._label_binarizer

@@ -58,7 +58,44 @@ class SeveralOutputs:
         return np.stack(columns, axis=1)
 
 
+def is_plain(y: Any) -> bool:
+    """Whether `y` is a flat array of integers, booleans or text: labels without doubt."""
+    return isinstance(y, np.ndarray) and y.ndim == 1 and y.dtype.kind in "biuU"
+
+
 def binarizer_for(y: Any) -> LabelBinarizer | SeveralOutputs:
-    """What encodes the classes of a first fit."""
+    """What encodes the classes of a first fit.
+
+    Of plain labels it is a `LabelBinarizer` as its `fit` makes it, which looks at y seven times
+    over: half a millisecond, a twentieth of a short fit.
+    """
+    if is_plain(y) and len(y):
+        binarizer = LabelBinarizer()
+        binarizer.classes_, binarizer.sparse_input_ = np.unique(y), False
+        binarizer.y_type_ = "binary" if len(binarizer.classes_) < 3 else "multiclass"
+        return binarizer
     kind = SeveralOutputs if type_of_target(y) == SEVERAL else LabelBinarizer
     return kind().fit(y)
+
+
+def columns_of(binarizer: LabelBinarizer | SeveralOutputs, y: Any) -> npt.NDArray[np.bool_]:
+    """Known classes as columns of booleans, (rows, outputs): `transform`, of plain labels faster.
+
+    Parameters
+    ----------
+    binarizer : LabelBinarizer or SeveralOutputs
+    y : array
+        Of classes that the binarizer knows.
+    """
+    classes = binarizer.classes_
+    labels = is_plain(y) and isinstance(classes, np.ndarray) and classes.dtype.kind == y.dtype.kind
+    if not labels or len(classes) < 2 or binarizer.y_type_ not in ("binary", "multiclass"):
+        transformed: npt.NDArray[np.bool_] = binarizer.transform(y).astype(bool)
+        return transformed
+    codes = np.searchsorted(classes, y)
+    if len(classes) == 2:
+        second: npt.NDArray[np.bool_] = (codes == 1)[:, np.newaxis]
+        return second
+    columns = np.zeros((len(y), len(classes)), np.bool_)
+    columns[np.arange(len(y)), codes] = True
+    return columns

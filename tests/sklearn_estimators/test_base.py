@@ -51,7 +51,7 @@ REFUSED = {
     "rows": ({}, lambda e: e.fit(X[:-1], Y), "inconsistent numbers of samples"),
     "weights": ({}, lambda e: e.fit(X, Y, np.ones(3)), "sample_weight.shape == \\(3,\\)"),
     "negative weights": ({}, lambda e: e.fit(X, Y, -np.ones(150)), "Negative values in data"),
-    "weights of 0": ({}, lambda e: e.fit(X, Y, np.zeros(150)), "at least one non-zero"),
+    "weights of 0": ({}, lambda e: e.fit(X, Y, np.zeros(150)), "at least one non-zero|sum above 0"),
     "one dimension": ({}, lambda e: e.fit(X[:, 0], Y), "Expected 2D array, got 1D array"),
     "no rows": ({}, lambda e: e.fit(X[:0], Y[:0]), "Found array with 0 sample"),
     "text": ({}, lambda e: e.fit(np.full((150, 4), "a"), Y), "could not convert string"),
@@ -152,6 +152,8 @@ def test_sparse_rows_are_made_dense_in_pieces(monkeypatch) -> None:
 def test_names_of_features(frame) -> None:
     table = frame({name: X[:, i] for i, name in enumerate(NAMES)})
     net = small().fit(table, Y)
+    if frame is polars.DataFrame and not hasattr(net, "feature_names_in_"):
+        pytest.skip("this scikit-learn knows no names of polars")
     assert net.feature_names_in_.tolist() == NAMES
     with pytest.warns(UserWarning, match="X does not have valid feature names"):
         net.predict(X)
