@@ -168,7 +168,7 @@ MUTANTS = (
     Mutant(
         "losses in Python: the loss of an epoch has no penalties",
         "stepwise.py",
-        "        value += _call(stepwise.penalties, char, network, optimizer)\n",
+        "        value += _call(stepwise.penalties, char, network, optimizer, weight)\n",
         "",
         ("test_stepwise.py::test_fit",),
     ),
@@ -240,7 +240,7 @@ MUTANTS = (
         "sklearn/optimizers.py",
         "            net._scalars, net._slots = own_array(self.scalars), own_array(slots)\n",
         "            pass\n",
-        ("sklearn_estimators/test_their_tests.py::test_partial_fit_regression",),
+        ("sklearn_estimators/test_same_model.py::test_random_configurations",),
     ),
     Mutant(
         "estimators: each batch has the penalties of all",

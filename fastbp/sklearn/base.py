@@ -182,7 +182,7 @@ class BaseMLP(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         """What the loss takes."""
         return y
 
-    def _class_weights(self, y: Any, sample_weight: Any, incremental: bool) -> Any:
+    def _class_weights(self, y: Any, sample_weight: Any) -> Any:
         """The sample weights times those of the classes."""
         return sample_weight
 
@@ -209,7 +209,8 @@ class BaseMLP(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         classes: Any = None,
     ) -> Any:  # fmt: skip
         """Fit; `validation` is None or (X, y, sample_weight). A refused fit changes nothing."""
-        before = vars(self).copy()
+        before, stream = vars(self).copy(), self.random_state
+        drawn = stream.get_state() if isinstance(stream, np.random.RandomState) else None
         first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
         try:
             if incremental:
@@ -217,6 +218,8 @@ class BaseMLP(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin
             problem = self._prepare(X, y, sample_weight, incremental, first, validation)
         except BaseException:
             self._become(before)
+            if drawn is not None:
+                stream.set_state(drawn)
             raise
         name = "epoch" if self._by_epochs else "lbfgs-iter"
         subtasks = int(self.max_iter) + (not self._by_epochs)
@@ -237,7 +240,7 @@ class BaseMLP(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         self.__dict__.clear()
         self.__dict__.update(before | kept)
 
-    def _check_combination(self, incremental: bool, validation: Any) -> None:
+    def _check_combination(self, incremental: bool) -> None:
         """Raise a ValueError for parameters that do not go together."""
         if self.early_stopping and incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
@@ -261,14 +264,14 @@ class BaseMLP(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin
     ) -> Problem:
         """Check everything, make the network and the rows to train on."""
         hidden = networks.hidden_sizes(self)
-        self._check_combination(incremental, validation)
+        self._check_combination(incremental)
         given = X, y
         X, y = self._validate_input(X, y, incremental, reset=first)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(
                 sample_weight, X, dtype=np.float64, ensure_non_negative=True
             )
-        sample_weight = self._class_weights(given[1], sample_weight, incremental)
+        sample_weight = self._class_weights(given[1], sample_weight)
         y = y.reshape(-1, 1) if y.ndim == 1 else y
         random_state = check_random_state(self.random_state)
         dtype = np.dtype(self.dtype or X.dtype) if first else self.coefs_[0].dtype

@@ -228,7 +228,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             return labels
         return y
 
-    def _class_weights(self, y: Any, sample_weight: Any, incremental: bool) -> Any:
+    def _class_weights(self, y: Any, sample_weight: Any) -> Any:
         if self.class_weight is None:
             return sample_weight
         y = check_array(y, ensure_2d=False, dtype=None)
@@ -236,6 +236,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return of_classes if sample_weight is None else of_classes * sample_weight
 
     def _score(self, outputs: FloatArray, y: npt.NDArray[Any], sample_weight: Any) -> float:
+        if not np.isfinite(outputs).all():
+            return float("nan")
         binarizer = self._label_binarizer
         if isinstance(binarizer, SeveralOutputs):
             right = binarizer.inverse_transform(outputs) == binarizer.inverse_transform(y)
@@ -245,8 +247,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         else:
             predicted = outputs > 0.5
         y, predicted = (a.ravel() if a.ndim == 2 and a.shape[1] == 1 else a for a in (y, predicted))
-        if not np.isfinite(outputs).all():
-            return float("nan")
         return float(accuracy_score(y, predicted, sample_weight=sample_weight))
 
     # ---------------------------------------------------------------- prediction

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any, cast
 
 import numpy as np
-import numpy.typing as npt
 from sklearn.exceptions import ConvergenceWarning
 
 from fastbp._jit import ready
@@ -359,6 +358,3 @@ def begin_curves(estimator: Any, first: bool) -> None:
             setattr(estimator, name, value)
         elif isinstance(known, list):
             setattr(estimator, name, list(known))  # the old list stays what it was
-
-
-FloatArray = npt.NDArray[np.floating]

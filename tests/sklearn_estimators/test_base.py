@@ -94,6 +94,14 @@ def test_a_refused_fit_changes_nothing(case, fitted) -> None:
         assert np.array_equal(estimator.predict(X), small().fit(X, Y).predict(X))
 
 
+def test_a_refused_fit_draws_nothing() -> None:
+    stream = np.random.RandomState(3)
+    net = MLPClassifier((5,), random_state=stream, early_stopping=True)
+    with pytest.raises(ValueError, match="least populated class"):
+        net.fit(X[:60], Y[:60] * (np.arange(60) == 59))
+    assert stream.random() == np.random.RandomState(3).random()
+
+
 def test_errors_are_scikit_learns() -> None:
     theirs = sklearn.neural_network.MLPClassifier(max_iter=5)
     for case in ("NaN", "infinity", "rows", "one dimension", "no rows", "text", "targets"):
