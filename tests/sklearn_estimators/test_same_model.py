@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse
 import sklearn.neural_network
 from conftest import SOAK, counts
 from sklearn.exceptions import ConvergenceWarning
@@ -250,3 +251,38 @@ def test_the_log_loss_of_nearly_impossible_classes_is_exact() -> None:
     exact = (30.0 + 2 * np.log1p(np.exp(-30.0))) / 2
     assert losses[0] == pytest.approx(exact, rel=1e-14)
     assert 1e-6 < abs(losses[1] - exact) / exact < 1e-3
+
+
+INPUTS = np.random.default_rng(0).normal(size=(60, 3))
+SIGNS = (INPUTS > 0).astype(int)
+TARGETS = {
+    "one class": np.zeros(60, int),
+    "booleans": SIGNS[:, 0].astype(bool),
+    "objects": np.array(["a", "b"], object)[SIGNS[:, 0]],
+    "a column": SIGNS[:, :1],
+    "floats": SIGNS[:, 0] * 2.0 - 1.0,
+    "bytes": SIGNS.sum(axis=1).astype("u1"),
+    "a list": SIGNS[:, 0].tolist(),
+    "sparse labels": scipy.sparse.csr_matrix(SIGNS),
+    "labels that all have": np.ones((60, 2), int),
+}
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.DataConversionWarning")
+def test_kinds_of_targets(kind: str) -> None:
+    y, fitted = TARGETS[kind], []
+    for module in (fastbp.sklearn, sklearn.neural_network):
+        fitted.append(module.MLPClassifier((4,), max_iter=5, random_state=0).fit(INPUTS, y))
+    ours, theirs = fitted
+    np.testing.assert_allclose(ours.coefs_[0], theirs.coefs_[0], rtol=1e-9)
+    np.testing.assert_allclose(ours.predict_proba(INPUTS), theirs.predict_proba(INPUTS), rtol=1e-9)
+    got, expected = ours.predict(INPUTS), theirs.predict(INPUTS)
+    assert type(got) is type(expected)
+    assert got.dtype == expected.dtype
+    if scipy.sparse.issparse(got):
+        got, expected = got.toarray(), expected.toarray()
+    assert np.array_equal(got, expected)
+    assert ours.score(INPUTS, y) == theirs.score(INPUTS, y)
+    assert np.array_equal(ours.classes_, theirs.classes_)
