@@ -16,6 +16,7 @@ gradcheck                 compare a net's gradient with central differences
 DivergenceWarning         training stopped at numbers that are not finite
 ========================  =================================================================
 
+``fastbp.sklearn`` has scikit-learn's estimators, for ``import fastbp.sklearn``.
 ``python -m fastbp demo | info | warmup`` trains a digit classifier, describes the machine,
 compiles into the cache.
 """

@@ -64,8 +64,16 @@ def rows_and_targets(
 ) -> tuple[Data, int]:
     """Checked rows to train on or evaluate, in the order they stand, and how many they are."""
     matrix = checks.finite("X", inputs(X, layer_sizes[0], dtype), X)
-    rows, no_integers = matrix.shape[0], np.empty(0, np.int64)
-    targets, labels = loss.targets(y, rows, layer_sizes[-1], dtype)
+    data = of_finite(matrix, y, sample_weight, layer_sizes[-1], loss)
+    return data, matrix.shape[0]
+
+
+def of_finite(
+    matrix: FloatArray, y: Any, sample_weight: npt.ArrayLike | None, outputs: int, loss: Loss
+) -> Data:
+    """As `rows_and_targets`, of inputs from `inputs` that are known to be finite."""
+    rows, dtype, no_integers = matrix.shape[0], matrix.dtype, np.empty(0, np.int64)
+    targets, labels = loss.targets(y, rows, outputs, dtype)
     weights = sample_weights(sample_weight, rows)
     return Data(
         inputs=matrix.reshape(-1),
@@ -77,7 +85,7 @@ def rows_and_targets(
         n_order=0,
         n_weights=weights.size,
         total=float(weights.sum()) if weights.size else float(rows),
-    ), rows
+    )
 
 
 class Examples(NamedTuple):

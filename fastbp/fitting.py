@@ -27,6 +27,7 @@ from fastbp.losses import CallableLoss, Loss
 from fastbp.net import SECONDS_A_CALL, Net
 from fastbp.parts import Batches, Mapped, check_columns, is_on_disk
 from fastbp.schedules import Rate, rates_at, rates_of
+from fastbp.stepwise import evaluate as stepwise_evaluate
 from fastbp.stepwise import train as stepwise_train
 
 FIRST_PASSES = 10_000
@@ -164,7 +165,7 @@ def run_epochs(
         losses = log.losses
         try:
             while status == training.RUNNING:
-                optimizer, passes = _with_rates(job, passes, end)
+                optimizer, passes = with_rates(job, passes, end)
                 arguments = (
                     job.network, job.work, job.data, optimizer, grad, job.random, log.progress,
                     losses, job.snapshot, job.rows, job.batch_size, passes,
@@ -177,7 +178,7 @@ def run_epochs(
                 log.write()
                 if status != training.RUNNING and spent < SECONDS_A_CALL:
                     break  # it ended early and says nothing about the bound
-                passes = _next_passes(passes, spent, hooks)
+                passes = next_passes(passes, spent, hooks)
                 if status == training.RUNNING and hooks is not None and hooks.out_of_time():
                     break
             number = end
@@ -194,7 +195,7 @@ def run_epochs(
     return status, losses
 
 
-def _with_rates(job: Job, passes: int, end: int) -> tuple[OptimizerState, int]:
+def with_rates(job: Job, passes: int, end: int) -> tuple[OptimizerState, int]:
     """The optimiser with the rates of the next updates, those before `end`, for a schedule."""
     if not callable(job.learning_rate):
         return job.optimizer, passes
@@ -212,7 +213,7 @@ def _with_rates(job: Job, passes: int, end: int) -> tuple[OptimizerState, int]:
     return job.optimizer._replace(rules=rules), passes
 
 
-def _next_passes(passes: int, spent: float, hooks: Hooks | None) -> int:
+def next_passes(passes: int, spent: float, hooks: Hooks | None) -> int:
     """How many passes the next call may make, from the time that the last one took."""
     wanted = SECONDS_A_CALL if hooks is None else min(SECONDS_A_CALL, hooks.seconds_left())
     pace = min(wanted / max(spent, 1e-6), 4.0)
@@ -340,6 +341,22 @@ def train(net: Net, run: Run, history: History, hooks: Hooks | None = None) -> f
             stacklevel=4,
         )
     return float(losses[0])
+
+
+def evaluate(net: Net, data: Data, rows: int, optimizer: OptimizerState, grad: FloatArray) -> float:
+    """Loss averaged over the rows, without dropout; its gradient in `grad`, unless that is empty.
+
+    The penalties are those of `optimizer`.
+    """
+    network, work = net._space(rows, training=True)
+    if isinstance(net._loss, CallableLoss):
+        return stepwise_evaluate(net._loss, network, work, data, optimizer, grad, rows)
+    shared, loss = (network, work, data, optimizer, grad), 0.0
+    for first in range(0, rows, net._rows_in_a_call):
+        arguments = (*shared, first, min(net._rows_in_a_call, rows - first), rows)
+        ready(training.evaluate, net.dtype.char, arguments)
+        loss += training.evaluate(*arguments)
+    return loss
 
 
 def step(net: Net, X: Any, y: Any, sample_weight: Any) -> float:

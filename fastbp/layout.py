@@ -108,7 +108,9 @@ DROPS_OUT, DROPOUT_KEY, INPUT_DROPOUT = 9, 10, 11
 the inputs to drop, times 2^32."""
 FEATURE_ROWS, DATA_ROWS = 12, 13
 """In `offsets`: rows of a feature-by-feature matrix; rows of the batch in the data."""
-N_PLACES = 14
+ORDER_IS_GIVEN = 14
+"""Whether training takes the rows in the order that is handed in, in place of drawing one."""
+N_PLACES = 15
 
 SINGLE_BLOCK = 2048
 """Weights whose gradient BLOCK holds for a single sample, besides those of one more unit."""

@@ -43,7 +43,7 @@ class Loss:
     from_logits: ClassVar[bool] = False
 
     def numbers(self, outputs: int) -> npt.NDArray[np.float64]:
-        """What the kernel needs to know of each output, (outputs,), or of all, (2,)."""
+        """What the kernel needs to know of each output, (outputs,), or of all of them."""
         return np.zeros(2)
 
     def check_outputs(self, outputs: int) -> None:
@@ -62,6 +62,10 @@ class SquaredError(Loss):
 
     name: ClassVar[str] = "squared_error"
     code: ClassVar[int] = losses.SQUARED_ERROR
+
+    def numbers(self, outputs: int) -> npt.NDArray[np.float64]:
+        """By what the loss, and not its derivative, is multiplied."""
+        return np.ones(1)
 
 
 @dataclass(frozen=True)
@@ -246,9 +250,9 @@ class _Smoothed(Loss):
         )
 
     def numbers(self, outputs: int) -> npt.NDArray[np.float64]:
-        """By what the targets are multiplied, and what is added."""
+        """By what the targets are multiplied, what is added, and where the loss is cut off."""
         smoothing = float(self.label_smoothing)
-        return np.array([1.0 - smoothing, smoothing / max(2, outputs)])
+        return np.array([1.0 - smoothing, smoothing / max(2, outputs), np.inf])
 
 
 @dataclass(frozen=True)

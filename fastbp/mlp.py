@@ -17,13 +17,12 @@ from fastbp.hooks import Options
 from fastbp.initializers import Init, check_init, initial_weights
 from fastbp.kernels import training
 from fastbp.kernels.activations import ACTIVATIONS, HIDDEN_ACTIVATIONS
-from fastbp.losses import LOSSES, CallableLoss, Loss, LossFunction, as_loss
+from fastbp.losses import LOSSES, Loss, LossFunction, as_loss
 from fastbp.metrics import Metric
 from fastbp.net import FloatArray, Net
 from fastbp.optimizer_base import Optimizer
 from fastbp.optimizers import as_optimizer
 from fastbp.regularization import Regularization
-from fastbp.stepwise import evaluate
 
 
 class MLP(Net):
@@ -235,15 +234,7 @@ class MLP(Net):
         data, rows = dataset.rows_and_targets(
             X, y, sample_weight, self.layer_sizes, self._loss, self.dtype
         )
-        network, work = self._space(rows, training=True)
-        if isinstance(self._loss, CallableLoss):
-            return evaluate(self._loss, network, work, data, self._state(), grad, rows)
-        shared, loss = (network, work, data, self._state(), grad), 0.0
-        for first in range(0, rows, self._rows_in_a_call):
-            arguments = (*shared, first, min(self._rows_in_a_call, rows - first), rows)
-            ready(training.evaluate, self.dtype.char, arguments)
-            loss += training.evaluate(*arguments)
-        return loss
+        return fitting.evaluate(self, data, rows, self._state(), grad)
 
     def step(
         self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None

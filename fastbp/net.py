@@ -42,6 +42,13 @@ SECONDS_A_CALL = 0.1
 """About how long one compiled call lasts: Ctrl-C and progress are seen between calls."""
 
 
+def own_array(value: Any) -> Any:
+    """A copy of an array that is mapped from a file or not writable, as joblib makes them."""
+    if isinstance(value, np.ndarray) and (type(value) is not np.ndarray or not value.flags.carray):
+        return np.array(value)
+    return value
+
+
 class Net:
     """What `MLP` consists of: buffers, views of them, and what the kernels need to know.
 
@@ -134,7 +141,7 @@ class Net:
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+        self.__dict__.update((name, own_array(value)) for name, value in state.items())
         self._spaces = threading.local()
         self._views = weight_views(self._params, self._layers)
 

@@ -12,8 +12,8 @@ from fastbp._jit import ready
 from fastbp.kernels import stepwise
 from fastbp.kernels.network import Data, Network
 from fastbp.kernels.training import DIVERGED, DONE, EPOCH, FINISHED, ROW, RUNNING
-from fastbp.kernels.updates import NO_UPDATE, OptimizerState
-from fastbp.layout import N_COLUMNS, N_IN, N_OUT, Workspace
+from fastbp.kernels.updates import NO_UPDATE, SUMMED, OptimizerState
+from fastbp.layout import N_COLUMNS, N_IN, N_OUT, ORDER_IS_GIVEN, Workspace
 from fastbp.losses import CallableLoss
 
 FloatArray = npt.NDArray[np.floating]
@@ -58,12 +58,13 @@ def train(
     for _ in range(passes):
         if epoch == epochs:
             break
-        if first == 0 and data.n_order:
+        if first == 0 and data.n_order and not work.places[ORDER_IS_GIVEN]:
             _call(stepwise.shuffle, "", data.order, random)
         batch = min(batch_size, rows - first)
         value, delta, weight = _batch_loss(loss, network, work, data, first, batch, random)
-        value += _call(stepwise.penalties, char, network, optimizer)
-        losses[epoch] += value * weight / data.total
+        value += _call(stepwise.penalties, char, network, optimizer, weight)
+        share = batch / rows if optimizer.rules[SUMMED] else weight / data.total
+        losses[epoch] += value * share
         if math.isfinite(value):
             _call(stepwise.descend, char, network, work, delta, optimizer, grad)
         first += batch
@@ -88,4 +89,4 @@ def evaluate(
     if grad.size:
         paused = optimizer._replace(code=NO_UPDATE)
         _call(stepwise.descend, char, network, work, delta, paused, grad)
-    return value + float(_call(stepwise.penalties, char, network, optimizer))
+    return value + float(_call(stepwise.penalties, char, network, optimizer, data.total))

@@ -90,3 +90,15 @@ def test_quantiles(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(low < median < high for median, low, high in ranges)
     assert ranges[1][2] - ranges[1][1] < 0.6 < ranges[0][2] - ranges[0][1]
     assert "no improvement of val_loss for 15 epochs" in out
+
+
+@long_uncompiled
+def test_scikit_learn(capsys: pytest.CaptureFixture[str]) -> None:
+    names, out = run("06_scikit_learn.py", capsys)
+    lines = out.splitlines()
+    assert lines[0].startswith("fastbp.sklearn.")
+    assert lines[1].startswith("sklearn.neural_network.")
+    assert names["ours"].n_iter_ == names["theirs"].n_iter_
+    assert names["apart"] < 1e-6
+    assert numbers(lines[-2])[-1] > 0.95
+    assert lines[-1].endswith("(450, 32)")

@@ -114,7 +114,7 @@ def test_epochs_of_several_calls(batch_size, a_call, monkeypatch):
     one, many, spy = make(), make(), Spy()
     losses = one.fit(X, Y, epochs=4, batch_size=batch_size).loss
     monkeypatch.setattr(fastbp.fitting, "FIRST_PASSES", a_call)
-    monkeypatch.setattr(fastbp.fitting, "_next_passes", lambda passes, *rest: passes)
+    monkeypatch.setattr(fastbp.fitting, "next_passes", lambda passes, *rest: passes)
     history = many.fit(X, Y, epochs=4, batch_size=batch_size, callbacks=spy)
     assert history.loss == losses
     assert state(one) == state(many)
@@ -124,7 +124,7 @@ def test_epochs_of_several_calls(batch_size, a_call, monkeypatch):
 
 
 def test_the_bound_of_a_call_follows_its_time():
-    bound = fastbp.fitting._next_passes
+    bound = fastbp.fitting.next_passes
     assert bound(100, 0.05, None) == 200
     assert bound(100, 1e-9, None) == 400
     assert bound(100, 0.2, None) == 50
@@ -426,7 +426,7 @@ def test_time_that_does_not_run_out_restores_nothing(clock):
 def test_out_of_time_within_an_epoch(call, clock, monkeypatch):
     net, twin, calls, real = make(), make(), [], training.train
     monkeypatch.setattr(fastbp.fitting, "FIRST_PASSES", 1)
-    monkeypatch.setattr(fastbp.fitting, "_next_passes", lambda passes, *rest: passes)
+    monkeypatch.setattr(fastbp.fitting, "next_passes", lambda passes, *rest: passes)
 
     def slow(*arguments):
         calls.append(arguments)

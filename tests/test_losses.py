@@ -78,13 +78,14 @@ def test_defaults_and_numbers():
     assert Quantile([0.25]).numbers(2).tolist() == [0.25] * 2
     assert Quantile((0.1, 0.5)).numbers(2).tolist() == [0.1, 0.5]
     assert Quantile(np.array([0.25, 0.5])) == Quantile((0.25, 0.5))
-    for kind in (SquaredError, AbsoluteError, Hinge, Poisson, Gamma):
+    assert SquaredError().numbers(5).tolist() == [1.0]
+    for kind in (AbsoluteError, Hinge, Poisson, Gamma):
         assert kind().numbers(5).shape == (2,)
-    assert CrossEntropy().numbers(4).tolist() == [1.0, 0.0]
-    assert CrossEntropy(0.5).numbers(4).tolist() == [0.5, 0.125]
-    assert BinaryCrossEntropy().numbers(4).tolist() == [1.0, 0.0]
-    assert BinaryCrossEntropy(0.5).numbers(1).tolist() == [0.5, 0.25]
-    assert BinaryCrossEntropy(0.5).numbers(7).tolist() == [0.5, 0.25]
+    assert CrossEntropy().numbers(4).tolist() == [1.0, 0.0, np.inf]
+    assert CrossEntropy(0.5).numbers(4).tolist() == [0.5, 0.125, np.inf]
+    assert BinaryCrossEntropy().numbers(4).tolist() == [1.0, 0.0, np.inf]
+    assert BinaryCrossEntropy(0.5).numbers(1).tolist() == [0.5, 0.25, np.inf]
+    assert BinaryCrossEntropy(0.5).numbers(7).tolist() == [0.5, 0.25, np.inf]
     for kind in ALL:
         assert kind().numbers(3).dtype == np.float64
 

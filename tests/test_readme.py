@@ -43,10 +43,15 @@ def test_second_block_fits_the_plane(capsys: pytest.CaptureFixture[str]) -> None
     assert float(capsys.readouterr().out.split()[0]) == names["loss"]
 
 
+def test_third_block_imports_the_estimators() -> None:
+    names = run(blocks("python")[2])
+    assert {"MLPClassifier", "MLPRegressor"} < names.keys()
+
+
 def test_every_python_block_is_one_of_those() -> None:
-    assert len(blocks("python")) == 2
+    assert len(blocks("python")) == 3
     assert len(blocks("pycon")) == 1
-    assert len(re.findall(r"^```\w", TEXT, re.MULTILINE)) == 3
+    assert len(re.findall(r"^```\w", TEXT, re.MULTILINE)) == 4
 
 
 def test_error_texts() -> None:

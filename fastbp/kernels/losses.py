@@ -2,7 +2,7 @@
 
 Legend: d delta, z net inputs (N, B), y outputs (N, B), t targets (N, B), feature by feature;
 s weights of the rows (B,), e = y - t, a numbers of the loss: one for each output (N,) of huber
-and quantile, two of the cross-entropies, none of the others.
+and quantile, three of the cross-entropies, one of squared_error, none of the others.
 
 ====================  ==========================================  =====================
 loss                  of one row, summed over the N outputs       delta from
@@ -27,7 +27,8 @@ summed; with s = weight / sum of the batch's weights that is their mean, and s =
 batch. d may be the place of the targets. The losses of net inputs never take the logarithm of a
 rounded probability: ``max(z, 0) - z t + log(1 + exp(-|z|))`` and ``log sum exp(z - max z)``.
 The cross-entropies replace t by ``a[0] t + a[1]`` first (label smoothing, Szegedy et al., CVPR
-2016, section 7).
+2016, section 7). What is returned, and not the delta, is cut off at a[2] (of each output, or of
+each row) by the cross-entropies, infinity by default, and multiplied by a[0] by squared_error.
 """
 
 from fastbp._jit import kernel
@@ -57,7 +58,7 @@ SMALLEST = 1.2e-38
 
 
 @kernel
-def squared_error(d, y, t, s, stride, n, batch):
+def squared_error(d, y, t, s, a, stride, n, batch):
     """1/2 (y - t)^2."""
     width = lanes(y)
     total = splat(y, 0.0)
@@ -69,7 +70,7 @@ def squared_error(d, y, t, s, stride, n, batch):
             delta = error * vload(advance(s, b), tail)
             total = total + error * delta
             vstore(advance(d, at), delta, tail)
-    return 0.5 * vsum(total)
+    return 0.5 * load(a, 0) * vsum(total)
 
 
 @kernel
@@ -119,7 +120,7 @@ def binary_cross_entropy(d, z, t, s, a, stride, n, batch):
     """-t log p - (1 - t) log(1 - p) with p = 1 / (1 + exp(-z))."""
     width = lanes(z)
     zero, one = splat(z, 0.0), splat(z, 1.0)
-    share, rest = splat(z, load(a, 0)), splat(z, load(a, 1))
+    share, rest, most = splat(z, load(a, 0)), splat(z, load(a, 1)), splat(z, load(a, 2))
     total = zero
     for i in range(n):
         for b in range(0, batch, width):
@@ -129,7 +130,7 @@ def binary_cross_entropy(d, z, t, s, a, stride, n, batch):
             target = vload(advance(t, at), tail) * share + rest
             small = exp_vector(z, -vabs(logit))
             loss = vmax(zero, logit) - logit * target + log1p_vector(z, small)
-            total = total + loss * weight
+            total = total + vmin(most, loss) * weight
             probability = vwhere_greater(logit, zero, one, small) * vreciprocal(small + 1.0)
             vstore(advance(d, at), (probability - target) * weight, tail)
     return vsum(total)
@@ -139,7 +140,8 @@ def binary_cross_entropy(d, z, t, s, a, stride, n, batch):
 def cross_entropy(d, z, t, s, a, stride, n, batch):
     """-sum_i t_i log p_i with p = softmax(z)."""
     width = lanes(z)
-    zero, share, rest = splat(z, 0.0), splat(z, load(a, 0)), splat(z, load(a, 1))
+    share, rest, most = splat(z, load(a, 0)), splat(z, load(a, 1)), splat(z, load(a, 2))
+    zero = splat(z, 0.0)
     total = zero
     for b in range(0, batch, width):
         tail = batch - b
@@ -154,7 +156,8 @@ def cross_entropy(d, z, t, s, a, stride, n, batch):
             exps = exps + exp_vector(z, logit)
             weight = weight + target
             score = score + target * logit
-        total = total + (weight * log_vector(z, exps) - score) * row_weight
+        loss = weight * log_vector(z, exps) - score
+        total = total + vmin(most, loss) * row_weight
         scale = weight * vreciprocal(exps)
         for i in range(n):
             at = i * stride + b
@@ -169,7 +172,7 @@ def cross_entropy(d, z, t, s, a, stride, n, batch):
 def loss_and_delta(code, d, y, t, s, a, stride, n, batch):
     """The loss with this code: see the table above."""
     if code == SQUARED_ERROR:
-        return squared_error(d, y, t, s, stride, n, batch)
+        return squared_error(d, y, t, s, a, stride, n, batch)
     if code == BINARY_CROSS_ENTROPY:
         return binary_cross_entropy(d, y, t, s, a, stride, n, batch)
     if code == CROSS_ENTROPY:

@@ -21,8 +21,8 @@ class Network(NamedTuple):
     n_params, n_layers : int
     loss : int
         Code of the loss.
-    loss_numbers : float64, shape (n_out,) or (2,)
-        What the loss needs to know of each output.
+    loss_numbers : float64
+        What the loss needs to know, of each output or of all: see losses.py.
     """
 
     params: npt.NDArray[np.floating]

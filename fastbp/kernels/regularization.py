@@ -26,6 +26,9 @@ from fastbp.kernels.updates import (
     L2,
     MAX_NORM,
     REGULATED,
+    SUMMED,
+    SUMMED_L1,
+    SUMMED_L2,
     scale,
     update,
 )
@@ -117,6 +120,15 @@ def limit_norms(network, optimizer, limit, start, k, n):
         norm = math.sqrt(sum_of_squares(w, k))
         if norm > limit and not any_frozen(optimizer, at, k):
             scale(w, limit / norm, k)
+
+
+@kernel
+def share_penalties(optimizer, weight):
+    """The penalties of a batch, `weight` the sum of its sample weights; see SUMMED."""
+    if load(optimizer.rules, SUMMED) != 0.0:
+        share = 1.0 / weight if weight > 0.0 else 0.0
+        store(optimizer.rules, L1, load(optimizer.rules, SUMMED_L1) * share)
+        store(optimizer.rules, L2, load(optimizer.rules, SUMMED_L2) * share)
 
 
 @kernel

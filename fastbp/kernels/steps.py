@@ -60,7 +60,9 @@ MOMENTUM_DECAY, MOMENTA = 9, 10
 """Of NAdam: the decay, and the product of all momenta so far, 1 before the first update."""
 OF_GRADIENT = 11
 """Of NAdam: the factor of the gradient in the step; STEP_SIZE is that of the moment."""
-N_SCALARS = 12
+EPSILON_AS_IT_IS = 12
+"""Of Adam and its kin: whether SCALED_EPSILON is EPSILON itself, not times the sums."""
+N_SCALARS = 13
 
 
 @kernel

@@ -6,7 +6,7 @@ from fastbp.kernels.backprop import backward, fetch_inputs, forward
 from fastbp.kernels.dense import delta_through
 from fastbp.kernels.matmul import FROM_ZERO, transpose
 from fastbp.kernels.network import Gradient, column, offsets, output, place
-from fastbp.kernels.regularization import penalize, penalty, update_all
+from fastbp.kernels.regularization import penalize, penalty, share_penalties, update_all
 from fastbp.kernels.sampling import draw_order, dropout_key
 from fastbp.kernels.training import (
     add_gradient,
@@ -116,6 +116,8 @@ def descend(network, work, delta, optimizer, grad):
 
 
 @kernel(cached=True)
-def penalties(network, optimizer):
-    """What L1 and L2 add to the loss."""
-    return penalty(network_pointers(network), optimizer_pointers(optimizer))
+def penalties(network, optimizer, weight):
+    """What L1 and L2 add to the loss of a batch, `weight` the sum of its sample weights."""
+    state = optimizer_pointers(optimizer)
+    share_penalties(state, weight)
+    return penalty(network_pointers(network), state)

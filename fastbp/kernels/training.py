@@ -18,9 +18,9 @@ from fastbp.kernels.backprop import (
 )
 from fastbp.kernels.matmul import FROM_OUTPUT, FROM_ZERO, copy, transpose
 from fastbp.kernels.network import Data, Gradient, Network, column, offsets, output
-from fastbp.kernels.regularization import penalize, penalty, update_all
+from fastbp.kernels.regularization import penalize, penalty, share_penalties, update_all
 from fastbp.kernels.sampling import draw_order, dropout_key
-from fastbp.kernels.updates import NO_UPDATE, OptimizerState, begin_update
+from fastbp.kernels.updates import NO_UPDATE, SUMMED, OptimizerState, begin_update
 from fastbp.layout import (
     CAPACITY,
     DROPOUT_KEY,
@@ -28,6 +28,7 @@ from fastbp.layout import (
     FEATURE_ROWS,
     N_COLUMNS,
     N_OUT,
+    ORDER_IS_GIVEN,
     WEIGHTS,
     Workspace,
 )
@@ -164,18 +165,23 @@ def train_passes(network, work, data, optimizer, grad, random, progress, losses,
         if epoch == epochs:
             break
         if first == 0 and done == 0 and data.n_order > 0:
-            draw_order(data.order, data.n_order, random)
+            if load(work.places, ORDER_IS_GIVEN) == 0:
+                draw_order(data.order, data.n_order, random)
         batch = min(batch_size, rows - first)
         if load(work.places, DROPS_OUT) != 0:
             store(work.places, DROPOUT_KEY, dropout_key(random))
         if done == 0:
             weight = batch_weight(data, first, batch)
+            share_penalties(optimizer, weight)
         batch_loss = train_pass(
             network, work, data, first, done, batch, weight, grad, optimizer, batch_loss
         )
         done += min(batch - done, load(work.places, CAPACITY))
         if done == batch:
-            store(losses, epoch, load(losses, epoch) + batch_loss * weight / data.total)
+            share = weight / data.total
+            if load(optimizer.rules, SUMMED) != 0.0:
+                share = batch / rows
+            store(losses, epoch, load(losses, epoch) + batch_loss * share)
             first, done = first + batch, 0
         if not math.isfinite(batch_loss) or (
             first == rows and not all_finite(network.params, network.n_params)
@@ -208,7 +214,7 @@ def train(network, work, data, optimizer, grad, random, progress, losses, snapsh
     ----------
     network, work, data, optimizer : Network, Workspace, Data, OptimizerState
         The parameters and the optimiser's state are updated in place; the order of the rows,
-        unless empty, is drawn at the start of each epoch.
+        unless empty or given (ORDER_IS_GIVEN), is drawn at the start of each epoch.
     grad : array, shape (parameters,) or (0,)
         Needed when a batch takes more than one pass or its gradient is clipped by its norm; kept
         from one call to the next.

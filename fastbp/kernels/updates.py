@@ -14,6 +14,7 @@ from fastbp.kernels.steps import (
     BETA_1,
     BETA_2,
     EPSILON,
+    EPSILON_AS_IT_IS,
     LEARNING_RATE,
     MOMENTA,
     MOMENTUM_DECAY,
@@ -46,7 +47,11 @@ SCHEDULED, RATES = 1, 2
 """Whether there is a schedule; where the learning rate of update 0 stands, or would stand."""
 L1, L2 = 3, 4
 CLIP_VALUE, CLIP_NORM, MAX_NORM = 5, 6, 7
-GROUPS = 8
+SUMMED, SUMMED_L1, SUMMED_L2 = 8, 9, 10
+"""Whether the objective is a sum over the rows: then each batch shares out the penalties SUMMED_L1
+and SUMMED_L2 over the sum of its sample weights, into L1 and L2, and counts by its rows in the
+loss of an epoch."""
+GROUPS = 11
 """From here on a pair for the weights and a pair for the biases of each layer: the factor of the
 learning rate and the decay. Then the rates of a schedule."""
 
@@ -109,7 +114,8 @@ def begin_update(optimizer):
         store(s, WEIGHTS_1, weights_1)
         store(s, WEIGHTS_2, weights_2)
         store(s, STEP_SIZE, root / weights_1)
-        store(s, SCALED_EPSILON, load(s, EPSILON) * root)
+        scaled = 1.0 if load(s, EPSILON_AS_IT_IS) != 0.0 else root
+        store(s, SCALED_EPSILON, load(s, EPSILON) * scaled)
         if optimizer.code == NADAM:
             of_gradient, of_moment = nadam_factors(s, updates + 1.0)
             store(s, OF_GRADIENT, of_gradient * root)

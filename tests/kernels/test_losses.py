@@ -59,14 +59,14 @@ def loss_of(code, y, t, s=None, a=None, stride=None, in_place=False):
 def plain_numbers(code, n):
     """Numbers of a loss with its defaults, and not one more."""
     if code in CROSS_ENTROPIES:
-        return np.array([1.0, 0.0])
+        return np.array([1.0, 0.0, np.inf])
     return np.full(n if code in (HUBER, QUANTILE) else 1, 0.5)
 
 
 def random_numbers(code, rng, n):
-    """Numbers as of a smoothing of labels, of levels, of widths of the parabola."""
+    """Numbers as of a smoothing of labels and a cut, of levels, of widths of the parabola."""
     if code in CROSS_ENTROPIES:
-        return np.array([0.9, 0.1 / (2 if code == BINARY_CROSS_ENTROPY else max(2, n))])
+        return np.array([0.9, 0.1 / (2 if code == BINARY_CROSS_ENTROPY else max(2, n)), 2.0])
     return rng.uniform(0.1, 0.9, n if code in (HUBER, QUANTILE) else 1)
 
 
@@ -78,7 +78,7 @@ def exact_outputs(code, y, t, a):
     """Losses of single outputs and their derivatives: the table in kernels/losses.py."""
     e = y - t
     if code == SQUARED_ERROR:
-        return e**2 / 2, e
+        return a * e**2 / 2, e
     if code == ABSOLUTE_ERROR:
         return np.abs(e), np.sign(e)
     if code == HUBER:
@@ -105,12 +105,12 @@ def exact_loss(code, y, t, s, a):
         t = a[0] * t + a[1]
     if code == BINARY_CROSS_ENTROPY:
         e = np.exp(-np.abs(y))
-        loss = t * softplus(-y) + (1 - t) * softplus(y)
+        loss = np.minimum(t * softplus(-y) + (1 - t) * softplus(y), a[2])
         derivative = np.where(y > 0, 1.0, e) / (1.0 + e) - t
     elif code == CROSS_ENTROPY:
         below = y - y.max(axis=0)
         total = np.exp(below).sum(axis=0)
-        loss = t * (np.log(total) - below)
+        loss = np.minimum((t * (np.log(total) - below)).sum(axis=0), a[2])
         derivative = np.exp(below) / total * t.sum(axis=0) - t
     else:
         loss, derivative = exact_outputs(code, y, t, a[:, np.newaxis])
@@ -184,7 +184,7 @@ def test_logits_of_any_size(seed, smoothing, size, dtype, tally) -> None:
     y[:, 2] = [size, -size, 0.0, size, -size]
     y, s = y.astype(dtype), np.full(batch, 1.0 / batch).astype(dtype)
     for code in CROSS_ENTROPIES:
-        a = np.array([1.0 - smoothing, smoothing / 2])
+        a = np.array([1.0 - smoothing, smoothing / 2, np.inf])
         t = targets_for(code, rng, n, batch).astype(dtype)
         loss, delta = loss_of(code, y, t, s, a)
         exact, derivative = exact_loss(code, y, t, s, a)

@@ -1,0 +1,497 @@
+"""What the classifier and the regressor share: parameters, fitting, prediction."""
+
+from __future__ import annotations
+
+import copy
+from functools import cache
+from numbers import Integral, Real
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    is_classifier,
+)
+from sklearn.utils import _safe_indexing, check_consistent_length, check_random_state
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from fastbp.callbacks import Callback
+from fastbp.kernels.network import Data
+from fastbp.losses import Loss
+from fastbp.mlp import MLP
+from fastbp.optimizer_base import Optimizer
+from fastbp.optimizers import OPTIMIZERS
+from fastbp.sklearn import lbfgs, networks, training
+from fastbp.sklearn.listening import CallbackSupport, Listener
+from fastbp.sklearn.optimizers import OptimizerMemory
+from fastbp.sklearn.validation import Rows, Validation, data_of, split
+
+FloatArray = npt.NDArray[np.floating]
+
+SPARSE_NUMBERS = 1 << 22
+"""Numbers of a sparse matrix that are made dense at a time in a prediction."""
+
+
+class BaseMLP(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """What `MLPClassifier` and `MLPRegressor` share; not to be used by itself.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or array-like of int, default=(100,)
+        Widths of the hidden layers.
+    activation : str or sequence of str, default="relu"
+        Of the hidden layers: "identity", "logistic" (or "sigmoid"), "tanh", "relu", and of
+        `fastbp.MLP` "leaky_relu", "elu", "selu", "gelu", "silu", "softplus", "hard_sigmoid"; one
+        name, or one for each layer.
+    solver : {"adam", "sgd", "lbfgs"}, default="adam"
+        "adam" (Kingma and Ba, ICLR 2015, with epsilon hat), "sgd" with momentum, or SciPy's
+        L-BFGS-B on all rows at once.
+    alpha : float, default=0.0001
+        Penalty ``alpha / 2 sum w^2`` on the weights, beside the sum of the losses of all rows:
+        each batch has its share of it.
+    batch_size : int or "auto", default="auto"
+        "auto" is 200, or all rows if there are fewer.
+    learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
+        With sgd: "invscaling" is ``learning_rate_init / (t_ + 1)^power_t`` after each epoch,
+        "adaptive" is divided by 5 in place of stopping, until it is 1e-6.
+    learning_rate_init : float, default=0.001
+        Of sgd and adam.
+    power_t : float, default=0.5
+        Of "invscaling".
+    max_iter : int, default=200
+        Most epochs, with lbfgs most iterations.
+    shuffle : bool, default=True
+        Take the rows in a new order in each epoch.
+    random_state : int, RandomState instance or None, default=None
+        Of the initial weights, the order of the rows, the rows held out, dropout.
+    tol : float, default=1e-4
+        By how much loss or score must improve; with lbfgs the largest partial derivative at
+        which it has converged.
+    verbose : bool, int or "bar", default=False
+        Print a line an epoch; "bar" shows a progress bar where tqdm is installed.
+    warm_start : bool, default=False
+        Let `fit` go on from the parameters that are there.
+    momentum : float, default=0.9
+        Of sgd, from 0 to 1.
+    nesterovs_momentum : bool, default=True
+        Of sgd.
+    early_stopping : bool, default=False
+        Stop when the score on held-out rows no longer improves, and keep the best parameters.
+    validation_fraction : float, default=0.1
+        Share of the rows that early stopping holds out; stratified for two classes.
+    beta_1, beta_2, epsilon : float, default=0.9, 0.999, 1e-8
+        Of adam.
+    n_iter_no_change : int, default=10
+        Epochs without improvement, one more than which end training.
+    max_fun : int, default=15000
+        Most evaluations of loss and gradient by lbfgs.
+    optimizer : str or fastbp.Optimizer, default=None
+        One of fastbp in place of the solver "adam" or "sgd", such as ``AdamW(CosineDecay(1e-3,
+        5000))``; a name has the defaults of `fastbp`. The parameters of solvers then have no
+        effect.
+    l1_ratio : float, default=0.0
+        Share of `alpha` that penalises ``sum |w|`` in place of ``sum w^2 / 2``.
+    weight_decay : float, default=0.0
+        Decoupled decay, see `fastbp.Optimizer`.
+    dropout : float or sequence of float, default=0.0
+        See `fastbp.MLP`.
+    clip_norm : float, default=None
+        See `fastbp.MLP`.
+    scoring : str or callable, default=None
+        What early stopping goes by: the name of a scorer, a scorer, or "loss"; None takes accuracy
+        or R^2.
+    callbacks : list of fastbp.Callback, default=None
+        Called around the fit and after each epoch; ``fit.net`` is the `fastbp.MLP` that is
+        trained. scikit-learn's own callbacks are set by ``set_callbacks``.
+    dtype : {"float32", "float64"}, default=None
+        Of the parameters and all arithmetic; None takes that of the data.
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "activation": [StrOptions(networks.ACTIVATION_NAMES), "array-like"],
+        "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "power_t": [Interval(Real, 0, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "shuffle": ["boolean"],
+        "random_state": ["random_state"],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "verbose": ["verbose", StrOptions({"bar"})],
+        "warm_start": ["boolean"],
+        "momentum": [Interval(Real, 0, 1, closed="both")],
+        "nesterovs_momentum": ["boolean"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "beta_1": [Interval(Real, 0, 1, closed="left")],
+        "beta_2": [Interval(Real, 0, 1, closed="left")],
+        "epsilon": [Interval(Real, 0, None, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+        "max_fun": [Interval(Integral, 1, None, closed="left")],
+        "optimizer": [StrOptions(set(OPTIMIZERS)), Optimizer, None],
+        "l1_ratio": [Interval(Real, 0, 1, closed="both")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
+        "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
+        "scoring": [str, callable, None],
+        "callbacks": [list, tuple, None],
+        "dtype": [StrOptions({"float32", "float64"}), None],
+    }
+
+    @classmethod
+    @cache
+    def _get_param_names(cls) -> list[str]:
+        """As in scikit-learn, which looks at the signature each time: a tenth of a short fit."""
+        names: list[str] = super()._get_param_names()
+        return names
+
+    def _keep(self, parameters: dict[str, Any]) -> None:
+        """Store the parameters of `__init__` under their names."""
+        self.__dict__.update((name, x) for name, x in parameters.items() if name != "self")
+
+    coefs_: networks.Arrays
+    intercepts_: networks.Arrays
+    validation_loss_curve_: list[float] | None
+
+    # ---------------------------------------------------------------- of each kind
+
+    def _begin_partial_fit(self, y: Any, classes: Any) -> None:
+        """What the first call of `partial_fit` has to learn."""
+
+    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
+        """X, and y as the network learns it; sets what is known of inputs and classes."""
+        raise NotImplementedError
+
+    def _encode(self, y: Any) -> npt.NDArray[Any]:
+        """Further targets as the network learns them, (rows, n_outputs_)."""
+        raise NotImplementedError
+
+    def _choose_loss(self, n_columns: int, dtype: np.dtype[Any]) -> tuple[Loss, str, int]:
+        """The loss, scikit-learn's name of the output activation, the number of outputs."""
+        raise NotImplementedError
+
+    def _targets(self, y: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """What the loss takes."""
+        return y
+
+    def _class_weights(self, y: Any, sample_weight: Any) -> Any:
+        """The sample weights times those of the classes."""
+        return sample_weight
+
+    def _score(self, outputs: FloatArray, y: npt.NDArray[Any], sample_weight: Any) -> float:
+        """Accuracy or R^2 of outputs, for targets from `_encode`."""
+        raise NotImplementedError
+
+    # ---------------------------------------------------------------- fitting
+
+    @property
+    def _by_epochs(self) -> bool:
+        return bool(self.solver != "lbfgs")
+
+    def _check_solver(self) -> bool:
+        if not self._by_epochs:
+            raise AttributeError(
+                "partial_fit is only available for stochastic optimizers. "
+                f"{self.solver} is not stochastic."
+            )
+        return True
+
+    def _fit(
+        self, X: Any, y: Any, sample_weight: Any, incremental: bool, validation: Any = None,
+        classes: Any = None,
+    ) -> Any:  # fmt: skip
+        """Fit; `validation` is None or (X, y, sample_weight). A refused fit changes nothing."""
+        before, stream = vars(self).copy(), self.random_state
+        drawn = stream.get_state() if isinstance(stream, np.random.RandomState) else None
+        first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
+        try:
+            if incremental:
+                self._begin_partial_fit(y, classes)
+            problem = self._prepare(X, y, sample_weight, incremental, first, validation)
+        except BaseException:
+            self._become(before)
+            if drawn is not None:
+                stream.set_state(drawn)
+            raise
+        name = "epoch" if self._by_epochs else "lbfgs-iter"
+        subtasks = int(self.max_iter) + (not self._by_epochs)
+        listener = Listener(self, problem.net, X, y, sample_weight, subtasks, name)
+        try:
+            self._train(problem, listener, incremental, first)
+        except ValueError:
+            if first:
+                self._become(before)
+            raise
+        listener.end()
+        return self
+
+    def _become(self, before: dict[str, Any]) -> None:
+        """Take back what a fit has set, but for what ends callbacks that have begun."""
+        running = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
+        kept = {name: value for name, value in vars(self).items() if name in running}
+        self.__dict__.clear()
+        self.__dict__.update(before | kept)
+
+    def _check_combination(self, incremental: bool) -> None:
+        """Raise a ValueError for parameters that do not go together."""
+        if self.early_stopping and incremental:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        if not self._by_epochs:
+            for name in ("optimizer", "weight_decay", "clip_norm", "callbacks"):
+                if getattr(self, name):
+                    raise ValueError(f"{name} needs the solver 'adam' or 'sgd', not 'lbfgs'.")
+            if np.any(np.asarray(self.dropout) != 0):
+                raise ValueError("dropout needs the solver 'adam' or 'sgd', not 'lbfgs'.")
+        if self.scoring is not None and not self.early_stopping:
+            raise ValueError("scoring is what early stopping goes by: set early_stopping=True.")
+        for callback in self.callbacks or ():
+            if not isinstance(callback, Callback):
+                raise TypeError(
+                    "callbacks must be objects of classes derived from fastbp.Callback; "
+                    f"scikit-learn's are set by set_callbacks. Got {callback!r}."
+                )
+
+    def _prepare(
+        self, X: Any, y: Any, sample_weight: Any, incremental: bool, first: bool, validation: Any
+    ) -> Problem:
+        """Check everything, make the network and the rows to train on."""
+        hidden = networks.hidden_sizes(self)
+        self._check_combination(incremental)
+        given = X, y
+        X, y = self._validate_input(X, y, incremental, reset=first)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(
+                sample_weight, X, dtype=np.float64, ensure_non_negative=True
+            )
+        sample_weight = self._class_weights(given[1], sample_weight)
+        y = y.reshape(-1, 1) if y.ndim == 1 else y
+        random_state = check_random_state(self.random_state)
+        dtype = np.dtype(self.dtype or X.dtype) if first else self.coefs_[0].dtype
+        loss, self.out_activation_, n_outputs = self._choose_loss(y.shape[1], dtype)
+        sizes = [X.shape[1], *hidden, n_outputs]
+        if not first:
+            self._check_sizes(sizes)
+        memory = self._memory(incremental)
+        net = networks.build(self, sizes, loss, dtype, memory.optimizer)
+        self._begin(net, first, random_state)
+        memory.attach(net)
+        rows = Rows(dense(X), y, sample_weight, given)
+        rows, held = self._validation(net, rows, validation, random_state)
+        return Problem(net, rows, data_of(net, rows, self._targets(rows.y)), held, memory,
+                       random_state)  # fmt: skip
+
+    def _memory(self, incremental: bool) -> OptimizerMemory:
+        """The optimiser, in `partial_fit` that of the call before."""
+        if not self._by_epochs:
+            return OptimizerMemory(self)
+        if not incremental or not hasattr(self, "_optimizer"):
+            self._optimizer = OptimizerMemory(self)
+        return self._optimizer
+
+    def _check_sizes(self, sizes: list[int]) -> None:
+        """Raise a ValueError where the layers are not those of the fit before."""
+        before = [len(self.coefs_[0]), *(coef.shape[1] for coef in self.coefs_)]
+        if sizes != before:
+            raise ValueError(
+                f"warm_start and partial_fit go on with the layers that are there, {before}; "
+                f"hidden_layer_sizes={self.hidden_layer_sizes} and the data ask for {sizes}. Set "
+                "hidden_layer_sizes back, or fit a new estimator."
+            )
+
+    def _begin(self, net: MLP, first: bool, random_state: np.random.RandomState) -> None:
+        """Parameters and attributes before training."""
+        if first:
+            self.t_, self.n_iter_ = 0, 0
+            networks.draw_initial(net, self, random_state)
+        else:
+            self.t_ = getattr(self, "t_", 0)
+            networks.load(net, self.coefs_, self.intercepts_)
+            networks.draw_dropout(net, random_state)
+        if self._by_epochs:
+            training.begin_curves(self, first)
+        self._net, self.n_outputs_, self.n_layers_ = net, net.layer_sizes[-1], len(net.layer_sizes)
+        self.coefs_, self.intercepts_ = list(net.weights), list(net.biases)
+
+    def _validation(
+        self, net: MLP, rows: Rows, given: Any, random_state: np.random.RandomState
+    ) -> tuple[Rows, Validation | None]:
+        """The rows to train on, and those to validate on."""
+        if given is not None:
+            X, y, weights = given
+            X_val = validate_data(self, X, accept_sparse="csr", dtype=net.dtype, reset=False)
+            if weights is not None:
+                weights = _check_sample_weight(
+                    weights, X_val, dtype=np.float64, ensure_non_negative=True
+                )
+            y_val = self._encode(y)
+            check_consistent_length(X_val, y_val)
+            held = Rows(dense(X_val), y_val, weights, (X, y))
+        elif self.early_stopping and self._by_epochs:
+            stratify = is_classifier(self) and rows.y.shape[1] == 1
+            whole = rows.given
+            rows, held, numbers = split(rows, self.validation_fraction, stratify, random_state)
+            held = held._replace(given=tuple(_safe_indexing(part, numbers) for part in whole))
+        else:
+            self.validation_loss_curve_ = None
+            return rows, None
+        self.validation_loss_curve_ = []
+        return rows, Validation(self, net, held, self._targets(held.y))
+
+    def _train(self, problem: Problem, listener: Listener, incremental: bool, first: bool) -> None:
+        net, data = problem.net, problem.data
+        if not self._by_epochs:
+            lbfgs.minimize(self, net, data, problem.validation, listener)
+            return
+        n_rows = len(problem.rows.X)
+        batch_size = training.clipped_batch_size(self, n_rows)
+        order = problem.random_state if self.shuffle else None
+        epochs = training.Epochs(net, data, batch_size, order)
+        trainer = training.Trainer(
+            self, epochs, problem.memory, problem.validation, listener, incremental
+        )
+        trainer.train(first)
+
+    # ---------------------------------------------------------------- prediction
+
+    def _network(self) -> MLP:
+        """The network with the parameters of `coefs_` and `intercepts_`.
+
+        These are views of its buffer. Where someone has put other arrays in their place, a new
+        network gets them: the one that is there may be that of another estimator too.
+        """
+        if "coefs_" not in vars(self):
+            check_is_fitted(self, "coefs_")
+        net: MLP = self._net
+        theirs, ours = (*self.coefs_, *self.intercepts_), (*net.weights, *net.biases)
+        if len(theirs) != len(ours) or any(a is not b for a, b in zip(theirs, ours, strict=True)):
+            net = copy.deepcopy(net)
+            networks.load(net, self.coefs_, self.intercepts_)
+            self._net = net
+            self.coefs_, self.intercepts_ = list(net.weights), list(net.biases)
+        return net
+
+    def _outputs(self, X: Any) -> FloatArray:
+        """Outputs of the network, (rows, n_outputs_)."""
+        net = self._network()
+        plain = type(X) is np.ndarray and X.ndim == 2 and X.dtype == net.dtype and len(X) > 0
+        if plain and X.shape[1] == net.layer_sizes[0] and not hasattr(self, "feature_names_in_"):
+            try:
+                return net.predict(X)
+            except ValueError:  # not finite: said below in scikit-learn's words
+                pass
+        X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+        return in_pieces(net.predict, X)
+
+    def transform(self, X: Any) -> FloatArray:
+        """Activations of the last hidden layer.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+
+        Returns
+        -------
+        array of the parameters' dtype, shape (n_samples, hidden_layer_sizes[-1])
+
+        Raises
+        ------
+        ValueError
+            Without hidden layers.
+        """
+        net = self._network()
+        if len(net.layer_sizes) < 3:
+            raise ValueError("transform needs a hidden layer; hidden_layer_sizes is empty.")
+        X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+        hidden = MLP(
+            net.layer_sizes[:-1],
+            activation=net.activations[:-2],
+            output_activation=net.activations[-2],
+            dtype=net.dtype,
+            weight_init="zeros",
+            seed=0,
+        )
+        hidden.params[:] = net.params[: hidden.params.size]
+        return in_pieces(hidden.predict, X)
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self.coefs_[-1].shape[0])
+
+    # ---------------------------------------------------------------- copies
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = dict(super().__getstate__())
+        if "_net" in state:
+            state["_net"] = self._network()
+            del state["coefs_"], state["intercepts_"]  # views of its buffer
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "_net" in state:
+            net = state["_net"]
+            self.coefs_, self.intercepts_ = list(net.weights), list(net.biases)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+class Problem(NamedTuple):
+    """What a fit works on, checked."""
+
+    net: MLP
+    rows: Rows
+    data: Data
+    validation: Validation | None
+    memory: OptimizerMemory
+    random_state: np.random.RandomState
+
+
+def validation_rows(X_val: Any, y_val: Any, sample_weight_val: Any, eval_set: Any) -> Any:
+    """The arguments of `fit` as one tuple (X, y, sample_weight), None where there are none."""
+    given = X_val, y_val, sample_weight_val
+    if eval_set is not None:
+        if any(part is not None for part in given):
+            raise ValueError("Pass X_val and y_val, or eval_set, not both.")
+        several = isinstance(eval_set, list)
+        sets = eval_set if several else [eval_set]
+        if len(sets) != 1 or not isinstance(sets[0], tuple) or len(sets[0]) not in (2, 3):
+            raise ValueError(
+                "eval_set must be a tuple (X_val, y_val) or (X_val, y_val, sample_weight_val), or "
+                "a list of one such tuple."
+            )
+        return (*sets[0], None)[:3]
+    if all(part is None for part in given):
+        return None
+    if y_val is None:
+        raise ValueError("X_val is provided, but y_val was not provided.")
+    if X_val is None:
+        raise ValueError("y_val is provided, but X_val was not provided.")
+    return given
+
+
+def dense(X: Any) -> npt.NDArray[Any]:
+    """A matrix that may be sparse, as an array."""
+    array: npt.NDArray[Any] = X.toarray() if scipy.sparse.issparse(X) else X
+    return array
+
+
+def in_pieces(function: Any, X: Any) -> FloatArray:
+    """A function of the rows; of a sparse matrix some at a time are made dense."""
+    if not scipy.sparse.issparse(X):
+        return cast(FloatArray, function(X))
+    rows = max(1, SPARSE_NUMBERS // X.shape[1])
+    X = X.tocsr()
+    parts = [function(X[first : first + rows].toarray()) for first in range(0, X.shape[0], rows)]
+    return np.concatenate(parts)

@@ -1,0 +1,164 @@
+"""`LossCurveDisplay`: the curves of training and validation, in the manner of scikit-learn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.utils._optional_dependencies import check_matplotlib_support
+from sklearn.utils.validation import check_is_fitted
+
+
+class LossCurveDisplay:
+    """The loss of each epoch, of training and of validation, the best epoch marked.
+
+    It is recommended to use `from_estimator` to make one.
+
+    Parameters
+    ----------
+    loss_curve : sequence of float
+        Of training, by epoch.
+    validation_loss_curve : sequence of float, default=None
+        Of validation.
+    best_epoch : int, default=None
+        Counted from 1; None marks none.
+    estimator_name : str, default=None
+        For the legend.
+
+    Attributes
+    ----------
+    line_, validation_line_ : matplotlib Line2D, or None
+    best_line_ : matplotlib Line2D or None
+        The vertical line at the best epoch.
+    ax_, figure_ : matplotlib Axes and Figure
+
+    Examples
+    --------
+    >>> from fastbp.sklearn import LossCurveDisplay, MLPRegressor
+    >>> X, y = [[0.0], [1.0], [2.0]], [0.0, 1.0, 4.0]
+    >>> net = MLPRegressor(solver="sgd", tol=0.01).fit(X, y)
+    >>> display = LossCurveDisplay.from_estimator(net)  # doctest: +SKIP
+    """
+
+    line_: Any
+    validation_line_: Any
+    best_line_: Any
+    ax_: Any
+    figure_: Any
+
+    def __init__(
+        self,
+        *,
+        loss_curve: Sequence[float],
+        validation_loss_curve: Sequence[float] | None = None,
+        best_epoch: int | None = None,
+        estimator_name: str | None = None,
+    ) -> None:
+        self.loss_curve = loss_curve
+        self.validation_loss_curve = validation_loss_curve
+        self.best_epoch = best_epoch
+        self.estimator_name = estimator_name
+
+    def plot(self, *, ax: Any = None, log_scale: bool = True, **kwargs: Any) -> LossCurveDisplay:
+        """Draw the curves.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            None makes a figure.
+        log_scale : bool, default=True
+            Whether the axis of the loss is logarithmic.
+        **kwargs
+            Passed to matplotlib's `plot` of the curve of training.
+
+        Returns
+        -------
+        LossCurveDisplay
+
+        Raises
+        ------
+        ImportError
+            Without matplotlib: ``pip install 'fastbp[plot]'``.
+        """
+        check_matplotlib_support(f"{type(self).__name__}.plot")
+        if ax is None:
+            _, ax = _pyplot().subplots()
+        epochs, name = np.arange(1, len(self.loss_curve) + 1), self.estimator_name
+        prefix = f"{name}: " if name else ""
+        (self.line_,) = ax.plot(
+            epochs, self.loss_curve, **({"label": f"{prefix}training"} | kwargs)
+        )
+        self.validation_line_ = self.best_line_ = None
+        if self.validation_loss_curve is not None:
+            epochs = np.arange(1, len(self.validation_loss_curve) + 1)
+            (self.validation_line_,) = ax.plot(
+                epochs, self.validation_loss_curve, linestyle="--", label=f"{prefix}validation"
+            )
+        if self.best_epoch is not None:
+            self.best_line_ = ax.axvline(
+                self.best_epoch, color="gray", linestyle=":", label=f"best epoch {self.best_epoch}"
+            )
+        ax.set(xlabel="Epoch", ylabel="Loss", yscale="log" if log_scale else "linear")
+        ax.legend()
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: Any, *, ax: Any = None, name: str | None = None, log_scale: bool = True,
+        **kwargs: Any,
+    ) -> LossCurveDisplay:  # fmt: skip
+        """Draw the curves of a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : MLPClassifier or MLPRegressor
+            Fitted by "adam" or "sgd"; scikit-learn's own will do too.
+        ax : matplotlib Axes, default=None
+        name : str, default=None
+            For the legend; None takes the name of the class.
+        log_scale : bool, default=True
+        **kwargs
+            As of `plot`.
+
+        Returns
+        -------
+        LossCurveDisplay
+
+        Raises
+        ------
+        ValueError
+            For an estimator without a curve.
+        NotFittedError
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_estimator")
+        check_is_fitted(estimator)
+        curve = getattr(estimator, "loss_curve_", None)
+        if not curve:
+            raise ValueError(
+                f"{type(estimator).__name__} has no loss_curve_: it is kept by the solvers 'adam' "
+                "and 'sgd'."
+            )
+        display = cls(
+            loss_curve=curve,
+            validation_loss_curve=getattr(estimator, "validation_loss_curve_", None),
+            best_epoch=_best_epoch(estimator),
+            estimator_name=type(estimator).__name__ if name is None else name,
+        )
+        return display.plot(ax=ax, log_scale=log_scale, **kwargs)
+
+
+def _pyplot() -> Any:
+    import matplotlib.pyplot
+
+    return matplotlib.pyplot
+
+
+def _best_epoch(estimator: Any) -> int:
+    """The epoch with the best score, else the least loss of validation, else of training."""
+    scores = getattr(estimator, "validation_scores_", None)
+    if scores:
+        return int(np.nanargmax(scores)) + 1
+    losses = getattr(estimator, "validation_loss_curve_", None) or estimator.loss_curve_
+    return int(np.nanargmin(losses)) + 1

@@ -1,0 +1,447 @@
+"""`MLPClassifier` and `MLPRegressor` with the interface and the model of scikit-learn's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import ClassifierMixin, RegressorMixin, _fit_context
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.utils import column_or_1d, compute_sample_weight
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
+from sklearn.utils.validation import check_array, validate_data
+
+from fastbp.losses import CallableLoss, Loss, Quantile, as_loss
+from fastbp.sklearn.base import BaseMLP, FloatArray, validation_rows
+from fastbp.sklearn.losses import (
+    BlockCrossEntropy,
+    CutBinaryCrossEntropy,
+    CutCrossEntropy,
+    MeanSquaredError,
+    largest_log_loss,
+)
+from fastbp.sklearn.targets import SeveralOutputs, binarizer_for, columns_of
+
+REGRESSION_LOSSES = {
+    "squared_error", "poisson", "absolute_error", "huber", "quantile", "gamma",
+}  # fmt: skip
+
+
+class MLPClassifier(ClassifierMixin, BaseMLP):
+    """scikit-learn's `MLPClassifier` on fastbp: the same interface, the same model, faster.
+
+    Its parameters have the names, defaults and meaning of scikit-learn's; those behind `max_fun`
+    are additions, all off by default.
+
+    Parameters
+    ----------
+    hidden_layer_sizes ... dtype
+        See `BaseMLP`.
+    class_weight : dict or "balanced", default=None
+        What sample weights are multiplied by: a number by class, or inversely to how often it
+        occurs in the data of `fit`.
+
+    Attributes
+    ----------
+    classes_ : array, shape (n_classes,), or list of array
+        Of the targets; a list for several targets.
+    coefs_, intercepts_ : list of array, shapes (n_in, n_out) and (n_out,)
+        Live views of the parameters; an array put in the place of one is taken over.
+    loss_, loss_curve_, best_loss_ : float, list of float, float or None
+        Of the last epoch, of all (each batch's before its update), the least. The curve of a fit
+        that diverged ends with a loss that is not finite.
+    validation_scores_, best_validation_score_ : list of float and float, or None
+        With early stopping.
+    validation_loss_curve_ : list of float or None
+        Without penalties, where there are rows to validate on.
+    n_iter_, t_ : int
+        Epochs or iterations of the last fit; rows seen in all.
+    n_layers_, n_outputs_, out_activation_, n_features_in_, feature_names_in_
+        As in scikit-learn.
+
+    Notes
+    -----
+    Sparse matrices are made dense, in `fit` as a whole. Targets of several columns with more than
+    two classes (`y` of shape (n_samples, n_targets)) have a softmax each; their loss is computed
+    in Python.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from fastbp.sklearn import MLPClassifier
+    >>> X, y = make_classification(n_samples=100, random_state=1)
+    >>> net = MLPClassifier(random_state=1, max_iter=300).fit(X, y)
+    >>> net.predict(X[:5]).tolist()
+    [0, 0, 1, 1, 0]
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        **BaseMLP._parameter_constraints,
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+    }
+    _label_binarizer: Any
+    loss = "log_loss"
+
+    def __init__(
+        self, hidden_layer_sizes: Any = (100,), activation: Any = "relu", *, solver: str = "adam",
+        alpha: float = 0.0001, batch_size: int | str = "auto", learning_rate: str = "constant",
+        learning_rate_init: float = 0.001, power_t: float = 0.5, max_iter: int = 200,
+        shuffle: bool = True, random_state: Any = None, tol: float = 1e-4,
+        verbose: bool | int | str = False, warm_start: bool = False, momentum: float = 0.9,
+        nesterovs_momentum: bool = True, early_stopping: bool = False,
+        validation_fraction: float = 0.1, beta_1: float = 0.9, beta_2: float = 0.999,
+        epsilon: float = 1e-8, n_iter_no_change: float = 10, max_fun: int = 15000,
+        class_weight: Any = None, optimizer: Any = None, l1_ratio: float = 0.0,
+        weight_decay: float = 0.0, dropout: Any = 0.0, clip_norm: float | None = None,
+        scoring: Any = None, callbacks: Any = None, dtype: str | None = None,
+    ) -> None:  # fmt: skip
+        self._keep(locals())
+
+    # ---------------------------------------------------------------- fitting
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None,
+        sample_weight_val: Any = None, eval_set: Any = None,
+    ) -> MLPClassifier:  # fmt: skip
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+        y : array-like, shape (n_samples,) or (n_samples, n_outputs)
+            Classes; columns of 0 and 1 for several labels.
+        sample_weight : array-like, shape (n_samples,), default=None
+        X_val, y_val, sample_weight_val : array-like, default=None
+            Rows to validate on. Early stopping takes them in place of a part of X; without it
+            they only give `validation_loss_curve_`.
+        eval_set : tuple or list of one tuple, default=None
+            ``(X_val, y_val)`` or ``(X_val, y_val, sample_weight_val)``, another way to pass them.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            Bad input, in scikit-learn's words; nothing has changed. Also where the first epoch
+            is not finite.
+
+        Warns
+        -----
+        ConvergenceWarning
+            When `max_iter` was reached.
+        DivergenceWarning
+            When a later epoch is not finite: the parameters are the last finite ones.
+        """
+        validation = validation_rows(X_val, y_val, sample_weight_val, eval_set)
+        self._fit(X, y, sample_weight, incremental=False, validation=validation)
+        return self
+
+    @available_if(lambda estimator: estimator._check_solver())
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None
+    ) -> MLPClassifier:
+        """Train for one epoch, from where the model is. Not with the solver "lbfgs".
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As of `fit`.
+        classes : array-like, shape (n_classes,), default=None
+            All classes, needed in the first call.
+
+        Returns
+        -------
+        self
+        """
+        self._fit(X, y, sample_weight, incremental=True, classes=classes)
+        return self
+
+    def _begin_partial_fit(self, y: Any, classes: Any) -> None:
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight 'balanced' is not supported for partial_fit. Pass the weights as a "
+                "dict, or as sample_weight."
+            )
+        if _check_partial_fit_first_call(self, classes):
+            several = type_of_target(y).startswith("multilabel")
+            self._label_binarizer = binarizer_for(y if several else classes)
+
+    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
+        X, y = validate_data(
+            self, X, y, accept_sparse=["csr", "csc"], multi_output=True,
+            dtype=self.dtype or (np.float64, np.float32), reset=reset,
+        )  # fmt: skip
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        if not hasattr(self, "classes_") or (not self.warm_start and not incremental):
+            self._label_binarizer = binarizer_for(y)
+            self.classes_ = self._label_binarizer.classes_
+        else:
+            self._check_classes(y)
+        return X, columns_of(self._label_binarizer, y)
+
+    def _check_classes(self, y: Any) -> None:
+        """Raise a ValueError for other classes than those of the call before."""
+        if isinstance(self.classes_, list):
+            return  # the encoder looks at those of each target
+        classes = unique_labels(y)
+        if self.warm_start:
+            if set(classes) != set(self.classes_):
+                raise ValueError(
+                    "warm_start can only be used where `y` has the same classes as in the "
+                    f"previous call to fit. Previously got {self.classes_}, `y` has {classes}"
+                )
+        elif len(np.setdiff1d(classes, self.classes_, assume_unique=True)):
+            raise ValueError(
+                "`y` has classes not in `self.classes_`. "
+                f"`self.classes_` has {self.classes_}. 'y' has {classes}."
+            )
+
+    def _encode(self, y: Any) -> npt.NDArray[Any]:
+        y = check_array(y, ensure_2d=False, dtype=None, accept_sparse="csr", input_name="y_val")
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        if not isinstance(self.classes_, list):
+            unknown = np.setdiff1d(unique_labels(y), self.classes_, assume_unique=True)
+            if len(unknown):
+                raise ValueError(f"y_val has classes that y has not: {unknown}.")
+        return columns_of(self._label_binarizer, y)
+
+    def _choose_loss(self, n_columns: int, dtype: np.dtype[Any]) -> tuple[Loss, str, int]:
+        binarizer = self._label_binarizer
+        if isinstance(binarizer, SeveralOutputs):
+            return CallableLoss(BlockCrossEntropy(binarizer.sizes)), "softmax", n_columns
+        if binarizer.y_type_ == "multiclass":
+            return CutCrossEntropy(most=largest_log_loss(dtype)), "softmax", n_columns
+        return CutBinaryCrossEntropy(most=largest_log_loss(dtype)), "logistic", n_columns
+
+    def _targets(self, y: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        if self._label_binarizer.y_type_ == "multiclass":
+            labels: npt.NDArray[Any] = y.argmax(axis=1)
+            return labels
+        return y
+
+    def _class_weights(self, y: Any, sample_weight: Any) -> Any:
+        if self.class_weight is None:
+            return sample_weight
+        y = check_array(y, ensure_2d=False, dtype=None)
+        of_classes = compute_sample_weight(self.class_weight, y)
+        return of_classes if sample_weight is None else of_classes * sample_weight
+
+    def _score(self, outputs: FloatArray, y: npt.NDArray[Any], sample_weight: Any) -> float:
+        if not np.isfinite(outputs).all():
+            return float("nan")
+        binarizer = self._label_binarizer
+        if isinstance(binarizer, SeveralOutputs):
+            right = binarizer.inverse_transform(outputs) == binarizer.inverse_transform(y)
+            return float(np.average(right.all(axis=1), weights=sample_weight))
+        if binarizer.y_type_ == "multiclass":
+            y, predicted = y.argmax(axis=1), outputs.argmax(axis=1)
+        else:
+            predicted = outputs > 0.5
+        y, predicted = (a.ravel() if a.ndim == 2 and a.shape[1] == 1 else a for a in (y, predicted))
+        return float(accuracy_score(y, predicted, sample_weight=sample_weight))
+
+    # ---------------------------------------------------------------- prediction
+
+    def predict(self, X: Any) -> npt.NDArray[Any]:
+        """Predict classes.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+
+        Returns
+        -------
+        array, shape (n_samples,) or (n_samples, n_outputs)
+        """
+        outputs, classes = self._outputs(X), self.classes_
+        kind = self._label_binarizer.y_type_
+        labels: npt.NDArray[Any]
+        if kind == "multiclass":
+            labels = classes.take(outputs.argmax(axis=1))
+        elif kind == "binary" and len(classes) == 2:
+            labels = classes.take(outputs.ravel() > 0.5)
+        else:
+            labels = self._label_binarizer.inverse_transform(outputs)
+        return labels
+
+    def predict_proba(self, X: Any) -> Any:
+        """Probabilities of the classes.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+
+        Returns
+        -------
+        array, shape (n_samples, n_classes), or list of array
+            In the order of `classes_`; a list for several targets.
+        """
+        outputs = self._outputs(X)
+        if isinstance(self._label_binarizer, SeveralOutputs):
+            return self._label_binarizer.probabilities(outputs)
+        if self.n_outputs_ == 1:
+            return np.concatenate([1 - outputs, outputs], axis=1)
+        return outputs
+
+    def predict_log_proba(self, X: Any) -> Any:
+        """Logarithms of `predict_proba`, whose parameters and shapes these are."""
+        probabilities = self.predict_proba(X)
+        if isinstance(probabilities, list):
+            return [np.log(p, out=p) for p in probabilities]
+        return np.log(probabilities, out=probabilities)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+
+class MLPRegressor(RegressorMixin, BaseMLP):
+    """scikit-learn's `MLPRegressor` on fastbp: the same interface, the same model, faster.
+
+    Its parameters have the names, defaults and meaning of scikit-learn's; those behind `max_fun`
+    are additions, all off by default.
+
+    Parameters
+    ----------
+    loss : str, fastbp.Loss or callable, default="squared_error"
+        "squared_error", "poisson" (for targets of at least 0), or of `fastbp.MLP`
+        "absolute_error", "huber", "quantile", "gamma", an object such as ``Quantile((0.1, 0.9))``
+        (of one target it gives a column for each level), or a function ``(y_pred, y) -> (value,
+        derivative by y_pred)``.
+    hidden_layer_sizes ... dtype
+        See `BaseMLP`.
+
+    Attributes
+    ----------
+    coefs_, intercepts_, loss_curve_, validation_loss_curve_, ...
+        As of `MLPClassifier`, but for `classes_`.
+
+    Notes
+    -----
+    Sparse matrices are made dense, in `fit` as a whole.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_regression
+    >>> from fastbp.sklearn import MLPRegressor
+    >>> X, y = make_regression(n_samples=200, n_features=20, random_state=1)
+    >>> net = MLPRegressor(random_state=1, max_iter=2000, tol=0.1).fit(X, y)
+    >>> round(net.score(X, y), 2)
+    1.0
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        **BaseMLP._parameter_constraints,
+        "loss": [StrOptions(REGRESSION_LOSSES), Loss, callable],
+    }
+
+    def __init__(
+        self, loss: Any = "squared_error", hidden_layer_sizes: Any = (100,),
+        activation: Any = "relu", *, solver: str = "adam", alpha: float = 0.0001,
+        batch_size: int | str = "auto", learning_rate: str = "constant",
+        learning_rate_init: float = 0.001, power_t: float = 0.5, max_iter: int = 200,
+        shuffle: bool = True, random_state: Any = None, tol: float = 1e-4,
+        verbose: bool | int | str = False, warm_start: bool = False, momentum: float = 0.9,
+        nesterovs_momentum: bool = True, early_stopping: bool = False,
+        validation_fraction: float = 0.1, beta_1: float = 0.9, beta_2: float = 0.999,
+        epsilon: float = 1e-8, n_iter_no_change: float = 10, max_fun: int = 15000,
+        optimizer: Any = None, l1_ratio: float = 0.0, weight_decay: float = 0.0,
+        dropout: Any = 0.0, clip_norm: float | None = None, scoring: Any = None,
+        callbacks: Any = None, dtype: str | None = None,
+    ) -> None:  # fmt: skip
+        self._keep(locals())
+
+    # ---------------------------------------------------------------- fitting
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None,
+        sample_weight_val: Any = None, eval_set: Any = None,
+    ) -> MLPRegressor:  # fmt: skip
+        """Fit the model; as `MLPClassifier.fit`.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+        y : array-like, shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight, X_val, y_val, sample_weight_val, eval_set
+            As of `MLPClassifier.fit`.
+
+        Returns
+        -------
+        self
+        """
+        validation = validation_rows(X_val, y_val, sample_weight_val, eval_set)
+        self._fit(X, y, sample_weight, incremental=False, validation=validation)
+        return self
+
+    @available_if(lambda estimator: estimator._check_solver())
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
+        """Train for one epoch, from where the model is. Not with the solver "lbfgs".
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As of `fit`.
+
+        Returns
+        -------
+        self
+        """
+        self._fit(X, y, sample_weight, incremental=True)
+        return self
+
+    def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
+        X, y = validate_data(
+            self, X, y, accept_sparse=["csr", "csc"], multi_output=True, y_numeric=True,
+            dtype=self.dtype or (np.float64, np.float32), reset=reset,
+        )  # fmt: skip
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        return X, y
+
+    def _encode(self, y: Any) -> npt.NDArray[Any]:
+        checked: npt.NDArray[Any] = check_array(
+            y, ensure_2d=False, dtype="numeric", input_name="y_val"
+        )
+        return checked.reshape(-1, 1) if checked.ndim == 1 else checked
+
+    def _choose_loss(self, n_columns: int, dtype: np.dtype[Any]) -> tuple[Loss, str, int]:
+        loss: Loss = MeanSquaredError() if self.loss == "squared_error" else as_loss(self.loss)
+        outputs = n_columns
+        if isinstance(loss, Quantile) and isinstance(loss.levels, tuple) and n_columns == 1:
+            outputs = len(loss.levels)
+        return loss, loss.activation, outputs
+
+    def _score(self, outputs: FloatArray, y: npt.NDArray[Any], sample_weight: Any) -> float:
+        if not np.isfinite(outputs).all():
+            return float("nan")
+        with np.errstate(over="ignore"):  # shortly before training diverges
+            return float(r2_score(y, outputs, sample_weight=sample_weight))
+
+    # ---------------------------------------------------------------- prediction
+
+    def predict(self, X: Any) -> npt.NDArray[Any]:
+        """Predict numbers.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+
+        Returns
+        -------
+        array of the parameters' dtype, shape (n_samples,) or (n_samples, n_outputs)
+        """
+        outputs = self._outputs(X)
+        return outputs.ravel() if outputs.shape[1] == 1 else outputs

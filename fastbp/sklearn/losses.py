@@ -1,0 +1,107 @@
+"""The losses of scikit-learn's networks, and that of several outputs with classes of their own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastbp.losses import BinaryCrossEntropy, CrossEntropy, SquaredError
+
+FloatArray = npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class MeanSquaredError(SquaredError):
+    """Half of the squared difference, reported as its mean over the outputs.
+
+    Its derivative is that of the sum over the outputs, as in scikit-learn.
+    """
+
+    def numbers(self, outputs: int) -> npt.NDArray[np.float64]:
+        """One over the number of outputs."""
+        return np.full(1, 1.0 / outputs)
+
+
+def largest_log_loss(dtype: np.dtype[Any]) -> float:
+    """What scikit-learn reports for an impossible class: it cuts probabilities off at epsilon."""
+    return -math.log(float(np.finfo(dtype).eps))
+
+
+@dataclass(frozen=True)
+class CutBinaryCrossEntropy(BinaryCrossEntropy):
+    """The binary cross-entropy, reported as at most `most` for each output.
+
+    Parameters
+    ----------
+    most : float, default=inf
+    """
+
+    most: float = math.inf
+
+    def numbers(self, outputs: int) -> npt.NDArray[np.float64]:
+        """As of the cross-entropy, with the cut."""
+        numbers = super().numbers(outputs)
+        numbers[2] = self.most
+        return numbers
+
+
+@dataclass(frozen=True)
+class CutCrossEntropy(CrossEntropy):
+    """The cross-entropy, reported as at most `most` for each row.
+
+    Parameters
+    ----------
+    most : float, default=inf
+    """
+
+    most: float = math.inf
+
+    def numbers(self, outputs: int) -> npt.NDArray[np.float64]:
+        """As of the cross-entropy, with the cut."""
+        numbers = super().numbers(outputs)
+        numbers[2] = self.most
+        return numbers
+
+
+def softmax_of_blocks(z: FloatArray, sizes: Sequence[int]) -> list[FloatArray]:
+    """Probabilities, block by block of columns of the given sizes."""
+    blocks = []
+    for logits in np.split(z, np.cumsum(sizes)[:-1], axis=1):
+        exps = np.exp(logits - logits.max(axis=1, keepdims=True))
+        blocks.append(exps / exps.sum(axis=1, keepdims=True))
+    return blocks
+
+
+@dataclass(frozen=True)
+class BlockCrossEntropy:
+    """The sum of a cross-entropy for each block of outputs, as a loss in Python.
+
+    Parameters
+    ----------
+    sizes : tuple of int
+        Classes of each block.
+    """
+
+    sizes: tuple[int, ...]
+
+    def __call__(
+        self, z: FloatArray, y: FloatArray, sample_weight: FloatArray | None = None
+    ) -> tuple[float, FloatArray]:
+        """Loss averaged over the rows and its derivative by the net inputs `z`.
+
+        Parameters
+        ----------
+        z, y : array, shape (rows, outputs)
+            Net inputs; a one for the class of each block and zeros.
+        sample_weight : array, shape (rows,), optional
+        """
+        weights = np.ones(len(z)) if sample_weight is None else sample_weight
+        shares = (weights / weights.sum())[:, np.newaxis]
+        p = np.concatenate(softmax_of_blocks(z, self.sizes), axis=1)
+        logarithms = np.log(np.maximum(p, np.finfo(z.dtype).tiny))
+        return -float((y * logarithms * shares).sum()), (p - y) * shares

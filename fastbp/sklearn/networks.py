@@ -1,0 +1,121 @@
+"""The network of an estimator: its units, penalties and initial draws, as in scikit-learn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastbp.kernels.activations import HIDDEN_ACTIVATIONS
+from fastbp.kernels.updates import L1, L2, SUMMED, SUMMED_L1, SUMMED_L2
+from fastbp.losses import Loss
+from fastbp.mlp import MLP
+from fastbp.optimizer_base import Optimizer
+from fastbp.regularization import Regularization
+
+ALIASES = {"logistic": "sigmoid"}
+"""scikit-learn's names of activations that have another one here."""
+ACTIVATION_NAMES = {*HIDDEN_ACTIVATIONS, *ALIASES} - {"step"}
+"""Those that can be trained."""
+
+Arrays = list[npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class SummedRegularization(Regularization):
+    """Penalties on the sum of the losses of all rows: each batch takes its share of them."""
+
+    def rules(self, optimizer: Optimizer, n_layers: int) -> npt.NDArray[np.float64]:
+        """What the kernels read, with the optimiser's groups, but for a schedule."""
+        rules = super().rules(optimizer, n_layers)
+        rules[SUMMED], rules[SUMMED_L1], rules[SUMMED_L2] = 1.0, rules[L1], rules[L2]
+        return rules
+
+
+def hidden_sizes(estimator: Any) -> list[int]:
+    """Widths of the hidden layers, checked."""
+    given = estimator.hidden_layer_sizes
+    sizes = list(given) if isinstance(given, Iterable) else [given]
+    if np.any(np.array(sizes) <= 0):
+        raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+    return sizes
+
+
+def hidden_activations(estimator: Any, n_hidden: int) -> list[str]:
+    """The core's name of the activation of each hidden layer."""
+    given = estimator.activation
+    names = [given] * n_hidden if isinstance(given, str) else list(given)
+    if len(names) != n_hidden:
+        raise ValueError(
+            f"activation must be one name or one for each of the {n_hidden} hidden layers, got "
+            f"{len(names)}: {names}."
+        )
+    for name in names:
+        if name not in ACTIVATION_NAMES:
+            raise ValueError(f"activation must be among {sorted(ACTIVATION_NAMES)}, got {name!r}.")
+    return [ALIASES.get(name, name) for name in names]
+
+
+def build(
+    estimator: Any, sizes: Sequence[int], loss: Loss, dtype: npt.DTypeLike, optimizer: Optimizer
+) -> MLP:
+    """A network with an estimator's parameters, whose weights are zeros.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier or MLPRegressor
+    sizes : sequence of int
+        Inputs, hidden layers, outputs.
+    loss : Loss
+    dtype : dtype
+    optimizer : Optimizer
+    """
+    net = MLP(
+        sizes,
+        activation=hidden_activations(estimator, len(sizes) - 2),
+        loss=loss,
+        optimizer=optimizer,
+        dtype=dtype,
+        weight_init="zeros",
+        seed=0,
+    )
+    alpha, share = float(estimator.alpha), float(estimator.l1_ratio)
+    net._regularization = SummedRegularization(
+        l1=alpha * share,
+        l2=alpha * (1.0 - share),
+        dropout=estimator.dropout,
+        clip_norm=estimator.clip_norm,
+    )
+    net._rules = net._regularization.rules(optimizer, len(net._layers))
+    net._dropout = net._regularization.dropout_rates(len(net._layers))
+    return net
+
+
+def draw_initial(net: MLP, estimator: Any, random_state: np.random.RandomState) -> None:
+    """Draw weights and biases: uniform with Glorot's bound, the draws those of scikit-learn.
+
+    The bound of a layer goes by the units that it feeds, that of the outputs by the last hidden
+    ones. Dropout draws its stream last.
+    """
+    names = [*net.activations[:-1], *net.activations[-2:-1]] or hidden_activations(estimator, 1)
+    for name, weights, biases in zip(names, net.weights, net.biases, strict=True):
+        scale = 2.0 if name == "sigmoid" else 6.0
+        bound = np.sqrt(scale / sum(weights.shape))
+        weights[...] = random_state.uniform(-bound, bound, weights.shape)
+        biases[...] = random_state.uniform(-bound, bound, biases.shape)
+    draw_dropout(net, random_state)
+
+
+def draw_dropout(net: MLP, random_state: np.random.RandomState) -> None:
+    """Begin the stream of dropout; without dropout nothing is drawn."""
+    if any(net._dropout):
+        net._random[:] = random_state.randint(2**31 - 1)
+
+
+def load(net: MLP, coefs: Arrays, intercepts: Arrays) -> None:
+    """Copy parameters into a network; the shapes must fit."""
+    for to, given in zip((*net.weights, *net.biases), (*coefs, *intercepts), strict=True):
+        to[...] = given

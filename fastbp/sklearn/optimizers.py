@@ -1,0 +1,120 @@
+"""The solvers of scikit-learn as optimisers, and what an estimator keeps of one between calls."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastbp.kernels.steps import EPSILON, EPSILON_AS_IT_IS, LEARNING_RATE
+from fastbp.net import own_array
+from fastbp.optimizer_base import Optimizer, Scalars
+from fastbp.optimizers import SGD, Adam, as_optimizer
+
+SMALLEST_RATE = 1e-6
+"""From here on the adaptive rate is not lowered any more: training stops."""
+
+
+@dataclass(frozen=True, repr=False)
+class SolverSGD(SGD):
+    """`SGD` with what scikit-learn allows: a momentum of 1, and Nesterov's without momentum."""
+
+    def __post_init__(self) -> None:
+        Optimizer.__post_init__(self)
+
+
+@dataclass(frozen=True, repr=False)
+class SolverAdam(Adam):
+    """`Adam` that adds `epsilon` before the bias of the second moment is corrected.
+
+    The "epsilon hat" of Kingma and Ba 2015, section 2, as in scikit-learn. The kernels divide by
+    the root of a sum of squares, which is that of their mean over sqrt(1 - beta_2).
+    """
+
+    def write(self, scalars: Scalars) -> None:
+        """Write the hyper-parameters where the kernels read them."""
+        super().write(scalars)
+        scalars[EPSILON] = self.epsilon / math.sqrt(1.0 - self.beta_2)
+        scalars[EPSILON_AS_IT_IS] = 1.0
+
+
+def optimizer_of(estimator: Any) -> Optimizer:
+    """The optimiser of an estimator's parameters."""
+    decay = float(estimator.weight_decay)
+    if estimator.optimizer is not None:
+        given = as_optimizer(estimator.optimizer)
+        return dataclasses.replace(given, weight_decay=decay) if decay else given
+    rate = float(estimator.learning_rate_init)
+    if estimator.solver != "adam":  # lbfgs makes no use of it
+        momentum = float(estimator.momentum)
+        return SolverSGD(rate, momentum, bool(estimator.nesterovs_momentum), weight_decay=decay)
+    moments = float(estimator.beta_1), float(estimator.beta_2)
+    return SolverAdam(rate, *moments, float(estimator.epsilon), weight_decay=decay)
+
+
+class OptimizerMemory:
+    """An optimiser, its state and its learning rate, from one `partial_fit` to the next.
+
+    Its hyper-parameters are those with which it began, as in scikit-learn.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier or MLPRegressor
+
+    Attributes
+    ----------
+    optimizer : Optimizer
+    learning_rate : float or callable
+        The current rate, or the optimiser's schedule.
+    scalars, slots : array or None
+        The state as the kernels keep it; None before the first epoch.
+    """
+
+    def __init__(self, estimator: Any) -> None:
+        self.optimizer = optimizer_of(estimator)
+        self.learning_rate: Any = self.optimizer.learning_rate
+        by_rule = estimator.optimizer is None and estimator.solver == "sgd"
+        self.rule = estimator.learning_rate if by_rule else "constant"
+        self.power_t = float(estimator.power_t)
+        self.scalars: Scalars | None = None
+        self.slots: npt.NDArray[np.floating] | None = None
+
+    def attach(self, net: Any) -> None:
+        """Let the net go on from this state; from the beginning where it has another shape."""
+        slots = self.slots
+        if slots is not None and (slots.shape, slots.dtype) == (net._slots.shape, net.dtype):
+            net._scalars, net._slots = own_array(self.scalars), own_array(slots)
+        self.scalars, self.slots = net._scalars, net._slots
+
+    def end_epoch(self, samples: int) -> None:
+        """Lower the rate of learning_rate="invscaling" after `samples` rows in all."""
+        if self.rule == "invscaling":
+            start: Any = self.optimizer.learning_rate
+            self.set_rate(float(start) / (samples + 1) ** self.power_t)
+
+    def stops(self) -> str:
+        """What happens when training no longer improves: why it stops, or the new rate."""
+        if self.rule != "adaptive":
+            return "Stopping."
+        if self.learning_rate <= SMALLEST_RATE:
+            return "Learning rate too small. Stopping."
+        self.set_rate(self.learning_rate / 5.0)
+        return f"Setting learning rate to {self.learning_rate:f}"
+
+    def set_rate(self, rate: float) -> None:
+        """Change the learning rate, and keep the speed: scikit-learn's momentum has the rate in it.
+
+        The kernels' velocity u is scikit-learn's over the rate, so that it grows as the rate
+        falls. Where it would overflow, the rate that they get stays above nothing: the gradient
+        times it is nothing beside any parameter.
+        """
+        self.learning_rate = rate
+        if self.scalars is None or self.slots is None:
+            return
+        used = max(rate, float(np.finfo(self.slots.dtype).tiny) ** 0.5)
+        self.slots *= self.scalars[LEARNING_RATE] / used
+        self.scalars[LEARNING_RATE] = used

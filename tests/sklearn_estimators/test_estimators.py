@@ -1,0 +1,266 @@
+"""The interface: scikit-learn's, and what is added to it for classes, targets and losses."""
+
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+import pytest
+import sklearn.neural_network
+from sklearn.datasets import load_iris, make_regression
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.utils import compute_sample_weight
+
+import fastbp.sklearn
+from fastbp import Huber, Quantile
+from fastbp.sklearn import MLPClassifier, MLPRegressor
+
+NAMES = ("MLPClassifier", "MLPRegressor")
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+X_IRIS, Y_IRIS = load_iris(return_X_y=True)
+X_IRIS = (X_IRIS - X_IRIS.mean(axis=0)) / X_IRIS.std(axis=0)
+
+
+def parameters(function):
+    return [p for p in inspect.signature(function).parameters.values() if p.name != "self"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_constructor_begins_with_scikit_learns_parameters(name) -> None:
+    theirs = parameters(getattr(sklearn.neural_network, name).__init__)
+    ours = parameters(getattr(fastbp.sklearn, name).__init__)
+    assert [(p.name, p.default, p.kind) for p in ours[: len(theirs)]] == [
+        (p.name, p.default, p.kind) for p in theirs
+    ]
+    added = ours[len(theirs) :]
+    assert len(added) >= 8
+    assert all(p.kind is p.KEYWORD_ONLY for p in added)
+    assert all(p.default in (None, 0.0) for p in added), "all off by default"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_methods_and_their_parameters(name) -> None:
+    theirs, ours = (getattr(m, name) for m in (sklearn.neural_network, fastbp.sklearn))
+    public = [method for method in dir(theirs) if not method.startswith("_")]
+    assert {"fit", "partial_fit", "predict", "score", "set_fit_request"} <= set(public)
+    for method in public:
+        if not callable(getattr(theirs, method)):
+            continue
+        expected = [(p.name, p.default) for p in parameters(getattr(theirs, method))]
+        got = parameters(getattr(ours, method))
+        if method.startswith("set_") and method.endswith("_request"):
+            assert {p for p, _ in expected} <= {p.name for p in got}, method
+        else:
+            assert [(p.name, p.default) for p in got[: len(expected)]] == expected, method
+            assert all(p.kind is p.KEYWORD_ONLY for p in got[len(expected) :]), method
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("name", NAMES)
+def test_fitted_attributes_are_scikit_learns_and_one_more(name, solver) -> None:
+    fitted = [
+        getattr(module, name)(solver=solver, max_iter=3, early_stopping=True).fit(X_IRIS, Y_IRIS)
+        for module in (sklearn.neural_network, fastbp.sklearn)
+    ]
+    theirs, ours = ({n for n in vars(e) if n.endswith("_") and n[0] != "_"} for e in fitted)
+    assert ours - theirs == {"validation_loss_curve_"}
+    assert theirs - ours == set()
+    assert getattr(fitted[1], "loss", None) == getattr(fitted[0], "loss", None)
+
+
+def test_partial_fit_is_absent_with_lbfgs() -> None:
+    """scikit-learn's regressor has it, by a mistake, and it fails."""
+    for kind in (MLPClassifier, MLPRegressor):
+        assert not hasattr(kind(solver="lbfgs"), "partial_fit")
+        assert hasattr(kind(solver="adam"), "partial_fit")
+        with pytest.raises(AttributeError, match="has no attribute 'partial_fit'"):
+            kind(solver="lbfgs").partial_fit  # noqa: B018
+
+
+def test_before_fit() -> None:
+    for method in ("predict", "transform"):
+        for kind in (MLPClassifier, MLPRegressor):
+            with pytest.raises(NotFittedError, match=f"This {kind.__name__} instance is not fit"):
+                getattr(kind(), method)(X_IRIS)
+
+
+def test_class_weight_is_a_sample_weight() -> None:
+    y = np.array(["a", "b", "c"])[Y_IRIS][:120]  # 50, 50, 20
+    weights = {"a": 1.0, "b": 3.0, "c": 0.5}
+    of_rows = np.array([weights[label] for label in y])
+    own = np.linspace(0.5, 2.0, len(y))
+    options = {"max_iter": 5, "random_state": 0}
+    for class_weight, sample_weight, expected in (
+        (weights, None, of_rows),
+        (weights, own, of_rows * own),
+        ("balanced", None, compute_sample_weight("balanced", y)),
+    ):
+        got = MLPClassifier(class_weight=class_weight, **options).fit(
+            X_IRIS[:120], y, sample_weight
+        )
+        same = MLPClassifier(**options).fit(X_IRIS[:120], y, expected)
+        assert np.array_equal(got.coefs_[0], same.coefs_[0])
+        assert not np.array_equal(
+            got.coefs_[0], MLPClassifier(**options).fit(X_IRIS[:120], y).coefs_[0]
+        )
+    part = MLPClassifier(class_weight=weights, **options)
+    part.partial_fit(X_IRIS[:120], y, classes=["a", "b", "c"])
+    same = MLPClassifier(**options).partial_fit(X_IRIS[:120], y, of_rows, classes=["a", "b", "c"])
+    assert np.array_equal(part.coefs_[0], same.coefs_[0])
+    with pytest.raises(ValueError, match="class_weight 'balanced' is not supported for partial"):
+        MLPClassifier(class_weight="balanced").partial_fit(X_IRIS, Y_IRIS, classes=[0, 1, 2])
+
+
+def test_balanced_classes_are_found_where_they_are_rare() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(2000, 2))
+    y = (X[:, 0] + 0.7 * rng.normal(size=2000) > 2).astype(int)
+    assert 0.03 < y.mean() < 0.08
+    options = {"max_iter": 60, "random_state": 0, "tol": 0.0}
+    plain, balanced = (
+        MLPClassifier(class_weight=w, **options).fit(X, y) for w in (None, "balanced")
+    )
+    found = [(e.predict(X)[y == 1]).mean() for e in (plain, balanced)]
+    assert found[0] < 0.7 < 0.85 < found[1]
+
+
+def test_several_targets_of_several_classes() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 4))
+    y = np.stack(
+        [np.array(["low", "mid", "top"])[np.digitize(X[:, 0], [-0.5, 0.5])],
+         np.array(["no", "yes"])[(X[:, 1] > 0).astype(int)]], axis=1,
+    )  # fmt: skip
+    net = MLPClassifier((30,), max_iter=150, random_state=0, learning_rate_init=0.01).fit(X, y)
+    assert [c.tolist() for c in net.classes_] == [["low", "mid", "top"], ["no", "yes"]]
+    assert net.n_outputs_ == 5
+    predicted, probabilities = net.predict(X), net.predict_proba(X)
+    assert predicted.shape == y.shape
+    assert (predicted == y).all(axis=1).mean() > 0.9
+    assert [p.shape for p in probabilities] == [(300, 3), (300, 2)]
+    for p, logarithm, classes, column in zip(
+        probabilities, net.predict_log_proba(X), net.classes_, predicted.T, strict=True
+    ):
+        np.testing.assert_allclose(p.sum(axis=1), 1.0)
+        np.testing.assert_allclose(logarithm, np.log(p))
+        assert np.array_equal(classes[p.argmax(axis=1)], column)
+    part = MLPClassifier((5,), early_stopping=True, max_iter=3, random_state=0).fit(X, y)
+    assert len(part.validation_scores_) == 3
+    theirs = sklearn.neural_network.MLPClassifier()
+    with pytest.raises(ValueError, match="Multioutput target data is not supported"):
+        theirs.fit(X, y)
+
+
+@pytest.mark.parametrize("loss", ["absolute_error", "huber", Huber(0.1), "quantile"])
+def test_losses_of_the_core(loss) -> None:
+    """Outliers move the mean of the targets, and hardly their median."""
+    X = np.linspace(-1, 1, 200).reshape(-1, 1)
+    y = X[:, 0].copy()
+    y[::5] += 50.0
+    options = {"max_iter": 400, "random_state": 0, "tol": 0.0, "learning_rate_init": 0.01}
+    plain, robust = (MLPRegressor(k, (20,), **options).fit(X, y) for k in ("squared_error", loss))
+    clean = np.arange(200) % 5 != 0
+    assert np.abs(plain.predict(X) - y)[clean].mean() > 5
+    assert np.abs(robust.predict(X) - y)[clean].mean() < 0.5
+    assert robust.out_activation_ == "identity"
+
+
+def test_a_column_for_each_quantile() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, size=(800, 1))
+    y = X[:, 0] + rng.normal(size=800)
+    loss = Quantile((0.1, 0.5, 0.9))
+    net = MLPRegressor(loss, (20,), max_iter=150, random_state=0, tol=0.0).fit(X, y)
+    below = (y[:, np.newaxis] <= net.predict(X)).mean(axis=0)
+    np.testing.assert_allclose(below, [0.1, 0.5, 0.9], atol=0.05)
+    assert net.n_outputs_ == 3
+
+
+def test_a_loss_in_python() -> None:
+    def half_square(z, y, sample_weight=None):
+        shares = np.full(len(z), 1.0 / len(z))
+        if sample_weight is not None:
+            shares = sample_weight / sample_weight.sum()
+        delta = (z - y) * shares[:, np.newaxis]
+        return 0.5 * float((delta * (z - y)).sum()), delta
+
+    X, y = make_regression(n_samples=150, n_features=5, random_state=0)
+    y = y / y.std()
+    for weights in (None, np.linspace(0.5, 1.5, 150)):
+        options = {"max_iter": 10, "random_state": 0, "batch_size": 40, "alpha": 0.1}
+        ours, same = (
+            MLPRegressor(k, **options).fit(X, y, weights) for k in (half_square, "squared_error")
+        )
+        np.testing.assert_allclose(ours.coefs_[0], same.coefs_[0], rtol=1e-9)
+        np.testing.assert_allclose(ours.loss_curve_, same.loss_curve_, rtol=1e-9)
+
+
+def test_gamma_needs_positive_targets_and_poisson_no_negative_ones() -> None:
+    X = np.ones((4, 1))
+    with pytest.raises(ValueError, match="y must be above 0"):
+        MLPRegressor("gamma").fit(X, [1.0, 2.0, 0.0, 1.0])
+    with pytest.raises(ValueError, match="y must be at least 0 for poisson"):
+        MLPRegressor("poisson").fit(X, [1.0, 2.0, -1.0, 1.0])
+    net = MLPRegressor(
+        "gamma", max_iter=500, n_iter_no_change=np.inf, learning_rate_init=0.01, random_state=0
+    )
+    assert net.fit(X, [1.0, 2.0, 3.0, 2.0]).predict(X[:1])[0] == pytest.approx(2.0, rel=0.01)
+
+
+def test_units_one_name_a_layer() -> None:
+    X, y = X_IRIS, Y_IRIS
+    options = {"hidden_layer_sizes": (7, 5), "max_iter": 5, "random_state": 0}
+    one = MLPClassifier(activation="logistic", **options).fit(X, y)
+    for names in (["logistic", "logistic"], ("sigmoid", "logistic")):
+        same = MLPClassifier(activation=names, **options).fit(X, y)
+        assert np.array_equal(one.coefs_[0], same.coefs_[0])
+    mixed = MLPClassifier(activation=["gelu", "tanh"], **options).fit(X, y)
+    hidden = np.tanh(1.0 * gelu(X @ mixed.coefs_[0] + mixed.intercepts_[0]) @ mixed.coefs_[1]
+                     + mixed.intercepts_[1])  # fmt: skip
+    np.testing.assert_allclose(mixed.transform(X), hidden, rtol=1e-10, atol=1e-12)
+    with pytest.raises(ValueError, match="one for each of the 2 hidden layers, got 1"):
+        MLPClassifier(activation=["relu"], **options).fit(X, y)
+    with pytest.raises(ValueError, match="'activation' parameter of MLPClassifier must be a str"):
+        MLPClassifier(activation="step", **options).fit(X, y)
+    with pytest.raises(ValueError, match="activation must be among .* got 'step'"):
+        MLPClassifier(activation=["step", "relu"], **options).fit(X, y)
+
+
+def gelu(z):
+    from scipy.special import ndtr
+
+    return z * ndtr(z)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_transform_gives_the_last_hidden_layer(dtype) -> None:
+    X = X_IRIS.astype(dtype)
+    net = MLPClassifier((9, 4), max_iter=3, random_state=0).fit(X, Y_IRIS)
+    first = np.maximum(X @ net.coefs_[0] + net.intercepts_[0], 0)
+    second = np.maximum(first @ net.coefs_[1] + net.intercepts_[1], 0)
+    hidden = net.transform(X)
+    assert hidden.dtype == dtype
+    np.testing.assert_allclose(hidden, second, rtol=1e-5, atol=1e-6)
+    assert net.get_feature_names_out().tolist() == [f"mlpclassifier{i}" for i in range(4)]
+    with pytest.raises(ValueError, match="transform needs a hidden layer"):
+        MLPClassifier((), max_iter=3).fit(X, Y_IRIS).transform(X)
+
+
+def test_without_hidden_layers_it_is_scikit_learns_linear_model() -> None:
+    for activation in ("relu", "logistic"):
+        fits = [
+            module.MLPClassifier((), activation, max_iter=20, random_state=1).fit(X_IRIS, Y_IRIS)
+            for module in (sklearn.neural_network, fastbp.sklearn)
+        ]
+        np.testing.assert_allclose(fits[0].coefs_[0], fits[1].coefs_[0], rtol=1e-9)
+
+
+def test_convergence_warning() -> None:
+    message = r"Stochastic Optimizer: Maximum iterations \(2\) reached"
+    for estimator in (MLPClassifier(max_iter=2), MLPRegressor(max_iter=2)):
+        with pytest.warns(ConvergenceWarning, match=message) as caught:
+            estimator.fit(X_IRIS, Y_IRIS)
+        assert caught[0].filename == __file__
+    with pytest.warns(UserWarning, match="Got `batch_size` less than 1 or larger") as caught:
+        MLPClassifier(max_iter=2, batch_size=1000).fit(X_IRIS, Y_IRIS)
+    assert caught[0].filename == __file__
