@@ -124,11 +124,20 @@ def further_goals(
     args: argparse.Namespace, seconds: float, startup: Startup | None
 ) -> dict[str, list[Row]]:
     """Measure further tables of goals, by title; those of other modules are added here."""
+    from importlib.util import find_spec
+
     from further import further_rows
     from tables import startup_rows
 
     rows = further_rows(args.rounds, seconds)
-    return {"Further goals": rows if startup is None else rows + startup_rows(startup)}
+    goals = {"Further goals": rows if startup is None else rows + startup_rows(startup)}
+    if find_spec("sklearn") is not None:
+        from estimators import estimator_rows
+
+        goals["`fastbp.sklearn` beside scikit-learn, in its own dtypes"] = estimator_rows(
+            args.rounds, seconds
+        )
+    return goals
 
 
 def machine_of(core: int | None, measured: Sequence[Measured]) -> Machine:
@@ -201,10 +210,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             for dtype in dtypes
             for workload in workloads
         ]
+        goals = {} if args.no_further else further_goals(args, seconds, startup)
     except DisagreementError as error:
         print(error, file=sys.stderr)
         return 1
-    goals = {} if args.no_further else further_goals(args, seconds, startup)
     head = tables.heading(machine_of(core, measured), libraries, args.rounds)
     write(args, tables.report(head, measured, startup, goals), measured)
     return 0

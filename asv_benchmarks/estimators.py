@@ -25,8 +25,8 @@ from threadpoolctl import threadpool_limits
 
 import fastbp.sklearn
 from fastbp import hardware
-from further import Row
-from timing import median_ratio, rounds_of_calls
+from rows import Row
+from timing import DisagreementError, median_ratio, rounds_of_calls
 
 LIBRARIES = {"fastbp": fastbp.sklearn, "scikit-learn": sklearn.neural_network}
 EPOCHS = 50
@@ -82,12 +82,23 @@ def problems() -> list[Problem]:
 
 
 def check_same_model(problem: Problem) -> None:
-    """Raise an AssertionError where the libraries' models differ: no time would mean anything."""
+    """Compare what a few epochs make of the weights.
+
+    Raises
+    ------
+    DisagreementError
+        If the libraries' models differ: no time would mean anything.
+    """
     ours, theirs = (problem.make(library, max_iter=3).fit(problem.X, problem.y)
                     for library in LIBRARIES)  # fmt: skip
     tolerance = 1e-6 if problem.X.dtype == np.float64 else 1e-2
     for got, expected in zip(ours.coefs_, theirs.coefs_, strict=True):
-        assert np.abs(got - expected).max() <= tolerance * np.abs(expected).max(), problem.name
+        apart = float(np.abs(got - expected).max() / np.abs(expected).max())
+        if not apart <= tolerance:
+            raise DisagreementError(
+                f"{problem.name}: weights of fastbp and scikit-learn are {apart:.2g} apart, "
+                f"{tolerance:g} is allowed"
+            )
 
 
 def ratio_row(what: str, ratio: float, goal: float, note: str = "") -> Row:
@@ -180,8 +191,8 @@ def estimator_rows(rounds: int, seconds: float) -> list[Row]:
 
     Raises
     ------
-    AssertionError
-        When the libraries' models differ.
+    DisagreementError
+        If the libraries' models differ.
     """
     rows, some = [], problems()
     with threadpool_limits(1), warnings.catch_warnings():

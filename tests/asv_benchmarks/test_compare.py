@@ -8,6 +8,7 @@ import pytest
 from made_up import SMALL, HalfRate, OtherOutputs, measured, startup
 
 import compare
+import estimators
 import further
 import measure
 import startup as fresh
@@ -134,8 +135,10 @@ def test_readme_is_written_between_the_markers(readme, made_up, capsys) -> None:
 def test_goals_of_fresh_processes_stand_with_the_further_goals(monkeypatch) -> None:
     row = Row("a", "1", "2", True)
     monkeypatch.setattr(further, "further_rows", lambda rounds, seconds: [row])
+    monkeypatch.setattr(estimators, "estimator_rows", lambda rounds, seconds: [row, row])
     args = compare.parse([])
-    assert compare.further_goals(args, 0.1, None) == {"Further goals": [row]}
+    title = "`fastbp.sklearn` beside scikit-learn, in its own dtypes"
+    assert compare.further_goals(args, 0.1, None) == {"Further goals": [row], title: [row, row]}
     rows = compare.further_goals(args, 0.1, startup())["Further goals"]
     assert [r.what for r in rows][:2] == ["a", "import and first fit, empty cache"]
 
