@@ -8,7 +8,7 @@ RUN := $(BIN)/python
 .PHONY: help demo test test-nojit test-mutants soak lint compare perf perf-selftest perf-history page-scripts
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.installed-demo  ## train a digit classifier, with scikit-learn's beside it
 	$(RUN) -m fastbp demo

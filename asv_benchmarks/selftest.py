@@ -1,8 +1,9 @@
 """Does the gate work? `make perf-selftest` plants a slowdown of 15 % and sees that it is found.
 
-In a scratch clone the product of the input gradient does 15 % of its sums twice, and the gate must
-name that benchmark and no other kernel's. Then it runs five times on two commits with the same
-code, and must raise no alarm. The clone has the benchmarks and the gate of the working tree.
+In a scratch clone the product of the input gradient does a part of its sums twice, and the gate
+must name that benchmark, in each size, and no other kernel's. Then it runs five times on two
+commits with the same code, and must raise no alarm. The clone has the benchmarks and the gate of
+the working tree, and the last commit's fastbp.
 
 Exit status: 0, or 1 if a step fails.
 """
@@ -24,14 +25,15 @@ ROOT = SUITE.parent
 NOT_COPIED = ("build", "env", "html", "results", "__pycache__")
 IDENTICAL_RUNS = 5
 
-#: The file that is changed, what stands there once, and what takes its place: 15 % of the terms of
-#: each sum are added up and stored, and then overwritten by the whole sum.
+#: The file that is changed, what stands there once, and what takes its place: a tenth of the terms
+#: of each sum are added up and stored, and then overwritten by the whole sum. With the stores that
+#: is 15 % of the time (1.15 times at a width of 128, 1.14 at 256: the best of 180, AVX-512).
 PATCHED = "fastbp/kernels/dense.py"
 OLD = "            multiply_rows(rows, product, columns)\n"
 NEW = """\
             part = Product(
                 product.c, product.c_stride, product.a, product.a_row, product.a_step, product.b,
-                product.b_step, product.k * 15 // 100, FROM_ZERO, delta, finish, product.y,
+                product.b_step, product.k // 10, FROM_ZERO, delta, finish, product.y,
             )  # fmt: skip
             multiply_rows(rows, part, columns)
             multiply_rows(rows, product, columns)
