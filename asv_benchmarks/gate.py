@@ -80,7 +80,7 @@ def commits_of(base: str) -> Commits:
     if not base:
         raise TroubleError("say what to compare HEAD with: make perf BASE=<commit>")
     try:
-        name = git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{base}^{{commit}}")
+        name = git("rev-parse", "--verify", "--quiet", f"{base}^{{commit}}")
     except TroubleError as error:
         raise TroubleError(f"BASE={base} is no commit of this repository") from error
     if changed := git("status", "--porcelain", "--", *PACKAGE):
