@@ -61,7 +61,7 @@ def test_figures_are_read_from_the_files_of_asv(tmp_path) -> None:
     samples = [2.0, 1.0, 4.0]
     values = {TIME: [samples, math.nan], SHARE: [None, 0.5], COUNT: [7.0]}
     write_results(tmp_path, COMMITS.head, values)
-    assert gate.figures_in(tmp_path, COMMITS.head) == {
+    assert gate.figures_in(tmp_path, COMMITS.head, ["room"]) == {
         Key(TIME, ("8",)): Figures(tuple(samples)),
         Key(TIME, ("64",)): Figures(),
         Key(SHARE, ("8",)): Figures(failed=True),
@@ -75,23 +75,30 @@ def test_a_benchmark_that_fails_everywhere_is_read_as_such(tmp_path) -> None:
     write_results(tmp_path, COMMITS.head, {TIME: [None, None], COUNT: [None]})
     failed = Figures(failed=True)
     expected = {Key(TIME, ("8",)): failed, Key(TIME, ("64",)): failed, Key(COUNT): failed}
-    assert gate.figures_in(tmp_path, COMMITS.head) == expected
+    assert gate.figures_in(tmp_path, COMMITS.head, ["room"]) == expected
+
+
+def test_what_was_not_chosen_is_left_out(tmp_path) -> None:
+    """Of a commit that cannot be built asv says that everything has failed."""
+    write_results(tmp_path, COMMITS.head, {TIME: [None, None], COUNT: [None]})
+    figures = gate.figures_in(tmp_path, COMMITS.head, [r"A\..*\(8\)$", "C"])
+    assert figures == {Key(TIME, ("8",)): Figures(failed=True)}
 
 
 def test_two_environments_are_trouble(tmp_path) -> None:
     for env in ("env", "other"):
         write_results(tmp_path, COMMITS.head, {COUNT: [7.0]}, env)
     with pytest.raises(TroubleError, match="2 environments"):
-        gate.figures_in(tmp_path, COMMITS.head)
+        gate.figures_in(tmp_path, COMMITS.head, ["room"])
 
 
-def test_passes_add_up_and_what_was_not_chosen_is_left_out(tmp_path) -> None:
+def test_passes_add_up(tmp_path) -> None:
     found: dict = {}
     for turn, failing in enumerate((3.0, None)):
         folder = tmp_path / str(turn)
         write_results(folder, COMMITS.base, {TIME: [[1.0, 2.0], math.nan], COUNT: [7.0]})
         write_results(folder, COMMITS.head, {TIME: [[5.0], math.nan], COUNT: [failing]})
-        gate.add(found, folder, COMMITS)
+        gate.add(found, folder, COMMITS, [r"\(8\)", "count"])
     assert list(found) == [Key(TIME, ("8",)), Key(COUNT)]
     assert found[Key(TIME, ("8",))].base == Figures((1.0, 2.0, 1.0, 2.0))
     assert found[Key(TIME, ("8",))].head == Figures((5.0, 5.0))
@@ -266,7 +273,7 @@ def test_uncommitted_changes_are_trouble_where_they_would_not_be_measured(reposi
 
 
 def row(verdict: str, name: str = TIME) -> Row:
-    return Row(Key(name, ("8",)), "seconds", 1.0, 1.2, 1.2, Key(SHARE, ("8",)), 1.2, verdict)
+    return Row(Key(name, ("8",)), "seconds", 1.0, 1.2, 1.2, 1.2, Key(SHARE, ("8",)), 1.2, verdict)
 
 
 @pytest.mark.parametrize(
