@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-nojit test-mutants soak lint compare perf-history page-scripts
+.PHONY: help demo test test-nojit test-mutants soak lint compare perf perf-selftest perf-history page-scripts
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.installed-demo  ## train a digit classifier, with scikit-learn's beside it
 	$(RUN) -m fastbp demo
@@ -40,6 +40,13 @@ perf-history: $(VENV)/.installed-perf  ## measure about a dozen commits of main;
 # The tests open that page without a network. Where npm is missing they say so and skip.
 page-scripts: $(VENV)/.installed-test
 	@$(RUN) asv_benchmarks/page.py
+
+# BASE and BENCH come through the environment: a regular expression may hold quotes.
+perf: $(VENV)/.installed-perf  ## see if HEAD is slower than BASE=<commit>; BENCH=<regex> chooses benchmarks
+	@$(RUN) asv_benchmarks/gate.py --base "$$BASE" $${BENCH:+--bench "$$BENCH"}
+
+perf-selftest: $(VENV)/.installed-perf  ## plant a slowdown and see the gate find it
+	$(RUN) asv_benchmarks/selftest.py
 
 # One stamp for each extra: a repeated run installs nothing, a new pyproject.toml installs again.
 $(VENV)/.installed-%: pyproject.toml | $(RUN)
