@@ -273,7 +273,7 @@ def test_uncommitted_changes_are_trouble_where_they_would_not_be_measured(reposi
 
 
 def row(verdict: str, name: str = TIME) -> Row:
-    return Row(Key(name, ("8",)), "seconds", 1.0, 1.2, 1.2, 1.2, Key(SHARE, ("8",)), 1.2, verdict)
+    return Row(Key(name, ("8",)), "seconds", 1.0, 1.2, 1.2, Key(SHARE, ("8",)), 1.2, verdict)
 
 
 @pytest.mark.parametrize(
