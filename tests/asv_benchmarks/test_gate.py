@@ -162,7 +162,8 @@ def test_one_pass_does_where_nothing_is_suspected(passes, capsys) -> None:
 
 def test_suspects_alone_are_measured_again_in_turn(passes) -> None:
     slow = {TIME: [[1.0], [1.3]]}
-    rows, asked = passes([slow | {SHARE: [0.8, 0.7]}, slow | {SHARE: [0.8, 0.6]}, slow])
+    unbuilt = {COUNT: [None]}  # not chosen then
+    rows, asked = passes([slow | {SHARE: [0.8, 0.7]}, slow | {SHARE: [0.8, 0.6]}, slow | unbuilt])
     assert [commits for commits, _ in asked] == [COMMITS, COMMITS[::-1], COMMITS]
     assert asked[1][1] == asked[2][1]
     for key in (f"{TIME}(64)", f"{SHARE}(64)"):
