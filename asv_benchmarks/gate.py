@@ -2,9 +2,9 @@
 
 asv measures both commits in one environment, with the benchmarks of the working tree, in passes
 of interleaved rounds; judgement.py judges. The first pass measures everything that was chosen;
-what looks slow, or fast, in it is measured in `AGAIN` passes more and judged by all of them. A
-pass gives ten samples of each time and, because asv runs those once a commit, one of each figure
-beside a time.
+what looks slow, or fast, is measured again until it does not, in `AGAIN` passes more at most, and
+judged by all of them. A pass gives ten samples of each time and, because asv runs those once a
+commit, one of each figure beside a time.
 
 Exit status: 0, 1 if something is slower, 2 if that could not be found out, or not for all.
 """
@@ -39,7 +39,7 @@ BUILD = SUITE / "build" / "gate"
 PACKAGE = ("fastbp", "pyproject.toml")
 DEFAULT_BENCH = r"^bench_training\.Training\.|^bench_predict\."
 AGAIN = 4
-"""Passes after the first for what is suspected."""
+"""Passes after the first for what stays suspected."""
 LOG_LINES = 40
 """How much of asv's output is shown when something fails."""
 
@@ -200,7 +200,7 @@ def measure(commits: Commits, patterns: Sequence[str], again: int) -> list[Row]:
     patterns : sequence of str
         Regular expressions: what is measured in the first pass.
     again : int
-        Passes for the suspects of the first one.
+        How often suspects are measured again at most; who is none any more is left out.
     """
     found: dict[Key, Sides] = {}
     rows: list[Row] = []
@@ -210,15 +210,13 @@ def measure(commits: Commits, patterns: Sequence[str], again: int) -> list[Row]:
         run_asv(folder, commits if turn % 2 == 0 else commits[::-1], patterns)
         add(found, folder, commits, patterns)
         rows = judgement.judge(units_in(folder), found)
-        if turn == 0:
-            doubtful = judgement.suspects(rows)
-            print(f"pass 1: {len(rows)} measured, {len(doubtful)} to be measured again", flush=True)
-            keys = [key for row in doubtful for key in (row.key, row.beside) if key is not None]
-            patterns = [f"^{re.escape(str(key))}$" for key in keys]
-        else:
-            print(f"pass {turn + 1} of {1 + again}", flush=True)
-        if not patterns:
+        doubtful = judgement.suspects(rows)
+        said = f"{len(doubtful)} of {len(rows)} are in doubt"
+        print(f"pass {turn + 1} of at most {1 + again}: {said}", flush=True)
+        if not doubtful:
             break
+        keys = [key for row in doubtful for key in (row.key, row.beside) if key is not None]
+        patterns = [f"^{re.escape(str(key))}$" for key in keys]
     return rows
 
 

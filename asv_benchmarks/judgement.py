@@ -21,11 +21,11 @@ SLOWER = 1.10
 """Ratio of medians over which something is a slowdown; below its inverse it is a speed-up."""
 CONFIRMED = 1.05
 """Ratio over which the figure beside a time agrees that it is slower. On two commits with the same
-code the medians of five such figures were up to 7 % apart beside busy neighbours, not where the
-time was too (CONTRIBUTING); a slowdown of 10 % moves them by 10 %: this stands in the middle."""
+code medians of such figures were up to 8 % worse, with times at most 6 % worse (CONTRIBUTING); a
+slowdown of 10 % moves them by 10 %: this stands in the middle."""
 SUSPECT = 1.05
-"""Ratio in the first pass, of the time or of the figure beside it, over which both are measured
-again: low enough that noise hides no slowdown of 15 % from both."""
+"""Ratio of the time, or of the figure beside it, over which both are measured again: so low that
+noise seldom hides a slowdown of 15 % from both."""
 LOST = 0.01
 """How much of an accuracy or R^2 may be lost; another order of summation moves them by 0.002."""
 

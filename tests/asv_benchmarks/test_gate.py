@@ -157,7 +157,7 @@ def test_one_pass_does_where_nothing_is_suspected(passes, capsys) -> None:
     rows, asked = passes([{}])
     assert [row.verdict for row in rows] == [SAME] * 3
     assert asked == [(COMMITS, ["room"])]
-    assert "3 measured, 0 to be measured again" in capsys.readouterr().out
+    assert "0 of 3 are in doubt" in capsys.readouterr().out
 
 
 def test_suspects_alone_are_measured_again_in_turn(passes) -> None:
@@ -172,6 +172,13 @@ def test_suspects_alone_are_measured_again_in_turn(passes) -> None:
         assert not any(re.search(pattern, key) for pattern in asked[1][1])
     assert [row.verdict for row in rows] == [SAME, SLOW, SAME]
     assert rows[1].beside_ratio == pytest.approx(0.8 / 0.7)  # the median of three
+
+
+def test_who_is_cleared_is_measured_no_more(passes) -> None:
+    first = {TIME: [[1.08], [1.3]], SHARE: [0.8, 0.6]}
+    rows, asked = passes([first, {TIME: [[1.0], [1.3]], SHARE: [0.8, 0.6]}, {}])
+    assert [len(patterns) for _, patterns in asked] == [1, 4, 2]
+    assert [row.verdict for row in rows] == [SAME, SLOW, SAME]
 
 
 def test_what_was_noise_in_the_first_pass_is_no_alarm(passes) -> None:
