@@ -7,7 +7,7 @@ import pytest
 from conftest import COMPILED
 
 from fastbp import hardware
-from fastbp.target import TILE_ROWS, TILE_VECTORS, VECTOR_BITS
+from fastbp.target import VECTOR_BITS
 
 
 def test_lanes():
@@ -37,5 +37,8 @@ def test_fma_loop_adds_nothing_to_zeros():
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_fma_flops_counts_each_lane_of_the_tile_twice(dtype):
-    tile = TILE_ROWS * TILE_VECTORS * VECTOR_BITS // np.dtype(dtype).itemsize // 8
-    assert hardware.fma_flops(3, dtype) == 3 * 2 * tile
+    numbers = np.ones(hardware.FMA_LOOP_NUMBERS, dtype)
+    hardware.fma_loop(numbers, 3)
+    lanes = np.count_nonzero(numbers == 3)
+    assert lanes + np.count_nonzero(numbers == 1) == numbers.size
+    assert hardware.fma_flops(3, dtype) == 3 * 2 * lanes
