@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastbp.losses import BinaryCrossEntropy, CrossEntropy, SquaredError
+from fastbp.losses import BinaryCrossEntropy, CrossEntropy, SquaredError, _Smoothed
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -33,8 +33,8 @@ def largest_log_loss(dtype: np.dtype[Any]) -> float:
 
 
 @dataclass(frozen=True)
-class CutBinaryCrossEntropy(BinaryCrossEntropy):
-    """The binary cross-entropy, reported as at most `most` for each output.
+class _Cut(_Smoothed):
+    """A cross-entropy, reported as at most `most`; to be mixed in before one.
 
     Parameters
     ----------
@@ -51,21 +51,13 @@ class CutBinaryCrossEntropy(BinaryCrossEntropy):
 
 
 @dataclass(frozen=True)
-class CutCrossEntropy(CrossEntropy):
-    """The cross-entropy, reported as at most `most` for each row.
+class CutBinaryCrossEntropy(_Cut, BinaryCrossEntropy):
+    """The binary cross-entropy, reported as at most `most` for each output."""
 
-    Parameters
-    ----------
-    most : float, default=inf
-    """
 
-    most: float = math.inf
-
-    def numbers(self, outputs: int) -> npt.NDArray[np.float64]:
-        """As of the cross-entropy, with the cut."""
-        numbers = super().numbers(outputs)
-        numbers[2] = self.most
-        return numbers
+@dataclass(frozen=True)
+class CutCrossEntropy(_Cut, CrossEntropy):
+    """The cross-entropy, reported as at most `most` for each row."""
 
 
 def softmax_of_blocks(z: FloatArray, sizes: Sequence[int]) -> list[FloatArray]:
