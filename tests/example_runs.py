@@ -1,0 +1,30 @@
+"""Run an example as a program would be run, and read the numbers it prints."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+from unittest import mock
+
+import numba
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+long_uncompiled = pytest.mark.skipif(
+    bool(numba.config.DISABLE_JIT), reason="takes a minute with NUMBA_DISABLE_JIT=1"
+)
+
+
+def run(
+    name: str, capsys: pytest.CaptureFixture[str], *options: str
+) -> tuple[dict[str, object], str]:
+    """The names that examples/`name` defines and what it prints, given `options`."""
+    with mock.patch("sys.argv", [name, *options]):
+        names = runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+    return names, capsys.readouterr().out
+
+
+def numbers(line: str) -> list[float]:
+    """Every number that stands alone in a line."""
+    return [float(x) for x in re.findall(r"(?<![\w.])-?\d+(?:\.\d*)?(?:e-?\d+)?", line)]

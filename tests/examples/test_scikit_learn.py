@@ -1,0 +1,18 @@
+"""The same model as scikit-learn's, and what it adds."""
+
+from __future__ import annotations
+
+import pytest
+from example_runs import long_uncompiled, numbers, run
+
+
+@long_uncompiled
+def test_scikit_learn(capsys: pytest.CaptureFixture[str]) -> None:
+    names, out = run("21_scikit_learn.py", capsys)
+    lines = out.splitlines()
+    assert lines[0].startswith("fastbp.sklearn.")
+    assert lines[1].startswith("sklearn.neural_network.")
+    assert names["ours"].n_iter_ == names["theirs"].n_iter_
+    assert names["apart"] < 1e-6
+    assert numbers(lines[-2])[-1] > 0.95
+    assert lines[-1].endswith("(450, 32)")
