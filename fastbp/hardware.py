@@ -30,7 +30,7 @@ def fma_loop(numbers: Any, count: int) -> None:
         shape = tile_shape(4, 2)
     tile, rows = tile_zeros(shape, p), rows_at(shape, p, 1)
     for _ in range(count):
-        tile = tile_fma(tile, rows, p, 16)
+        tile = tile_fma(tile, rows, p)
     tile_store(tile, p, 2 * 16, 16)
 
 

@@ -19,7 +19,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from fastbp.target import TILE_ROWS, TILE_VECTORS, VECTOR_BITS
+from fastbp.target import SECOND_CACHE_BYTES, TILE_ROWS, TILE_VECTORS, VECTOR_BITS
 
 IntTable = npt.NDArray[np.int64]
 Number = TypeVar("Number", bound=np.generic)
@@ -96,8 +96,8 @@ CAPACITY = 0
 STRIDE = 1
 """Row length of the feature-by-feature matrices."""
 INPUTS, TARGETS = 2, 3
-"""Offsets of the batch's inputs (n_in, STRIDE) and targets (n_out, STRIDE), which the delta of
-the last layer replaces."""
+"""Offsets of the inputs of a group of the batch (n_in, INPUT_STRIDE) and of the batch's targets
+(n_out, STRIDE), which the delta of the last layer replaces."""
 SHARES = 4
 """Offset of the share of each row of the batch in the loss, (STRIDE,)."""
 PANELS, PACKED, BLOCK, ONES = 5, 6, 7, 8
@@ -110,7 +110,16 @@ FEATURE_ROWS, DATA_ROWS = 12, 13
 """In `offsets`: rows of a feature-by-feature matrix; rows of the batch in the data."""
 ORDER_IS_GIVEN = 14
 """Whether training takes the rows in the order that is handed in, in place of drawing one."""
-N_PLACES = 15
+INPUT_GROUP, INPUT_STRIDE = 15, 16
+"""Rows of the batch whose inputs are laid out feature by feature at a time, and how far their
+features are then apart."""
+INPUT_PANELS = 17
+"""Offset of the batch's inputs sample by sample, in panels, or -1: then they are made from INPUTS,
+and INPUT_GROUP is the whole batch."""
+N_PLACES = 18
+
+FEW_OUTPUTS, FEW_INPUTS = min(8, TILE_ROWS), 4
+"""Layers of at most so many outputs or inputs compute dW without tiles and panels (measured)."""
 
 SINGLE_BLOCK = 2048
 """Weights whose gradient BLOCK holds for a single sample, besides those of one more unit."""
@@ -127,12 +136,23 @@ def _stride(batch: int, lanes: int, itemsize: int) -> int:
     return stride + lanes if stride * itemsize % 512 == 0 else stride
 
 
+def _input_group(n_in: int, capacity: int, columns: int, itemsize: int) -> int:
+    """Rows of a batch, whole tiles of `columns`, whose inputs fill 1/16 of the second cache.
+
+    More of them would push parameters and optimiser slots out of it: with the panels, a tenth of
+    a step of 784-128-10.
+    """
+    group = SECOND_CACHE_BYTES // 16 // (n_in * itemsize) // columns * columns
+    return min(max(group, columns), capacity)
+
+
 def workspace_for(
     layers: IntTable,
     capacity: int,
     dtype: npt.DTypeLike,
     training: bool,
     slopes: Collection[int] = (),
+    input_dropout: int = 0,
 ) -> tuple[IntTable, Workspace]:
     """Allocate a workspace and return the table of layers with its offsets filled in.
 
@@ -147,6 +167,8 @@ def workspace_for(
         Whether there is to be room for a backward pass.
     slopes : collection of int, default=()
         Numbers of the layers whose dY/dZ is stored in training.
+    input_dropout : int, default=0
+        See INPUT_DROPOUT.
     """
     dtype = np.dtype(dtype)
     lanes = LANES_BYTES // dtype.itemsize
@@ -163,7 +185,16 @@ def workspace_for(
     n_in, n_out = int(layers[0, N_IN]), int(layers[-1, N_OUT])
     widest_in, widest_out = int(layers[:, N_IN].max()), int(layers[:, N_OUT].max())
     places[CAPACITY], places[STRIDE] = capacity, stride
-    places[INPUTS] = take(n_in * stride)
+    places[INPUT_DROPOUT], places[INPUT_PANELS] = input_dropout, -1
+    columns, group, input_stride = TILE_VECTORS * lanes, capacity, stride
+    few = layers[0, N_OUT] <= FEW_OUTPUTS or n_in <= FEW_INPUTS
+    if capacity > 1 and not (training and (few or input_dropout > 0)):
+        group = _input_group(n_in, capacity, columns, dtype.itemsize)
+        input_stride = _stride(group, lanes, dtype.itemsize)
+        if training:
+            places[INPUT_PANELS] = take(capacity * round_up(n_in, columns))
+    places[INPUT_GROUP], places[INPUT_STRIDE] = group, input_stride
+    places[INPUTS] = take(n_in * input_stride)
     for layer in layers:
         layer[OUTPUT] = take(int(layer[N_OUT]) * stride)
     if training:
@@ -174,7 +205,8 @@ def workspace_for(
             layer[DELTA] = deltas[index % 2]
             layer[SLOPE] = take(int(layer[N_OUT]) * stride) if index in slopes else -1
         places[TARGETS] = layers[-1, DELTA] = take(n_out * stride)
-        places[PANELS] = take(capacity * round_up(widest_in, TILE_VECTORS * lanes))
+        in_panels = layers[1 if places[INPUT_PANELS] >= 0 else 0 :, N_IN]
+        places[PANELS] = take(capacity * round_up(int(in_panels.max(initial=0)), columns))
         places[PACKED] = take(TILE_ROWS * widest_out + lanes)
         block = SINGLE_BLOCK if capacity == 1 else max(TILE_ROWS, lanes) * widest_in
         places[BLOCK] = take(block + widest_in + widest_out)

@@ -21,7 +21,6 @@ from fastbp.layout import (
     CAPACITY,
     DROPOUT,
     DROPS_OUT,
-    INPUT_DROPOUT,
     Workspace,
     table_of_layers,
     weight_views,
@@ -191,9 +190,8 @@ class Net:
         layers[:-1, DROPOUT] = shares[1:]
         slopes = {i for i, name in enumerate(self.activations) if name in STORED_SLOPE}
         slopes |= {i for i, rate in enumerate(self._dropout[1:]) if rate > 0}
-        layers, work = workspace_for(layers, capacity, self.dtype, training, slopes)
+        layers, work = workspace_for(layers, capacity, self.dtype, training, slopes, shares[0])
         work.places[DROPS_OUT] = any(shares)
-        work.places[INPUT_DROPOUT] = shares[0]
         network = Network(
             params=self._params,
             layers=layers.reshape(-1),

@@ -11,6 +11,7 @@ from conftest import counts
 
 from fastbp import MLP
 from fastbp.kernels.activations import HIDDEN_ACTIVATIONS
+from fastbp.layout import INPUT_GROUP
 from fastbp.losses import LOSSES, Huber, Quantile
 
 pytestmark = pytest.mark.promise("gradients")
@@ -216,6 +217,28 @@ def test_large_batches_accumulate_over_passes(output, rows, dtype):
         assert relative(grad, expected) < 1e-10
     else:
         check_float32(net, X, y, T)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("rows", [70, 257])
+def test_many_inputs_are_laid_out_in_groups(rows, dtype):
+    """Each group is shorter than the batch, and the last one shorter than the others."""
+    rng, output = np.random.default_rng(rows), ("squared_error", "identity")
+    net = random_net(rng, (1101, 13, 2), "tanh", output, dtype)
+    X, y, T = random_data(rng, net, output, rows)
+    places = net._space(rows, True)[1].places
+    assert 0 < places[INPUT_GROUP] < rows
+    assert rows % places[INPUT_GROUP]
+    wide = net.params.astype(np.float64)
+    expected_loss, expected = oracle.loss_and_grad(
+        oracle.net_of(net), wide, X.astype(np.float64), T.astype(np.float64)
+    )
+    loss, grad = net.loss_and_grad(X, y)
+    bound = 1e-11 if dtype == "float64" else 1e-4
+    assert loss == pytest.approx(expected_loss, rel=bound)
+    assert np.linalg.norm(grad - expected) <= bound * np.linalg.norm(expected)
+    outputs = oracle.forward(oracle.net_of(net), wide, X.astype(np.float64))[1][-1]
+    np.testing.assert_allclose(net.predict(X), outputs, rtol=bound, atol=bound)
 
 
 def test_frozen_parameters_have_their_gradients_too():

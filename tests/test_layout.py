@@ -18,6 +18,12 @@ from fastbp.layout import (
     DATA_ROWS,
     DELTA,
     FEATURE_ROWS,
+    FEW_INPUTS,
+    FEW_OUTPUTS,
+    INPUT_DROPOUT,
+    INPUT_GROUP,
+    INPUT_PANELS,
+    INPUT_STRIDE,
     INPUTS,
     N_IN,
     N_OUT,
@@ -99,7 +105,11 @@ def parts(
     n_in, widest_in = int(table[0, N_IN]), int(table[:, N_IN].max())
     widest_out = int(table[:, N_OUT].max())
     columns = TILE_VECTORS * layout.LANES_BYTES // np.dtype(dtype).itemsize
-    found = {"inputs": (places[INPUTS], n_in * stride)}
+    found = {"inputs": (places[INPUTS], n_in * places[INPUT_STRIDE])}
+    in_panels = widest_in
+    if places[INPUT_PANELS] >= 0:
+        found["input panels"] = (places[INPUT_PANELS], capacity * round_up(n_in, columns))
+        in_panels = int(table[1:, N_IN].max(initial=0))
     for i, layer in enumerate(table):
         found[f"output {i}"] = (layer[OUTPUT], layer[N_OUT] * stride)
     if training:
@@ -107,7 +117,7 @@ def parts(
             found[f"delta {i}"] = (layer[DELTA], layer[N_OUT] * stride)
             if layer[SLOPE] >= 0:
                 found[f"slope {i}"] = (layer[SLOPE], layer[N_OUT] * stride)
-        found["panels"] = (places[PANELS], capacity * round_up(widest_in, columns))
+        found["panels"] = (places[PANELS], capacity * round_up(in_panels, columns))
         found["packed"] = (places[PACKED], TILE_ROWS * widest_out)
         rows = max(TILE_ROWS, layout.LANES_BYTES // np.dtype(dtype).itemsize)
         block = (layout.SINGLE_BLOCK if capacity == 1 else rows * widest_in) + widest_in
@@ -161,6 +171,25 @@ def test_rows_start_at_whole_vectors(
         assert stride * work.numbers.itemsize % 512 != 0  # rows fall into different cache sets
     for start, _ in parts(table, work.places, dtype, training).values():
         assert start % lanes == 0
+
+
+def test_inputs_are_laid_out_in_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layout, "SECOND_CACHE_BYTES", 1 << 20)
+    table, _ = net((300, 20, 3))
+    columns = TILE_VECTORS * layout.LANES_BYTES // 4
+    group = (1 << 16) // (300 * 4) // columns * columns
+    for training in (False, True):
+        places = workspace_for(table, 100, "float32", training)[1].places
+        assert places[INPUT_GROUP] == group
+        assert places[INPUT_STRIDE] >= group
+        assert (places[INPUT_PANELS] >= 0) == training
+    # Whole, because the gradient of the first layer, or dropout, works on all of them.
+    for sizes, dropout in (((300, FEW_OUTPUTS, 3), 0), ((FEW_INPUTS, 20, 3), 0), ((300, 20), 1)):
+        places = workspace_for(net(sizes)[0], 100, "float32", True, input_dropout=dropout)[1].places
+        assert places[[INPUT_GROUP, INPUT_STRIDE, INPUT_PANELS]].tolist() == [
+            100, places[STRIDE], -1
+        ]  # fmt: skip
+        assert places[INPUT_DROPOUT] == dropout
 
 
 def test_slopes_where_they_are_asked_for() -> None:

@@ -6,9 +6,16 @@ first; then come the layer's gradient and update. Symbols as in dense.py.
 
 from fastbp._jit import kernel
 from fastbp.kernels.activations import SOFTMAX, STEP, softmax_backward
-from fastbp.kernels.dense import delta_through, layer_backward, layer_forward, layer_gradient
+from fastbp.kernels.dense import (
+    delta_through,
+    layer_backward,
+    layer_gradient,
+    net_inputs,
+    net_inputs_of,
+    outputs_of_layer,
+)
 from fastbp.kernels.losses import loss_and_delta
-from fastbp.kernels.matmul import copy, transpose
+from fastbp.kernels.matmul import copy, transpose, transpose_blocks
 from fastbp.kernels.network import column, is_single_sample, offsets, output, place
 from fastbp.kernels.sampling import drop_out
 from fastbp.layout import (
@@ -16,6 +23,9 @@ from fastbp.layout import (
     DATA_ROWS,
     DROPOUT_KEY,
     INPUT_DROPOUT,
+    INPUT_GROUP,
+    INPUT_PANELS,
+    INPUT_STRIDE,
     INPUTS,
     N_IN,
     N_OUT,
@@ -24,6 +34,7 @@ from fastbp.layout import (
     TARGETS,
 )
 from fastbp.simd import advance, lanes, load, splat, store, vstore
+from fastbp.target import TILE_VECTORS
 
 
 @kernel
@@ -38,15 +49,45 @@ def row_offsets(table, data, first, batch, width):
 
 
 @kernel
-def fetch_inputs(network, work, data, first, batch):
-    """Gather the inputs of a pass feature by feature."""
-    n_in, rows = column(network, 0, N_IN), offsets(work, DATA_ROWS)
+def fetch_inputs(network, work, data, done, count, batch):
+    """Gather the inputs of `count` rows of a pass, after `done` of them, feature by feature.
+
+    And in panels sample by sample, where the layer's gradient takes them from there.
+    """
+    n_in, rows = column(network, 0, N_IN), advance(offsets(work, DATA_ROWS), done)
+    x, stride = place(work, INPUTS), load(work.places, INPUT_STRIDE)
+    if load(work.places, INPUT_PANELS) >= 0:
+        panels = advance(place(work, INPUT_PANELS), done * TILE_VECTORS * lanes(x))
+        transpose_blocks(x, stride, data.inputs, rows, count, n_in, panels, batch)
+    else:
+        transpose(x, stride, data.inputs, rows, count, n_in)
+
+
+@kernel
+def drop_inputs(network, work, batch):
+    """Input dropout; the inputs of the whole pass stand in INPUTS where there is any."""
+    key, share = load(work.places, DROPOUT_KEY), load(work.places, INPUT_DROPOUT)
+    if key != 0 and share > 0:
+        n_in, stride = column(network, 0, N_IN), load(work.places, INPUT_STRIDE)
+        drop_out(place(work, INPUTS), stride, n_in, batch, share, key - 1)
+
+
+@kernel
+def first_net_inputs(network, work, data, first, batch):
+    """Net inputs of the first layer, a group of rows of the pass after the other."""
+    x, n_in, rows = place(work, INPUTS), column(network, 0, N_IN), offsets(work, DATA_ROWS)
     row_offsets(rows, data, first, batch, n_in)
     if is_single_sample(work):
-        copy(place(work, INPUTS), advance(data.inputs, load(rows, 0)), n_in)
-    else:
-        stride = load(work.places, STRIDE)
-        transpose(place(work, INPUTS), stride, data.inputs, rows, batch, n_in)
+        copy(x, advance(data.inputs, load(rows, 0)), n_in)
+        drop_inputs(network, work, 1)
+        net_inputs(network, work, 0, x, 1)
+        return
+    stride, group = load(work.places, INPUT_STRIDE), load(work.places, INPUT_GROUP)
+    for done in range(0, batch, group):
+        count = min(group, batch - done)
+        fetch_inputs(network, work, data, done, count, batch)
+        drop_inputs(network, work, count)
+        net_inputs_of(network, work, 0, x, stride, done, count)
 
 
 @kernel
@@ -97,15 +138,13 @@ def fetch_shares(work, data, first, batch, total):
 
 
 @kernel
-def forward(network, work, batch):
-    """Outputs of all layers from the inputs that were fetched."""
-    x, key = place(work, INPUTS), load(work.places, DROPOUT_KEY)
-    share = load(work.places, INPUT_DROPOUT)
-    if key != 0 and share > 0:
-        drop_out(x, load(work.places, STRIDE), column(network, 0, N_IN), batch, share, key - 1)
-    for layer in range(network.n_layers):
-        layer_forward(network, work, layer, x, batch)
-        x = output(network, work, layer)
+def forward(network, work, data, first, batch):
+    """Outputs of all layers for the rows of a pass."""
+    first_net_inputs(network, work, data, first, batch)
+    outputs_of_layer(network, work, 0, batch)
+    for layer in range(1, network.n_layers):
+        net_inputs(network, work, layer, output(network, work, layer - 1), batch)
+        outputs_of_layer(network, work, layer, batch)
 
 
 @kernel

@@ -35,7 +35,6 @@ from fastbp.kernels.matmul import (
     RELU_FORWARD,
     Product,
     copy,
-    multiply_block,
     multiply_rows,
     outer_product,
     pack_columns,
@@ -63,6 +62,9 @@ from fastbp.layout import (
     DROPOUT,
     DROPOUT_KEY,
     FEATURE_ROWS,
+    FEW_INPUTS,
+    FEW_OUTPUTS,
+    INPUT_PANELS,
     N_IN,
     N_OUT,
     ONES,
@@ -78,8 +80,6 @@ from fastbp.target import SECOND_CACHE_BYTES, TILE_ROWS, TILE_VECTORS, VECTOR_BI
 
 PACK_FROM = 3
 """Blocks of columns from which packing the weights for the input gradient pays."""
-FEW_OUTPUTS, FEW_INPUTS = min(8, TILE_ROWS), 4
-"""Layers of at most so many outputs or inputs compute dW without tiles (measured)."""
 
 
 @kernel
@@ -97,8 +97,11 @@ def columns_of_group(p, k, batch):
 
 
 @kernel
-def net_inputs(network, work, layer, x, batch):
-    """Z = W X + bias, one block of units after the other; with ReLU its outputs."""
+def net_inputs_of(network, work, layer, x, x_stride, first, columns):
+    """Z = W X + bias of some samples from `first` on, one block of units after the other.
+
+    Their inputs stand at x, `x_stride` apart. With ReLU these are the outputs.
+    """
     n_in, n_out = column(network, layer, N_IN), column(network, layer, N_OUT)
     stride, code = load(work.places, STRIDE), column(network, layer, ACTIVATION)
     weights = advance(network.params, column(network, layer, WEIGHTS))
@@ -106,23 +109,42 @@ def net_inputs(network, work, layer, x, batch):
     if column(network, layer, BIASES) >= 0:
         bias, start = advance(network.params, column(network, layer, BIASES)), FROM_BIAS
     finish, y = RELU_FORWARD if code == RELU else AS_IT_IS, output(network, work, layer)
+    done, wide = 0, TILE_VECTORS * lanes(x)
+    while done < n_out:
+        rows = rows_of_block(n_out - done, columns, lanes(x))
+        yi = advance(y, done * stride + first)
+        product = Product(
+            yi, stride, advance(weights, done * n_in), n_in, 1, x, x_stride, wide, n_in, start,
+            advance(bias, done), finish, yi,
+        )  # fmt: skip
+        multiply_rows(rows, product, columns)
+        done += rows
+
+
+@kernel
+def net_inputs_of_single_sample(network, work, layer, x):
+    """As net_inputs_of, for a workspace of single samples."""
+    n_in, n_out = column(network, layer, N_IN), column(network, layer, N_OUT)
+    weights = advance(network.params, column(network, layer, WEIGHTS))
+    bias, start, y = weights, FROM_ZERO, output(network, work, layer)
+    if column(network, layer, BIASES) >= 0:
+        bias, start = advance(network.params, column(network, layer, BIASES)), FROM_BIAS
+    products_of_rows(y, weights, n_in, n_out, x, n_in, start, bias)
+    if column(network, layer, ACTIVATION) == RELU:
+        activate(RELU, y, y, 1, n_out, 1)
+
+
+@kernel
+def net_inputs(network, work, layer, x, batch):
+    """Z = W X + bias of a batch whose inputs stand at x; with ReLU its outputs."""
     if is_single_sample(work):
-        products_of_rows(y, weights, n_in, n_out, x, n_in, start, bias)
-        if code == RELU:
-            activate(code, y, y, stride, n_out, batch)
+        net_inputs_of_single_sample(network, work, layer, x)
         return
-    group = columns_of_group(x, n_in, batch)
+    stride = load(work.places, STRIDE)
+    group = columns_of_group(x, column(network, layer, N_IN), batch)
     for first in range(0, batch, group):
-        done = 0
-        while done < n_out:
-            rows = rows_of_block(n_out - done, batch, lanes(x))
-            yi = advance(y, done * stride + first)
-            product = Product(
-                yi, stride, advance(weights, done * n_in), n_in, 1, advance(x, first), stride,
-                n_in, start, advance(bias, done), finish, yi,
-            )  # fmt: skip
-            multiply_rows(rows, product, min(group, batch - first))
-            done += rows
+        columns = min(group, batch - first)
+        net_inputs_of(network, work, layer, advance(x, first), stride, first, columns)
 
 
 @kernel
@@ -148,9 +170,8 @@ def drop_outputs(network, work, layer, batch, key):
 
 
 @kernel
-def layer_forward(network, work, layer, x, batch):
-    """Y = activation(W X + bias) with its dropout, and dY/dZ where it is stored."""
-    net_inputs(network, work, layer, x, batch)
+def outputs_of_layer(network, work, layer, batch):
+    """Y = activation(Z) with its dropout, and dY/dZ where it is stored; Z stands in Y's place."""
     y, n_out = output(network, work, layer), column(network, layer, N_OUT)
     stride, code = load(work.places, STRIDE), column(network, layer, ACTIVATION)
     has_slope = column(network, layer, SLOPE) >= 0
@@ -189,23 +210,26 @@ def layer_backward(network, work, layer, batch):
     fused = code == RELU and column(network, layer - 1, SLOPE) < 0
     finish = RELU_BACKWARD if fused else AS_IT_IS
     if is_single_sample(work):
-        product = Product(below, 0, delta, 0, 1, weights, n_in, n_out, FROM_ZERO, delta, finish, y)
+        wide = TILE_VECTORS * lanes(weights)
+        product = Product(
+            below, 0, delta, 0, 1, weights, n_in, wide, n_out, FROM_ZERO, delta, finish, y
+        )  # fmt: skip
         multiply_rows(1, product, n_in)
         if not fused:
             delta_through(network, work, layer - 1, batch)
         return
-    group = columns_of_group(delta, n_out, batch)
+    group, wide = columns_of_group(delta, n_out, batch), TILE_VECTORS * lanes(delta)
     for first in range(0, batch, group):
         columns, done = min(group, batch - first), 0
         while done < n_in:
             rows = rows_of_block(n_in - done, batch, lanes(delta))
             left, step, at = advance(weights, done), n_in, done * stride + first
-            if columns > (PACK_FROM - 1) * TILE_VECTORS * lanes(delta):
+            if columns > (PACK_FROM - 1) * wide:
                 pack_columns(packed, left, n_in, rows, n_out)
                 left, step = packed, TILE_ROWS
             product = Product(
-                advance(below, at), stride, left, 1, step, advance(delta, first), stride, n_out,
-                FROM_ZERO, delta, finish, advance(y, at),
+                advance(below, at), stride, left, 1, step, advance(delta, first), stride, wide,
+                n_out, FROM_ZERO, delta, finish, advance(y, at),
             )  # fmt: skip
             multiply_rows(rows, product, columns)
             done += rows
@@ -308,21 +332,23 @@ def gradient_of_single_sample(network, work, layer, x, grad, optimizer):
 
 @kernel
 def gradient_by_tiles(network, work, layer, x, batch, grad, optimizer):
-    """dW = D S from panels of x."""
+    """dW = D S from panels of x, which of the first layer may be there already."""
     n_in, n_out = column(network, layer, N_IN), column(network, layer, N_OUT)
     stride, delta = load(work.places, STRIDE), delta_of(network, work, layer)
     panels, done = place(work, PANELS), 0
     width = TILE_VECTORS * lanes(panels)
-    fetch_panels(network, work, layer, x, batch)
+    if layer == 0 and load(work.places, INPUT_PANELS) >= 0:
+        panels = place(work, INPUT_PANELS)
+    else:
+        fetch_panels(network, work, layer, x, batch)
     while done < n_out:
         rows = rows_of_block(n_out - done, n_in, lanes(delta))
         out, left = block_of(network, work, layer, grad, done), advance(delta, done * stride)
-        for j in range(0, n_in, width):
-            product = Product(
-                advance(out, j), n_in, left, stride, 1, advance(panels, j * batch), width, batch,
-                grad.start, delta, AS_IT_IS, delta,
-            )  # fmt: skip
-            multiply_block(rows, product, n_in - j)
+        product = Product(
+            out, n_in, left, stride, 1, panels, width, width * batch, batch, grad.start, delta,
+            AS_IT_IS, delta,
+        )  # fmt: skip
+        multiply_rows(rows, product, n_in)
         end_block(network, work, layer, batch, grad, optimizer, done, rows, out)
         done += rows
 

@@ -90,8 +90,9 @@ class Product(NamedTuple):
         C, and how far its rows are apart.
     a, a_row, a_step : pointer, int, int
         A, how far its rows are apart, and from one p to the next.
-    b, b_step : pointer, int
-        B, and how far its rows are apart.
+    b, b_step, b_wide : pointer, int, int
+        B, how far its rows are apart, and from TILE_VECTORS vectors of columns to the next. Its
+        rows are read in whole vectors.
     k : int
         How many p there are.
     start : int
@@ -111,6 +112,7 @@ class Product(NamedTuple):
     a_step: int
     b: Any
     b_step: int
+    b_wide: int
     k: int
     start: int
     bias: Any
@@ -123,16 +125,19 @@ def from_row(x, i):
     """The product from row i of C on."""
     return Product(
         advance(x.c, i * x.c_stride), x.c_stride, advance(x.a, i * x.a_row), x.a_row, x.a_step,
-        x.b, x.b_step, x.k, x.start, advance(x.bias, i), x.finish, advance(x.y, i * x.c_stride),
+        x.b, x.b_step, x.b_wide, x.k, x.start, advance(x.bias, i), x.finish,
+        advance(x.y, i * x.c_stride),
     )  # fmt: skip
 
 
 @kernel
 def from_column(x, j):
     """The product from column j of C on."""
+    wide = TILE_VECTORS * lanes(x.b)
     return Product(
-        advance(x.c, j), x.c_stride, x.a, x.a_row, x.a_step, advance(x.b, j), x.b_step, x.k,
-        x.start, x.bias, x.finish, advance(x.y, j),
+        advance(x.c, j), x.c_stride, x.a, x.a_row, x.a_step,
+        advance(x.b, j // wide * x.b_wide + j % wide), x.b_step, x.b_wide, x.k, x.start, x.bias,
+        x.finish, advance(x.y, j),
     )  # fmt: skip
 
 
@@ -168,40 +173,50 @@ def multiply_row(x, tail):
 
 
 @kernel
-def multiply_tile(shape, x, tail):
-    """One tile of C: the loop over p stands here, all the arithmetic in tile_fma."""
-    tile = tile_zeros(shape, x.c)
-    if x.start == FROM_BIAS:
-        tile = tile_fill(tile, x.bias)
-    elif x.start == FROM_OUTPUT:
-        tile = tile_load(tile, x.c, x.c_stride, tail)
-    rows, b = rows_at(shape, x.a, x.a_row), x.b
-    for _ in range(x.k):
-        tile = tile_fma(tile, rows, b, tail)
-        rows, b = rows_next(rows, x.a_step), advance(b, x.b_step)
-    if x.finish == RELU_FORWARD:
-        tile = tile_relu(tile)
-    elif x.finish == RELU_BACKWARD:
-        tile = tile_where_positive(tile, x.y, x.c_stride, tail)
-    tile_store(tile, x.c, x.c_stride, tail)
+def multiply_tiles(shape, vectors, x, n):
+    """A block of as many rows as the tile has, and n columns, `vectors` vectors of them a tile.
+
+    The last tile has at least one column in its last vector. The loop over p stands here, all the
+    arithmetic in tile_fma. So does the loop over tiles: a call a tile costs a tenth of a product
+    of 32 terms.
+    """
+    width = lanes(x.c)
+    c, y, columns, left = x.c, x.y, x.b, n
+    while left > 0:
+        tail, tile = left - (vectors - 1) * width, tile_zeros(shape, c)
+        if x.start == FROM_BIAS:
+            tile = tile_fill(tile, x.bias)
+        elif x.start == FROM_OUTPUT:
+            tile = tile_load(tile, c, x.c_stride, tail)
+        rows, b = rows_at(shape, x.a, x.a_row), columns
+        for _ in range(x.k):
+            tile = tile_fma(tile, rows, b)
+            rows, b = rows_next(rows, x.a_step), advance(b, x.b_step)
+        if x.finish == RELU_FORWARD:
+            tile = tile_relu(tile)
+        elif x.finish == RELU_BACKWARD:
+            tile = tile_where_positive(tile, y, x.c_stride, tail)
+        tile_store(tile, c, x.c_stride, tail)
+        c, y = advance(c, vectors * width), advance(y, vectors * width)
+        columns, left = advance(columns, x.b_wide), left - vectors * width
 
 
 @kernel
-def multiply_wide(rows, x, tail):
-    """A block of 4 or more rows and two vectors of columns, the second with `tail` lanes."""
+def multiply_wide(rows, x, n):
+    """A block of 4 or more rows and n columns, as in multiply_tiles."""
     if TILE_ROWS > 6:  # known when compiling
         if rows == 12:
-            multiply_tile(tile_shape(12, 2), x, tail)
+            multiply_tiles(tile_shape(12, 2), 2, x, n)
         elif rows == 8:
-            multiply_tile(tile_shape(8, 2), x, tail)
+            multiply_tiles(tile_shape(8, 2), 2, x, n)
         elif rows == 7:
-            multiply_tile(tile_shape(7, 2), x, tail)
+            multiply_tiles(tile_shape(7, 2), 2, x, n)
     if rows == 6:
-        multiply_tile(tile_shape(6, 2), x, tail)
+        multiply_tiles(tile_shape(6, 2), 2, x, n)
     elif rows == 5:
-        multiply_tile(tile_shape(5, 2), x, tail)
+        multiply_tiles(tile_shape(5, 2), 2, x, n)
     elif rows == 4:
-        multiply_tile(tile_shape(4, 2), x, tail)
+        multiply_tiles(tile_shape(4, 2), 2, x, n)
 
 
 @kernel
@@ -213,13 +228,13 @@ def multiply_narrow(rows, x, tail):
     while rows > 0:
         if TILE_ROWS > 6 and rows >= 12:
             step = 12
-            multiply_tile(tile_shape(12, 1), x, tail)
+            multiply_tiles(tile_shape(12, 1), 1, x, tail)
         elif TILE_ROWS > 6 and rows >= 8:
             step = 8
-            multiply_tile(tile_shape(8, 1), x, tail)
+            multiply_tiles(tile_shape(8, 1), 1, x, tail)
         elif rows >= 4:
             step = 4
-            multiply_tile(tile_shape(4, 1), x, tail)
+            multiply_tiles(tile_shape(4, 1), 1, x, tail)
         else:
             step = 1
             multiply_row(x, tail)
@@ -227,23 +242,18 @@ def multiply_narrow(rows, x, tail):
 
 
 @kernel
-def multiply_block(rows, x, left):
-    """A block of `rows` rows and the next two vectors of columns, `left` columns at most."""
-    width = lanes(x.c)
-    if left <= width:
-        multiply_narrow(rows, x, left)
-    elif rows >= 4:
-        multiply_wide(rows, x, left - width)
-    else:
-        multiply_narrow(rows, x, width)
-        multiply_narrow(rows, from_column(x, width), left - width)
-
-
-@kernel
 def multiply_rows(rows, x, n):
-    """A block of `rows` rows and all n columns."""
-    for j in range(0, n, TILE_VECTORS * lanes(x.c)):
-        multiply_block(rows, from_column(x, j), n - j)
+    """A block of `rows` rows and all n columns: by wide tiles as far as they go, then narrow."""
+    width = lanes(x.c)
+    done = n // (TILE_VECTORS * width) * TILE_VECTORS * width
+    if n - done > width:
+        done = n
+    if rows < 4:
+        done = 0
+    elif done > 0:
+        multiply_wide(rows, x, done)
+    for j in range(done, n, width):
+        multiply_narrow(rows, from_column(x, j), n - j)
 
 
 @kernel
@@ -300,14 +310,20 @@ def pack_columns(packed, a, a_step, rows, k):
 
     The input gradient reads W by columns: a line of the cache holds a block's `rows` weights
     of one unit, and for wide layers such lines fall on each other in the cache. Packed, they
-    are read once.
+    are read once. As long as nothing behind a's last row is read, whole vectors are copied: each
+    row of `packed` overwrites what the one before has put behind its end.
     """
     width = lanes(a)
-    for _ in range(k):
+    span = (TILE_ROWS + width - 1) // width * width
+    whole = max(0, min(k, k - (span - rows + a_step - 1) // a_step))
+    for _ in range(whole):
+        for r in range(0, TILE_ROWS, width):
+            vstore(advance(packed, r), vload(advance(a, r), width), width)
+        packed, a = advance(packed, TILE_ROWS), advance(a, a_step)
+    for _ in range(k - whole):
         for r in range(0, rows, width):
             vstore(advance(packed, r), vload(advance(a, r), rows - r), rows - r)
-        packed = advance(packed, TILE_ROWS)
-        a = advance(a, a_step)
+        packed, a = advance(packed, TILE_ROWS), advance(a, a_step)
 
 
 @kernel
@@ -331,16 +347,30 @@ def transpose(out, out_stride, source, source_rows, m, n):
     """``out[j, i] = source[i, j]`` for m rows, found through offsets, of n columns."""
     if m < 4 or n < 4:
         transpose_small(out, out_stride, source, source_rows, m, n)
-        return
+    else:
+        transpose_blocks(out, out_stride, source, source_rows, m, n, out, 0)
+
+
+@kernel
+def transpose_blocks(out, out_stride, source, source_rows, m, n, panel, panel_rows):
+    """As `transpose`, by square tiles; the rows are also copied into panels of `panel_rows` rows.
+
+    Each panel holds the next TILE_VECTORS vectors of columns of all rows. No copy if it has none.
+    """
     width = lanes(source)
-    shape = tile_square(source)
+    shape, wide = tile_square(source), TILE_VECTORS * width
     for i in range(0, m, width):
-        rows = advance(source_rows, i)
+        rows, copy_to = advance(source_rows, i), advance(panel, i * wide)
         for j in range(0, n, width):
             block = advance(out, j * out_stride + i)
+            to = advance(copy_to, j // wide * wide * panel_rows + j % wide)
             if m - i >= width and n - j >= width:
                 tile = tile_gather_whole(shape, advance(source, j), rows)
+                if panel_rows > 0:
+                    tile_store(tile, to, wide, width)
                 tile_store(tile_transpose(tile), block, out_stride, width)
             else:
                 tile = tile_gather(shape, advance(source, j), rows, m - i, n - j)
+                if panel_rows > 0:
+                    tile_put(tile, to, wide, m - i, width)
                 tile_put(tile_transpose(tile), block, out_stride, n - j, m - i)

@@ -2,7 +2,7 @@
 
 from fastbp._jit import kernel
 from fastbp.kernels.activations import SOFTMAX, softmax_backward
-from fastbp.kernels.backprop import backward, fetch_inputs, forward
+from fastbp.kernels.backprop import backward, forward
 from fastbp.kernels.dense import delta_through
 from fastbp.kernels.matmul import FROM_ZERO, transpose
 from fastbp.kernels.network import Gradient, column, offsets, output, place
@@ -39,8 +39,7 @@ def shuffle(order, random):
 @kernel
 def outputs_of_batch(network, work, data, first, out, n_out, batch):
     """The loop of `outputs`, on pointers."""
-    fetch_inputs(network, work, data, first, batch)
-    forward(network, work, batch)
+    forward(network, work, data, first, batch)
     y = output(network, work, network.n_layers - 1)
     transpose(out, n_out, y, offsets(work, FEATURE_ROWS), n_out, batch)
 

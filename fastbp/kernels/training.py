@@ -10,7 +10,6 @@ from fastbp._jit import kernel
 from fastbp.kernels.backprop import (
     backward,
     batch_weight,
-    fetch_inputs,
     fetch_shares,
     fetch_targets,
     forward,
@@ -78,8 +77,7 @@ def forward_pass(network, work, data, first, rows, total):
     """Outputs and last delta of a pass; returns its part of the loss of rows of a total weight."""
     fetch_shares(work, data, first, rows, total)
     fetch_targets(network, work, data, first, rows)
-    fetch_inputs(network, work, data, first, rows)
-    forward(network, work, rows)
+    forward(network, work, data, first, rows)
     return output_delta(network, work, rows)
 
 
@@ -297,8 +295,7 @@ def predict_rows(net, space, x, n_in, out, n_out, rows):
         index = find_not_finite(advance(x, first * n_in), batch * n_in)
         if index >= 0:
             return first * n_in + index
-        fetch_inputs(net, space, table, first, batch)
-        forward(net, space, batch)
+        forward(net, space, table, first, batch)
         transpose(advance(out, first * n_out), n_out, y, features, n_out, batch)
     return -1
 

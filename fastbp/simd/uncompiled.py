@@ -103,15 +103,11 @@ def _columns(tile, tail):
 
 
 @silently
-def tile_fma(tile, rows, b, tail):
+def tile_fma(tile, rows, b):
     """``tile[r, :] += rows[r] * b[:]``: one scalar a row times consecutive vectors at `b`."""
     same_dtype(tile, rows.address, b)
-    columns = _columns(tile, tail)
-    right = np.zeros(tile.numbers.shape[1], tile.dtype)
-    if columns:
-        right[:columns] = b.block(1, 0, columns)[0]
     left = rows.address.block(rows.rows, rows.stride, 1)
-    return Tile(tile.numbers + left * right)
+    return Tile(tile.numbers + left * b.block(1, 0, tile.numbers.shape[1]))
 
 
 def tile_relu(tile):

@@ -24,6 +24,7 @@ from fastbp.kernels.matmul import (
     products_of_rows,
     rows_of_block,
     transpose,
+    transpose_blocks,
 )
 from fastbp.simd import pointer
 from fastbp.target import TILE_ROWS, TILE_VECTORS, VECTOR_BITS
@@ -44,10 +45,11 @@ class Matrix(NamedTuple):
 
 
 @numba.njit
-def run_rows(rows, c, a, b, n, k, start, bias, first, finish, y):
+def run_rows(rows, c, a, b, b_wide, n, k, start, bias, first, finish, y):
     x = Product(
         pointer(c.numbers, c.at), c.row, pointer(a.numbers, a.at), a.row, a.step,
-        pointer(b.numbers, b.at), b.row, k, start, pointer(bias, first), finish, pointer(y, c.at),
+        pointer(b.numbers, b.at), b.row, b_wide, k, start, pointer(bias, first), finish,
+        pointer(y, c.at),
     )  # fmt: skip
     multiply_rows(rows, x, n)
 
@@ -80,6 +82,14 @@ def run_pack(packed, a, at, a_step, rows, k):
 
 
 @numba.njit
+def run_transpose_blocks(out, out_stride, source, rows, m, n, panels, panel_rows):
+    transpose_blocks(
+        pointer(out, 0), out_stride, pointer(source, 0), pointer(rows, 0), m, n,
+        pointer(panels, 0), panel_rows,
+    )  # fmt: skip
+
+
+@numba.njit
 def run_transpose(out, out_stride, source, at, rows, m, n):
     transpose(pointer(out, 0), out_stride, pointer(source, at), pointer(rows, 0), m, n)
 
@@ -92,8 +102,11 @@ def matrix(x, stride=None):
     return Matrix(x.reshape(-1), 0, x.shape[1] if stride is None else stride, 1)
 
 
-def product(c, a, b, m, n, k, start=FROM_ZERO, bias=None, finish=AS_IT_IS, y=None, packed=None):
+def product(
+    c, a, b, m, n, k, start=FROM_ZERO, bias=None, finish=AS_IT_IS, y=None, packed=None, b_wide=None
+):
     """C = A B a block of rows at a time, as the layers do it."""
+    b_wide = TILE_VECTORS * lanes_of(c.numbers.dtype) if b_wide is None else b_wide
     bias = np.zeros(m, c.numbers.dtype) if bias is None else bias
     y = c.numbers if y is None else y
     done = 0
@@ -104,7 +117,7 @@ def product(c, a, b, m, n, k, start=FROM_ZERO, bias=None, finish=AS_IT_IS, y=Non
             run_pack(packed, a.numbers, left.at, a.step, rows, k)
             left = Matrix(packed, 0, 1, TILE_ROWS)
         block = c._replace(at=c.at + done * c.row)
-        run_rows(rows, block, left, b, n, k, start, bias, done, finish, y)
+        run_rows(rows, block, left, b, b_wide, n, k, start, bias, done, finish, y)
         done += rows
 
 
@@ -122,6 +135,12 @@ def with_padding(x, stride):
     padded = np.full((len(x), stride), PADDING, x.dtype)
     padded[:, : x.shape[1]] = x
     return padded
+
+
+def some_stride(rng, batch, dtype):
+    """Whole vectors, as the right operands of products have them; now and then one more."""
+    width = lanes_of(dtype)
+    return -(-batch // width) * width + int(rng.integers(0, 3)) * width
 
 
 def sizes(seed):
@@ -142,7 +161,7 @@ def random(rng, dtype, *shape):
 def test_net_input(dtype, seed) -> None:
     """Z = W X, from zero, the bias, or what is there; with ReLU."""
     rng, units, inputs, batch = sizes(seed)
-    stride = batch + int(rng.integers(0, 20))
+    stride = some_stride(rng, batch, dtype)
     w, x = random(rng, dtype, units, inputs), random(rng, dtype, inputs, batch)
     bias, before = random(rng, dtype, units), with_padding(random(rng, dtype, units, batch), stride)
     x_rows = with_padding(x, stride)
@@ -166,7 +185,7 @@ def test_net_input(dtype, seed) -> None:
 def test_input_gradient(dtype, seed) -> None:
     """dX = W^T D from the columns of W as they stand, and packed; with ReLU's derivative."""
     rng, units, inputs, batch = sizes(seed)
-    stride = batch + int(rng.integers(0, 20))
+    stride = some_stride(rng, batch, dtype)
     w, d = random(rng, dtype, units, inputs), random(rng, dtype, units, batch)
     y = with_padding(np.maximum(random(rng, dtype, inputs, batch), 0), stride)
     for packed in (None, np.zeros(TILE_ROWS * units + 64, dtype)):
@@ -186,19 +205,20 @@ def test_input_gradient(dtype, seed) -> None:
 def test_weight_gradient(dtype, seed) -> None:
     """dW = D X^T from panels of the inputs sample by sample; overwritten and added to."""
     rng, units, inputs, batch = sizes(seed)
-    stride = batch + int(rng.integers(0, 20))
+    stride = some_stride(rng, batch, dtype)
     x, d = random(rng, dtype, inputs, batch), random(rng, dtype, units, batch)
     before = random(rng, dtype, units, inputs)
     x_rows, d_rows = with_padding(x, stride).reshape(-1), with_padding(d, stride)
     width = TILE_VECTORS * lanes_of(dtype)
-    panel, rows_at = np.zeros(batch * width, dtype), np.arange(width) * stride
+    wide = batch * width
+    panels, rows_at = np.zeros(-(-inputs // width) * wide, dtype), np.arange(width) * stride
+    for j in range(0, inputs, width):
+        columns, panel = min(width, inputs - j), panels[j // width * wide :]
+        run_transpose(panel, width, x_rows, j * stride, rows_at, columns, batch)
     for start, begin in ((FROM_ZERO, 0.0), (FROM_OUTPUT, before)):
         dw = before.copy()
-        for j in range(0, inputs, width):
-            columns = min(width, inputs - j)
-            run_transpose(panel, width, x_rows, j * stride, rows_at, columns, batch)
-            out = Matrix(dw.reshape(-1), j, inputs, 1)
-            product(out, matrix(d_rows), Matrix(panel, 0, width, 1), units, columns, batch, start)
+        args = matrix(dw), matrix(d_rows), Matrix(panels, 0, width, 1), units, inputs, batch
+        product(*args, start, b_wide=wide)
         assert close(dw, d, x.T, begin), f"start {start}"
 
 
@@ -213,7 +233,7 @@ def test_no_products_leave_the_start() -> None:
 
 def test_not_a_number_passes_relu() -> None:
     c, w = np.zeros((1, 2)), np.ones((1, 1))
-    x = np.array([[np.nan, -np.inf]])
+    x = with_padding(np.array([[np.nan, -np.inf]]), lanes_of("float64"))
     product(matrix(c), matrix(w), matrix(x), 1, 2, 1, finish=RELU_FORWARD)
     assert np.array_equal(c, [[np.nan, 0.0]], equal_nan=True)
 
@@ -278,3 +298,23 @@ def test_transpose(dtype, seed) -> None:
     run_transpose(out.reshape(-1), m + spare, source.reshape(-1), 0, rows * n, m, n)
     assert np.array_equal(out[:, :m], source[rows].T)
     assert np.all(out[:, m:] == PADDING)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_transpose_blocks_fills_panels(dtype, seed) -> None:
+    """The rows stand in the panels too, after those that are there already."""
+    rng, m, n, before = sizes(seed)
+    source, rows = random(rng, dtype, m + 3, n), rng.integers(0, m + 3, m)
+    width = TILE_VECTORS * lanes_of(dtype)
+    count = -(-n // width)
+    panels = np.full((count, before + m, width), PADDING, dtype)
+    out = np.full((n, m), PADDING, dtype)
+    run_transpose_blocks(
+        out.reshape(-1), m, source.reshape(-1), rows * n, m, n,
+        panels.reshape(-1)[before * width :], before + m,
+    )  # fmt: skip
+    assert np.array_equal(out, source[rows].T)
+    copied = panels[:, before:].transpose(1, 0, 2).reshape(m, count * width)
+    assert np.array_equal(copied[:, :n], source[rows])
+    assert np.all(panels[:, :before] == PADDING)

@@ -60,18 +60,18 @@ OUTSIDE = {
         1,
     ),
     "tile_fma, left": (
-        lambda: u.tile_fma(TILE, u.rows_at(u.tile_shape(3, 1), at(LENGTH - 2), 1), at(0), 1),
+        lambda: u.tile_fma(TILE, u.rows_at(u.tile_shape(3, 1), at(LENGTH - 2), 1), at(0)),
         LENGTH,
         1,
     ),
     "tile_fma, right": (
-        lambda: u.tile_fma(TILE, u.rows_at(u.tile_shape(3, 1), at(0), 1), at(LENGTH - 1), 2),
+        lambda: u.tile_fma(TILE, u.rows_at(u.tile_shape(3, 1), at(0), 1), at(LENGTH - 1)),
         LENGTH - 1,
-        2,
+        u.lanes(TILE),
     ),
     "rows_next": (
         lambda: u.tile_fma(
-            TILE, u.rows_next(u.rows_at(u.tile_shape(3, 1), at(0), 1), LENGTH - 2), at(0), 1
+            TILE, u.rows_next(u.rows_at(u.tile_shape(3, 1), at(0), 1), LENGTH - 2), at(0)
         ),
         LENGTH,
         1,
