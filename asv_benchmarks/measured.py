@@ -14,15 +14,15 @@ from time import perf_counter, process_time
 
 import numpy as np
 
-from fastbp import hardware
+import peak
 
 #: Seconds of the processor: what another program on the same core takes is not the benchmark's, and
 #: on a shared machine that is half of the time. Windows counts them too coarsely.
 now = perf_counter if sys.platform == "win32" else process_time
 #: Operations at the FMA peak that a timed call should last, about: 10 to 40 ms.
 TURN_FLOPS = 2e9
-#: Multiply-adds of a tile in one call of the FMA loop, about 1 ms.
-FMA_COUNT = 300_000
+#: Turns of the FMA loop in one call, about 1 ms.
+FMA_COUNT = 130_000
 #: Turns of the work, and of the FMA loop around each, in one measurement of a share.
 TURNS = 11
 
@@ -74,7 +74,7 @@ class Measured:
     repeat = 5
     rounds = 2
     warmup_time = 0.0  # `measure` has warmed up
-    version = "1"
+    version = "2"
 
     def measure(
         self,
@@ -116,19 +116,19 @@ class Measured:
         The median over turns, each beside the FMA loop right before and right after it, because
         the processor's clock moves by a fifth within seconds.
         """
-        numbers = np.zeros(hardware.FMA_LOOP_NUMBERS, self.dtype)
-        loop = hardware.fma_flops(FMA_COUNT, self.dtype)
+        numbers = np.zeros(peak.NUMBERS, self.dtype)
+        loop = peak.fma_flops(FMA_COUNT, self.dtype)
 
         def seconds(function: Callable[..., object], *arguments: object) -> float:
             begin = now()
             function(*arguments)
             return now() - begin
 
-        hardware.fma_loop(numbers, 1)
-        before, found = seconds(hardware.fma_loop, numbers, FMA_COUNT), []
+        peak.fma_loop(numbers, 1)
+        before, found = seconds(peak.fma_loop, numbers, FMA_COUNT), []
         for _ in range(TURNS):
             worked = seconds(self.again) / self.units
-            after = seconds(hardware.fma_loop, numbers, FMA_COUNT)
+            after = seconds(peak.fma_loop, numbers, FMA_COUNT)
             found.append(worked * loop / (0.5 * (before + after)))
             before = after
         return float(np.median(found))

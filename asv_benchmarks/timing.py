@@ -14,11 +14,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbp import hardware
+import peak
 from peers import Peer
 
-#: Multiply-adds of a tile in one repetition of the FMA loop, and its names among the actions.
-FMA_COUNT = 2000
+#: Turns of the FMA loop in one repetition, and its names among the actions.
+FMA_COUNT = 700
 PEAKS = ("peak before", "peak after")
 #: Updates after which results are compared, at least; always whole epochs.
 CHECKED_STEPS = 20
@@ -188,13 +188,13 @@ def with_peak(
     name: str, actions: Mapping[str, Callable[[int], object]], dtype: str = "float32"
 ) -> dict[str, Callable[[int], object]]:
     """Return the actions with the FMA loop before and after one of them, see `share_of_peak`."""
-    numbers = np.zeros(hardware.FMA_LOOP_NUMBERS, dtype)
+    numbers = np.zeros(peak.NUMBERS, dtype)
 
-    def peak(repetitions: int) -> None:
-        hardware.fma_loop(numbers, FMA_COUNT * repetitions)
+    def loop(repetitions: int) -> None:
+        peak.fma_loop(numbers, FMA_COUNT * repetitions)
 
     others = {other: action for other, action in actions.items() if other != name}
-    return {PEAKS[0]: peak, name: actions[name], PEAKS[1]: peak, **others}
+    return {PEAKS[0]: loop, name: actions[name], PEAKS[1]: loop, **others}
 
 
 def share_of_peak(
@@ -216,8 +216,8 @@ def share_of_peak(
     dtype : {"float32", "float64"}, default="float32"
         That of the loop, as in `with_peak`.
     """
-    loop = hardware.fma_flops(FMA_COUNT, dtype)
-    before, after = (np.asarray(found[peak]) for peak in PEAKS)
+    loop = peak.fma_flops(FMA_COUNT, dtype)
+    before, after = (np.asarray(found[around]) for around in PEAKS)
     return float(np.median(flops / np.asarray(found[name]) / (loop / (0.5 * (before + after)))))
 
 

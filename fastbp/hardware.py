@@ -9,29 +9,18 @@ from typing import Any
 import numpy as np
 
 from fastbp._jit import kernel
-from fastbp.simd import pointer, rows_at, tile_fma, tile_shape, tile_store, tile_zeros
-from fastbp.target import TILE_ROWS, TILE_VECTORS, VECTOR_BITS
+from fastbp.simd import multiply_adds, pointer
+from fastbp.simd.chains import SUMS, UNROLLED
+from fastbp.target import VECTOR_BITS
 
-FMA_LOOP_ROWS = 8 if TILE_ROWS > 6 else 4
-"""Rows of its tile: with both factors it has to fit the registers. A full tile leaves no room for
-the factors, which the loop does not change: LLVM put some of them on the stack, and where that was
-not aligned to their size, in three processes of four, the loop lost a sixth of its speed."""
-FMA_LOOP_NUMBERS = 2 * TILE_ROWS * 32
-"""Length of the array that `fma_loop` works on."""
+FMA_LOOP_NUMBERS = 64
+"""Length of the array that `fma_loop` works on: two vectors at least, of any processor."""
 
 
 @kernel(cached=True)
 def fma_loop(numbers: Any, count: int) -> None:
-    """`count` times a tile of multiply-adds on registers; returns nothing."""
-    p = pointer(numbers, 0)
-    if TILE_ROWS > 6:  # known when compiling
-        shape = tile_shape(8, 2)
-    else:
-        shape = tile_shape(4, 2)
-    tile, rows = tile_zeros(shape, p), rows_at(shape, p, 1)
-    for _ in range(count):
-        tile = tile_fma(tile, rows, p)
-    tile_store(tile, p, 2 * 16, 16)
+    """`count` turns of multiply-adds on registers, at least one; returns nothing."""
+    multiply_adds(pointer(numbers, 0), count)
 
 
 def lanes(dtype: str = "float32") -> int:
@@ -41,7 +30,7 @@ def lanes(dtype: str = "float32") -> int:
 
 def fma_flops(count: int, dtype: str = "float32") -> int:
     """Operations that ``fma_loop(numbers, count)`` carries out; a multiply-add is two."""
-    return 2 * count * FMA_LOOP_ROWS * TILE_VECTORS * lanes(dtype)
+    return 2 * count * SUMS * UNROLLED * lanes(dtype)
 
 
 def fma_peak(dtype: str = "float32", seconds: float = 0.2) -> float:
@@ -60,7 +49,7 @@ def fma_peak(dtype: str = "float32", seconds: float = 0.2) -> float:
     """
     numbers = np.zeros(FMA_LOOP_NUMBERS, dtype=dtype)
     fma_loop(numbers, 1)
-    count = 2000
+    count = 700
     flops = fma_flops(count, dtype)
     best, end = float("inf"), time.perf_counter() + seconds
     while time.perf_counter() < end:

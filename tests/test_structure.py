@@ -20,7 +20,7 @@ PACKAGE = Path(fastbp.__file__).parent
 LEVELS = """
     _cache _linked target
     _jit layout
-    simd.base simd.hashing simd.uncompiled_base
+    simd.base simd.chains simd.hashing simd.uncompiled_base
     simd.uncompiled
     simd.pointers simd.tiles simd.vectors
     simd

@@ -27,6 +27,7 @@ if config.DISABLE_JIT:
         is_single,
         lanes,
         load,
+        multiply_adds,
         pointer,
         restore_denormals,
         rows_at,
@@ -67,6 +68,7 @@ if config.DISABLE_JIT:
         vwhere_greater,
     )
 else:
+    from fastbp.simd.chains import multiply_adds
     from fastbp.simd.pointers import (
         advance,
         flush_denormals,
@@ -123,6 +125,7 @@ __all__ = [
     "is_single",
     "lanes",
     "load",
+    "multiply_adds",
     "pointer",
     "restore_denormals",
     "rows_at",

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastbp.simd.chains import SUMS, UNROLLED
 from fastbp.simd.hashing import hashed
 from fastbp.simd.uncompiled_base import (
     Pointer,
@@ -338,3 +339,13 @@ def vrandom(p, key, index, threshold):
     """1 in the lanes where h(index + lane, key) >= threshold, else 0: see hashing.py."""
     bits = hashed(int(index) + np.arange(lanes(p)), int(key))
     return Vector((bits >= threshold).astype(p.dtype))
+
+
+# chains.py
+
+
+def multiply_adds(p, turns):
+    """Add ``p[0:lanes] p[lanes:2 lanes]`` UNROLLED times a turn to SUMS vectors of zeros."""
+    width = lanes(p)
+    numbers = p.block(2, width, width)
+    vstore(p, Vector(numbers[0] * numbers[1] * p.dtype.type(SUMS * UNROLLED * turns)), width)

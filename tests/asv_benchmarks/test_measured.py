@@ -48,8 +48,8 @@ def test_what_the_peak_could_have_done_meanwhile(monkeypatch) -> None:
         now += seconds
 
     monkeypatch.setattr(measured, "now", lambda: now)
-    monkeypatch.setattr(measured.hardware, "fma_loop", lambda numbers, count: pass_time(2.0))
-    monkeypatch.setattr(measured.hardware, "fma_flops", lambda count, dtype: 1000)
+    monkeypatch.setattr(measured.peak, "fma_loop", lambda numbers, count: pass_time(2.0))
+    monkeypatch.setattr(measured.peak, "fma_flops", lambda count, dtype: 1000)
     benchmark = Measured()
     benchmark.measure(lambda repetitions: pass_time(6.0 * repetitions), flops=300, units=2)
     assert benchmark.flops_at_peak() == 1500.0

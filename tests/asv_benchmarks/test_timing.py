@@ -95,7 +95,7 @@ def test_rounds_take_turns_and_count_repetitions(monkeypatch) -> None:
 
 def test_share_is_the_median_against_the_loop_around_it() -> None:
     for dtype in ("float32", "float64"):
-        loop = timing.hardware.fma_flops(timing.FMA_COUNT, dtype)
+        loop = timing.peak.fma_flops(timing.FMA_COUNT, dtype)
         found = {"peak before": [1.0, 1.0, 4.0], "peak after": [1.0, 3.0, 4.0], "x": [1.0] * 3}
         assert timing.share_of_peak(found, "x", loop / 4, dtype) == pytest.approx(0.5)
 

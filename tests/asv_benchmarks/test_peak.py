@@ -1,0 +1,26 @@
+"""The suite's loop is that of this checkout, and counts its operations as `hardware` does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import peak
+from fastbp import hardware
+from fastbp.simd import chains
+
+
+def test_it_is_the_file_of_this_checkout() -> None:
+    assert peak.FILE.read_bytes() == Path(chains.__file__).read_bytes()
+    assert peak.chains is not chains
+    assert peak.NUMBERS == hardware.FMA_LOOP_NUMBERS
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_loop_and_operations(dtype) -> None:
+    numbers = np.ones(peak.NUMBERS, dtype)
+    peak.fma_loop(numbers, 4)
+    assert 2 * numbers[: hardware.lanes(dtype)].sum() == peak.fma_flops(4, dtype)
+    assert peak.fma_flops(4, dtype) == hardware.fma_flops(4, dtype)
