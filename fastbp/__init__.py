@@ -2,6 +2,7 @@
 
 ========================  =================================================================
 MLP                       a multilayer perceptron: fit, predict, loss, loss_and_grad, step
+Dense                     a layer, for nets that are given layer by layer
 SGD, Adam, AdamW, Lion    optimisers; also AMSGrad, NAdam, RMSprop, Adagrad, Adadelta; Group:
                           parameters with another learning rate or decay
 Huber, Quantile,          losses with numbers of their own; also BinaryCrossEntropy, CallableLoss,
@@ -34,6 +35,7 @@ from fastbp.callbacks import (
 from fastbp.fitting import DivergenceWarning
 from fastbp.gradcheck import GradCheck, gradcheck
 from fastbp.history import History
+from fastbp.layers import Dense
 from fastbp.losses import (
     AbsoluteError,
     BinaryCrossEntropy,
@@ -79,6 +81,7 @@ __all__ = [
     "Checkpoint",
     "CosineDecay",
     "CrossEntropy",
+    "Dense",
     "DivergenceWarning",
     "EarlyStopping",
     "ExponentialDecay",

@@ -58,6 +58,11 @@ def at_least_zero(name: str, value: Any) -> float:
     return number(name, value, "a finite number of at least 0", lambda x: x >= 0)
 
 
+def rate(name: str, value: Any) -> float:
+    """A share of units that drop out: at least 0 and below 1."""
+    return number(name, value, "at least 0 and below 1", lambda x: 0 <= x < 1)
+
+
 def flag(name: str, value: Any) -> bool:
     """True or False."""
     if not isinstance(value, bool | np.bool_):

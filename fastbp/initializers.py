@@ -9,11 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 Weights = npt.NDArray[np.float64]
-Init = (
-    str
-    | Callable[[np.random.Generator, tuple[int, int]], npt.ArrayLike]
-    | Sequence[npt.NDArray[Any]]
-)
+InitFunction = Callable[[np.random.Generator, tuple[int, int]], npt.ArrayLike]
+LayerInit = str | InitFunction | npt.NDArray[Any]
+Init = str | InitFunction | Sequence[LayerInit]
 
 SCHEMES = {"glorot": (2.0, 1), "he": (2.0, 0), "lecun": (1.0, 0)}
 """a and b of the variance a / (n_in + b n_out)."""
@@ -70,11 +68,11 @@ def _orthogonal(generator: np.random.Generator, n_in: int, n_out: int) -> Weight
 
 
 def check_init(weight_init: Any, shapes: Sequence[tuple[int, int]], dtype: np.dtype) -> Init:
-    """A name, a function, or one array for each layer, whose shapes are checked.
+    """A name, a function, or one of these or an array for each layer, whose shapes are checked.
 
     Parameters
     ----------
-    weight_init : str, callable or sequence of array
+    weight_init : str, callable or sequence of str, callable or array
     shapes : sequence of (n_in, n_out)
         Of the weights of each layer.
     dtype : numpy.dtype
@@ -85,16 +83,8 @@ def check_init(weight_init: Any, shapes: Sequence[tuple[int, int]], dtype: np.dt
     ValueError, TypeError
         For anything else.
     """
-    if isinstance(weight_init, str):
-        if weight_init not in WEIGHT_INITS:
-            raise ValueError(
-                f"weight_init must be one of {', '.join(map(repr, WEIGHT_INITS))}; got "
-                f"{weight_init!r}"
-            )
-        return weight_init
-    if callable(weight_init):
-        function: Callable[[np.random.Generator, tuple[int, int]], npt.ArrayLike] = weight_init
-        return function
+    if isinstance(weight_init, str) or callable(weight_init):
+        return _name_or_function("weight_init", weight_init)
     if not isinstance(weight_init, Sequence | np.ndarray):
         raise TypeError(
             f"weight_init must be one of {', '.join(map(repr, WEIGHT_INITS))}, a function of "
@@ -107,9 +97,32 @@ def check_init(weight_init: Any, shapes: Sequence[tuple[int, int]], dtype: np.dt
             f"{', '.join(map(str, shapes))}; got {len(weight_init)}"
         )
     return [
-        _checked(f"weight_init[{i}]", weights, shape, dtype)
-        for i, (weights, shape) in enumerate(zip(weight_init, shapes, strict=True))
+        _name_or_function(f"weight_init[{i}]", given)
+        if isinstance(given, str) or callable(given)
+        else _checked(f"weight_init[{i}]", given, shape, dtype)
+        for i, (given, shape) in enumerate(zip(weight_init, shapes, strict=True))
     ]
+
+
+def _name_or_function(name: str, value: str | InitFunction) -> str | InitFunction:
+    if isinstance(value, str) and value not in WEIGHT_INITS:
+        raise ValueError(
+            f"{name} must be one of {', '.join(map(repr, WEIGHT_INITS))}; got {value!r}"
+        )
+    return value
+
+
+def init_names(init: Init) -> str | tuple[str, ...]:
+    """The name of what `check_init` returns, the names of all layers, or "own" for anything else.
+
+    A net keeps this and not functions or arrays, so that it can be copied.
+    """
+    if isinstance(init, str):
+        return init
+    if callable(init):
+        return "own"
+    names = tuple(name for name in init if isinstance(name, str))
+    return names if len(names) == len(init) else "own"
 
 
 def initial_weights(
@@ -126,7 +139,7 @@ def initial_weights(
     ----------
     generator : numpy.random.Generator
     shape : (n_in, n_out)
-    init : str, callable or list of array
+    init : str, callable or list of str, callable or array
         From `check_init`.
     layer : int
         Counted from 0.
@@ -140,11 +153,12 @@ def initial_weights(
     ValueError, TypeError
         When a function returns another shape, NaN, infinity or what are no numbers.
     """
-    if isinstance(init, str):
-        return draw_weights(generator, shape, init, activation)
-    if callable(init):
-        return _checked(f"weight_init for layer {layer}", init(generator, shape), shape, dtype)
-    return np.asarray(init[layer])
+    own = init if isinstance(init, str) or callable(init) else init[layer]
+    if isinstance(own, str):
+        return draw_weights(generator, shape, own, activation)
+    if callable(own):
+        return _checked(f"weight_init for layer {layer}", own(generator, shape), shape, dtype)
+    return own
 
 
 def _checked(

@@ -14,9 +14,10 @@ from fastbp._jit import ready
 from fastbp.callbacks import Callback
 from fastbp.history import History
 from fastbp.hooks import Options
-from fastbp.initializers import Init, check_init, initial_weights
+from fastbp.initializers import Init, check_init, init_names, initial_weights
 from fastbp.kernels import training
 from fastbp.kernels.activations import ACTIVATIONS, HIDDEN_ACTIVATIONS
+from fastbp.layers import Dense, Settings, settings
 from fastbp.losses import LOSSES, Loss, LossFunction, as_loss
 from fastbp.metrics import Metric
 from fastbp.net import FloatArray, Net
@@ -30,9 +31,12 @@ class MLP(Net):
 
     Parameters
     ----------
-    layer_sizes : sequence of int
+    layer_sizes : sequence of int or of Dense
         Inputs, hidden layers, outputs. Without hidden layers it is linear, logistic or softmax
-        regression.
+        regression. Or the layers one by one, hidden layers and outputs, each a `Dense` with its
+        own `activation`, `weight_init` and `dropout`, which are then left out here.
+    n_inputs : int, optional
+        Number of inputs, with layers, and only then: ``MLP([Dense(3)], n_inputs=2)``.
     activation : str or sequence of str, default="relu"
         Of the hidden layers: "relu", "leaky_relu" (slope 0.01), "elu" (alpha 1), "selu", "gelu"
         (with erf), "silu", "softplus", "tanh", "sigmoid", "hard_sigmoid" (relu6(z + 3) / 6),
@@ -54,11 +58,12 @@ class MLP(Net):
         Of the parameters and all arithmetic.
     bias : bool, default=True
         Whether units have biases.
-    weight_init : str, callable or sequence of array, default="auto"
+    weight_init : str, callable or sequence, default="auto"
         "glorot", "he" or "lecun" (uniform; or with "_uniform" or "_normal" added), "orthogonal",
         "zeros"; "auto" takes he in front of ReLU and similar units, lecun_normal in front of
         SELU units and glorot elsewhere. Or a function of a NumPy generator and (n_in, n_out)
-        that returns an array, or one array (n_in, n_out) for each layer. Biases start at 0.
+        that returns an array; or for each layer one of these or an array (n_in, n_out). Biases
+        start at 0.
     l1, l2 : float, default=0.0
         Penalties ``l1 sum |w| + l2 / 2 sum w^2`` on the weights, not the biases; they are part of
         the loss and of its gradient.
@@ -104,8 +109,9 @@ class MLP(Net):
 
     def __init__(
         self,
-        layer_sizes: Sequence[int],
+        layer_sizes: Sequence[int] | Sequence[Dense],
         *,
+        n_inputs: int | None = None,
         activation: str | Iterable[str] = "relu",
         output_activation: str | None = None,
         loss: str | Loss | LossFunction = "squared_error",
@@ -122,7 +128,9 @@ class MLP(Net):
         max_norm: float | None = None,
         seed: int | None = None,
     ) -> None:
-        self.layer_sizes = checks.layer_sizes(layer_sizes)
+        given = Settings(layer_sizes, activation, output_activation, weight_init, dropout)
+        sizes, activation, output_activation, weight_init, dropout = settings(given, n_inputs)
+        self.layer_sizes = checks.layer_sizes(sizes)
         self._loss = as_loss(loss)
         self._loss.check_outputs(self.layer_sizes[-1])
         hidden = checks.activations(activation, len(self.layer_sizes) - 2, HIDDEN_ACTIVATIONS)
@@ -138,7 +146,7 @@ class MLP(Net):
         )
         pairs = list(zip(self.layer_sizes, self.layer_sizes[1:], strict=False))
         init = check_init(weight_init, pairs, self.dtype)
-        self.weight_init = init if isinstance(init, str) else "own"
+        self.weight_init = init_names(init)
         generator = checks.generator(seed)
         self._allocate(self.dtype, as_optimizer(optimizer))
         for layer, (pair, name) in enumerate(zip(pairs, self.activations, strict=True)):
@@ -160,6 +168,10 @@ class MLP(Net):
             f"optimizer={self._optimizer!r}",
             f"dtype={self.dtype.name!r}",
         ]
+        if not self.bias:
+            parts.append("bias=False")
+        if self.weight_init not in ("auto", "own"):
+            parts.append(f"weight_init={self.weight_init!r}")
         rules = self._regularization
         parts += [
             f"{item.name}={getattr(rules, item.name)!r}"

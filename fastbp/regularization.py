@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +11,6 @@ import numpy.typing as npt
 from fastbp import checks
 from fastbp.kernels.updates import CLIP_NORM, CLIP_VALUE, GROUPS, L1, L2, MAX_NORM, REGULATED
 from fastbp.optimizer_base import Optimizer
-
-
-def _rate(name: str, value: Any) -> float:
-    return checks.number(name, value, "at least 0 and below 1", lambda x: 0 <= x < 1)
 
 
 @dataclass(frozen=True)
@@ -38,14 +33,14 @@ class Regularization:
             value = getattr(self, name)
             if value is not None:
                 checks.number(name, value, "None or a finite number above 0", lambda x: x > 0)
-        _rate("input_dropout", self.input_dropout)
+        checks.rate("input_dropout", self.input_dropout)
         if isinstance(self.dropout, Iterable):
             no_list = isinstance(self.dropout, str | bytes | Set | Mapping)
             if no_list or (isinstance(self.dropout, np.ndarray) and self.dropout.ndim == 0):
-                _rate("dropout", self.dropout)
+                checks.rate("dropout", self.dropout)
             object.__setattr__(self, "dropout", tuple(self.dropout))
         for value in self.dropout if isinstance(self.dropout, tuple) else (self.dropout,):
-            _rate("dropout", value)
+            checks.rate("dropout", value)
 
     def dropout_rates(self, n_layers: int) -> tuple[float, ...]:
         """Of the inputs and of each hidden layer."""

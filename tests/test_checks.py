@@ -446,6 +446,7 @@ def test_anything_as_data(inputs, targets, loss, tally):
 
 OPTIONS = [
     "layer_sizes",
+    "n_inputs",
     "activation",
     "output_activation",
     "loss",

@@ -143,9 +143,26 @@ def test_arrays_are_the_weights():
     assert MLP((2, 1), weight_init=[[[3], [4]]]).weights[0].tolist() == [[3], [4]]
 
 
+def test_each_layer_has_one_of_its_own():
+    given = np.arange(6.0).reshape(2, 3)
+    each = ["he_normal", lambda generator, shape: np.full(shape, 5), given]
+    net = MLP((7, 4, 2, 3), weight_init=each, dtype="float64", seed=3)
+    expected = np.random.default_rng(3).normal(0.0, np.sqrt(2 / 7), size=(7, 4))
+    assert net.weights[0].tobytes() == expected.tobytes()
+    assert net.weights[1].tolist() == [[5, 5]] * 4
+    assert net.weights[2].tolist() == given.tolist()
+    assert net.weight_init == "own"
+    net = MLP((3, 2, 1), weight_init=["zeros", "auto"], seed=0)
+    assert not net.weights[0].any()
+    assert net.weights[1].all()
+    assert net.weight_init == ("zeros", "auto")
+    assert "weight_init=('zeros', 'auto')" in repr(net)
+
+
 @pytest.mark.parametrize(
     ("weight_init", "error", "words"),
     [
+        (["he", "xavier"], ValueError, "weight_init[1] must be one of 'auto', 'glorot', "),
         ("xavier", ValueError, "'orthogonal', 'zeros'; got 'xavier'"),
         (3, TypeError, "a list of one array for each layer; got 3"),
         (None, TypeError, "a list of one array for each layer; got None"),

@@ -34,7 +34,7 @@ LEVELS = """
     kernels.stepwise
     checks hardware history
     initializers metrics schedules
-    losses optimizer_base parts
+    layers losses optimizer_base parts
     optimizers
     callbacks dataset regularization stepwise
     hooks net
