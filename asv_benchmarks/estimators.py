@@ -31,7 +31,7 @@ from timing import DisagreementError, median_ratio, rounds_of_calls
 LIBRARIES = {"fastbp": fastbp.sklearn, "scikit-learn": sklearn.neural_network}
 EPOCHS = 50
 #: Where MNIST's 10,000 test digits are, in the format of its authors.
-MNIST = Path(os.environ.get("FASTBP_MNIST", "data"))
+MNIST = Path(os.environ.get("FASTBP_DATA", "data"))
 MNIST_FILES = ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz")
 
 
