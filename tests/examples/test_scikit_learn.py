@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from example_runs import long_uncompiled, numbers, run
 
@@ -16,3 +17,7 @@ def test_scikit_learn(capsys: pytest.CaptureFixture[str]) -> None:
     assert names["apart"] < 1e-6
     assert numbers(lines[-2])[-1] > 0.95
     assert lines[-1].endswith("(450, 32)")
+    # The rows that choose the epoch are neither trained on nor scored on.
+    sets = [{row.tobytes() for row in np.asarray(names[x])} for x in ("X_train", "X_val", "X_test")]
+    assert [len(rows) for rows in sets] == [1010, 337, 450]
+    assert not (sets[0] & sets[1] or {(row / 16).tobytes() for row in names["X_test"]} & sets[1])

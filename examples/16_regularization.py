@@ -1,0 +1,60 @@
+"""Against fitting noise: L2, L1, dropout, early stopping; and how to begin (MC886, ID2223).
+
+Thirty noisy points and a net of 4,353 parameters. The errors are means over `--seeds` nets; on new
+rows the noise leaves 0.12 at best. The strengths are chosen by hand.
+"""
+
+import argparse
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from fastbp import MLP, SGD, Adam
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--folder", type=Path, default="build/examples", help="for the picture")
+parser.add_argument("--seeds", type=int, default=5, help="nets a row; the first one is drawn")
+arguments, rng = parser.parse_args(), np.random.default_rng(0)
+
+
+def sample(rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw a sine with noise of standard deviation 0.35."""
+    x = rng.uniform(-1, 1, size=(rows, 1))
+    return x, np.sin(4 * x) + rng.normal(scale=0.35, size=(rows, 1))
+
+
+(X, y), (X_test, y_test), at = sample(30), sample(1000), np.linspace(-1, 1, 400)[:, None]
+figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.5), layout="constrained")
+left.plot(X, y, "k.", label="training data")
+METHODS = {  # options of the net, options of fit
+    "nothing": ({}, {}),
+    "L2": ({"l2": 3e-3}, {}),
+    "L1": ({"l1": 1e-3}, {}),
+    "dropout": ({"dropout": 0.2}, {}),
+    "early stopping": ({}, {"validation_fraction": 0.3, "patience": 200}),
+}
+print("                  error on training, new rows   sum |w|   |w| < 0.001   epochs")
+for name, (options, limits) in METHODS.items():
+    found = []
+    for seed in range(arguments.seeds):
+        net = MLP((1, 64, 64, 1), optimizer=Adam(3e-3), seed=seed, **options)
+        history = net.fit(X, y, epochs=3000, batch_size=30, **limits)
+        errors = [((net.predict(a) - b) ** 2).mean() for a, b in ((X, y), (X_test, y_test))]
+        sizes = np.abs(np.concatenate([weights.ravel() for weights in net.weights]))
+        found.append([*errors, sizes.sum(), (sizes < 1e-3).mean(), len(history)])
+        if seed == 0:
+            left.plot(at, net.predict(at), lw=1.2, label=name)
+    print("{:<18}{:17.3f}{:10.3f}{:10.0f}{:14.1%}{:9.0f}".format(name, *np.mean(found, axis=0)))
+
+print("\ninitial weights   loss of a net of 6 hidden layers after 300 steps, one net each")
+for init in ("he", "glorot", "orthogonal", "zeros"):
+    net = MLP((1, *[64] * 6, 1), weight_init=init, optimizer=SGD(0.02, momentum=0.9), seed=0)
+    history = net.fit(X, y, epochs=300, batch_size=30)
+    print(f"{init:<18}{history.loss[-1]:.3f}")
+    right.plot(history.loss, lw=1, label=init)
+left.set(title="regularisation", xlabel="x", ylabel="y", ylim=(-1.7, 3.8))
+right.set(title="initial weights", xlabel="step", ylabel="loss of the training data", ylim=(0, 0.4))
+left.legend(fontsize="small"), right.legend(fontsize="small")
+arguments.folder.mkdir(parents=True, exist_ok=True)
+figure.savefig(arguments.folder / "16_regularization.png", dpi=72)
