@@ -1,4 +1,4 @@
-"""A net without hidden layers, trained by gradient descent, reaches the closed form."""
+"""A net without hidden layers, trained by gradient descent, reaches the closed form (CS109A)."""
 
 import numpy as np
 
