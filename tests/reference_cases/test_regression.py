@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from example_runs import long_uncompiled
 from reference_data import heart, needs
 
 from fastbp import MLP, SGD, gradcheck
@@ -52,7 +53,7 @@ def test_case_5_logistic_regression_reaches_maximum_likelihood():
     X, y = standardized()
     theirs = linear_model.LogisticRegression(C=np.inf, tol=1e-12, max_iter=1000).fit(X, y)
     net = logistic()
-    net.fit(X, y, epochs=300, batch_size=303)
+    net.fit(X, y, epochs=200, batch_size=303)
     assert net.weights[0][0, 0] == pytest.approx(theirs.coef_[0, 0], rel=1e-6)
     assert net.biases[0][0] == pytest.approx(theirs.intercept_[0], rel=1e-6)
     np.testing.assert_allclose(net.predict(X)[:, 0], theirs.predict_proba(X)[:, 1], rtol=1e-6)
@@ -65,11 +66,12 @@ def test_case_5_logistic_regression_reaches_maximum_likelihood():
     assert rates.mean() - net.biases[0][0] / slope == pytest.approx(145.699, abs=1e-3)
 
 
+@long_uncompiled
 @needs_heart
 def test_case_5_two_hidden_units_fit_better():
     X, y = standardized()
     line = logistic()
-    line.fit(X, y, epochs=300, batch_size=303)
+    line.fit(X, y, epochs=200, batch_size=303)
     curve = logistic((1, 2, 1), optimizer=SGD(0.5, momentum=0.9))
     curve.fit(X, y, epochs=5000, batch_size=303)
     assert line.loss(X, y) == pytest.approx(0.595548, abs=1e-6)  # the best of all lines

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from example_runs import long_uncompiled
 
 from fastbp import MLP, SGD, Dense, DivergenceWarning, gradcheck
 
@@ -89,6 +90,7 @@ def descend(batches, rate, epochs=1, momentum=0.0):
     return w
 
 
+@long_uncompiled
 @pytest.mark.parametrize("batch_size", [12, 1, 5], ids=["full-batch", "stochastic", "mini-batch"])
 def test_case_6_gradient_descent(batch_size):
     (X, y), order = plane(), np.arange(12)
@@ -104,6 +106,7 @@ RATES = {"too small": 1e-3, "good": 0.9, "divergent": 2.1}
 """In units of 1 / the largest curvature: gradient descent converges below 2."""
 
 
+@long_uncompiled
 @pytest.mark.parametrize("kind", RATES)
 def test_case_6_learning_rate(kind):
     X, y = plane()
@@ -239,6 +242,7 @@ def test_case_6_l1_and_l2_shrink_the_weights(l1, l2):
     assert sizes[1] < 0.8 * sizes[0]
 
 
+@long_uncompiled
 def test_case_6_dropout_of_half_the_units():
     net = MLP(
         (1, 4, 1), activation="identity", bias=False, optimizer=SGD(1e-12), dropout=0.5,
@@ -257,6 +261,7 @@ def test_case_6_dropout_of_half_the_units():
 # ---- ID2223's program in Keras ------------------------------------------------------------------
 
 
+@long_uncompiled
 def test_case_6_keras_program_layer_by_layer():
     rng = np.random.default_rng(SEED)
     X = rng.normal(size=(400, 2))
