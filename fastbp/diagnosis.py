@@ -26,7 +26,7 @@ TRIAL_UPDATES = 100
 """Updates of a trial with a learning rate."""
 RATIO_UPDATES = 10
 """Updates over which the ratio of update to weight is taken."""
-FACTORS = (0.1, 1.0, 10.0, 100.0)
+FACTORS = (0.1, 1.0, 10.0, 100.0, 1e3, 1e4)
 """What the learning rate is multiplied by in the trials."""
 AT_THE_END = {"sigmoid": (0.0127, 0.9873), "tanh": (-0.9747, 0.9747), "hard_sigmoid": (0.0, 1.0)}
 """Outputs up to and from which a unit is saturated: its slope is below 5 % of the steepest."""
@@ -89,22 +89,22 @@ def diagnose(
             end of their range for 90 % of the rows.
         "vanishing gradient"
             The norm of the gradient by the weights of a layer is below a thousandth of the
-            largest of any layer's weights or biases.
+            largest of any layer's weights or biases. Not looked at where a layer is dead.
         "exploding gradient"
             The norm of the gradient by the weights of a layer is more than ten times that of
             the weights, or not finite.
         "large updates"
             In a layer, the median update changes the weights by more than a tenth of their norm.
         "small updates"
-            In all layers, it changes them by less than 1e-5 of it, and the loss is above half of
-            that of a constant.
+            In all layers it changes them, but by less than 1e-5 of it, and the loss is above half
+            of that of a constant.
         "learning rate too large"
-            In 100 updates of a copy training diverges, the loss rises by a fifth where it does
-            not at a tenth of the rate, or it falls by less than half of what it does there; or
-            the history ended in divergence.
+            In 100 updates of a copy training diverges; the loss rises by a fifth, and does not at
+            a tenth of the rate; or it falls less than half as far below that of a constant as it
+            does there. Or the history ended in divergence.
         "learning rate too small"
-            In 100 updates the loss falls by less than 2 %, and by more than 10 % and ten times as
-            much at 10 or 100 times the rate.
+            In 100 updates of a copy the loss falls by less than 2 %, and by more than 10 % and ten
+            times as much at 10 to 10,000 times the rate.
         "underfitting"
             After training the loss is above 80 % of that of a constant, the mean of the targets.
         "overfitting"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from html import escape
+from typing import Any
 
 SEVERITIES = ("error", "warning", "hint")
 """From what stops training to what may be as it should."""
@@ -107,7 +108,7 @@ class Diagnosis(Sequence[Finding]):
     def __len__(self) -> int:
         return len(self.findings)
 
-    def __getitem__(self, index):  # type: ignore[no-untyped-def]
+    def __getitem__(self, index: Any) -> Any:
         """A finding by its number or by its name."""
         if isinstance(index, str):
             for found in self.findings:

@@ -57,11 +57,11 @@ class LRFind:
             found = "no rate lowers the loss; look at the data, the net and the range of the rates"
         else:
             found = f"suggested learning rate {self.suggestion:.2g}"
-        best = int(self.smoothed.argmin())
+        best, count = int(self.smoothed.argmin()), len(self.rates)
         end = "diverged" if self.diverged else "ended"
         return (
             f"{found} (loss {self.smoothed[0]:.4g}, least {self.smoothed[best]:.4g} at "
-            f"{self.rates[best]:.2g}, {end} at {self.rates[-1]:.2g} after {len(self.rates)} updates)"
+            f"{self.rates[best]:.2g}, {end} at {self.rates[-1]:.2g} after {count} updates)"
         )
 
     def _repr_html_(self) -> str:
@@ -171,7 +171,10 @@ def lr_find(
     low, high = checks.positive("min_rate", min_rate), checks.positive("max_rate", max_rate)
     if low >= high:
         raise ValueError(f"max_rate must be above min_rate, {min_rate}; got {max_rate}")
-    updates, batch_size = checks.count("updates", updates, 10), checks.count("batch_size", batch_size)
+    updates, batch_size = (
+        checks.count("updates", updates, 10),
+        checks.count("batch_size", batch_size),
+    )
     beta = checks.number("smoothing", smoothing, "at least 0 and below 1", lambda x: 0 <= x < 1)
     factor = checks.number("divergence", divergence, "a finite number above 1", lambda x: x > 1)
     data, rows = dataset.rows_and_targets(
@@ -221,7 +224,7 @@ def _result(
     low: float, ratio: float, losses: FloatArray, smoothed: FloatArray, diverged: bool, noise: float
 ) -> LRFind:
     """The result, with the suggestion; `noise` times its deviation is no fall of the loss."""
-    rates = low * ratio ** np.arange(len(losses))
+    rates = low * np.power(ratio, np.arange(len(losses), dtype=np.float64))
     best, still = int(smoothed.argmin()), losses[: max(5, int(STILL * len(losses)))]
     fall = float(still.mean() - smoothed[best])
     fell = fall > LEAST_FALL * abs(still.mean()) + noise * still.std()

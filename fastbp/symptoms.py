@@ -138,6 +138,8 @@ def gradients(m: Measured) -> Iterator[Finding]:
             "the gradient with clip_norm=1.",
             {f"layer {layer.number}": layer.gradient_norm for layer in exploded},
         )  # fmt: skip
+    if any(layer.dead == 1.0 for layer in m.layers):  # told already; nothing passes them
+        return
     largest, least = max([*norms.values(), *m.bias_norms]), min(trained, key=_gradient_norm)
     if math.isfinite(largest) and largest > 0 and least.gradient_norm < VANISHED * largest:
         yield Finding(
@@ -165,46 +167,41 @@ def updates(m: Measured) -> Iterator[Finding]:
             "their norm; about 0.001 is usual",
             "Lower the learning rate; lr_find suggests one.", values,
         )  # fmt: skip
-    if worst.update_ratio < SMALL_UPDATE and m.loss > m.constant_loss / 2:
+    if 0 < worst.update_ratio < SMALL_UPDATE and m.loss > m.constant_loss / 2:
         yield Finding(
             "small updates", "warning",
             f"an update changes the weights by at most {worst.update_ratio:.2g} of their norm; "
             "about 0.001 is usual",
-            "Raise the learning rate; lr_find suggests one. Look at net.frozen and at the gradients.",
-            values,
+            "Raise the learning rate; lr_find suggests one.", values,
         )  # fmt: skip
 
 
 def learning_rate(m: Measured) -> Iterator[Finding]:
     """A learning rate that is too large or too small, by trials."""
-    scale = max(abs(m.loss), 1e-12)
-    gains = {factor: (m.loss - loss) / scale for factor, loss in m.trials.items()}
-    here, lower = gains[1.0], gains[0.1]
     values = {f"loss at {factor:g} x": loss for factor, loss in m.trials.items()}
-    diverged = m.history.stopped.startswith("diverged")
-    rises = here < -ROSE and lower > here + ROSE
-    slower = lower > ROSE and here < lower / 2
+    here, lower, scale = m.trials[1.0], m.trials[0.1], max(abs(m.loss), 1e-12)
+    diverged, fails = m.history.stopped.startswith("diverged"), math.isinf(here)
+    rises = here > m.loss + ROSE * scale and lower < here - ROSE * scale
+    # What an untrained net loses on its way to a constant, it does at any rate.
+    start = min(m.loss, m.constant_loss)
+    slower = start - lower > ROSE * abs(start) and start - here < (start - lower) / 2
     if diverged or rises or slower:
         seen = (
-            f"training {m.history.stopped}"
-            if diverged
-            else f"a copy diverges; the loss goes from {m.loss:.3g} to {m.trials[0.1]:.3g} at a "
-            "tenth of the rate"
-            if math.isinf(m.trials[1.0])
-            else f"in some updates of a copy the loss goes from {m.loss:.3g} to "
-            f"{m.trials[1.0]:.3g}, at a tenth of the rate to {m.trials[0.1]:.3g}"
+            f"a copy {'diverges' if fails else f'goes from a loss of {m.loss:.3g} to {here:.3g}'}, "
+            f"at a tenth of the rate to {lower:.3g}"
         )
         yield Finding(
-            "learning rate too large", "error" if diverged or math.isinf(m.trials[1.0]) else
-            "warning", seen, "Lower the learning rate, first to a tenth; lr_find suggests one.",
-            values,
+            "learning rate too large", "error" if diverged or fails else "warning",
+            f"training {m.history.stopped}" if diverged else seen,
+            "Lower the learning rate, first to a tenth; lr_find suggests one.", values,
         )  # fmt: skip
-    better = max((10.0, 100.0), key=lambda factor: gains[factor])
-    if here >= -LITTLE and here < LITTLE and gains[better] > max(GAIN, 10 * here):
+    better = min((factor for factor in m.trials if factor > 1), key=m.trials.__getitem__)
+    fell, could = (m.loss - here) / scale, (m.loss - m.trials[better]) / scale
+    if abs(fell) < LITTLE and could > max(GAIN, 10 * fell):
         yield Finding(
-            "learning rate too small", "warning",
-            f"in some updates of a copy the loss goes from {m.loss:.3g} to {m.trials[1.0]:.3g}, at "
-            f"{better:g} times the rate to {m.trials[better]:.3g}",
+            "learning rate too small", "hint",
+            f"a copy goes from a loss of {m.loss:.3g} to {here:.3g}, at {better:g} times the rate "
+            f"to {m.trials[better]:.3g}",
             "Raise the learning rate; lr_find suggests one.", values,
         )  # fmt: skip
 
@@ -219,9 +216,7 @@ def fit(m: Measured) -> Iterator[Finding]:
             "the inputs do not tell the targets.",
             {"loss": m.loss, "constant": m.constant_loss},
         )  # fmt: skip
-    advice = (
-        "Stop early (patience=10), add l2, dropout or training data, or take fewer units."
-    )  # fmt: skip
+    advice = "Stop early (patience=10), add l2, dropout or training data, or take fewer units."
     learned = m.constant_loss - m.loss
     gap = 0.0 if m.validation_loss is None else m.validation_loss - m.loss
     if m.validation_loss is not None and learned > 0 and gap > LOST * learned:

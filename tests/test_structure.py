@@ -32,7 +32,7 @@ LEVELS = """
     kernels.backprop
     kernels.training
     kernels.stepwise
-    checks hardware history
+    checks hardware history plot.axes
     initializers metrics schedules
     losses optimizer_base parts
     optimizers
@@ -40,7 +40,12 @@ LEVELS = """
     hooks net
     fitting
     mlp
-    gradcheck
+    findings gradcheck inspection trial
+    rate_finder symptoms
+    diagnosis
+    plot.boundary plot.curves plot.histograms plot.recording
+    plot.animation plot.surface
+    plot
     __init__
     sklearn.losses sklearn.networks sklearn.optimizers
     sklearn.display sklearn.listening sklearn.targets sklearn.validation
@@ -59,7 +64,9 @@ ON_DEMAND = {  # imported inside functions
     "callbacks": {"tqdm"},
     "demo": {"sklearn", "threadpoolctl"},
     "history": {"pandas"},
-    "sklearn.display": {"matplotlib", "sklearn"},
+    "plot.animation": {"matplotlib"},
+    "plot.axes": {"matplotlib"},
+    "sklearn.display": {"sklearn"},
     "sklearn.base": {"scipy", "sklearn"},
     "sklearn.estimators": {"sklearn"},
     "sklearn.lbfgs": {"scipy", "sklearn"},
