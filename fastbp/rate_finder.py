@@ -25,7 +25,9 @@ LEAST_FALL = 0.02
 STILL = 0.1
 """Share of the updates whose rates are so low that they show the noise of the loss."""
 BELOW_MINIMUM = 10.0
-"""The suggestion is the rate with the least smoothed loss divided by this."""
+"""The suggestion is at most the rate with the least smoothed loss divided by this."""
+MOST_OF_THE_FALL = 0.8
+"""And the rate at which this share of the fall of the smoothed loss is done."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,9 @@ class LRFind:
     Attributes
     ----------
     suggestion : float or None
-        A tenth of the rate with the least smoothed loss. None when the loss fell by less than
-        2 % and three standard deviations of its noise: no rate in the range trains this net.
+        A tenth of the rate with the least smoothed loss, or the rate at which 80 % of the
+        fall is done where that is lower, so that a plateau after it does not count. None when the loss fell by less than 2 % and three standard deviations of its
+        noise: no rate in the range trains this net.
     rates : array of float64, shape (updates,)
         Learning rates, rising; those up to the end of the test.
     losses, smoothed : array of float64, shape (updates,)
@@ -155,8 +158,8 @@ def lr_find(
 
     Notes
     -----
-    Smith, "Cyclical learning rates for training neural networks", WACV 2017, section 3.3; that
-    the rate is a tenth of the one with the least loss, and the end on divergence, as in fastai.
+    Smith, "Cyclical learning rates for training neural networks", WACV 2017, section 3.3. A
+    tenth of the rate with the least loss, and the end on divergence, as in fastai.
 
     Examples
     --------
@@ -226,7 +229,10 @@ def _result(
     """The result, with the suggestion; `noise` times its deviation is no fall of the loss."""
     rates = low * np.power(ratio, np.arange(len(losses), dtype=np.float64))
     best, still = int(smoothed.argmin()), losses[: max(5, int(STILL * len(losses)))]
-    fall = float(still.mean() - smoothed[best])
-    fell = fall > LEAST_FALL * abs(still.mean()) + noise * still.std()
-    suggestion = max(float(rates[best]) / BELOW_MINIMUM, low) if fell else None
+    start = float(still.mean())
+    fall = start - float(smoothed[best])
+    if fall <= LEAST_FALL * abs(start) + noise * float(still.std()):
+        return LRFind(None, rates, losses, smoothed, diverged)
+    fallen = float(rates[int((smoothed <= start - MOST_OF_THE_FALL * fall).argmax())])
+    suggestion = max(min(float(rates[best]) / BELOW_MINIMUM, fallen), low)
     return LRFind(suggestion, rates, losses, smoothed, diverged)

@@ -89,11 +89,12 @@ class LearningAnimation(Recorder):
         figure, writer = _figure_and_writer(self.fps)
         left, right = figure.subplots(ncols=2, width_ratios=(3, 2))
         twin = twin_of(fit.net)
-        with writer.saving(figure, os.fspath(self.path), 90):
+        with writer.saving(figure, os.fspath(self.path), 80):
             for epoch, params in zip(self.epochs, self._params, strict=True):
                 twin.params[:] = params
                 self._draw(left, right, twin, epoch, fit.history)
                 writer.grab_frame()
+                figure.set_layout_engine("none")  # that of the first frame stays
 
     def _draw(self, left: Any, right: Any, twin: Any, epoch: int, history: Any) -> None:
         """One frame."""
@@ -103,6 +104,8 @@ class LearningAnimation(Recorder):
             twin, self.X, self.y, hidden=self.hidden, resolution=self.resolution, ax=left
         )
         left.set_title(f"After epoch {epoch}")
+        right.legend(*left.get_legend_handles_labels(), loc="upper right")  # beside the data
+        left.get_legend().remove()
         done = np.arange(1, len(history) + 1)
         right.plot(done, history.loss, color="0.8")
         right.plot(done[:epoch], history.loss[:epoch], color="C0")

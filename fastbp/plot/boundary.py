@@ -95,7 +95,7 @@ def decision_boundary(
         xlim=(low[0], high[0]), ylim=(low[1], high[1]), xlabel="Input 0", ylabel="Input 1",
         title="Decision boundary",
     )  # fmt: skip
-    ax.legend(title="Class", loc="upper right")
+    ax.legend(title="Class", loc="best")
     return ax
 
 

@@ -164,8 +164,8 @@ def _plane(
     if isinstance(directions, str):
         checks.choice("directions", directions, ("random", "pca"))
         if directions == "random":
-            plane = np.stack([random_direction(net, generator) for _ in range(2)])
-            return plane, ("Random direction 1", "Random direction 2")
+            drawn = np.stack([random_direction(net, generator) for _ in range(2)])
+            return drawn, ("Random direction 1", "Random direction 2")
         if points is None or len(points) < 3:
             raise ValueError(
                 "directions='pca' needs a path of at least three points; pass path=Recorder() of "
