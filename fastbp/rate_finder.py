@@ -37,9 +37,10 @@ class LRFind:
     Attributes
     ----------
     suggestion : float or None
-        A tenth of the rate with the least smoothed loss, or the rate at which 80 % of the
-        fall is done where that is lower, so that a plateau after it does not count. None when the loss fell by less than 2 % and three standard deviations of its
-        noise: no rate in the range trains this net.
+        A tenth of the rate with the least smoothed loss, or the rate at which 80 % of the fall is
+        done where that is lower, so that a plateau after it does not count. None when the loss
+        fell by less than 2 % and three standard deviations of its noise: no rate in the range
+        trains this net.
     rates : array of float64, shape (updates,)
         Learning rates, rising; those up to the end of the test.
     losses, smoothed : array of float64, shape (updates,)

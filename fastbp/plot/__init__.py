@@ -14,6 +14,7 @@ Each draws on the axes that it is given, or makes a figure, and returns the axes
 """
 
 from fastbp.plot.animation import LearningAnimation
+from fastbp.plot.axes import axes
 from fastbp.plot.boundary import decision_boundary
 from fastbp.plot.curves import loss_curves
 from fastbp.plot.histograms import activation_histograms, gradient_histograms
@@ -24,6 +25,7 @@ __all__ = [
     "LearningAnimation",
     "Recorder",
     "activation_histograms",
+    "axes",
     "decision_boundary",
     "gradient_histograms",
     "loss_curves",

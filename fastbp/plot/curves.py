@@ -44,6 +44,8 @@ def loss_curves(history: Any, *, log_scale: bool | None = None, ax: Any = None) 
     >>> ax = fastbp.plot.loss_curves(history)  # doctest: +SKIP
     """
     curves = {name: _curves(one) for name, one in _named(history).items()}
+    if not curves:
+        raise ValueError("there is no history to draw; got none")
     ax = axes(ax)
     alone = len(curves) == 1
     for number, (name, (training, validation)) in enumerate(curves.items()):
