@@ -99,12 +99,12 @@ def diagnose(
             In all layers it changes them, but by less than 1e-5 of it, and the loss is above half
             of that of a constant.
         "learning rate too large"
-            In 100 updates of a copy training diverges; the loss rises by a fifth, and does not at
-            a tenth of the rate; or it falls less than half as far below that of a constant as it
-            does there. Or the history ended in divergence.
+            In 100 updates of a copy training diverges; the loss rises by a fifth (and 2 % of that
+            of a constant), and does not at a tenth of the rate; or it falls less than half as far
+            as there below that of a constant. Or the history ended in divergence.
         "learning rate too small"
-            In 100 updates of a copy the loss falls by less than 2 %, and by more than 10 % and ten
-            times as much at 10 to 10,000 times the rate.
+            In 100 updates of a copy the loss falls by less than 2 %, and by more than 10 % (and
+            2 % of that of a constant) and ten times as much at 10 to 10,000 times the rate.
         "underfitting"
             After training the loss is above 80 % of that of a constant, the mean of the targets.
         "overfitting"

@@ -24,10 +24,11 @@ LEAST_FALL = 0.02
 """Share by which the smoothed loss must fall for a rate to be suggested, beyond its noise."""
 STILL = 0.1
 """Share of the updates whose rates are so low that they show the noise of the loss."""
-BELOW_MINIMUM = 10.0
-"""The suggestion is at most the rate with the least smoothed loss divided by this."""
+NEAR_THE_LEAST, BELOW_IT = 0.1, 10.0
+"""The suggestion is at most the highest rate at which the smoothed loss is still within this share
+of its fall of the least, divided by the second number."""
 MOST_OF_THE_FALL = 0.8
-"""And the rate at which this share of the fall of the smoothed loss is done."""
+"""And at most the rate at which this share of the fall is done."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,10 @@ class LRFind:
     Attributes
     ----------
     suggestion : float or None
-        A tenth of the rate with the least smoothed loss, or the rate at which 80 % of the fall is
-        done where that is lower, so that a plateau after it does not count. None when the loss
-        fell by less than 2 % and three standard deviations of its noise: no rate in the range
-        trains this net.
+        A tenth of the highest rate at which the smoothed loss is still about at its least
+        (within 10 % of its fall), or the rate at which 80 % of the fall is done where that is
+        lower. None when the loss fell by less than 2 % and three standard deviations of its
+        noise: no rate in the range trains this net.
     rates : array of float64, shape (updates,)
         Learning rates, rising; those up to the end of the test.
     losses, smoothed : array of float64, shape (updates,)
@@ -56,6 +57,11 @@ class LRFind:
     smoothed: FloatArray = field(repr=False)
     diverged: bool
 
+    @property
+    def start(self) -> float:
+        """The mean loss of the first tenth of the updates, whose rates hardly train."""
+        return float(self.losses[: _early(len(self.losses)) + 1].mean())
+
     def __str__(self) -> str:
         if self.suggestion is None:
             found = "no rate lowers the loss; look at the data, the net and the range of the rates"
@@ -64,7 +70,7 @@ class LRFind:
         best, count = int(self.smoothed.argmin()), len(self.rates)
         end = "diverged" if self.diverged else "ended"
         return (
-            f"{found} (loss {self.smoothed[0]:.4g}, least {self.smoothed[best]:.4g} at "
+            f"{found} (loss {self.start:.4g}, least {self.smoothed[best]:.4g} at "
             f"{self.rates[best]:.2g}, {end} at {self.rates[-1]:.2g} after {count} updates)"
         )
 
@@ -97,7 +103,7 @@ class LRFind:
         if self.suggestion is not None:
             label = f"suggestion {self.suggestion:.2g}"
             ax.axvline(self.suggestion, color="C3", linestyle="--", label=label)
-        low, top = float(self.smoothed.min()), float(self.smoothed[0])
+        low, top = float(self.smoothed.min()), self.start
         room = max(top - low, 0.05 * abs(top), 1e-12)
         ax.set(
             xscale="log", xlabel="Learning rate", ylabel="Loss", title="Learning-rate range test",
@@ -159,8 +165,9 @@ def lr_find(
 
     Notes
     -----
-    Smith, "Cyclical learning rates for training neural networks", WACV 2017, section 3.3. A
-    tenth of the rate with the least loss, and the end on divergence, as in fastai.
+    Smith, "Cyclical learning rates for training neural networks", WACV 2017, section 3.3; a tenth
+    of the rate with the least loss, and the end on divergence, as in fastai. That rate is a matter
+    of chance where the loss has a flat bottom, hence the two rules of `suggestion`.
 
     Examples
     --------
@@ -224,16 +231,23 @@ def _batches(rows: int, batch_size: int, count: int, seed: int | None) -> Any:
         at += batch_size
 
 
+def _early(count: int) -> int:
+    """The last of the updates that show the noise of the loss."""
+    return min(max(5, int(STILL * count)), count - 1)
+
+
 def _result(
     low: float, ratio: float, losses: FloatArray, smoothed: FloatArray, diverged: bool, noise: float
 ) -> LRFind:
     """The result, with the suggestion; `noise` times its deviation is no fall of the loss."""
     rates = low * np.power(ratio, np.arange(len(losses), dtype=np.float64))
-    best, still = int(smoothed.argmin()), losses[: max(5, int(STILL * len(losses)))]
+    early = _early(len(losses))
+    still, best = losses[: early + 1], early + int(smoothed[early:].argmin())
     start = float(still.mean())
     fall = start - float(smoothed[best])
     if fall <= LEAST_FALL * abs(start) + noise * float(still.std()):
         return LRFind(None, rates, losses, smoothed, diverged)
     fallen = float(rates[int((smoothed <= start - MOST_OF_THE_FALL * fall).argmax())])
-    suggestion = max(min(float(rates[best]) / BELOW_MINIMUM, fallen), low)
+    edge = float(rates[smoothed <= smoothed[best] + NEAR_THE_LEAST * fall][-1])
+    suggestion = max(min(edge / BELOW_IT, fallen), low)
     return LRFind(suggestion, rates, losses, smoothed, diverged)

@@ -179,13 +179,16 @@ def updates(m: Measured) -> Iterator[Finding]:
 def learning_rate(m: Measured) -> Iterator[Finding]:
     """A learning rate that is too large or too small, by trials."""
     values = {f"loss at {factor:g} x": loss for factor, loss in m.trials.items()}
-    here, lower, scale = m.trials[1.0], m.trials[0.1], max(abs(m.loss), 1e-12)
+    here, lower = m.trials[1.0], m.trials[0.1]
+    noise = LITTLE * abs(m.constant_loss)  # what a trained net's loss may rise and fall by
     diverged, fails = m.history.stopped.startswith("diverged"), math.isinf(here)
-    rises = here > m.loss + ROSE * scale and lower < here - ROSE * scale
+    rise = ROSE * abs(m.loss) + noise
+    rises = here > m.loss + rise and lower < here - rise
     # What an untrained net loses on its way to a constant, it does at any rate.
     start = min(m.loss, m.constant_loss)
-    slower = start - lower > ROSE * abs(start) and start - here < (start - lower) / 2
-    if diverged or rises or slower:
+    far = ROSE * max(abs(start), abs(m.constant_loss))
+    slower = start - lower > far and start - here < (start - lower) / 2
+    if diverged or fails or rises or slower:
         seen = (
             f"a copy {'diverges' if fails else f'goes from a loss of {m.loss:.3g} to {here:.3g}'}, "
             f"at a tenth of the rate to {lower:.3g}"
@@ -196,8 +199,8 @@ def learning_rate(m: Measured) -> Iterator[Finding]:
             "Lower the learning rate, first to a tenth; lr_find suggests one.", values,
         )  # fmt: skip
     better = min((factor for factor in m.trials if factor > 1), key=m.trials.__getitem__)
-    fell, could = (m.loss - here) / scale, (m.loss - m.trials[better]) / scale
-    if abs(fell) < LITTLE and could > max(GAIN, 10 * fell):
+    fell, could = m.loss - here, m.loss - m.trials[better]
+    if abs(fell) < LITTLE * abs(m.loss) and could > max(GAIN * abs(m.loss) + noise, 10 * fell):
         yield Finding(
             "learning rate too small", "hint",
             f"a copy goes from a loss of {m.loss:.3g} to {here:.3g}, at {better:g} times the rate "

@@ -31,7 +31,7 @@ def test_the_suggestion_trains_well(kind, dtype: str) -> None:
     found = lr_find(net(kind(1e-5), dtype=dtype), X, Y)
     suggested, slower = net(kind(found.suggestion)), net(kind(found.suggestion / 100))
     for one in (suggested, slower):
-        one.fit(X, Y, epochs=30)
+        one.fit(X, Y, epochs=100)
     variance = Y.var() / 2
     assert suggested.loss(X, Y) < 0.1 * variance
     assert slower.loss(X, Y) > 2 * suggested.loss(X, Y)
@@ -97,6 +97,8 @@ def test_it_prints_and_draws() -> None:
     found = lr_find(net(SGD()), X, Y)
     assert re.match(r"suggested learning rate \d\.?\d*", str(found))
     assert f"{found.suggestion:.2g}" in str(found)
+    assert found.start == pytest.approx(net(SGD()).loss(X, Y), rel=0.2)
+    assert f"(loss {found.start:.4g}, least {found.smoothed.min():.4g} at" in str(found)
     assert found._repr_html_() == f"<p>{found}</p>"
     assert "rates" not in repr(found) and "suggestion=" in repr(found)
     ax = found.plot()

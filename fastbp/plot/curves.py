@@ -47,10 +47,12 @@ def loss_curves(history: Any, *, log_scale: bool | None = None, ax: Any = None) 
     if not curves:
         raise ValueError("there is no history to draw; got none")
     ax = axes(ax)
-    alone = len(curves) == 1
+    alone, bare = len(curves) == 1, not any(validation for _, validation in curves.values())
     for number, (name, (training, validation)) in enumerate(curves.items()):
         best = int(np.nanargmin(validation)) + 1 if alone and len(validation) else None
         lines = draw_curves(ax, training, validation or None, best, f"{name}: " if name else "")
+        if name and bare:
+            lines[0].set_label(name)
         for line in lines[:2]:
             if line is not None and not alone:
                 line.set_color(f"C{number % 10}")

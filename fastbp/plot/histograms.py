@@ -109,5 +109,6 @@ def _draw(
                          color=color)  # fmt: skip
         ax.set(title=title, xlabel=label)
         ax.locator_params(axis="x", nbins=4)
+        ax.ticklabel_format(axis="x", scilimits=(-2, 3), useOffset=False)
     chosen[0].set_ylabel("Share")
     return chosen

@@ -95,6 +95,7 @@ def loss_surface(
     ax.plot(0, 0, color="C3", marker="*", markersize=12, markeredgecolor="white", linestyle="",
             label="net")  # fmt: skip
     ax.set(xlabel=labels[0], ylabel=labels[1], title="Loss surface")
+    ax.locator_params(nbins=6)
     ax.legend()
     return ax
 
