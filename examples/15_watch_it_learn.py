@@ -21,7 +21,7 @@ rng = np.random.default_rng(0)
 angle, turn = rng.uniform(0, 2 * np.pi, 300), rng.integers(2, size=300)
 X = np.stack([np.cos(angle), np.sin(angle)], axis=1) * (0.45 + 0.65 * turn)[:, None]
 X += rng.normal(0, 0.12, size=X.shape)
-y = turn  # a disc within a ring: no line tells them apart
+y = turn  # a ring within a ring: no line tells them apart
 
 net = MLP((2, 6, 1), activation="tanh", loss="binary_cross_entropy", optimizer=Adam(0.02), seed=3)
 film = fastbp.plot.LearningAnimation(X, y, options.folder / "15_film.gif", options.frames)

@@ -174,6 +174,8 @@ def _fill(ax: Any, first: FloatArray, second: FloatArray, field: Outcome, count:
             ax.contour(first, second, inside, levels=[0.5], colors="black", linewidths=0.8)
         return
     reach = max(float(np.abs(table - field.level).max()), 1e-9)
+    if field.level == 0.5 and reach <= 0.5:  # probabilities: one scale for all of a film
+        reach = 0.5
     levels = field.level + reach * np.linspace(-1.0, 1.0, 21)
     ax.contourf(first, second, table, levels=levels, cmap="RdBu_r", alpha=0.6, extend="both")
     if table.min() < field.level < table.max():
