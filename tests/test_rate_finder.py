@@ -65,13 +65,18 @@ def test_the_net_is_as_it_was_and_trains_on() -> None:
     assert np.array_equal(one.params, twin.params)
 
 
-def test_the_rates_rise_and_the_losses_are_those_of_training() -> None:
+@pytest.mark.parametrize("before", [0, 2])
+def test_the_rates_rise_and_the_losses_are_those_of_training(before: int) -> None:
     optimizer = SGD(0.5, groups=[Group([1], learning_rate=1.0)])
     one, weights = net(optimizer), np.linspace(1, 2, 300)
+    one.optimizer = SGD(0.01)
+    one.fit(X, Y, epochs=before)  # the number of the update goes on; the rates begin anew
+    one.optimizer = optimizer
     found = lr_find(one, X, Y, weights, min_rate=1e-4, max_rate=1e-2, updates=12, batch_size=50,
                     smoothing=0.5)  # fmt: skip
     assert np.allclose(found.rates, np.geomspace(1e-4, 1e-2, 12))
     twin, order, generator = net(SGD()), np.empty(0, int), np.random.default_rng(0)
+    twin.params[:] = one.params
     mean, at = 0.0, 0
     for number, rate in enumerate(found.rates):
         if at + 50 > len(order):

@@ -103,3 +103,18 @@ def test_what_cannot_be_drawn() -> None:
         decision_boundary(LogisticRegression().fit(X, Y), X, Y, hidden=True)
     with pytest.raises(ValueError, match="more need an output each"):
         decision_boundary(net, X, np.arange(40) % 3)
+
+
+def test_lines_of_hidden_units_end_at_the_frame() -> None:
+    net = MLP((2, 4, 1), loss="binary_cross_entropy", seed=0)
+    net.weights[0][...] = [[1.0, 0.0, 2.0, 1.0], [-2.0, 3.0, 1.0, 1.0]]
+    net.biases[0][...] = [0.25, -1.5, 0.5, 9.0]  # the last misses the frame
+    ax = decision_boundary(net, X, Y, hidden=True, resolution=10)
+    (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
+    assert len(ax.lines) == 3
+    for unit, line in enumerate(ax.lines):
+        ends = line.get_xydata()
+        assert np.allclose(ends @ net.weights[0][:, unit] + net.biases[0][unit], 0, atol=1e-6)
+        at_edge = np.isclose(ends[:, 0, None], [left, right]).any(axis=1)
+        assert (at_edge | np.isclose(ends[:, 1, None], [low, high]).any(axis=1)).all()
+        assert np.abs(ends[0] - ends[1]).max() > 0.5
