@@ -7,10 +7,12 @@ import re
 import matplotlib
 import numpy as np
 import pytest
+from conftest import COMPILED
 
 from fastbp import MLP, SGD, Adam, DivergenceWarning, Group, lr_find
 
 matplotlib.use("agg")
+pytestmark = pytest.mark.skipif(not COMPILED, reason="takes minutes uncompiled")
 RNG = np.random.default_rng(5)
 X = RNG.normal(size=(300, 3))
 Y = np.sin(2 * X[:, 0]) + X[:, 1]

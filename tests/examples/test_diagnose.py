@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from example_runs import run
+from example_runs import long_uncompiled, run
 
 
+@long_uncompiled
 def test_diagnose(capsys: pytest.CaptureFixture[str]) -> None:
     names, out = run("17_diagnose.py", capsys)
     expected = {

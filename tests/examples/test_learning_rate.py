@@ -6,11 +6,12 @@ from pathlib import Path
 
 import matplotlib
 import pytest
-from example_runs import run
+from example_runs import long_uncompiled, run
 
 matplotlib.use("agg")
 
 
+@long_uncompiled
 def test_learning_rate(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     names, out = run("13_learning_rate.py", capsys, "--folder", str(tmp_path))
     lines = out.splitlines()

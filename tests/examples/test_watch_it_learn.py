@@ -6,12 +6,13 @@ from pathlib import Path
 
 import matplotlib
 import pytest
-from example_runs import numbers, run
+from example_runs import long_uncompiled, numbers, run
 from PIL import Image
 
 matplotlib.use("agg")
 
 
+@long_uncompiled
 def test_watch_it_learn(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     options = ("--folder", str(tmp_path), "--frames", "3")
     names, out = run("15_watch_it_learn.py", capsys, *options)
