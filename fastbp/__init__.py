@@ -15,12 +15,18 @@ EarlyStopping,            ready callbacks; also CSVLog, LearningRateSchedule, Re
 Checkpoint                Progress
 gradcheck                 compare a net's gradient with central differences
 DivergenceWarning         training stopped at numbers that are not finite
+lr_find                   the learning-rate range test: suggests a learning rate
+diagnose                  look for the usual faults of training, with advice
 ========================  =================================================================
 
+``fastbp.plot`` draws nets and their training, with matplotlib; it is loaded when asked for.
 ``fastbp.sklearn`` has scikit-learn's estimators, for ``import fastbp.sklearn``.
 ``python -m fastbp demo | info | warmup`` trains a digit classifier, describes the machine,
 compiles into the cache.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from fastbp.callbacks import (
     Callback,
@@ -62,6 +68,11 @@ from fastbp.schedules import (
     StepDecay,
     WarmUp,
 )
+
+if TYPE_CHECKING:
+    from fastbp import plot
+    from fastbp.diagnosis import diagnose
+    from fastbp.rate_finder import lr_find
 
 __version__ = "0.1.0"
 
@@ -109,5 +120,24 @@ __all__ = [
     "SquaredError",
     "StepDecay",
     "WarmUp",
+    "diagnose",
     "gradcheck",
+    "lr_find",
+    "plot",
 ]
+
+ON_DEMAND = {"plot": "plot", "diagnose": "diagnosis", "lr_find": "rate_finder"}
+"""Names that are loaded when they are asked for, and the modules that have them."""
+
+
+def __getattr__(name: str) -> Any:
+    """Load what is in ON_DEMAND."""
+    if name not in ON_DEMAND:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(f"{__name__}.{ON_DEMAND[name]}")
+    return globals().setdefault(name, getattr(module, name, module))
+
+
+def __dir__() -> list[str]:
+    """All names, those on demand too."""
+    return sorted({*globals(), *ON_DEMAND})

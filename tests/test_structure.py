@@ -32,7 +32,7 @@ LEVELS = """
     kernels.backprop
     kernels.training
     kernels.stepwise
-    checks hardware history
+    checks hardware history plot.axes
     initializers metrics schedules
     layers losses optimizer_base parts
     optimizers
@@ -40,7 +40,12 @@ LEVELS = """
     hooks net
     fitting
     mlp
-    gradcheck
+    findings gradcheck inspection trial
+    rate_finder symptoms
+    diagnosis
+    plot.boundary plot.curves plot.histograms plot.recording
+    plot.animation plot.surface
+    plot
     __init__
     sklearn.losses sklearn.networks sklearn.optimizers
     sklearn.display sklearn.listening sklearn.targets sklearn.validation
@@ -59,7 +64,9 @@ ON_DEMAND = {  # imported inside functions
     "callbacks": {"tqdm"},
     "demo": {"sklearn", "threadpoolctl"},
     "history": {"pandas"},
-    "sklearn.display": {"matplotlib", "sklearn"},
+    "plot.animation": {"matplotlib"},
+    "plot.axes": {"matplotlib"},
+    "sklearn.display": {"sklearn"},
     "sklearn.base": {"scipy", "sklearn"},
     "sklearn.estimators": {"sklearn"},
     "sklearn.lbfgs": {"scipy", "sklearn"},
@@ -137,9 +144,24 @@ def test_import_loads_nothing_large() -> None:
     ours = loaded_by("fastbp") - loaded_by("numba")  # Numba looks at SciPy's version
     assert "fastbp.mlp" in ours
     assert {"fastbp.demo", "fastbp.sklearn", "fastbp.warmup", "fastbp.__main__"}.isdisjoint(ours)
-    assert {"sklearn", "scipy", "torch", "jax", "pandas", "tqdm"}.isdisjoint(
+    on_demand = {f"fastbp.{module}" for module in fastbp.ON_DEMAND.values()}
+    assert on_demand.isdisjoint(ours)
+    assert {"sklearn", "scipy", "torch", "jax", "pandas", "tqdm", "matplotlib"}.isdisjoint(
         name.split(".")[0] for name in ours
     )
+    assert "matplotlib" not in loaded_by("fastbp.plot")
+
+
+@pytest.mark.parametrize("name", fastbp.ON_DEMAND)
+def test_what_is_on_demand_is_there(name: str) -> None:
+    assert name in fastbp.__all__ and name in dir(fastbp)
+    module = sys.modules[f"fastbp.{fastbp.ON_DEMAND[name]}"] if getattr(fastbp, name) else None
+    assert getattr(fastbp, name) is getattr(module, name, module)
+
+
+def test_other_names_are_missing() -> None:
+    with pytest.raises(AttributeError, match="module 'fastbp' has no attribute 'lrfind'"):
+        _ = fastbp.lrfind
 
 
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef

@@ -21,6 +21,7 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from fastbp.callbacks import Callback
+from fastbp.inspection import layer_outputs
 from fastbp.kernels.network import Data
 from fastbp.losses import Loss
 from fastbp.mlp import MLP
@@ -410,16 +411,7 @@ class BaseMLP(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         if len(net.layer_sizes) < 3:
             raise ValueError("transform needs a hidden layer; hidden_layer_sizes is empty.")
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        hidden = MLP(
-            net.layer_sizes[:-1],
-            activation=net.activations[:-2],
-            output_activation=net.activations[-2],
-            dtype=net.dtype,
-            weight_init="zeros",
-            seed=0,
-        )
-        hidden.params[:] = net.params[: hidden.params.size]
-        return in_pieces(hidden.predict, X)
+        return in_pieces(lambda rows: layer_outputs(net, rows)[-2], X)
 
     @property
     def _n_features_out(self) -> int:

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils.validation import check_is_fitted
+
+from fastbp.plot.axes import axes
+from fastbp.plot.curves import draw_curves, finish
 
 
 class LossCurveDisplay:
@@ -81,26 +83,12 @@ class LossCurveDisplay:
         ImportError
             Without matplotlib: ``pip install 'fastbp[plot]'``.
         """
-        check_matplotlib_support(f"{type(self).__name__}.plot")
-        if ax is None:
-            _, ax = _pyplot().subplots()
-        epochs, name = np.arange(1, len(self.loss_curve) + 1), self.estimator_name
-        prefix = f"{name}: " if name else ""
-        (self.line_,) = ax.plot(
-            epochs, self.loss_curve, **({"label": f"{prefix}training"} | kwargs)
-        )
-        self.validation_line_ = self.best_line_ = None
-        if self.validation_loss_curve is not None:
-            epochs = np.arange(1, len(self.validation_loss_curve) + 1)
-            (self.validation_line_,) = ax.plot(
-                epochs, self.validation_loss_curve, linestyle="--", label=f"{prefix}validation"
-            )
-        if self.best_epoch is not None:
-            self.best_line_ = ax.axvline(
-                self.best_epoch, color="gray", linestyle=":", label=f"best epoch {self.best_epoch}"
-            )
-        ax.set(xlabel="Epoch", ylabel="Loss", yscale="log" if log_scale else "linear")
-        ax.legend()
+        ax, name = axes(ax), self.estimator_name
+        self.line_, self.validation_line_, self.best_line_ = draw_curves(
+            ax, self.loss_curve, self.validation_loss_curve, self.best_epoch,
+            f"{name}: " if name else "", **kwargs,
+        )  # fmt: skip
+        finish(ax, log_scale)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
@@ -132,7 +120,6 @@ class LossCurveDisplay:
             For an estimator without a curve.
         NotFittedError
         """
-        check_matplotlib_support(f"{cls.__name__}.from_estimator")
         check_is_fitted(estimator)
         curve = getattr(estimator, "loss_curve_", None)
         if not curve:
@@ -147,12 +134,6 @@ class LossCurveDisplay:
             estimator_name=type(estimator).__name__ if name is None else name,
         )
         return display.plot(ax=ax, log_scale=log_scale, **kwargs)
-
-
-def _pyplot() -> Any:
-    import matplotlib.pyplot
-
-    return matplotlib.pyplot
 
 
 def _best_epoch(estimator: Any) -> int:

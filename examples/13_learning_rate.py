@@ -1,0 +1,54 @@
+"""The learning rate: too small, good, too large and divergent; and `lr_find`, which suggests one.
+
+MC886 and CS109A: the learning rate's effect on gradient descent. The range test is Smith's (WACV
+2017): train while the rate rises, and watch where the loss falls.
+"""
+
+import argparse
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+import fastbp.plot
+from fastbp import MLP, SGD, lr_find
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--folder", type=Path, default=Path("build/examples"), help="of the picture")
+folder = parser.parse_args().folder
+folder.mkdir(parents=True, exist_ok=True)
+
+rng = np.random.default_rng(0)
+X = rng.normal(size=(600, 3))
+y = np.sin(2 * X[:, 0]) + X[:, 1] * X[:, 2] + 0.1 * rng.normal(size=600)
+
+
+def new_net(learning_rate: float) -> MLP:
+    """The same net, with the same weights, each time."""
+    return MLP((3, 32, 1), activation="tanh", optimizer=SGD(learning_rate), seed=0)
+
+
+found = lr_find(new_net(0.01), X, y)
+print(found, "\n")
+
+rates = {
+    "too small": found.suggestion / 100,
+    "good": found.suggestion,
+    "too large": found.rates[-1] / 2,
+    "divergent": found.suggestion * 100,
+}
+histories = {}
+warnings.filterwarnings("ignore", category=fastbp.DivergenceWarning)  # it is the point here
+for name, rate in rates.items():
+    history = new_net(rate).fit(X, y, epochs=40)
+    if len(history):
+        histories[f"{name}, {rate:.2g}"] = history
+    end = f"loss {history.loss[-1]:.4f}" if len(history) else "no loss"
+    print(f"{name:10}  learning rate {rate:8.2g}  {end}  {history.stopped}")
+
+left, right = fastbp.plot.axes(ncols=2, figsize=(11, 4))
+found.plot(left)
+fastbp.plot.loss_curves(histories, ax=right)
+right.set_title("Training at these rates")
+left.figure.savefig(folder / "13_learning_rate.png")
+print(f"\ndrawn: {folder / '13_learning_rate.png'}")

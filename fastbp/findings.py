@@ -1,0 +1,160 @@
+"""What `diagnose` finds, as objects that print."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any
+
+SEVERITIES = ("error", "warning", "hint")
+"""From what stops training to what may be as it should."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One fault.
+
+    Attributes
+    ----------
+    name : str
+        Such as "dead units".
+    severity : {"error", "warning", "hint"}
+        Whether training cannot work, works badly, or may do better.
+    seen : str
+        What was measured, in words.
+    advice : str
+        What to do.
+    values : dict of str to float
+        The numbers behind it.
+    """
+
+    name: str
+    severity: str
+    seen: str
+    advice: str
+    values: dict[str, float] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.severity}: {self.name}: {self.seen}\n    {self.advice}"
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """What was measured of one layer.
+
+    Attributes
+    ----------
+    number : int
+        Counted from 1 at the first hidden layer; the last are the outputs.
+    activation : str
+    units : int
+    weight_norm, gradient_norm : float
+        Euclidean norms of the weights and of the loss's gradient by them.
+    update_ratio : float
+        Median over some updates of the norm of the change of the weights divided by their own.
+    dead, saturated : float
+        Share of the units whose output is 0 for every row (units with ReLU), and of those that
+        stand at an end of their range for nearly every row (sigmoid, hard_sigmoid, tanh); hidden
+        layers only, else 0.
+    """
+
+    number: int
+    activation: str
+    units: int
+    weight_norm: float
+    gradient_norm: float
+    update_ratio: float
+    dead: float
+    saturated: float
+
+    def cells(self) -> tuple[str, ...]:
+        """The row of the table."""
+        return (
+            str(self.number), self.activation, str(self.units), f"{self.weight_norm:.3g}",
+            f"{self.gradient_norm:.3g}", f"{self.update_ratio:.2g}", f"{self.dead:.0%}",
+            f"{self.saturated:.0%}",
+        )  # fmt: skip
+
+
+HEAD = (
+    "layer", "activation", "units", "weight norm", "gradient norm", "update / weight", "dead",
+    "saturated",
+)  # fmt: skip
+
+
+class Diagnosis(Sequence[Finding]):
+    """The findings of `diagnose`, the gravest first, and what was measured of each layer.
+
+    Printed, it is a report; as a sequence it holds the findings; ``"dead units" in diagnosis``
+    tells whether there is one of that name.
+
+    Attributes
+    ----------
+    findings : list of Finding
+    layers : list of LayerReport
+    loss : float
+        Over the rows that were looked at, penalties included.
+    what : str
+        The net, as it prints.
+    """
+
+    def __init__(
+        self, findings: list[Finding], layers: list[LayerReport], loss: float, what: str
+    ) -> None:
+        self.findings = sorted(findings, key=lambda found: SEVERITIES.index(found.severity))
+        self.layers, self.loss, self.what = layers, loss, what
+
+    def __len__(self) -> int:
+        return len(self.findings)
+
+    def __getitem__(self, index: Any) -> Any:
+        """A finding by its number or by its name."""
+        if isinstance(index, str):
+            for found in self.findings:
+                if found.name == index:
+                    return found
+            raise KeyError(f"no finding {index!r}; there are {', '.join(self.names) or 'none'}")
+        return self.findings[index]
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(self.findings)
+
+    def __contains__(self, item: object) -> bool:
+        return item in self.findings or item in self.names
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the findings."""
+        return tuple(found.name for found in self.findings)
+
+    def __repr__(self) -> str:
+        return f"Diagnosis({', '.join(self.names) or 'nothing found'})"
+
+    def _title(self) -> str:
+        count = len(self)
+        found = "nothing found" if not count else f"{count} finding{'s' if count > 1 else ''}"
+        return f"{found}, loss {self.loss:.4g}: {self.what}"
+
+    def __str__(self) -> str:
+        lines = [HEAD, *(layer.cells() for layer in self.layers)]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        table = ("  ".join(map(str.rjust, line, widths)) for line in lines)
+        return "\n".join((self._title(), *map(str, self.findings), *table))
+
+    def _repr_html_(self) -> str:
+        """The report for a notebook."""
+        items = "".join(
+            f"<li><b>{escape(found.severity)}: {escape(found.name)}</b>: {escape(found.seen)}"
+            f"<br>{escape(found.advice)}</li>\n"
+            for found in self.findings
+        )
+        head = "".join(f"<th>{escape(name)}</th>" for name in HEAD)
+        body = "".join(
+            f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in layer.cells())}</tr>\n"
+            for layer in self.layers
+        )
+        return (
+            f"<p>{escape(self._title())}</p>\n<ul>\n{items}</ul>\n"
+            f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>"
+        )

@@ -1,0 +1,123 @@
+"""`LearningAnimation`: a callback that films how a classifier learns."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastbp import checks
+from fastbp.callbacks import Fit
+from fastbp.plot.axes import pyplot
+from fastbp.plot.boundary import classes_of, decision_boundary
+from fastbp.plot.recording import Recorder
+from fastbp.trial import twin_of
+
+
+class LearningAnimation(Recorder):
+    """Write a GIF of the decision boundary, the lines of the hidden units and the loss.
+
+    ``net.fit(X, y, callbacks=fastbp.plot.LearningAnimation(X, y, "learning.gif"))``. The
+    parameters are kept while the net learns, and drawn when the fit has ended, also by Ctrl-C.
+
+    Parameters
+    ----------
+    X, y : array-like
+        What is drawn, as in `decision_boundary`: two inputs, and classes.
+    path : str or path
+        Ends in .gif; its folder must exist.
+    frames : int, default=60
+        At most; see `Recorder`.
+    fps : int, default=12
+        Frames a second.
+    hidden : bool, default=True
+        Draw the lines of the units of the first hidden layer.
+    resolution : int, default=120
+        As of `decision_boundary`.
+
+    Attributes
+    ----------
+    epochs, params
+        As of `Recorder`; there is a frame for each.
+
+    Raises
+    ------
+    ImportError
+        Without matplotlib, at the beginning of a fit: ``pip install 'fastbp[plot]'``.
+    """
+
+    def __init__(
+        self,
+        X: npt.ArrayLike,
+        y: npt.ArrayLike,
+        path: str | os.PathLike[str],
+        frames: int = 60,
+        fps: int = 12,
+        hidden: bool = True,
+        resolution: int = 120,
+    ) -> None:
+        super().__init__(frames)
+        self.X = np.array(checks.matrix("X", X, 2, np.float64, "two inputs"))
+        checks.finite("X", self.X, X)
+        self.y = np.array(y)
+        classes_of(self.y, len(self.X))
+        self.path, self.fps = Path(path), checks.count("fps", fps)
+        if self.path.suffix.lower() != ".gif":
+            raise ValueError(f"path must end in .gif; got {str(path)!r}")
+        self.hidden, self.resolution = checks.flag("hidden", hidden), resolution
+        checks.count("resolution", resolution, 2)
+
+    def on_fit_begin(self, fit: Fit) -> None:
+        """Look for matplotlib, the folder and the net's inputs; start afresh."""
+        pyplot()
+        if not self.path.parent.is_dir():
+            raise FileNotFoundError(
+                f"there is no folder {str(self.path.parent)!r} for {self.path.name!r}"
+            )
+        if fit.net.layer_sizes[0] != 2:
+            raise ValueError(f"the net must have two inputs; got {fit.net.layer_sizes[0]}")
+        super().on_fit_begin(fit)
+
+    def on_fit_end(self, fit: Fit) -> None:
+        """Draw the frames and write the file."""
+        if fit.restored and self.epochs:  # the last frame is the net that is left
+            self._keep(fit)
+            self.epochs[-1] = fit.restored
+        figure, writer = _figure_and_writer(self.fps)
+        left, right = figure.subplots(ncols=2, width_ratios=(3, 2))
+        twin = twin_of(fit.net)
+        with writer.saving(figure, os.fspath(self.path), 80):
+            for epoch, params in zip(self.epochs, self._params, strict=True):
+                twin.params[:] = params
+                self._draw(left, right, twin, epoch, fit.history)
+                writer.grab_frame()
+                figure.set_layout_engine("none")  # that of the first frame stays
+
+    def _draw(self, left: Any, right: Any, twin: Any, epoch: int, history: Any) -> None:
+        """One frame."""
+        left.clear()
+        right.clear()
+        decision_boundary(
+            twin, self.X, self.y, hidden=self.hidden, resolution=self.resolution, ax=left
+        )
+        left.set_title(f"After epoch {epoch}")
+        right.legend(*left.get_legend_handles_labels(), loc="upper right")  # beside the data
+        left.get_legend().remove()
+        done = np.arange(1, len(history) + 1)
+        right.plot(done, history.loss, color="0.8")
+        right.plot(done[:epoch], history.loss[:epoch], color="C0")
+        positive = min(history.loss, default=0.0) > 0
+        right.set(
+            xlabel="Epoch", ylabel="Loss", title="Training", yscale="log" if positive else "linear"
+        )
+
+
+def _figure_and_writer(fps: int) -> tuple[Any, Any]:
+    """A figure outside pyplot, which shows nothing, and what writes GIFs."""
+    from matplotlib.animation import PillowWriter
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(9.0, 4.2), layout="constrained"), PillowWriter(fps=fps)

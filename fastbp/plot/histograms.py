@@ -1,0 +1,114 @@
+"""Histograms of what is inside a net, a picture a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastbp import checks
+from fastbp.inspection import layer_gradients, layer_outputs
+from fastbp.mlp import MLP
+from fastbp.plot.axes import axes as axes_of
+
+
+def activation_histograms(
+    net: MLP, X: npt.ArrayLike, *, bins: int = 40, axes: Any = None
+) -> npt.NDArray[Any]:
+    """Draw how the outputs of each layer's units are distributed over the rows.
+
+    Parameters
+    ----------
+    net : MLP
+    X : array-like, shape (rows, n_in)
+    bins : int, default=40
+    axes : sequence of matplotlib Axes, default=None
+        One a layer. None makes a figure, the layers side by side.
+
+    Returns
+    -------
+    array of matplotlib Axes, shape (layers,)
+        The titles have the activation, and the share of zeros where units have ReLU.
+
+    Raises
+    ------
+    ImportError
+        Without matplotlib: ``pip install 'fastbp[plot]'``.
+    ValueError, TypeError
+        Bad input, as in `MLP.predict`, or another number of axes.
+    """
+    bins, outputs = checks.count("bins", bins), layer_outputs(net, X)
+    titles = [
+        f"{place}\n{name}" + (f", {(values == 0).mean():.0%} zeros" if name == "relu" else "")
+        for place, name, values in zip(_places(len(outputs)), net.activations, outputs, strict=True)
+    ]
+    return _draw(axes, outputs, titles, "Output", bins, "C0")
+
+
+def gradient_histograms(
+    net: MLP,
+    X: npt.ArrayLike,
+    y: npt.ArrayLike,
+    sample_weight: npt.ArrayLike | None = None,
+    *,
+    bins: int = 40,
+    axes: Any = None,
+) -> npt.NDArray[Any]:
+    """Draw how the partial derivatives of the loss by each layer's weights are distributed.
+
+    Parameters
+    ----------
+    net : MLP
+    X, y, sample_weight : array-like
+        As in `MLP.loss_and_grad`.
+    bins : int, default=40
+    axes : sequence of matplotlib Axes, default=None
+        One a layer. None makes a figure, the layers side by side.
+
+    Returns
+    -------
+    array of matplotlib Axes, shape (layers,)
+        The titles have the norm of the layer's gradient.
+
+    Raises
+    ------
+    ImportError
+        Without matplotlib: ``pip install 'fastbp[plot]'``.
+    ValueError, TypeError
+        Bad input, as in `MLP.fit`, or another number of axes.
+    """
+    bins, gradients = checks.count("bins", bins), layer_gradients(net, X, y, sample_weight)[0]
+    titles = [
+        f"{place}\nnorm {np.linalg.norm(values.astype(np.float64)):.2g}"
+        for place, values in zip(_places(len(gradients)), gradients, strict=True)
+    ]
+    return _draw(axes, gradients, titles, "Derivative", bins, "C1")
+
+
+def _places(count: int) -> list[str]:
+    """What the layers are called."""
+    return [*(f"Hidden layer {number}" for number in range(1, count)), "Outputs"]
+
+
+def _draw(
+    given: Any, tables: Sequence[npt.NDArray[np.floating]], titles: list[str], label: str,
+    bins: int, color: str,
+) -> npt.NDArray[Any]:  # fmt: skip
+    """A histogram of each table, as shares of its numbers."""
+    count = len(tables)
+    if given is None:
+        given = axes_of(ncols=count, figsize=(3.0 * count + 0.5, 3.0), squeeze=False)
+    chosen = np.asarray(given, dtype=object).reshape(-1)
+    if len(chosen) != count:
+        raise ValueError(f"axes must be one for each of the {count} layers; got {len(chosen)}")
+    for ax, table, title in zip(chosen, tables, titles, strict=True):
+        values = table.astype(np.float64).reshape(-1)
+        axes_of(ax).hist(values, bins=bins, weights=np.full(values.size, 1 / values.size),
+                         color=color)  # fmt: skip
+        ax.set(title=title, xlabel=label)
+        ax.locator_params(axis="x", nbins=4)
+        ax.ticklabel_format(axis="x", scilimits=(-2, 3), useOffset=False)
+    chosen[0].set_ylabel("Share")
+    return chosen

@@ -1,0 +1,205 @@
+"""`loss_surface`: the loss on a plane through the parameters, with the path of training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastbp import checks, dataset
+from fastbp.inspection import check_net
+from fastbp.layout import weight_views
+from fastbp.mlp import MLP
+from fastbp.plot.axes import axes
+from fastbp.plot.recording import Recorder
+from fastbp.trial import twin_of
+
+FloatArray = npt.NDArray[np.float64]
+
+ROOM = 0.25
+"""Share of the extent of a path that is drawn around it."""
+
+
+def loss_surface(
+    net: MLP,
+    X: npt.ArrayLike,
+    y: npt.ArrayLike,
+    *,
+    path: Any = None,
+    directions: Any = None,
+    span: float = 1.0,
+    resolution: int = 41,
+    seed: int | None = 0,
+    ax: Any = None,
+) -> Any:
+    """Draw the loss on a plane through the net's parameters, as contours.
+
+    Parameters
+    ----------
+    net : MLP
+        Its parameters are the origin of the plane. It is not changed.
+    X, y : array-like
+        As in `MLP.fit`. The loss of all rows is taken ``resolution**2`` times.
+    path : Recorder or array of shape (points, n_params), optional
+        Parameters by and by, such as a `Recorder` keeps, projected onto the plane and drawn.
+    directions : {"random", "pca"} or pair of arrays of shape (n_params,), optional
+        What spans the plane. "random": normal numbers, those of each unit's weights scaled to the
+        norm of its weights, biases 0. "pca": the first two principal components of the path about
+        the net's parameters, which need a path of three points. By default "pca" with a path,
+        else "random".
+    span : float, default=1.0
+        Without a path, the plane reaches from -span to span of each direction.
+    resolution : int, default=41
+        Points along each axis, at least 3.
+    seed : int or None, default=0
+        Of the random directions; None draws a new one.
+    ax : matplotlib Axes, default=None
+        None makes a figure.
+
+    Returns
+    -------
+    matplotlib Axes
+
+    Raises
+    ------
+    ImportError
+        Without matplotlib: ``pip install 'fastbp[plot]'``.
+    ValueError, TypeError
+        Bad input.
+
+    Notes
+    -----
+    Li et al., "Visualizing the loss landscape of neural nets", NeurIPS 2018: section 4 for the
+    directions, section 7.2 for the path.
+    """
+    check_net(net)
+    span, resolution = checks.positive("span", span), checks.count("resolution", resolution, 3)
+    dataset.rows_and_targets(X, y, None, net.layer_sizes, net._loss, net.dtype)
+    points = None if path is None else _points(net, path)
+    plane, labels = _plane(net, points, directions, checks.generator(seed))
+    origin = net.params.astype(np.float64)
+    low, high, line = np.full(2, -span), np.full(2, span), None
+    if points is not None:
+        line = np.linalg.lstsq(plane.T, (points - origin).T)[0].T
+        room = ROOM * np.maximum(np.ptp(np.vstack([line, [[0, 0]]]), axis=0), 1e-6)
+        low, high = np.minimum(line.min(axis=0), 0) - room, np.maximum(line.max(axis=0), 0) + room
+    first, second = (np.linspace(low[i], high[i], resolution) for i in (0, 1))
+    losses = plane_losses(net, X, y, plane, first, second)
+    ax = axes(ax)
+    _contours(ax, first, second, losses)
+    if line is not None:
+        ax.plot(*line.T, color="white", linewidth=2.5)
+        ax.plot(*line.T, color="C3", marker=".", markersize=4, linewidth=1, label="path")
+        ax.plot(*line[0], color="C3", marker="o", linestyle="", label="start")
+    ax.plot(0, 0, color="C3", marker="*", markersize=12, markeredgecolor="white", linestyle="",
+            label="net")  # fmt: skip
+    ax.set(xlabel=labels[0], ylabel=labels[1], title="Loss surface")
+    ax.locator_params(nbins=6)
+    ax.legend()
+    return ax
+
+
+def plane_losses(
+    net: MLP, X: npt.ArrayLike, y: npt.ArrayLike, plane: npt.ArrayLike, first: FloatArray,
+    second: FloatArray,
+) -> FloatArray:  # fmt: skip
+    """The losses at ``net.params + a plane[0] + b plane[1]``, penalties included.
+
+    Parameters
+    ----------
+    net : MLP
+        It is not changed.
+    X, y : array-like
+        As in `MLP.fit`.
+    plane : array-like, shape (2, n_params)
+    first, second : array, shapes (columns,) and (rows,)
+        The numbers a and b.
+
+    Returns
+    -------
+    array of float64, shape (rows, columns)
+    """
+    twin, (across, up) = twin_of(net), np.asarray(plane, np.float64)
+    origin, losses = net.params.astype(np.float64), np.empty((len(second), len(first)))
+    for row, b in enumerate(second):
+        for column, a in enumerate(first):
+            twin.params[:] = origin + a * across + b * up
+            losses[row, column] = twin.loss(X, y)
+    return losses
+
+
+def random_direction(net: MLP, generator: np.random.Generator) -> FloatArray:
+    """A direction whose part of each unit's weights has the norm of these weights; biases 0.
+
+    Parameters
+    ----------
+    net : MLP
+    generator : numpy.random.Generator
+
+    Returns
+    -------
+    array of float64, shape (n_params,)
+    """
+    direction = np.zeros(net.params.size)
+    for part, weights in zip(weight_views(direction, net._layers)[0], net.weights, strict=True):
+        drawn = generator.normal(size=weights.shape)
+        norms = np.linalg.norm(weights.astype(np.float64), axis=0)
+        part[...] = drawn * (norms / np.linalg.norm(drawn, axis=0))
+    return direction
+
+
+def _points(net: MLP, path: Any) -> FloatArray:
+    """The points of a path, checked."""
+    given = path.params if isinstance(path, Recorder) else path
+    points = checks.matrix("path", given, net.params.size, np.float64, "one column a parameter")
+    return np.asarray(checks.finite("path", points, points), np.float64)
+
+
+def _plane(
+    net: MLP, points: FloatArray | None, directions: Any, generator: np.random.Generator
+) -> tuple[FloatArray, tuple[str, str]]:
+    """Both directions, (2, n_params), and their labels."""
+    if directions is None:
+        directions = "random" if points is None else "pca"
+    if isinstance(directions, str):
+        checks.choice("directions", directions, ("random", "pca"))
+        if directions == "random":
+            drawn = np.stack([random_direction(net, generator) for _ in range(2)])
+            return drawn, ("Random direction 1", "Random direction 2")
+        if points is None or len(points) < 3:
+            raise ValueError(
+                "directions='pca' needs a path of at least three points; pass path=Recorder() of "
+                "a fit, or directions='random'"
+            )
+        _, sizes, components = np.linalg.svd(
+            points - net.params.astype(np.float64), full_matrices=False
+        )
+        if sizes[1] < 1e-9 * sizes[0] or sizes[0] == 0:
+            raise ValueError("path has no second direction: its points lie on a line")
+        shares = sizes**2 / (sizes**2).sum()
+        labels = [f"Principal component {i + 1} ({shares[i]:.0%})" for i in (0, 1)]
+        return components[:2], (labels[0], labels[1])
+    plane = checks.matrix(
+        "directions", directions, net.params.size, np.float64, "one column a parameter"
+    )
+    if len(plane) != 2 or np.linalg.matrix_rank(checks.finite("directions", plane, plane)) < 2:
+        raise ValueError("directions must be two that are not parallel")
+    return plane.astype(np.float64), ("Direction 1", "Direction 2")
+
+
+def _contours(ax: Any, first: FloatArray, second: FloatArray, losses: FloatArray) -> None:
+    """Filled contours with a bar; the levels are logarithmic where all losses are above 0."""
+    shown = np.ma.masked_invalid(losses)
+    low, high = float(shown.min()), float(shown.max())
+    high = max(high, low + 1e-9 * max(abs(low), 1.0))
+    if low > 0 and high > 3 * low:
+        levels, scale = np.geomspace(low, high, 25), {"norm": "log"}
+    else:
+        levels, scale = np.linspace(low, high, 25), {}
+    filled = ax.contourf(first, second, shown, levels=levels, cmap="viridis", **scale)
+    ax.contour(first, second, shown, levels=levels[1:-1], colors="white", linewidths=0.3, **scale)
+    bar = ax.figure.colorbar(filled, ax=ax, label="Loss")
+    ticks = levels[::4]
+    bar.set_ticks(ticks, labels=[f"{tick:.3g}" for tick in ticks])
+    bar.minorticks_off()

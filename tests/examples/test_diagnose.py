@@ -1,0 +1,24 @@
+"""Each net of the example has its fault, the last one none."""
+
+from __future__ import annotations
+
+import pytest
+from example_runs import long_uncompiled, run
+
+
+@long_uncompiled
+def test_diagnose(capsys: pytest.CaptureFixture[str]) -> None:
+    names, out = run("17_diagnose.py", capsys)
+    expected = {
+        "inputs in other units": "unscaled inputs",
+        "biases far below 0": "dead units",
+        "eight sigmoid layers": "vanishing gradient",
+        "a tiny learning rate": "learning rate too small",
+        "a huge learning rate": "learning rate too large",
+        "no hidden layer": "underfitting",
+        "labels of noise": "overfitting",
+    }
+    assert names["reports"].keys() == expected.keys()
+    for name, fault in expected.items():
+        assert fault in names["reports"][name], name
+    assert out.splitlines()[-4].startswith("nothing found, loss 0.0")
