@@ -14,12 +14,18 @@ EarlyStopping,            ready callbacks; also CSVLog, LearningRateSchedule, Re
 Checkpoint                Progress
 gradcheck                 compare a net's gradient with central differences
 DivergenceWarning         training stopped at numbers that are not finite
+explain                   every quantity of one backpropagation step for one sample
+Perceptron                a layer of threshold units and the perceptron learning rule
 ========================  =================================================================
 
+``fastbp.plot`` draws nets and their training, with matplotlib; it is loaded when asked for.
 ``fastbp.sklearn`` has scikit-learn's estimators, for ``import fastbp.sklearn``.
 ``python -m fastbp demo | info | warmup`` trains a digit classifier, describes the machine,
 compiles into the cache.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from fastbp.callbacks import (
     Callback,
@@ -61,6 +67,11 @@ from fastbp.schedules import (
     WarmUp,
 )
 
+if TYPE_CHECKING:
+    from fastbp import plot
+    from fastbp.explanation import explain
+    from fastbp.perceptron import Perceptron
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -96,6 +107,7 @@ __all__ = [
     "NAdam",
     "OneCycle",
     "Optimizer",
+    "Perceptron",
     "Poisson",
     "Progress",
     "Quantile",
@@ -106,5 +118,23 @@ __all__ = [
     "SquaredError",
     "StepDecay",
     "WarmUp",
+    "explain",
     "gradcheck",
+    "plot",
 ]
+
+ON_DEMAND = {"plot": "plot", "explain": "explanation", "Perceptron": "perceptron"}
+"""Names that are loaded when they are asked for, and the modules that have them."""
+
+
+def __getattr__(name: str) -> Any:
+    """Load what is in ON_DEMAND."""
+    if name not in ON_DEMAND:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(f"{__name__}.{ON_DEMAND[name]}")
+    return globals().setdefault(name, getattr(module, name, module))
+
+
+def __dir__() -> list[str]:
+    """All names, those on demand too."""
+    return sorted({*globals(), *ON_DEMAND})

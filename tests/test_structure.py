@@ -31,7 +31,8 @@ LEVELS = """
     kernels.dense
     kernels.backprop
     kernels.training
-    kernels.stepwise
+    kernels.perceptron kernels.stepwise
+    kernels.plane
     checks hardware history
     initializers metrics schedules
     losses optimizer_base parts
@@ -41,13 +42,22 @@ LEVELS = """
     fitting
     mlp
     gradcheck
+    plot.axes
+    plot.network
+    plot
+    explanation.quantities
+    explanation.tables
+    explanation.markup
+    explanation.explain
+    explanation
+    perceptron
     __init__
     sklearn.losses sklearn.networks sklearn.optimizers
     sklearn.display sklearn.listening sklearn.targets sklearn.validation
     sklearn.training
     sklearn.lbfgs
     sklearn.base
-    sklearn.estimators
+    sklearn.estimators sklearn.perceptron
     sklearn
     warmup
     demo
@@ -59,11 +69,14 @@ ON_DEMAND = {  # imported inside functions
     "callbacks": {"tqdm"},
     "demo": {"sklearn", "threadpoolctl"},
     "history": {"pandas"},
+    "plot.axes": {"matplotlib"},
+    "plot.network": {"matplotlib"},
     "sklearn.display": {"matplotlib", "sklearn"},
     "sklearn.base": {"scipy", "sklearn"},
     "sklearn.estimators": {"sklearn"},
     "sklearn.lbfgs": {"scipy", "sklearn"},
     "sklearn.listening": {"sklearn"},
+    "sklearn.perceptron": {"scipy", "sklearn"},
     "sklearn.targets": {"sklearn"},
     "sklearn.training": {"sklearn"},
     "sklearn.validation": {"sklearn"},
@@ -136,8 +149,11 @@ def loaded_by(module: str) -> set[str]:
 def test_import_loads_nothing_large() -> None:
     ours = loaded_by("fastbp") - loaded_by("numba")  # Numba looks at SciPy's version
     assert "fastbp.mlp" in ours
-    assert {"fastbp.demo", "fastbp.sklearn", "fastbp.warmup", "fastbp.__main__"}.isdisjoint(ours)
-    assert {"sklearn", "scipy", "torch", "jax", "pandas", "tqdm"}.isdisjoint(
+    assert {
+        "fastbp.demo", "fastbp.explanation", "fastbp.perceptron", "fastbp.plot", "fastbp.sklearn",
+        "fastbp.warmup", "fastbp.__main__",
+    }.isdisjoint(ours)  # fmt: skip
+    assert {"matplotlib", "sklearn", "scipy", "torch", "jax", "pandas", "tqdm"}.isdisjoint(
         name.split(".")[0] for name in ours
     )
 
