@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from fastbp import checks
-from fastbp.net import Net
 from fastbp.plot.axes import axes
 
 POSITIVE, NEGATIVE = "#2166ac", "#b2182b"
@@ -19,6 +18,21 @@ MOST_LABELS = 16
 RADIUS, ACROSS = 0.3, 3.0
 """Of a unit; from one layer to the next. Units stand 1 apart."""
 FloatArray = npt.NDArray[np.floating]
+
+
+class Drawable(Protocol):
+    """What is drawn: `MLP` and `Perceptron` have it."""
+
+    @property
+    def layer_sizes(self) -> tuple[int, ...]: ...  # noqa: D102
+    @property
+    def activations(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def bias(self) -> bool: ...  # noqa: D102
+    @property
+    def weights(self) -> tuple[FloatArray, ...]: ...  # noqa: D102
+    @property
+    def biases(self) -> tuple[FloatArray, ...]: ...  # noqa: D102
 
 
 class Column(NamedTuple):
@@ -53,10 +67,10 @@ def column_of(count: int, most: int) -> Column:
 
 
 def network(
-    net: Net,
+    net: Drawable,
     *,
     ax: Any = None,
-    after: Net | None = None,
+    after: Drawable | None = None,
     outputs: Sequence[npt.ArrayLike] | None = None,
     labels: bool | None = None,
     most: int = 8,
@@ -128,7 +142,8 @@ def network(
 def _checked(net: Any, after: Any, outputs: Any) -> list[FloatArray] | None:
     """The outputs as arrays, when everything fits together."""
     for name, given in (("net", net), ("after", after)):
-        if not isinstance(given, Net) and not (given is None and name == "after"):
+        is_net = all(hasattr(given, part) for part in ("layer_sizes", "activations", "weights"))
+        if not is_net and not (given is None and name == "after"):
             raise TypeError(
                 f"{name} must be an MLP or a Perceptron; got {type(given).__name__} {given!r}"
             )
@@ -161,7 +176,7 @@ def _text(value: Any, after: Any = None) -> str:
 
 
 def _draw_weights(
-    ax: Any, net: Net, after: Net | None, layer: int, ends: tuple[Column, Column], written: bool
+    ax: Any, net: Drawable, after: Drawable | None, layer: int, ends: tuple[Column, Column], written: bool
 ) -> None:
     """The lines between two layers."""
     weights, (left, right) = net.weights[layer], ends
@@ -206,7 +221,7 @@ def _draw_label(
     )  # fmt: skip
 
 
-def _draw_biases(ax: Any, net: Net, after: Net | None, layer: int, column: Column) -> None:
+def _draw_biases(ax: Any, net: Drawable, after: Drawable | None, layer: int, column: Column) -> None:
     """Biases below the units they enter."""
     for unit, height in zip(column.units, column.heights, strict=True):
         new = None if after is None else after.biases[layer][unit]
@@ -216,7 +231,7 @@ def _draw_biases(ax: Any, net: Net, after: Net | None, layer: int, column: Colum
         )  # fmt: skip
 
 
-def _draw_units(ax: Any, net: Net, index: int, column: Column, values: Any) -> None:
+def _draw_units(ax: Any, net: Drawable, index: int, column: Column, values: Any) -> None:
     """The circles of a layer."""
     last = len(net.layer_sizes) - 1
     hidden = "h" if last == 2 else f"h{index}."
@@ -240,7 +255,7 @@ def _circle(*arguments: Any, **options: Any) -> Any:
     return Circle(*arguments, **options)
 
 
-def _draw_name(ax: Any, net: Net, index: int, height: float) -> None:
+def _draw_name(ax: Any, net: Drawable, index: int, height: float) -> None:
     """What a layer is, below it."""
     size, last = net.layer_sizes[index], len(net.layer_sizes) - 1
     if index == 0:
