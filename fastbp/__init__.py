@@ -69,7 +69,7 @@ from fastbp.schedules import (
 
 if TYPE_CHECKING:
     from fastbp import plot
-    from fastbp.explanation import explain
+    from fastbp.explanation.explain import explain
     from fastbp.perceptron import Perceptron
 
 __version__ = "0.1.0"

@@ -155,4 +155,3 @@ def explain(net: MLP, x: npt.ArrayLike, y: npt.ArrayLike) -> Explanation:
         raise TypeError(f"net must be an MLP; got {type(net).__name__} {net!r}")
     step = take_step(net, x, y)
     return Explanation(**{item.name: getattr(step, item.name) for item in fields(step)})
-

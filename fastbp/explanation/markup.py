@@ -136,9 +136,7 @@ def delta_lines(step: Step, number: Number, most: int) -> Iterator[str]:
             )
 
 
-def direct_line(
-    step: Step, symbol: str, number: Number, out: Any, target: Any, delta: str
-) -> str:
+def direct_line(step: Step, symbol: str, number: Number, out: Any, target: Any, delta: str) -> str:
     """The delta of an output that is computed at once."""
     loss = step.before._loss
     if not loss.from_logits:  # softmax with a loss of its outputs

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -172,7 +172,8 @@ def net_inputs(net: MLP, layer: int, inputs: FloatArray) -> FloatArray:
     part.weights[0][...] = net.weights[layer]
     if net.bias:
         part.biases[0][...] = net.biases[layer]
-    return part.predict(inputs[np.newaxis])[0]
+    (out,) = part.predict(inputs[np.newaxis])
+    return cast(FloatArray, out)
 
 
 def activated(values: FloatArray, activation: str) -> FloatArray:
@@ -182,7 +183,8 @@ def activated(values: FloatArray, activation: str) -> FloatArray:
         seed=0,
     )  # fmt: skip
     part.biases[0][...] = values
-    return part.predict(np.zeros((1, 1)))[0]
+    (out,) = part.predict(np.zeros((1, 1)))
+    return cast(FloatArray, out)
 
 
 def slopes(values: FloatArray, outputs: FloatArray, activation: str) -> FloatArray | None:
@@ -219,7 +221,7 @@ def smoothed(loss: Loss, targets: FloatArray) -> FloatArray:
     if not hasattr(loss, "label_smoothing"):
         return targets
     share, rest = loss.numbers(targets.size)[:2]
-    return (targets * share + rest).astype(targets.dtype)
+    return cast(FloatArray, (targets * share + rest).astype(targets.dtype))
 
 
 def losses_by_output(net: MLP, last: LayerStep, targets: FloatArray) -> Any:

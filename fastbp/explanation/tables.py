@@ -142,7 +142,7 @@ def backward_table(step: Step, number: Number, most: int) -> Table:
             terms = "" if index == last else sum_behind(step, index, unit, number)
             rows.append((unit_name(step, index + 1, unit), number(layer.d_output[unit]), slope,
                          number(layer.delta[unit]), terms))  # fmt: skip
-    header = ("unit", "dE/dout", "dout/dnet", "delta", "dE/dout as sum of delta w")
+    header: Cells = ("unit", "dE/dout", "dout/dnet", "delta", "dE/dout as sum of delta w")
     if last == 0:
         header, rows = header[:4], [row[:4] for row in rows]
     notes = tuple(direct_notes(step))
@@ -267,8 +267,7 @@ def in_columns(table: Table) -> Iterator[str]:
     columns = list(zip(*table.rows, strict=True))
     padded = [_aligned(column) for column in columns]
     widths = [
-        max(len(head), *map(len, column))
-        for head, column in zip(table.header, padded, strict=True)
+        max(len(head), *map(len, column)) for head, column in zip(table.header, padded, strict=True)
     ]
     for cells in (table.header, *zip(*padded, strict=True)):
         yield "  ".join(map(str.ljust, cells, widths)).rstrip()

@@ -20,19 +20,19 @@ RADIUS, ACROSS = 0.3, 3.0
 FloatArray = npt.NDArray[np.floating]
 
 
-class Drawable(Protocol):
+class _Drawable(Protocol):
     """What is drawn: `MLP` and `Perceptron` have it."""
 
     @property
-    def layer_sizes(self) -> tuple[int, ...]: ...  # noqa: D102
+    def layer_sizes(self) -> tuple[int, ...]: ...
     @property
-    def activations(self) -> tuple[str, ...]: ...  # noqa: D102
+    def activations(self) -> tuple[str, ...]: ...
     @property
-    def bias(self) -> bool: ...  # noqa: D102
+    def bias(self) -> bool: ...
     @property
-    def weights(self) -> tuple[FloatArray, ...]: ...  # noqa: D102
+    def weights(self) -> tuple[FloatArray, ...]: ...
     @property
-    def biases(self) -> tuple[FloatArray, ...]: ...  # noqa: D102
+    def biases(self) -> tuple[FloatArray, ...]: ...
 
 
 class Column(NamedTuple):
@@ -67,10 +67,10 @@ def column_of(count: int, most: int) -> Column:
 
 
 def network(
-    net: Drawable,
+    net: _Drawable,
     *,
     ax: Any = None,
-    after: Drawable | None = None,
+    after: _Drawable | None = None,
     outputs: Sequence[npt.ArrayLike] | None = None,
     labels: bool | None = None,
     most: int = 8,
@@ -176,7 +176,12 @@ def _text(value: Any, after: Any = None) -> str:
 
 
 def _draw_weights(
-    ax: Any, net: Drawable, after: Drawable | None, layer: int, ends: tuple[Column, Column], written: bool
+    ax: Any,
+    net: _Drawable,
+    after: _Drawable | None,
+    layer: int,
+    ends: tuple[Column, Column],
+    written: bool,
 ) -> None:
     """The lines between two layers."""
     weights, (left, right) = net.weights[layer], ends
@@ -221,7 +226,9 @@ def _draw_label(
     )  # fmt: skip
 
 
-def _draw_biases(ax: Any, net: Drawable, after: Drawable | None, layer: int, column: Column) -> None:
+def _draw_biases(
+    ax: Any, net: _Drawable, after: _Drawable | None, layer: int, column: Column
+) -> None:
     """Biases below the units they enter."""
     for unit, height in zip(column.units, column.heights, strict=True):
         new = None if after is None else after.biases[layer][unit]
@@ -231,7 +238,7 @@ def _draw_biases(ax: Any, net: Drawable, after: Drawable | None, layer: int, col
         )  # fmt: skip
 
 
-def _draw_units(ax: Any, net: Drawable, index: int, column: Column, values: Any) -> None:
+def _draw_units(ax: Any, net: _Drawable, index: int, column: Column, values: Any) -> None:
     """The circles of a layer."""
     last = len(net.layer_sizes) - 1
     hidden = "h" if last == 2 else f"h{index}."
@@ -255,7 +262,7 @@ def _circle(*arguments: Any, **options: Any) -> Any:
     return Circle(*arguments, **options)
 
 
-def _draw_name(ax: Any, net: Drawable, index: int, height: float) -> None:
+def _draw_name(ax: Any, net: _Drawable, index: int, height: float) -> None:
     """What a layer is, below it."""
     size, last = net.layer_sizes[index], len(net.layer_sizes) - 1
     if index == 0:

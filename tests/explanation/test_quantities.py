@@ -21,32 +21,48 @@ def half_squares(y_pred, y):
 
 
 NETS = {
-    "sigmoid": dict(layer_sizes=(3, 4, 2), activation="sigmoid", output_activation="sigmoid"),
-    "two hidden layers": dict(layer_sizes=(3, 20, 17, 2), activation=("gelu", "selu")),
-    "smooth": dict(layer_sizes=(3, 5, 4, 2), activation=("silu", "softplus")),
-    "kinked": dict(layer_sizes=(3, 6, 5, 4, 2), activation=("leaky_relu", "elu", "hard_sigmoid")),
-    "no hidden layer": dict(layer_sizes=(3, 2)),
-    "no biases": dict(layer_sizes=(3, 4, 2), activation="tanh", bias=False),
-    "huber": dict(layer_sizes=(3, 4, 2), loss=Huber(0.3)),
-    "quantile": dict(layer_sizes=(3, 4, 2), loss=Quantile((0.1, 0.8))),
-    "absolute": dict(layer_sizes=(3, 4, 2), loss="absolute_error"),
-    "binary": dict(layer_sizes=(3, 4, 2), loss=fastbp.BinaryCrossEntropy(0.1)),
-    "poisson": dict(layer_sizes=(3, 4, 2), loss="poisson"),
-    "gamma": dict(layer_sizes=(3, 4, 2), loss="gamma"),
-    "classes": dict(layer_sizes=(3, 4, 2), loss="cross_entropy"),
-    "smoothed classes": dict(layer_sizes=(3, 4, 2), loss=CrossEntropy(0.2), l2=0.1),
-    "softmax of squares": dict(layer_sizes=(3, 4, 2), output_activation="softmax"),
-    "exp of squares": dict(layer_sizes=(3, 4, 2), output_activation="exp"),
-    "in Python": dict(layer_sizes=(3, 4, 2), loss=half_squares, output_activation="tanh"),
-    "softmax in Python": dict(layer_sizes=(3, 2), loss=half_squares, output_activation="softmax"),
-    "penalties": dict(layer_sizes=(3, 4, 2), l1=0.01, l2=0.1, optimizer=SGD(0.1, momentum=0.9)),
-    "clipped": dict(layer_sizes=(3, 4, 2), clip_value=0.05, clip_norm=0.1, optimizer=SGD(0.1)),
-    "max norm": dict(layer_sizes=(3, 4, 2), max_norm=0.7, optimizer=Lion(0.1)),
-    "schedule": dict(layer_sizes=(3, 4, 2), optimizer=Adam(CosineDecay(0.1, 10))),
-    "groups": dict(
-        layer_sizes=(3, 4, 2),
-        optimizer=SGD(0.1, groups=[Group(layers=[0], learning_rate=0.0), Group(weight_decay=0.1)]),
-    ),
+    "sigmoid": {"layer_sizes": (3, 4, 2), "activation": "sigmoid", "output_activation": "sigmoid"},
+    "two hidden layers": {"layer_sizes": (3, 20, 17, 2), "activation": ("gelu", "selu")},
+    "smooth": {"layer_sizes": (3, 5, 4, 2), "activation": ("silu", "softplus")},
+    "kinked": {"layer_sizes": (3, 6, 5, 4, 2), "activation": ("leaky_relu", "elu", "hard_sigmoid")},
+    "no hidden layer": {"layer_sizes": (3, 2)},
+    "no biases": {"layer_sizes": (3, 4, 2), "activation": "tanh", "bias": False},
+    "huber": {"layer_sizes": (3, 4, 2), "loss": Huber(0.3)},
+    "quantile": {"layer_sizes": (3, 4, 2), "loss": Quantile((0.1, 0.8))},
+    "absolute": {"layer_sizes": (3, 4, 2), "loss": "absolute_error"},
+    "binary": {"layer_sizes": (3, 4, 2), "loss": fastbp.BinaryCrossEntropy(0.1)},
+    "poisson": {"layer_sizes": (3, 4, 2), "loss": "poisson"},
+    "gamma": {"layer_sizes": (3, 4, 2), "loss": "gamma"},
+    "classes": {"layer_sizes": (3, 4, 2), "loss": "cross_entropy"},
+    "smoothed classes": {"layer_sizes": (3, 4, 2), "loss": CrossEntropy(0.2), "l2": 0.1},
+    "softmax of squares": {"layer_sizes": (3, 4, 2), "output_activation": "softmax"},
+    "exp of squares": {"layer_sizes": (3, 4, 2), "output_activation": "exp"},
+    "in Python": {"layer_sizes": (3, 4, 2), "loss": half_squares, "output_activation": "tanh"},
+    "softmax in Python": {
+        "layer_sizes": (3, 2),
+        "loss": half_squares,
+        "output_activation": "softmax",
+    },
+    "penalties": {
+        "layer_sizes": (3, 4, 2),
+        "l1": 0.01,
+        "l2": 0.1,
+        "optimizer": SGD(0.1, momentum=0.9),
+    },
+    "clipped": {
+        "layer_sizes": (3, 4, 2),
+        "clip_value": 0.05,
+        "clip_norm": 0.1,
+        "optimizer": SGD(0.1),
+    },
+    "max norm": {"layer_sizes": (3, 4, 2), "max_norm": 0.7, "optimizer": Lion(0.1)},
+    "schedule": {"layer_sizes": (3, 4, 2), "optimizer": Adam(CosineDecay(0.1, 10))},
+    "groups": {
+        "layer_sizes": (3, 4, 2),
+        "optimizer": SGD(
+            0.1, groups=[Group(layers=[0], learning_rate=0.0), Group(weight_decay=0.1)]
+        ),
+    },
 }
 X, Y = np.array([0.5, -1.2, 0.8]), np.array([0.3, 0.7])
 
@@ -95,7 +111,7 @@ def test_numbers_are_those_of_the_net(name, dtype) -> None:
 @pytest.mark.parametrize("name", NETS)
 def test_factors_multiply_to_the_gradient(name, dtype) -> None:
     step = explain(trained(name, dtype), X, Y)
-    tolerance = dict(rtol=5e-6 if dtype == "float32" else 1e-13, atol=1e-6 * (dtype == "float32"))
+    tolerance = {"rtol": 5e-6 if dtype == "float32" else 1e-13, "atol": 1e-6 * (dtype == "float32")}
     inputs = X.astype(dtype)
     for index, layer in enumerate(step.layers):
         assert np.array_equal(layer.inputs, inputs)
@@ -107,9 +123,7 @@ def test_factors_multiply_to_the_gradient(name, dtype) -> None:
         np.testing.assert_allclose(data, np.outer(layer.inputs, layer.delta), **tolerance)
         if index + 1 < len(step.layers):
             above = step.layers[index + 1]
-            np.testing.assert_allclose(
-                layer.d_output, above.weights.old @ above.delta, **tolerance
-            )
+            np.testing.assert_allclose(layer.d_output, above.weights.old @ above.delta, **tolerance)
         inputs = layer.output
     if step.losses.by_output is not None:
         total = step.losses.by_output.sum() + step.losses.penalty

@@ -37,7 +37,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarn
 
 
 ORDER = "several draws of a row are several updates, a weight is one: so in scikit-learn's too"
-EXPECTED = {f"check_sample_weight_equivalence_on_{kind}_data": ORDER for kind in ("dense", "sparse")}
+EXPECTED = {
+    f"check_sample_weight_equivalence_on_{kind}_data": ORDER for kind in ("dense", "sparse")
+}
 
 
 @parametrize_with_checks(
