@@ -232,9 +232,10 @@ def _draw_biases(
     """Biases below the units they enter."""
     for unit, height in zip(column.units, column.heights, strict=True):
         new = None if after is None else after.biases[layer][unit]
+        text = f"b {_text(net.biases[layer][unit], new)}"
         ax.text(
-            (layer + 1) * ACROSS, height - RADIUS - 0.03, f"b {_text(net.biases[layer][unit], new)}",
-            ha="center", va="top", fontsize=6.5, color="0.3", zorder=4,
+            (layer + 1) * ACROSS, height - RADIUS - 0.03, text, ha="center", va="top",
+            fontsize=6.5, color="0.3", zorder=4,
         )  # fmt: skip
 
 
