@@ -17,6 +17,8 @@ gradcheck                 compare a net's gradient with central differences
 DivergenceWarning         training stopped at numbers that are not finite
 lr_find                   the learning-rate range test: suggests a learning rate
 diagnose                  look for the usual faults of training, with advice
+explain                   every quantity of one backpropagation step for one sample
+Perceptron                a layer of threshold units and the perceptron learning rule
 ========================  =================================================================
 
 ``fastbp.plot`` draws nets and their training, with matplotlib; it is loaded when asked for.
@@ -72,6 +74,8 @@ from fastbp.schedules import (
 if TYPE_CHECKING:
     from fastbp import plot
     from fastbp.diagnosis import diagnose
+    from fastbp.explanation.explain import explain
+    from fastbp.perceptron import Perceptron
     from fastbp.rate_finder import lr_find
 
 __version__ = "0.1.0"
@@ -110,6 +114,7 @@ __all__ = [
     "NAdam",
     "OneCycle",
     "Optimizer",
+    "Perceptron",
     "Poisson",
     "Progress",
     "Quantile",
@@ -121,12 +126,19 @@ __all__ = [
     "StepDecay",
     "WarmUp",
     "diagnose",
+    "explain",
     "gradcheck",
     "lr_find",
     "plot",
 ]
 
-ON_DEMAND = {"plot": "plot", "diagnose": "diagnosis", "lr_find": "rate_finder"}
+ON_DEMAND = {
+    "Perceptron": "perceptron",
+    "diagnose": "diagnosis",
+    "explain": "explanation",
+    "lr_find": "rate_finder",
+    "plot": "plot",
+}
 """Names that are loaded when they are asked for, and the modules that have them."""
 
 

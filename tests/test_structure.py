@@ -31,7 +31,8 @@ LEVELS = """
     kernels.dense
     kernels.backprop
     kernels.training
-    kernels.stepwise
+    kernels.perceptron kernels.stepwise
+    kernels.plane
     checks hardware history plot.axes
     initializers metrics schedules
     layers losses optimizer_base parts
@@ -45,14 +46,21 @@ LEVELS = """
     diagnosis
     plot.boundary plot.curves plot.histograms plot.recording
     plot.animation plot.surface
+    plot.network
     plot
+    explanation.quantities
+    explanation.tables
+    explanation.markup
+    explanation.explain
+    explanation
+    perceptron
     __init__
     sklearn.losses sklearn.networks sklearn.optimizers
     sklearn.display sklearn.listening sklearn.targets sklearn.validation
     sklearn.training
     sklearn.lbfgs
     sklearn.base
-    sklearn.estimators
+    sklearn.estimators sklearn.perceptron
     sklearn
     warmup
     demo
@@ -66,11 +74,13 @@ ON_DEMAND = {  # imported inside functions
     "history": {"pandas"},
     "plot.animation": {"matplotlib"},
     "plot.axes": {"matplotlib"},
+    "plot.network": {"matplotlib"},
     "sklearn.display": {"sklearn"},
     "sklearn.base": {"scipy", "sklearn"},
     "sklearn.estimators": {"sklearn"},
     "sklearn.lbfgs": {"scipy", "sklearn"},
     "sklearn.listening": {"sklearn"},
+    "sklearn.perceptron": {"scipy", "sklearn"},
     "sklearn.targets": {"sklearn"},
     "sklearn.training": {"sklearn"},
     "sklearn.validation": {"sklearn"},

@@ -3,6 +3,7 @@
 ================  =========================================================================
 MLPClassifier     a drop-in for `sklearn.neural_network.MLPClassifier`
 MLPRegressor      a drop-in for `sklearn.neural_network.MLPRegressor`
+Perceptron        a drop-in for `sklearn.linear_model.Perceptron`
 LossCurveDisplay  draws the curves of a fitted one, with matplotlib
 ================  =========================================================================
 
@@ -11,5 +12,6 @@ Needs scikit-learn: ``pip install 'fastbp[sklearn]'``.
 
 from fastbp.sklearn.display import LossCurveDisplay
 from fastbp.sklearn.estimators import MLPClassifier, MLPRegressor
+from fastbp.sklearn.perceptron import Perceptron
 
-__all__ = ["LossCurveDisplay", "MLPClassifier", "MLPRegressor"]
+__all__ = ["LossCurveDisplay", "MLPClassifier", "MLPRegressor", "Perceptron"]

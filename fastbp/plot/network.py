@@ -1,0 +1,274 @@
+"""`network`: units as circles, weights as lines between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from fastbp import checks
+from fastbp.plot.axes import axes
+
+POSITIVE, NEGATIVE = "#2166ac", "#b2182b"
+"""Colours of weights by their sign, told apart by the colour-blind too."""
+MOST_LABELS = 16
+"""Lines between two layers up to which their weights are written on them."""
+RADIUS, ACROSS = 0.3, 3.0
+"""Of a unit; from one layer to the next. Units stand 1 apart."""
+FloatArray = npt.NDArray[np.floating]
+
+
+class _Drawable(Protocol):
+    """What is drawn: `MLP` and `Perceptron` have it."""
+
+    @property
+    def layer_sizes(self) -> tuple[int, ...]: ...
+    @property
+    def activations(self) -> tuple[str, ...]: ...
+    @property
+    def bias(self) -> bool: ...
+    @property
+    def weights(self) -> tuple[FloatArray, ...]: ...
+    @property
+    def biases(self) -> tuple[FloatArray, ...]: ...
+
+
+class Column(NamedTuple):
+    """The units of one layer that are drawn.
+
+    Attributes
+    ----------
+    units : list of int
+        Their numbers.
+    heights : list of float
+        Where each stands.
+    gap : float or None
+        Where the dots stand for the units that are left out.
+    """
+
+    units: list[int]
+    heights: list[float]
+    gap: float | None
+
+
+def column_of(count: int, most: int) -> Column:
+    """The units of a layer that are drawn, the first at the top, their middle at height 0."""
+    if count <= most:
+        places, units, gap = count, list(range(count)), None
+    else:
+        first = -(-most // 2)
+        units = [*range(first), *range(count - (most - first), count)]
+        places, gap = most + 1, first
+    middle = (places - 1) / 2
+    heights = [middle - place for place in range(places) if place != gap]
+    return Column(units, heights, None if gap is None else middle - gap)
+
+
+def network(
+    net: _Drawable,
+    *,
+    ax: Any = None,
+    after: _Drawable | None = None,
+    outputs: Sequence[npt.ArrayLike] | None = None,
+    labels: bool | None = None,
+    most: int = 8,
+) -> Any:
+    """Draw a network: units in columns, and a line for each weight.
+
+    A line is blue for a positive weight and red for a negative one, and the wider the larger
+    its magnitude, in relation to the largest of its layer.
+
+    Parameters
+    ----------
+    net : MLP or Perceptron
+    ax : matplotlib Axes, default=None
+        None makes a figure large enough for all.
+    after : MLP or Perceptron, optional
+        The same net after some training: the labels read "before → after". Colours and widths
+        are those before.
+    outputs : sequence of array, optional
+        Outputs of the units, the inputs first, one array (n,) for each layer: they are written
+        into the circles.
+    labels : bool, optional
+        Whether weights and biases are written. None writes those of layers with up to 16 lines.
+    most : int, default=8
+        Units of a layer that are drawn, at least 2: of a wider layer the first and the last
+        ones, with dots between.
+
+    Returns
+    -------
+    matplotlib Axes
+
+    Raises
+    ------
+    ImportError
+        Without matplotlib: ``pip install 'fastbp[plot]'``.
+    ValueError, TypeError
+        For what is no net, or `after` or `outputs` of another shape.
+
+    Examples
+    --------
+    >>> from fastbp import MLP, plot
+    >>> ax = plot.network(MLP((2, 3, 1), seed=0))  # doctest: +SKIP
+    """
+    values = _checked(net, after, outputs)
+    most = checks.count("most", most, 2)
+    if labels is not None:
+        labels = checks.flag("labels", labels)
+    columns = [column_of(size, most) for size in net.layer_sizes]
+    tallest = max(len(column.units) + (column.gap is not None) for column in columns)
+    if ax is None:
+        ax = axes(figsize=(1.6 + 2.3 * (len(columns) - 1), 1.2 + 0.85 * tallest))
+    else:
+        ax = axes(ax)
+    for layer, (left, right) in enumerate(zip(columns, columns[1:], strict=False)):
+        count = len(left.units) * len(right.units)
+        written = count <= MOST_LABELS if labels is None else labels
+        _draw_weights(ax, net, after, layer, (left, right), written)
+        if written and net.bias:
+            _draw_biases(ax, net, after, layer, right)
+    for index, column in enumerate(columns):
+        _draw_units(ax, net, index, column, None if values is None else values[index])
+        _draw_name(ax, net, index, -tallest / 2 - 0.25)
+    ax.set_xlim(-0.8, (len(columns) - 1) * ACROSS + 0.8)
+    ax.set_ylim(-tallest / 2 - 0.75, tallest / 2 + 0.1)
+    ax.set_aspect("equal")
+    ax.axis("off")
+    return ax
+
+
+def _checked(net: Any, after: Any, outputs: Any) -> list[FloatArray] | None:
+    """The outputs as arrays, when everything fits together."""
+    for name, given in (("net", net), ("after", after)):
+        is_net = all(hasattr(given, part) for part in ("layer_sizes", "activations", "weights"))
+        if not is_net and not (given is None and name == "after"):
+            raise TypeError(
+                f"{name} must be an MLP or a Perceptron; got {type(given).__name__} {given!r}"
+            )
+    if after is not None and (after.layer_sizes, after.bias) != (net.layer_sizes, net.bias):
+        raise ValueError(
+            f"after must have the layers and biases of net, {net.layer_sizes}; got "
+            f"{after.layer_sizes}"
+        )
+    if outputs is None:
+        return None
+    values = [np.asarray(array) for array in outputs]
+    expected = [(size,) for size in net.layer_sizes]
+    if [array.shape for array in values] != expected:
+        raise ValueError(
+            f"outputs must hold an array for each layer, inputs first, of shapes {expected}; got "
+            f"{[array.shape for array in values]}"
+        )
+    return values
+
+
+def _text(value: Any, after: Any = None) -> str:
+    """A number in few digits; one that hardly changes gets as many as show the change."""
+    if after is None or after == value:
+        return f"{value:.3g}"
+    for digits in range(3, 8):
+        texts = f"{value:.{digits}g}", f"{after:.{digits}g}"
+        if texts[0] != texts[1]:
+            break
+    return f"{texts[0]} → {texts[1]}"
+
+
+def _draw_weights(
+    ax: Any,
+    net: _Drawable,
+    after: _Drawable | None,
+    layer: int,
+    ends: tuple[Column, Column],
+    written: bool,
+) -> None:
+    """The lines between two layers."""
+    weights, (left, right) = net.weights[layer], ends
+    largest = float(np.abs(weights).max()) or 1.0
+    for at, (i, low) in enumerate(zip(left.units, left.heights, strict=True)):
+        for j, high in zip(right.units, right.heights, strict=True):
+            weight = float(weights[i, j])
+            share = abs(weight) / largest
+            x = np.array([layer, layer + 1]) * ACROSS
+            ax.plot(
+                x, [low, high], color=POSITIVE if weight >= 0 else NEGATIVE, zorder=1,
+                linewidth=0.4 + 3 * share, alpha=0.25 + 0.65 * share, solid_capstyle="round",
+            )  # fmt: skip
+            if written:
+                new = None if after is None else after.weights[layer][i, j]
+                text = _text(weights[i, j], new)
+                _draw_label(ax, x, (low, high), _place(ends, at), text)
+
+
+def _place(ends: tuple[Column, Column], at: int) -> float:
+    """Where along a line its label stands: nearer to the side with more units, not all in a row."""
+    left, right = (len(end.units) for end in ends)
+    if left == right == 1:
+        return 0.5
+    if left > right:
+        return 0.36
+    if right > left:
+        return 0.6 if at % 2 == 0 else 0.72
+    return 0.3
+
+
+def _draw_label(
+    ax: Any, x: npt.NDArray[Any], y: tuple[float, float], share: float, text: str
+) -> None:
+    """A label on a line, turned with it."""
+    angle = np.degrees(np.arctan2(y[1] - y[0], x[1] - x[0]))
+    ax.text(
+        x[0] + share * (x[1] - x[0]), y[0] + share * (y[1] - y[0]), text, rotation=angle,
+        rotation_mode="anchor", ha="center", va="center", fontsize=7, zorder=2,
+        bbox={"boxstyle": "round,pad=0.12", "facecolor": "white", "edgecolor": "none",
+              "alpha": 0.85},
+    )  # fmt: skip
+
+
+def _draw_biases(
+    ax: Any, net: _Drawable, after: _Drawable | None, layer: int, column: Column
+) -> None:
+    """Biases below the units they enter."""
+    for unit, height in zip(column.units, column.heights, strict=True):
+        new = None if after is None else after.biases[layer][unit]
+        text = f"b {_text(net.biases[layer][unit], new)}"
+        ax.text(
+            (layer + 1) * ACROSS, height - RADIUS - 0.03, text, ha="center", va="top",
+            fontsize=6.5, color="0.3", zorder=4,
+        )  # fmt: skip
+
+
+def _draw_units(ax: Any, net: _Drawable, index: int, column: Column, values: Any) -> None:
+    """The circles of a layer."""
+    last = len(net.layer_sizes) - 1
+    hidden = "h" if last == 2 else f"h{index}."
+    symbol = "x" if index == 0 else "o" if index == last else hidden
+    face = "#f0f0f0" if index == 0 else "#fff7e6" if index == last else "white"
+    for unit, height in zip(column.units, column.heights, strict=True):
+        circle = (index * ACROSS, height)
+        patch = _circle(circle, RADIUS, facecolor=face, edgecolor="0.25", linewidth=1, zorder=3)
+        ax.add_patch(patch)
+        text = f"{symbol}{unit + 1}"
+        if values is not None:
+            text += f"\n{values[unit]:.3g}"
+        ax.text(*circle, text, ha="center", va="center", fontsize=7, zorder=4)
+    if column.gap is not None:
+        ax.text(index * ACROSS, column.gap, "⋮", ha="center", va="center", fontsize=14, zorder=4)
+
+
+def _circle(*arguments: Any, **options: Any) -> Any:
+    from matplotlib.patches import Circle
+
+    return Circle(*arguments, **options)
+
+
+def _draw_name(ax: Any, net: _Drawable, index: int, height: float) -> None:
+    """What a layer is, below it."""
+    size, last = net.layer_sizes[index], len(net.layer_sizes) - 1
+    if index == 0:
+        text = f"{size} input{'s' * (size > 1)}"
+    else:
+        kind = "output" if index == last else "hidden"
+        text = f"{size} {kind}{'s' * (size > 1 and index == last)}\n{net.activations[index - 1]}"
+    ax.text(index * ACROSS, height, text, ha="center", va="top", fontsize=8, color="0.2")

@@ -1,0 +1,451 @@
+"""`Perceptron` in the manner of scikit-learn, and the same model."""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Integral, Real
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse
+from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import StratifiedShuffleSplit
+from sklearn.utils import check_random_state, compute_class_weight
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.extmath import safe_sparse_dot
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from fastbp._jit import ready
+from fastbp.kernels import plane
+from fastbp.sklearn.base import dense
+
+FloatArray = npt.NDArray[np.floating]
+
+MOST_SEED = np.iinfo(np.int32).max
+SPARSE_DECAY = 0.01
+"""Factor of the bias's learning rate for sparse rows, as scikit-learn's `SGDClassifier`."""
+
+
+class Rows(NamedTuple):
+    """What one unit is trained on.
+
+    Attributes
+    ----------
+    X : array, shape (rows, n_features)
+    is_sparse : bool
+        Whether X came as a sparse matrix.
+    is_class : array of bool, shape (rows,)
+        Whether a row is of the unit's class.
+    sample_weight : array of float64, shape (rows,)
+    held : array of bool, shape (rows,)
+        Rows to validate on.
+    """
+
+    X: FloatArray
+    is_sparse: bool
+    is_class: npt.NDArray[np.bool_]
+    sample_weight: npt.NDArray[np.float64]
+    held: npt.NDArray[np.bool_]
+
+
+class Perceptron(ClassifierMixin, BaseEstimator):
+    """The perceptron, a drop-in for `sklearn.linear_model.Perceptron`.
+
+    With the same `random_state` and float64 data it is the same model: the same shuffles,
+    updates, penalties and stopping rules. Of several classes each has a unit that is trained by
+    itself to tell it from all others. With a penalty another number of epochs is possible where
+    rows are sparse or L1 is part of it: the loss by which training stops has the penalty of all
+    weights here, in scikit-learn (1.9) of those that the last correction touched, before L1.
+
+    Parameters
+    ----------
+    penalty : {"l2", "l1", "elasticnet"}, default=None
+    alpha : float, default=0.0001
+        Factor of the penalty.
+    l1_ratio : float, default=0.15
+        Share of L1 in "elasticnet".
+    fit_intercept : bool, default=True
+    max_iter : int, default=1000
+        Most epochs of `fit`.
+    tol : float or None, default=1e-3
+        By how much the mean loss must fall from its best, or the score rise with
+        `early_stopping`; None goes on to `max_iter`.
+    shuffle : bool, default=True
+    verbose : int, default=0
+        Above 0 prints a line an epoch.
+    eta0 : float, default=1.0
+        The learning rate.
+    n_jobs : int, default=None
+        Accepted and without effect: a unit is trained in less time than a process starts.
+    random_state : int, RandomState instance or None, default=0
+    early_stopping : bool, default=False
+        Stop by the accuracy on held-out rows.
+    validation_fraction : float, default=0.1
+        Share of the rows to hold out, stratified.
+    n_iter_no_change : int, default=5
+        Epochs without improvement that end training.
+    class_weight : dict or "balanced", default=None
+    warm_start : bool, default=False
+        Let `fit` go on from the parameters that are there.
+
+    Attributes
+    ----------
+    classes_ : array, shape (n_classes,)
+    coef_ : array, shape (1, n_features) for two classes, else (n_classes, n_features)
+    intercept_ : array, shape (1,) or (n_classes,)
+    n_iter_ : int
+        Epochs, the most of any class.
+    t_ : float
+        1 and the rows that were gone through.
+    n_features_in_ : int
+    feature_names_in_ : array
+
+    Notes
+    -----
+    A unit whose net input is exactly 0 counts as a mistake here, whichever the class; in
+    `fastbp.Perceptron` it is a 0. Sparse matrices are made dense, in `fit` as a whole.
+
+    Examples
+    --------
+    >>> from fastbp.sklearn import Perceptron
+    >>> Perceptron().fit([[0, 0], [0, 1], [1, 0], [1, 1]], [0, 0, 0, 1]).predict([[1, 1]])
+    array([1])
+    """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "penalty": [StrOptions({"l2", "l1", "elasticnet"}), None],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "l1_ratio": [Interval(Real, 0, 1, closed="both")],
+        "fit_intercept": ["boolean"],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left"), None],
+        "shuffle": ["boolean"],
+        "verbose": ["verbose"],
+        "eta0": [Interval(Real, 0, None, closed="neither")],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "class_weight": [StrOptions({"balanced"}), dict, None],
+        "warm_start": ["boolean"],
+    }
+
+    classes_: npt.NDArray[Any]
+    coef_: FloatArray
+    intercept_: FloatArray
+
+    def __init__(
+        self,
+        *,
+        penalty: str | None = None,
+        alpha: float = 0.0001,
+        l1_ratio: float = 0.15,
+        fit_intercept: bool = True,
+        max_iter: int = 1000,
+        tol: float | None = 1e-3,
+        shuffle: bool = True,
+        verbose: int = 0,
+        eta0: float = 1.0,
+        n_jobs: int | None = None,
+        random_state: Any = 0,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 5,
+        class_weight: Any = None,
+        warm_start: bool = False,
+    ) -> None:
+        self.penalty = penalty
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.fit_intercept = fit_intercept
+        self.max_iter = max_iter
+        self.tol = tol
+        self.shuffle = shuffle
+        self.verbose = verbose
+        self.eta0 = eta0
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.class_weight = class_weight
+        self.warm_start = warm_start
+
+    # ---------------------------------------------------------------- fitting
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self, X: Any, y: Any, coef_init: Any = None, intercept_init: Any = None,
+        sample_weight: Any = None,
+    ) -> Perceptron:  # fmt: skip
+        """Train.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+        y : array-like, shape (n_samples,)
+            Classes.
+        coef_init, intercept_init : array-like, default=None
+            Where to begin, shaped like `coef_` and `intercept_`; by default at 0.
+        sample_weight : array-like, shape (n_samples,), default=None
+
+        Returns
+        -------
+        Perceptron
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            Bad input, or numbers that are not finite in training.
+        """
+        X, y = self._checked(X, y, first=True)
+        classes = np.unique(y)
+        if len(classes) < 2:
+            raise ValueError(
+                f"The number of classes has to be greater than one; got {len(classes)} class"
+            )
+        if self.warm_start and hasattr(self, "coef_"):
+            coef_init = self.coef_ if coef_init is None else coef_init
+            intercept_init = self.intercept_ if intercept_init is None else intercept_init
+        coef, intercept = _beginning(X, len(classes), coef_init, intercept_init)
+        self.classes_, self.t_ = classes, 1.0
+        self._train(X, y, sample_weight, self.max_iter, coef, intercept)
+        if self.tol is not None and self.n_iter_ == self.max_iter:
+            warnings.warn(
+                "Maximum number of iteration reached before convergence. Consider increasing "
+                "max_iter to improve the fit.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
+    ) -> Perceptron:
+        """Train for one epoch on these rows, from where the parameters are.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+        y : array-like, shape (n_samples,)
+        classes : array-like, shape (n_classes,), default=None
+            All there will be; needed in the first call.
+        sample_weight : array-like, shape (n_samples,), default=None
+
+        Returns
+        -------
+        Perceptron
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            Bad input.
+        """
+        first = not hasattr(self, "classes_")
+        if first:
+            self._check_first(classes)
+        if self.early_stopping:
+            raise ValueError("early_stopping should be False with partial_fit")
+        X, y = self._checked(X, y, first)
+        if first:
+            self.classes_, self.t_ = np.unique(classes), 1.0
+            self.coef_, self.intercept_ = _beginning(X, len(self.classes_), None, None)
+        elif classes is not None and not np.array_equal(self.classes_, np.unique(classes)):
+            raise ValueError(
+                f"`classes={classes!r}` is not the same as on last call to partial_fit, was: "
+                f"{self.classes_!r}"
+            )
+        self._train(X, y, sample_weight, 1, self.coef_, self.intercept_)
+        return self
+
+    def _check_first(self, classes: Any) -> None:
+        if classes is None:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        if len(np.unique(classes)) < 2:
+            raise ValueError(
+                "The number of classes has to be greater than one; got "
+                f"{len(np.unique(classes))} class"
+            )
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight 'balanced' is not supported for partial_fit: the frequencies of the "
+                "classes are those of all rows. Pass compute_class_weight('balanced', "
+                "classes=classes, y=y) of a large enough sample as a dict."
+            )
+
+    def _checked(self, X: Any, y: Any, first: bool) -> tuple[Any, npt.NDArray[Any]]:
+        X, y = validate_data(
+            self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], order="C",
+            accept_large_sparse=False, reset=first,
+        )  # fmt: skip
+        check_classification_targets(y)
+        return X, y
+
+    def _train(
+        self, X: Any, y: npt.NDArray[Any], sample_weight: Any, epochs: int, coef: FloatArray,
+        intercept: FloatArray,
+    ) -> None:  # fmt: skip
+        """Train a unit for each class, or one for two classes."""
+        classes, several = self.classes_, len(self.classes_) > 2
+        weights = compute_class_weight(self.class_weight, classes=classes, y=y)
+        sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+        random_state = check_random_state(self.random_state)
+        X_dense, sparse = np.ascontiguousarray(dense(X)), scipy.sparse.issparse(X)
+        coef, intercept = coef.copy(), intercept.copy()
+        held = self._held_out(y, sample_weight) if several else None
+        seeds = random_state.randint(MOST_SEED, size=len(classes)) if several else [None]
+        most = 0
+        for unit, seed in enumerate(seeds):
+            is_class = y == classes[unit if several else 1]
+            mask = self._held_out(is_class, sample_weight) if held is None else held
+            rows = Rows(X_dense, sparse, is_class, sample_weight, mask)
+            stream = random_state if seed is None else check_random_state(int(seed))
+            stream.randint(1, MOST_SEED)  # scikit-learn draws one for its data set first
+            rest = 1.0 if several else weights[0]
+            factors = np.where(is_class, weights[unit if several else 1], rest)
+            intercept[unit], count = self._train_unit(
+                rows, factors, coef[unit], float(intercept[unit]), epochs,
+                int(stream.randint(MOST_SEED)),
+            )  # fmt: skip
+            most = max(most, count)
+        self.coef_, self.intercept_ = coef, intercept
+        self.n_iter_ = most
+        self.t_ += most * len(X_dense)
+
+    def _train_unit(
+        self, rows: Rows, factors: npt.NDArray[np.float64], w: FloatArray, bias: float,
+        epochs: int, seed: int,
+    ) -> tuple[float, int]:  # fmt: skip
+        """Train one unit, its weights in place; returns its bias and the number of epochs."""
+        l1 = {"l1": 1.0, "elasticnet": self.l1_ratio}.get(self.penalty or "", 0.0)
+        alpha = 0.0 if self.penalty is None else self.alpha
+        decay = (SPARSE_DECAY if rows.is_sparse else 1.0) * self.fit_intercept
+        rules = np.array([self.eta0, decay, alpha * (1 - l1), alpha * l1, rows.is_sparse])
+        state, targets = np.array([bias, 0.0]), np.where(rows.is_class, 1.0, -1.0)
+        arguments = (
+            w, state, np.zeros_like(w), rows.X, targets,
+            np.where(rows.held, -1.0, rows.sample_weight * factors), np.arange(len(targets)),
+            rules, seed if self.shuffle else -1,
+        )  # fmt: skip
+        ready(plane.plane_epoch, w.dtype.char, arguments)
+        stopping = _Stopping(self.tol, int(self.n_iter_no_change))
+        for epoch in range(1, epochs + 1):
+            loss = float(plane.plane_epoch(*arguments))
+            if not (np.isfinite(state[0]) and np.isfinite(w).all()):
+                raise ValueError(
+                    f"Floating-point under-/overflow occurred at epoch #{epoch}. Scaling input "
+                    "data with StandardScaler or MinMaxScaler might help."
+                )
+            value = -_accuracy(rows, w, state[0]) if self.early_stopping else loss
+            if self.verbose:
+                name = "validation score" if self.early_stopping else "mean loss"
+                print(f"epoch {epoch}: {name} {abs(value):.6g}, bias {state[0]:.6g}")
+            if stopping.is_over(value):
+                break
+        return float(state[0]), epoch
+
+    def _held_out(
+        self, y: npt.NDArray[Any], sample_weight: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.bool_]:
+        """Which rows early stopping validates on."""
+        held = np.zeros(len(y), np.bool_)
+        if not self.early_stopping:
+            return held
+        splitter = StratifiedShuffleSplit(
+            test_size=self.validation_fraction, random_state=self.random_state
+        )
+        _, chosen = next(splitter.split(np.zeros((len(y), 1)), y))
+        if not sample_weight[chosen].any():
+            raise ValueError(
+                "The sample weights for validation set are all zero, consider using a different "
+                "random state."
+            )
+        held[chosen] = True
+        return held
+
+    # ---------------------------------------------------------------- prediction
+
+    def decision_function(self, X: Any) -> FloatArray:
+        """Net inputs of the units.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+
+        Returns
+        -------
+        array, shape (n_samples,) for two classes, else (n_samples, n_classes)
+            Above 0 for the class, of two for the second.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, accept_sparse="csr", reset=False)
+        scores: FloatArray = safe_sparse_dot(X, self.coef_.T, dense_output=True) + self.intercept_
+        return scores.ravel() if scores.shape[1] == 1 else scores
+
+    def predict(self, X: Any) -> npt.NDArray[Any]:
+        """Classes.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+
+        Returns
+        -------
+        array, shape (n_samples,)
+        """
+        scores = self.decision_function(X)
+        numbers = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
+        chosen: npt.NDArray[Any] = self.classes_[numbers]
+        return chosen
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+class _Stopping:
+    """Counts epochs in which a number has not fallen below its best by `tol`."""
+
+    def __init__(self, tol: float | None, patience: int) -> None:
+        self.tol, self.patience = -np.inf if tol is None else tol, patience
+        self.best, self.count = np.inf, 0
+
+    def is_over(self, value: float) -> bool:
+        """Whether to stop after this value."""
+        fails = self.tol > -np.inf and value > self.best - self.tol
+        self.count = self.count + 1 if fails else 0
+        self.best = min(self.best, value)
+        return self.count >= self.patience
+
+
+def _accuracy(rows: Rows, w: FloatArray, bias: float) -> float:
+    """Share of the held-out rows on the right side, by their sample weights."""
+    right = (rows.X[rows.held] @ w + bias > 0) == rows.is_class[rows.held]
+    return float(np.average(right, weights=rows.sample_weight[rows.held]))
+
+
+def _beginning(
+    X: Any, classes: int, coef_init: Any, intercept_init: Any
+) -> tuple[FloatArray, FloatArray]:
+    """The parameters to begin with, zeros by default."""
+    units = 1 if classes == 2 else classes
+    coef, intercept = np.zeros((units, X.shape[1]), X.dtype), np.zeros(units, X.dtype)
+    for name, own, given in (("coef_", coef, coef_init), ("intercept_", intercept, intercept_init)):
+        if given is None:
+            continue
+        array = np.asarray(given, X.dtype)
+        if array.size != own.size or (units > 1 and array.shape != own.shape):
+            raise ValueError(
+                f"{name.rstrip('_')}_init does not match the data: it must have shape {own.shape}; "
+                f"got {array.shape}"
+            )
+        own[...] = array.reshape(own.shape)
+    return coef, intercept

@@ -1,0 +1,161 @@
+"""The same model as scikit-learn's Perceptron, and its interface."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.sparse
+import sklearn.linear_model
+from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer, load_digits, load_iris
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from fastbp.sklearn import Perceptron
+
+THEIRS = sklearn.linear_model.Perceptron
+DATA = {
+    "digits": load_digits(return_X_y=True),
+    "iris": load_iris(return_X_y=True),
+    "cancer": load_breast_cancer(return_X_y=True),
+}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "defaults": {},
+    "l2": {"penalty": "l2", "alpha": 1e-3},
+    "l1": {"penalty": "l1"},
+    "elasticnet": {"penalty": "elasticnet", "l1_ratio": 0.4},
+    "early stopping": {"early_stopping": True, "validation_fraction": 0.2},
+    "balanced": {"class_weight": "balanced", "shuffle": False, "eta0": 0.3},
+    "no intercept": {"fit_intercept": False, "tol": None, "max_iter": 7},
+    "another seed": {"random_state": 7, "n_iter_no_change": 2, "tol": 0.01},
+}
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+
+
+ORDER = "several draws of a row are several updates, a weight is one: so in scikit-learn's too"
+EXPECTED = {
+    f"check_sample_weight_equivalence_on_{kind}_data": ORDER for kind in ("dense", "sparse")
+}
+
+
+@parametrize_with_checks(
+    [Perceptron(max_iter=5)], expected_failed_checks=lambda estimator: EXPECTED
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_checks(estimator: Any, check: Any) -> None:
+    check(estimator)
+
+
+def assert_same(ours: Any, theirs: Any, rtol: float = 1e-9) -> None:
+    assert ours.n_iter_ == theirs.n_iter_
+    assert ours.t_ == theirs.t_
+    scale = np.abs(theirs.coef_).max()
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=0, atol=rtol * scale)
+    np.testing.assert_allclose(ours.intercept_, theirs.intercept_, rtol=rtol, atol=rtol * scale)
+    assert ours.coef_.shape == theirs.coef_.shape
+    assert ours.coef_.dtype == theirs.coef_.dtype
+    assert ours.intercept_.shape == theirs.intercept_.shape
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize("name", DATA)
+def test_same_model(name: str, option: str, weighted: bool) -> None:
+    X, y = DATA[name]
+    weights = np.random.default_rng(0).uniform(0, 2, len(y)) if weighted else None
+    ours, theirs = (
+        kind(**OPTIONS[option]).fit(X, y, sample_weight=weights) for kind in (Perceptron, THEIRS)
+    )
+    assert_same(ours, theirs)
+    assert np.array_equal(ours.predict(X), theirs.predict(X))
+    np.testing.assert_allclose(ours.decision_function(X), theirs.decision_function(X), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_same_model_of_sparse_rows(name: str) -> None:
+    X, y = DATA[name]
+    X = scipy.sparse.csr_matrix(X)
+    assert_same(Perceptron().fit(X, y), THEIRS().fit(X, y))
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_same_model_in_parts(sparse: bool) -> None:
+    X, y = DATA["digits"]
+    X = scipy.sparse.csr_matrix(X) if sparse else X
+    ours, theirs = Perceptron(penalty="l2"), THEIRS(penalty="l2")
+    for first in range(0, 1500, 500):
+        for model in (ours, theirs):
+            rows = slice(first, first + 500)
+            model.partial_fit(X[rows], y[rows], classes=np.arange(10))
+        assert_same(ours, theirs)
+
+
+def test_same_model_warm_started_and_from_given_parameters() -> None:
+    X, y = DATA["iris"]
+    ours, theirs = (
+        kind(warm_start=True, max_iter=4, tol=None).fit(X, y) for kind in (Perceptron, THEIRS)
+    )
+    assert_same(ours.fit(X, y), theirs.fit(X, y))
+    begin = {"coef_init": np.ones((3, 4)), "intercept_init": [1.0, 2.0, 3.0]}
+    assert_same(Perceptron().fit(X, y, **begin), THEIRS().fit(X, y, **begin))
+    with pytest.raises(ValueError, match=r"coef_init does not match the data: .*\(3, 4\)"):
+        Perceptron().fit(X, y, coef_init=np.ones((2, 4)))
+
+
+def test_float32_stays_float32() -> None:
+    X, y = DATA["iris"]
+    model = Perceptron().fit(X.astype(np.float32), y)
+    assert model.coef_.dtype == model.intercept_.dtype == np.float32
+    assert model.score(X, y) == THEIRS().fit(X.astype(np.float32), y).score(X, y)
+
+
+def test_constructor_is_scikit_learns() -> None:
+    ours, theirs = (
+        [(p.name, p.default, p.kind) for p in inspect.signature(kind).parameters.values()]
+        for kind in (Perceptron, THEIRS)
+    )
+    assert ours == theirs
+
+
+def test_methods_take_the_same_parameters() -> None:
+    for method in ("fit", "partial_fit", "predict", "decision_function", "score"):
+        ours, theirs = (inspect.signature(getattr(kind, method)) for kind in (Perceptron, THEIRS))
+        assert list(ours.parameters) == list(theirs.parameters)
+
+
+def test_errors_and_warnings() -> None:
+    X, y = DATA["iris"]
+    with pytest.warns(ConvergenceWarning, match="Maximum number of iteration"):
+        Perceptron(max_iter=2).fit(X, y)
+    with pytest.raises(ValueError, match="greater than one; got 1 class"):
+        Perceptron().fit(X, np.zeros(len(y)))
+    with pytest.raises(ValueError, match="classes must be passed"):
+        Perceptron().partial_fit(X, y)
+    with pytest.raises(ValueError, match="not supported for partial_fit"):
+        Perceptron(class_weight="balanced").partial_fit(X, y, classes=[0, 1, 2])
+    with pytest.raises(ValueError, match="is not the same as on last call"):
+        Perceptron().partial_fit(X, y, classes=[0, 1, 2]).partial_fit(X, y, classes=[0, 1])
+    with pytest.raises(ValueError, match="under-/overflow occurred at epoch #1"):
+        Perceptron(eta0=1e10).fit(X * (1e308 / X.max()), y)
+    with pytest.raises(ValueError, match="validation set are all zero"):
+        Perceptron(early_stopping=True).fit(
+            X, y, sample_weight=np.eye(1, len(y)).ravel()
+        )  # fmt: skip
+
+
+def test_verbose_prints_a_line_an_epoch(capsys: pytest.CaptureFixture[str]) -> None:
+    X, y = DATA["cancer"]
+    model = Perceptron(verbose=1).fit(X, y)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == model.n_iter_
+    assert lines[0].startswith("epoch 1: mean loss ")
+
+
+def test_in_a_search() -> None:
+    X, y = DATA["iris"]
+    search = GridSearchCV(clone(Perceptron()), {"penalty": [None, "l2"]}, cv=3).fit(X, y)
+    assert search.best_score_ > 0.6
