@@ -31,16 +31,19 @@ LEVELS = """
     kernels.dense
     kernels.backprop
     kernels.training
-    kernels.stepwise
+    kernels.stepwise kernels.descent kernels.images
     checks hardware history
     initializers metrics schedules
     losses optimizer_base parts
-    optimizers
+    augmenting optimizers
     callbacks dataset regularization stepwise
     hooks net
     fitting
+    line_search objective
+    methods
+    full_batch
     mlp
-    gradcheck
+    augmentation gradcheck idx
     __init__
     sklearn.losses sklearn.networks sklearn.optimizers
     sklearn.display sklearn.listening sklearn.targets sklearn.validation
@@ -59,6 +62,7 @@ ON_DEMAND = {  # imported inside functions
     "callbacks": {"tqdm"},
     "demo": {"sklearn", "threadpoolctl"},
     "history": {"pandas"},
+    "objective": {"scipy"},
     "sklearn.display": {"matplotlib", "sklearn"},
     "sklearn.base": {"scipy", "sklearn"},
     "sklearn.estimators": {"sklearn"},
