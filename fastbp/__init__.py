@@ -12,6 +12,10 @@ History                   loss, seconds and what else was measured, by epoch
 Callback                  what `fit` calls between epochs; it gets a Fit
 EarlyStopping,            ready callbacks; also CSVLog, LearningRateSchedule, ReduceOnPlateau,
 Checkpoint                Progress
+GradientDescent,          methods on all rows at once, for ``fit(method=...)``; also
+ConjugateGradient, LBFGS  ScaledConjugateGradient, Rprop
+ImageShift,               changes of batches, for ``fit(augment=...)``; also ImageZoom,
+ImageRotation             GaussianNoise
 gradcheck                 compare a net's gradient with central differences
 DivergenceWarning         training stopped at numbers that are not finite
 ========================  =================================================================
@@ -20,6 +24,9 @@ DivergenceWarning         training stopped at numbers that are not finite
 ``python -m fastbp demo | info | warmup`` trains a digit classifier, describes the machine,
 compiles into the cache.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from fastbp.callbacks import (
     Callback,
@@ -61,9 +68,20 @@ from fastbp.schedules import (
     WarmUp,
 )
 
+if TYPE_CHECKING:
+    from fastbp.augmentation import GaussianNoise, ImageRotation, ImageShift, ImageZoom
+    from fastbp.methods import (
+        LBFGS,
+        ConjugateGradient,
+        GradientDescent,
+        Rprop,
+        ScaledConjugateGradient,
+    )
+
 __version__ = "0.1.0"
 
 __all__ = [
+    "LBFGS",
     "MLP",
     "SGD",
     "AMSGrad",
@@ -77,6 +95,7 @@ __all__ = [
     "CallableLoss",
     "Callback",
     "Checkpoint",
+    "ConjugateGradient",
     "CosineDecay",
     "CrossEntropy",
     "DivergenceWarning",
@@ -84,11 +103,16 @@ __all__ = [
     "ExponentialDecay",
     "Fit",
     "Gamma",
+    "GaussianNoise",
     "GradCheck",
+    "GradientDescent",
     "Group",
     "Hinge",
     "History",
     "Huber",
+    "ImageRotation",
+    "ImageShift",
+    "ImageZoom",
     "InverseScaling",
     "LearningRateSchedule",
     "Lion",
@@ -101,10 +125,29 @@ __all__ = [
     "Quantile",
     "RMSprop",
     "ReduceOnPlateau",
+    "Rprop",
     "Scaled",
+    "ScaledConjugateGradient",
     "Schedule",
     "SquaredError",
     "StepDecay",
     "WarmUp",
     "gradcheck",
 ]
+
+_ON_DEMAND = {
+    "augmentation": ("GaussianNoise", "ImageRotation", "ImageShift", "ImageZoom"),
+    "methods": (
+        "ConjugateGradient", "GradientDescent", "LBFGS", "Rprop", "ScaledConjugateGradient",
+    ),
+}  # fmt: skip
+"""Names that are imported when they are first asked for, by their modules."""
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _ON_DEMAND.items():
+        if name in names:
+            value = getattr(import_module(f"fastbp.{module}"), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module 'fastbp' has no attribute {name!r}")

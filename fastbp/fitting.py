@@ -222,8 +222,8 @@ def next_passes(passes: int, spent: float, hooks: Hooks | None) -> int:
 
 
 def run_parts(
-    net: Net, parts: Augmented | Batches | Mapped, epochs: int, snapshot: FloatArray, history: History,
-    hooks: Hooks | None,
+    net: Net, parts: Augmented | Batches | Mapped, epochs: int, snapshot: FloatArray,
+    history: History, hooks: Hooks | None,
 ) -> tuple[int, npt.NDArray[np.float64]]:  # fmt: skip
     """As `run_epochs`, on data that come in parts; each is one job.
 

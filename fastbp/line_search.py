@@ -66,6 +66,13 @@ def cubic_minimum(a: Point, b: Point) -> float:
     return math.nan if below == 0 else b.step - (b.step - a.step) * (b.slope + d2 - d1) / below
 
 
+def secant_minimum(a: Point, b: Point) -> float:
+    """Where the line through both slopes is 0, NaN when it is nowhere."""
+    if not math.isfinite(b.slope - a.slope) or a.slope == b.slope:
+        return math.nan
+    return a.step - a.slope * (b.step - a.step) / (b.slope - a.slope)
+
+
 class StrongWolfe:
     """A line search for the strong Wolfe conditions.
 
@@ -114,7 +121,7 @@ class StrongWolfe:
             if point.slope >= 0:
                 return self._zoom(point, before)
             longest = LONGEST * step
-            step = cubic_minimum(before, point)
+            step = self._minimum(before, point)
             if not 2 * point.step - before.step <= step <= longest:
                 step = longest if math.isnan(step) or step > longest else 2 * point.step
             before = point
@@ -129,7 +136,12 @@ class StrongWolfe:
         (_, loss, slope), c1 = self.start, self.wolfe.decrease
         if point.loss <= loss + c1 * point.step * slope:
             return True
-        return point.loss <= loss + self.noise and point.slope <= (2 * c1 - 1) * slope
+        return abs(point.loss - loss) <= self.noise and point.slope <= (2 * c1 - 1) * slope
+
+    def _minimum(self, a: Point, b: Point) -> float:
+        """By interpolation; losses that differ by little more than rounding tell nothing."""
+        close = abs(a.loss - b.loss) <= 100 * self.noise
+        return secant_minimum(a, b) if close else cubic_minimum(a, b)
 
     def _is_flat(self, point: Point) -> bool:
         return abs(point.slope) <= -self.wolfe.curvature * self.start.slope
@@ -140,7 +152,7 @@ class StrongWolfe:
             width = high.step - low.step
             if abs(width) <= 1e-12 * max(low.step, high.step):
                 break
-            step, margin = cubic_minimum(low, high), MARGIN * abs(width)
+            step, margin = self._minimum(low, high), MARGIN * abs(width)
             ends = min(low.step, high.step) + margin, max(low.step, high.step) - margin
             step = low.step + width / 2 if math.isnan(step) else min(max(step, ends[0]), ends[1])
             point = self._try(step)

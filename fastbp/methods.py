@@ -328,7 +328,7 @@ class Rprop(Method):
     eta_minus, eta_plus : float, default=0.5 and 1.2
         By what a step size is multiplied when the sign of its derivative changes (above 0 and
         below 1), or stays (above 1).
-    min_step, max_step : float, default=1e-6 and 50.0
+    min_step, max_step : float, default=0.0 and 50.0
         Bounds on the step sizes, at least 0.
     backtracking : bool, default=True
         True is iRprop+: where a sign changes and the loss has risen, the change before is taken
@@ -336,13 +336,14 @@ class Rprop(Method):
 
     Notes
     -----
-    Riedmiller and Braun, ICNN 1993; Igel and Huesken, NC 2000, whose first step this is.
+    Riedmiller and Braun, ICNN 1993; Igel and Huesken, NC 2000, whose first step and bounds these
+    are.
     """
 
     first_step: float = 0.0125
     eta_minus: float = 0.5
     eta_plus: float = 1.2
-    min_step: float = 1e-6
+    min_step: float = 0.0
     max_step: float = 50.0
     backtracking: bool = True
 
@@ -364,11 +365,8 @@ class Rprop(Method):
             self.eta_minus, self.eta_plus, self.min_step, self.max_step
         )))  # fmt: skip
         params, back = objective.params, False
-        buffers = (
-            np.zeros_like(params),
-            np.full_like(params, self.first_step),
-            np.zeros_like(params),
-        )
+        sizes = np.full_like(params, self.first_step)
+        buffers = np.zeros_like(params), sizes, np.zeros_like(params)
         while True:
             before = objective.loss
             objective.rprop(buffers, numbers, back)
@@ -440,6 +438,7 @@ def as_method(method: str | Method) -> Method:
     if isinstance(method, str):
         return METHODS[checks.choice("method", method, METHODS)]()
     raise TypeError(
-        f"method must be None, for training on mini-batches, a name ({', '.join(map(repr, METHODS))}"
-        f") or an object such as Rprop(first_step=0.1); got {method!r}"
+        f"method must be None, for training on mini-batches, a name "
+        f"({', '.join(map(repr, METHODS))}) or an object such as Rprop(first_step=0.1); got "
+        f"{method!r}"
     )

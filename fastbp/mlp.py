@@ -284,8 +284,9 @@ class MLP(Net):
     ) -> History:
         """Train, from where the net is: on mini-batches by its optimiser, or by a `method`.
 
-        On mini-batches the optimiser's state goes on, too. With any of the options from `validation_data` on, control returns once an epoch, which
-        costs some microseconds; without, many epochs run in one compiled call.
+        On mini-batches the optimiser's state goes on, too. With any of the options from
+        `validation_data` on, control returns once an epoch, which costs some microseconds;
+        without, many epochs run in one compiled call.
 
         Parameters
         ----------

@@ -66,7 +66,7 @@ ON_DEMAND = {  # imported inside functions
     "sklearn.display": {"matplotlib", "sklearn"},
     "sklearn.base": {"scipy", "sklearn"},
     "sklearn.estimators": {"sklearn"},
-    "sklearn.lbfgs": {"scipy", "sklearn"},
+    "sklearn.lbfgs": {"sklearn"},
     "sklearn.listening": {"sklearn"},
     "sklearn.targets": {"sklearn"},
     "sklearn.training": {"sklearn"},
