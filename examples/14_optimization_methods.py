@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from fastbp import MLP, SGD, Adam
+from fastbp.methods import METHODS
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--folder", type=Path, default=Path("build/examples"), help="for the picture")
@@ -36,9 +37,7 @@ for name, optimizer in (("SGD, batches of 25", SGD(0.2)), ("Adam, batches of 25"
         trained.fit(X, y, epochs=1, batch_size=25)
         losses.append(trained.loss(X, y))
     curves[name] = (np.arange(len(losses)), np.array(losses))
-for method in (
-    "gradient_descent", "conjugate_gradient", "scaled_conjugate_gradient", "rprop", "lbfgs",
-):  # fmt: skip
+for method in METHODS:  # each by its name
     history = net().fit(X, y, epochs=options.evaluations, method=method)
     evaluations, losses = (np.array(history[name]) for name in ("evaluations", "loss"))
     inside = evaluations <= options.evaluations
@@ -50,8 +49,8 @@ for name, (evaluations, losses) in curves.items():
     shown = [losses[evaluations <= count][-1] for count in (10, 100, options.evaluations)]
     print(f"{name:28} " + " ".join(f"{loss:9.1e}" for loss in shown))
     ax.plot(evaluations, losses, "--" if "batches" in name else "-", label=name, linewidth=1.3)
-ax.set(xscale="log", yscale="log", xlabel="gradients of all rows", ylabel="loss of all rows")
-ax.set_title("sin(3 x1) x2, learned by a 2-20-1 net of tanh units")
+ax.set(xlabel="gradients of all rows", xscale="log", xlim=(1, options.evaluations))
+ax.set(ylabel="loss of all rows", yscale="log", title="sin(3 x1) x2, by a 2-20-1 net of tanh units")
 ax.legend(loc="lower left")
 options.folder.mkdir(parents=True, exist_ok=True)
 figure.savefig(options.folder / "14_optimization_methods.png", dpi=120)

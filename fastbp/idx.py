@@ -1,4 +1,7 @@
-"""Arrays in IDX files, the format in which MNIST and its relatives are published."""
+"""Arrays in IDX files, the format of MNIST and its relatives: `read`, and `mnist` for a pair.
+
+MNIST itself is no part of fastbp.
+"""
 
 from __future__ import annotations
 
@@ -62,3 +65,51 @@ def read(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
         )
     numbers = np.frombuffer(content, dtype, offset=start).reshape(shape)
     return numbers.astype(dtype.newbyteorder("="))
+
+
+def mnist(
+    folder: str | os.PathLike[str], part: str = "t10k"
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    """Images and labels of a part of MNIST, or of data published like it.
+
+    Parameters
+    ----------
+    folder : str or path
+        Where PART-images-idx3-ubyte and PART-labels-idx1-ubyte are, with or without .gz.
+    part : str, default="t10k"
+        "t10k", the 10,000 test digits, or "train", the 60,000 others.
+
+    Returns
+    -------
+    X : array of float32, shape (images, pixels)
+        Between 0 and 1, row by row.
+    y : array of int64, shape (images,)
+
+    Raises
+    ------
+    FileNotFoundError
+        When a file is not there.
+    ValueError
+        When a file is not whole, or the two do not belong together.
+    """
+    images, labels = (
+        read(_file(Path(folder), f"{part}-{kind}-ubyte")) for kind in ("images-idx3", "labels-idx1")
+    )
+    if images.ndim != 3 or labels.shape != images.shape[:1]:
+        raise ValueError(
+            f"{folder} must hold images (n, height, width) and n labels; got shapes {images.shape} "
+            f"and {labels.shape}"
+        )
+    X = images.reshape(len(images), -1).astype(np.float32) / 255
+    return X, labels.astype(np.int64)
+
+
+def _file(folder: Path, name: str) -> Path:
+    for path in (folder / f"{name}.gz", folder / name):
+        if path.exists():
+            return path
+    raise FileNotFoundError(
+        f"there is no {name}.gz in {folder.resolve()}. MNIST's files are published at "
+        "https://storage.googleapis.com/cvdf-datasets/mnist/ and elsewhere: put them there, or "
+        "name their folder"
+    )

@@ -48,6 +48,26 @@ def test_broken_files(change, message, tmp_path) -> None:
         idx.read(path)
 
 
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_mnist(ending, tmp_path) -> None:
+    images, labels = np.arange(24).reshape(2, 3, 4) * 10, np.array([7, 2])
+    for name, array in (("images-idx3", images), ("labels-idx1", labels)):
+        with pytest.raises(FileNotFoundError, match=f"no t10k-{name}-ubyte.gz in .*published at"):
+            idx.mnist(tmp_path)
+        data = content(array, 0x08)
+        path = tmp_path / f"t10k-{name}-ubyte{ending}"
+        path.write_bytes(gzip.compress(data) if ending else data)
+    X, y = idx.mnist(tmp_path)
+    assert (X.dtype, y.dtype) == (np.float32, np.int64)
+    np.testing.assert_allclose(X, images.reshape(2, 12) / 255, rtol=1e-6)
+    assert y.tolist() == [7, 2]
+    with pytest.raises(FileNotFoundError, match="no train-images"):
+        idx.mnist(tmp_path, "train")
+    (tmp_path / f"t10k-labels-idx1-ubyte{ending}").write_bytes(content(np.arange(3), 0x08))
+    with pytest.raises(ValueError, match=r"n labels; got shapes \(2, 3, 4\) and \(3,\)"):
+        idx.mnist(tmp_path)
+
+
 def test_no_file(tmp_path) -> None:
     with pytest.raises(FileNotFoundError):
         idx.read(tmp_path / "none")
