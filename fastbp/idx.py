@@ -100,7 +100,7 @@ def mnist(
             f"{folder} must hold images (n, height, width) and n labels; got shapes {images.shape} "
             f"and {labels.shape}"
         )
-    X = images.reshape(len(images), -1).astype(np.float32) / 255
+    X = images.reshape(len(images), -1).astype(np.float32) / np.float32(255)
     return X, labels.astype(np.int64)
 
 
