@@ -13,6 +13,10 @@ History                   loss, seconds and what else was measured, by epoch
 Callback                  what `fit` calls between epochs; it gets a Fit
 EarlyStopping,            ready callbacks; also CSVLog, LearningRateSchedule, ReduceOnPlateau,
 Checkpoint                Progress
+GradientDescent,          methods on all rows at once, for ``fit(method=...)``; also
+ConjugateGradient, LBFGS  ScaledConjugateGradient, Rprop
+ImageShift,               changes of batches, for ``fit(augment=...)``; also ImageZoom,
+ImageRotation             GaussianNoise
 gradcheck                 compare a net's gradient with central differences
 DivergenceWarning         training stopped at numbers that are not finite
 lr_find                   the learning-rate range test: suggests a learning rate
@@ -73,14 +77,23 @@ from fastbp.schedules import (
 
 if TYPE_CHECKING:
     from fastbp import plot
+    from fastbp.augmentation import GaussianNoise, ImageRotation, ImageShift, ImageZoom
     from fastbp.diagnosis import diagnose
     from fastbp.explanation.explain import explain
+    from fastbp.methods import (
+        LBFGS,
+        ConjugateGradient,
+        GradientDescent,
+        Rprop,
+        ScaledConjugateGradient,
+    )
     from fastbp.perceptron import Perceptron
     from fastbp.rate_finder import lr_find
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "LBFGS",
     "MLP",
     "SGD",
     "AMSGrad",
@@ -94,6 +107,7 @@ __all__ = [
     "CallableLoss",
     "Callback",
     "Checkpoint",
+    "ConjugateGradient",
     "CosineDecay",
     "CrossEntropy",
     "Dense",
@@ -102,11 +116,16 @@ __all__ = [
     "ExponentialDecay",
     "Fit",
     "Gamma",
+    "GaussianNoise",
     "GradCheck",
+    "GradientDescent",
     "Group",
     "Hinge",
     "History",
     "Huber",
+    "ImageRotation",
+    "ImageShift",
+    "ImageZoom",
     "InverseScaling",
     "LearningRateSchedule",
     "Lion",
@@ -120,7 +139,9 @@ __all__ = [
     "Quantile",
     "RMSprop",
     "ReduceOnPlateau",
+    "Rprop",
     "Scaled",
+    "ScaledConjugateGradient",
     "Schedule",
     "SquaredError",
     "StepDecay",
@@ -133,7 +154,16 @@ __all__ = [
 ]
 
 ON_DEMAND = {
+    "ConjugateGradient": "methods",
+    "GaussianNoise": "augmentation",
+    "GradientDescent": "methods",
+    "ImageRotation": "augmentation",
+    "ImageShift": "augmentation",
+    "ImageZoom": "augmentation",
+    "LBFGS": "methods",
     "Perceptron": "perceptron",
+    "Rprop": "methods",
+    "ScaledConjugateGradient": "methods",
     "diagnose": "diagnosis",
     "explain": "explanation",
     "lr_find": "rate_finder",

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from fastbp import checks, dataset
 from fastbp._jit import ready
+from fastbp.augmenting import Augmentation, Augmented, Rows, augmentations
 from fastbp.dataset import Examples
 from fastbp.history import History
 from fastbp.hooks import Hooks, Options, prepare
@@ -221,8 +222,8 @@ def next_passes(passes: int, spent: float, hooks: Hooks | None) -> int:
 
 
 def run_parts(
-    net: Net, parts: Batches | Mapped, epochs: int, snapshot: FloatArray, history: History,
-    hooks: Hooks | None,
+    net: Net, parts: Augmented | Batches | Mapped, epochs: int, snapshot: FloatArray,
+    history: History, hooks: Hooks | None,
 ) -> tuple[int, npt.NDArray[np.float64]]:  # fmt: skip
     """As `run_epochs`, on data that come in parts; each is one job.
 
@@ -260,8 +261,8 @@ def run_parts(
                 raise ValueError("there are no batches to train on: the iterable is empty")
             history.stopped = f"the batches ran out after epoch {len(history)}"
             break
-        snapshot[:] = net._params
-        history.add(total / weight, time.perf_counter() - start, float(job.optimizer.scalars[0]))
+        snapshot[:], rate = net._params, float(job.optimizer.scalars[0])
+        history.add(total / weight, time.perf_counter() - start, learning_rate=rate)
         if hooks is not None:
             hooks.end_epoch()
             if hooks.fit.stopped:
@@ -375,16 +376,19 @@ def step(net: Net, X: Any, y: Any, sample_weight: Any) -> float:
 
 
 def fit(
-    net: Net, examples: Examples, epochs: int, batch_size: int, shuffle: bool, options: Options
-) -> History:
+    net: Net, examples: Examples, epochs: int, batch_size: int, shuffle: bool, options: Options,
+    augment: Any = None,
+) -> History:  # fmt: skip
     """`MLP.fit`, whose parameters these are."""
     epochs = checks.count("epochs", epochs, 0, 2**31 - 1)
     batch_size, shuffle = checks.count("batch_size", batch_size), checks.flag("shuffle", shuffle)
     dataset.check_trainable(net.activations)
+    functions = augmentations(augment)
     if examples.y is None or is_on_disk(examples.X):
-        hooks, run = _in_parts(net, examples, epochs, batch_size, shuffle, options)
+        prepare_them = _in_parts
     else:
-        hooks, run = _in_memory(net, examples, epochs, batch_size, shuffle, options)
+        prepare_them = _augmented if functions else _in_memory
+    hooks, run = prepare_them(net, examples, epochs, batch_size, shuffle, options, functions)
     history = History() if hooks is None else hooks.fit.history
     with hooks if hooks is not None and epochs else nullcontext():
         net.history = history
@@ -393,19 +397,29 @@ def fit(
     return history
 
 
-def _in_memory(
-    net: Net, examples: Examples, epochs: int, batch_size: int, shuffle: bool, options: Options
-) -> tuple[Hooks | None, Any]:
-    """The hooks and what trains, for arrays in memory."""
+def rows_in_memory(
+    net: Net, examples: Examples, epochs: int, shuffle: bool, options: Options
+) -> tuple[tuple[Data, int], Hooks | None, Examples]:
+    """The rows to train on, checked, and how many they are; the hooks; the rows as arrays."""
     shape = (net.layer_sizes, net._loss, net.dtype)
     (data, rows), hooks = dataset.rows_and_targets(*examples, *shape), None
+    table = data.inputs.reshape(rows, -1)
+    weights = data.weights if data.n_weights else None
+    whole = Examples(table, np.asarray(examples.y), weights)
     if options.any_given():
-        table = data.inputs.reshape(rows, -1)
-        weights = data.weights if data.n_weights else None
-        whole = Examples(table, np.asarray(examples.y), weights)
         hooks, kept = prepare(net, whole, shuffle, epochs, options)
         if kept is not None:
-            data, rows = dataset.rows_and_targets(*whole.take(kept), *shape)
+            whole = whole.take(kept)
+            data, rows = dataset.rows_and_targets(*whole, *shape)
+    return (data, rows), hooks, whole
+
+
+def _in_memory(
+    net: Net, examples: Examples, epochs: int, batch_size: int, shuffle: bool, options: Options,
+    functions: tuple[Augmentation, ...],
+) -> tuple[Hooks | None, Any]:  # fmt: skip
+    """The hooks and what trains, for arrays in memory."""
+    (data, rows), hooks, _ = rows_in_memory(net, examples, epochs, shuffle, options)
     batch_size = min(batch_size, rows)
     if shuffle and batch_size < rows:  # the order within one batch changes nothing
         data = data._replace(order=np.arange(rows), n_order=rows)
@@ -417,11 +431,27 @@ def _in_memory(
     return hooks, run
 
 
+def _augmented(
+    net: Net, examples: Examples, epochs: int, batch_size: int, shuffle: bool, options: Options,
+    functions: tuple[Augmentation, ...],
+) -> tuple[Hooks | None, Any]:  # fmt: skip
+    """Likewise where each batch is changed before it is trained on."""
+    _, hooks, whole = rows_in_memory(net, examples, epochs, shuffle, options)
+    source = Rows(*whole, batch_size, shuffle, net._random)
+    parts = Augmented(source, functions, net.dtype, net._random)
+
+    def run(snapshot: FloatArray, history: History) -> tuple[int, npt.NDArray[np.float64]]:
+        return run_parts(net, parts, epochs, snapshot, history, hooks)
+
+    return hooks, run
+
+
 def _in_parts(
-    net: Net, examples: Examples, epochs: int, batch_size: int, shuffle: bool, options: Options
-) -> tuple[Hooks | None, Any]:
+    net: Net, examples: Examples, epochs: int, batch_size: int, shuffle: bool, options: Options,
+    functions: tuple[Augmentation, ...],
+) -> tuple[Hooks | None, Any]:  # fmt: skip
     """Likewise for an iterable of batches or an array on disk."""
-    parts: Batches | Mapped
+    parts: Batches | Mapped | Augmented
     if examples.y is None:
         if examples.sample_weight is not None:
             raise TypeError(
@@ -437,6 +467,8 @@ def _in_parts(
     hooks = None
     if options.any_given():
         hooks, _ = prepare(net, examples, shuffle, epochs, options)
+    if functions:
+        parts = Augmented(parts, functions, net.dtype, net._random)
 
     def run(snapshot: FloatArray, history: History) -> tuple[int, npt.NDArray[np.float64]]:
         return run_parts(net, parts, epochs, snapshot, history, hooks)

@@ -20,14 +20,18 @@ class History:
     Attributes
     ----------
     loss : list of float
-        Mean over the rows of the loss of each epoch, each batch's before its update.
+        Mean over the rows of the loss of each epoch, each batch's before its update; with a
+        method, of all rows after each iteration.
     seconds : list of float
         Wall-clock time of each epoch, without validation, metrics and callbacks. Epochs that end
         in one compiled call share its time by the number of their rows.
     others : dict of str to list of float
         The other columns: "learning_rate" (of the last update of the epoch), and what was asked
         for: "val_loss", metrics by their names, and on the validation data as "val_" + name. NaN
-        where an epoch finished and an interruption came before the number was there.
+        where an epoch finished and an interruption came before the number was there. With a
+        method, in place of the learning rate: "gradient_norm" after the iteration and "step_size",
+        the Euclidean length of its change of the parameters, and "evaluations" of loss and
+        gradient so far.
     stopped : str
         Why training stopped before the last epoch; "" when it did not, or by an error.
     """
@@ -60,11 +64,12 @@ class History:
             raise KeyError(f"no column {name!r}; there are {', '.join(map(repr, self.names))}")
         return getattr(self, name) if name in ("loss", "seconds") else self.others[name]
 
-    def add(self, loss: float, seconds: float, learning_rate: float) -> None:
-        """Add an epoch; what else is measured follows."""
+    def add(self, loss: float, seconds: float, **others: float) -> None:
+        """Add an epoch, with some of the other columns; what else is measured follows."""
         self.loss.append(loss)
         self.seconds.append(seconds)
-        self.others.setdefault("learning_rate", []).append(learning_rate)
+        for name, value in others.items():
+            self.others.setdefault(name, []).append(value)
         for column in self.others.values():
             column.extend([math.nan] * (len(self) - len(column)))
 

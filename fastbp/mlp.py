@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fastbp import checks, dataset, fitting
 from fastbp._jit import ready
+from fastbp.augmenting import Augmentation
 from fastbp.callbacks import Callback
 from fastbp.history import History
 from fastbp.hooks import Options
@@ -24,6 +25,12 @@ from fastbp.net import FloatArray, Net
 from fastbp.optimizer_base import Optimizer
 from fastbp.optimizers import as_optimizer
 from fastbp.regularization import Regularization
+
+if TYPE_CHECKING:
+    from fastbp.methods import Method
+
+BATCH_SIZE = 32
+"""Of `fit`, by default."""
 
 
 class MLP(Net):
@@ -273,8 +280,10 @@ class MLP(Net):
         y: npt.ArrayLike | None = None,
         *,
         epochs: int = 10,
-        batch_size: int = 32,
+        batch_size: int | None = None,
         shuffle: bool = True,
+        method: str | Method | None = None,
+        augment: Augmentation | Sequence[Augmentation] | None = None,
         sample_weight: npt.ArrayLike | None = None,
         validation_data: tuple[npt.ArrayLike, ...] | None = None,
         validation_fraction: float | None = None,
@@ -285,10 +294,11 @@ class MLP(Net):
         max_seconds: float | None = None,
         verbose: int = 0,
     ) -> History:
-        """Train on mini-batches, from where the net is, optimiser state included.
+        """Train, from where the net is: on mini-batches by its optimiser, or by a `method`.
 
-        With any of the options from `validation_data` on, control returns once an epoch, which
-        costs some microseconds; without, many epochs run in one compiled call.
+        On mini-batches the optimiser's state goes on, too. With any of the options from
+        `validation_data` on, control returns once an epoch, which costs some microseconds;
+        without, many epochs run in one compiled call.
 
         Parameters
         ----------
@@ -303,10 +313,26 @@ class MLP(Net):
             Targets, shape (rows, n_out), or (rows,) for one output; for cross_entropy integer
             labels 0 ... n_out - 1 of shape (rows,), or probabilities (rows, n_out).
         epochs : int, default=10
-        batch_size : int, default=32
-            The last batch of an epoch may be shorter; it is used too.
+            With a method, its iterations at the most.
+        batch_size : int, optional
+            32 by default. The last batch of an epoch may be shorter; it is used too. Not with a
+            method.
         shuffle : bool, default=True
             Take the rows in a new order in each epoch.
+        method : str or Method, optional
+            "gradient_descent", "conjugate_gradient", "scaled_conjugate_gradient", "rprop" or
+            "lbfgs" (needs SciPy) minimises the loss of all rows at once, penalties included,
+            with step sizes of its own; see `fastbp.methods`, whose objects have numbers to set:
+            ``method=Rprop(first_step=0.1)``. An iteration counts as an epoch, and training ends
+            before the last when no partial derivative exceeds the method's tolerance. The net's
+            optimiser is not used, and its state stays. The rows must be in memory; dropout,
+            clipping, max_norm and, but for Rprop, l1 are refused.
+        augment : callable or list of callable, optional
+            ``augment(X, rng)`` returns what is trained on in place of a batch X, (rows, n_in) of
+            the net's dtype, with the same shape; it may change X in place. `rng` is a NumPy
+            generator, drawn from the net's seed in each epoch. Several are applied one after the
+            other. Ready ones are in `fastbp.augmentation`. Metrics and validation take the rows
+            as they are. Not with a method.
         sample_weight : array-like, shape (rows,), optional
             The loss of a batch is the mean of its rows weighted by these, at least 0.
         validation_data : (X, y) or (X, y, sample_weight), optional
@@ -360,4 +386,10 @@ class MLP(Net):
             max_seconds, verbose,
         )  # fmt: skip
         examples = dataset.Examples(X, y, sample_weight)
-        return fitting.fit(self, examples, epochs, batch_size, shuffle, options)
+        if method is not None:
+            from fastbp import full_batch
+
+            full_batch.check_alone(batch_size, augment)
+            return full_batch.fit(self, examples, method, epochs, shuffle, options)
+        batch_size = BATCH_SIZE if batch_size is None else batch_size
+        return fitting.fit(self, examples, epochs, batch_size, shuffle, options, augment)

@@ -29,6 +29,13 @@ def _mapping(array: Any) -> mmap.mmap | None:
     return mapping if isinstance(array, np.memmap) and isinstance(mapping, mmap.mmap) else None
 
 
+def next_generator(random: npt.NDArray[np.uint64]) -> np.random.Generator:
+    """A generator of the state of a random stream, which goes on."""
+    generator = np.random.default_rng(random)
+    random[:] = generator.integers(2**64, size=1, dtype=np.uint64)
+    return generator
+
+
 class Batches:
     """Batches of an iterable, each a tuple (X, y) or (X, y, sample_weight); one update each.
 
@@ -99,9 +106,7 @@ class Mapped:
     def __iter__(self) -> Iterator[Part]:
         starts = np.arange(0, len(self.X), self.block_rows)
         if self.shuffle:
-            generator = np.random.default_rng(self.random)
-            self.random[:] = generator.integers(2**64, size=1, dtype=np.uint64)
-            generator.shuffle(starts)
+            next_generator(self.random).shuffle(starts)
         for first in range(0, len(starts), self.blocks_a_part):
             some = starts[first : first + self.blocks_a_part]
             X, y = self._read(self.X, some), self._read(self.y, some)

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastbp import checks
+from fastbp.augmentation import ImageRotation, ImageShift
 from fastbp.hardware import fma_loop, fma_peak
-from fastbp.kernels import stepwise, training
+from fastbp.kernels import descent, images, stepwise, training
 from fastbp.mlp import MLP
 
 
@@ -71,6 +72,7 @@ def warm_up(dtypes: Sequence[str] = ("float32", "float64")) -> Iterator[FirstCal
     ----------
     dtypes : sequence of {"float32", "float64"}
     """
+    rng = np.random.default_rng(0)
     for dtype in dtypes:
         X, y = np.zeros((4, 2), dtype), np.zeros((4, 1), dtype)
         many = np.zeros((checks.FEW_NUMBERS + 1, 1), dtype)
@@ -84,6 +86,10 @@ def warm_up(dtypes: Sequence[str] = ("float32", "float64")) -> Iterator[FirstCal
             (training.train, lambda: net.fit(X, y, epochs=1)),  # noqa: B023
             (stepwise.outputs, lambda: ours.loss(X, y)),  # noqa: B023
             (stepwise.descend, lambda: ours.fit(X, y, epochs=1, batch_size=2)),  # noqa: B023
+            (descent.dot, lambda: net.fit(X, y + 1, method="conjugate_gradient")),  # noqa: B023
+            (descent.rprop, lambda: net.fit(X, y - 1, epochs=1, method="rprop")),  # noqa: B023
+            (images.shift_images, lambda: ImageShift((1, 2))(X, rng)),  # noqa: B023
+            (images.warp_images, lambda: ImageRotation((1, 2))(X, rng)),  # noqa: B023
         )
         for function, call in calls:
             yield first_call(function, dtype, call)

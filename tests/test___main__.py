@@ -104,7 +104,7 @@ def test_warmup_fills_the_cache() -> None:
     first = run("warmup")
     assert (first.returncode, first.stderr) == (0, "")
     names = ["fma_loop", "first_not_finite", "predict", "evaluate", "train"]
-    names += ["outputs", "descend"]
+    names += ["outputs", "descend", "dot", "rprop", "shift_images", "warp_images"]
     line = re.compile(r"(\w+) +(float32|float64) +(compiled|loaded) +[\d.]+ s")
     calls = [match.groups() for match in map(line.fullmatch, first.stdout.splitlines()) if match]
     assert [call[:2] for call in calls] == [

@@ -31,17 +31,20 @@ LEVELS = """
     kernels.dense
     kernels.backprop
     kernels.training
-    kernels.perceptron kernels.stepwise
+    kernels.descent kernels.images kernels.perceptron kernels.stepwise
     kernels.plane
     checks hardware history plot.axes
     initializers metrics schedules
     layers losses optimizer_base parts
-    optimizers
+    augmenting optimizers
     callbacks dataset regularization stepwise
     hooks net
     fitting
+    line_search objective
+    methods
+    full_batch
     mlp
-    findings gradcheck inspection trial
+    augmentation findings gradcheck idx inspection trial
     rate_finder symptoms
     diagnosis
     plot.boundary plot.curves plot.histograms plot.recording
@@ -76,9 +79,10 @@ ON_DEMAND = {  # imported inside functions
     "plot.axes": {"matplotlib"},
     "plot.network": {"matplotlib"},
     "sklearn.display": {"sklearn"},
+    "objective": {"scipy"},
     "sklearn.base": {"scipy", "sklearn"},
     "sklearn.estimators": {"sklearn"},
-    "sklearn.lbfgs": {"scipy", "sklearn"},
+    "sklearn.lbfgs": {"sklearn"},
     "sklearn.listening": {"sklearn"},
     "sklearn.perceptron": {"scipy", "sklearn"},
     "sklearn.targets": {"sklearn"},

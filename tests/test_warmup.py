@@ -9,15 +9,32 @@ import numba
 import numpy as np
 import pytest
 
-from fastbp import MLP, SGD, Adam, Group, InverseScaling, gradcheck, hardware
-from fastbp.kernels import stepwise, training
+from fastbp import (
+    MLP,
+    SGD,
+    Adam,
+    Group,
+    ImageRotation,
+    ImageShift,
+    ImageZoom,
+    InverseScaling,
+    gradcheck,
+    hardware,
+)  # fmt: skip
+from fastbp.kernels import descent, images, stepwise, training
+from fastbp.methods import METHODS
 from fastbp.warmup import FirstCall, first_call, warm_up
 
-NAMES = ["fma_loop", "first_not_finite", "predict", "evaluate", "train", "outputs", "descend"]
+NAMES = [
+    "fma_loop", "first_not_finite", "predict", "evaluate", "train", "outputs", "descend", "dot",
+    "rprop", "shift_images", "warp_images",
+]  # fmt: skip
 ENTRY_POINTS = [
     hardware.fma_loop,
     *(getattr(training, name) for name in NAMES[1:5]),
-    *(getattr(stepwise, name) for name in (*NAMES[5:], "shuffle", "penalties")),
+    *(getattr(stepwise, name) for name in (*NAMES[5:7], "shuffle", "penalties")),
+    *(getattr(descent, name) for name in ("dot", "combine", "rprop")),
+    *(getattr(images, name) for name in NAMES[9:]),
 ]
 compiled_only = pytest.mark.skipif(
     bool(numba.config.DISABLE_JIT), reason="nothing is compiled with NUMBA_DISABLE_JIT=1"
@@ -59,6 +76,11 @@ def use_everything(dtype: str) -> None:
         net = MLP((5, 4, 3), loss=loss, optimizer=optimizer, activation="gelu", **options)
         net.fit(X, Y, epochs=2, sample_weight=np.ones(600), validation_fraction=0.1)
         net.loss_and_grad(X, Y)
+    plain = MLP((5, 4, 3), dtype=dtype, seed=0)
+    for method in METHODS:
+        plain.fit(X_read_only, Y, epochs=3, method=method, sample_weight=np.ones(600))
+    image = (1, 5)
+    plain.fit(X, Y, augment=[ImageShift(image, 2), ImageRotation(image), ImageZoom(image)])
     net.predict(X[0:1])
     net.predict(X_read_only.astype(int))
 

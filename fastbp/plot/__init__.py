@@ -1,3 +1,36 @@
 """Pictures of networks and of their training, with matplotlib: ``pip install 'fastbp[plot]'``.
 
-=======================  ===================================================================
+=======================  ==========================================================================
+loss_curves              losses of training and validation, of one or several histories
+decision_boundary        the regions of the classes of a classifier of two inputs
+LearningAnimation        a callback: a GIF of the boundary, the hidden units' lines and the loss
+loss_surface             the loss on a plane through the parameters, with the path of training
+Recorder                 a callback: the parameters after some of the epochs, for such a path
+activation_histograms    the outputs of each layer
+gradient_histograms      the derivatives by the weights of each layer
+network                  the net as a diagram: its units, and its weights as lines
+=======================  ==========================================================================
+
+Each draws on the axes that it is given, or makes a figure, and returns the axes.
+"""
+
+from fastbp.plot.animation import LearningAnimation
+from fastbp.plot.axes import axes
+from fastbp.plot.boundary import decision_boundary
+from fastbp.plot.curves import loss_curves
+from fastbp.plot.histograms import activation_histograms, gradient_histograms
+from fastbp.plot.network import network
+from fastbp.plot.recording import Recorder
+from fastbp.plot.surface import loss_surface
+
+__all__ = [
+    "LearningAnimation",
+    "Recorder",
+    "activation_histograms",
+    "axes",
+    "decision_boundary",
+    "gradient_histograms",
+    "loss_curves",
+    "loss_surface",
+    "network",
+]

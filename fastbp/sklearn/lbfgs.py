@@ -6,41 +6,22 @@ import warnings
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import scipy.optimize
 from sklearn.utils.optimize import _check_optimize_result
 
-from fastbp import fitting
 from fastbp.fitting import DivergenceWarning
 from fastbp.kernels.network import Data
 from fastbp.kernels.updates import L1, L2
 from fastbp.mlp import MLP
+from fastbp.objective import Objective, scipy_lbfgs
 from fastbp.sklearn.training import NOT_FINITE
 from fastbp.sklearn.validation import Validation
 
 
-class Objective:
-    """Loss and gradient at any parameters.
-
-    Parameters
-    ----------
-    net : MLP
-        Its parameters become those that were last asked for.
-    data : Data
-    """
-
-    def __init__(self, net: MLP, data: Data) -> None:
-        self.net, self.data = net, data
-        self.rows = data.inputs.size // net.layer_sizes[0]
-        self.grad = np.empty_like(net.params)
-        self.state = net._state()._replace(rules=net._rules.copy())
-        self.state.rules[[L1, L2]] /= data.total
-
-    def __call__(self, params: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
-        """Loss, and its gradient in float64: SciPy computes in it, whatever the net's dtype."""
-        self.net.params[:] = params
-        loss = fitting.evaluate(self.net, self.data, self.rows, self.state, self.grad)
-        return loss, self.grad.astype(np.float64)
+def objective_of(net: MLP, data: Data) -> Objective:
+    """Loss and gradient, with penalties that scikit-learn's solvers divide by the rows."""
+    state = net._state()._replace(rules=net._rules.copy())
+    state.rules[[L1, L2]] /= data.total
+    return Objective(net, data, data.inputs.size // net.layer_sizes[0], state)
 
 
 def minimize(
@@ -53,7 +34,7 @@ def minimize(
     ValueError
         When the parameters are not finite.
     """
-    objective, last = Objective(net, data), net.params.copy()
+    objective, last = objective_of(net, data), net.params.copy()
 
     def end_iteration(intermediate_result: Any) -> None:
         last[:] = intermediate_result.x
@@ -71,14 +52,8 @@ def minimize(
 
     estimator.n_iter_ = 0
     listener.begin_epoch()
-    result = scipy.optimize.minimize(
-        objective,
-        net.params.astype(np.float64),
-        method="L-BFGS-B",
-        jac=True,
-        callback=end_iteration,
-        options={"maxfun": estimator.max_fun, "maxiter": estimator.max_iter, "gtol": estimator.tol},
-    )
+    limits = {"maxfun": estimator.max_fun, "maxiter": estimator.max_iter, "gtol": estimator.tol}
+    result = scipy_lbfgs(objective, end_iteration, limits)
     listener.end_epoch()
     net.params[:] = result.x
     estimator.loss_ = float(result.fun)

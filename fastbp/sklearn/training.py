@@ -296,7 +296,7 @@ class Trainer:
         self.memory.end_epoch(estimator.t_)
         if self.hooks is not None:
             rate = float(self.net._scalars[LEARNING_RATE])
-            self.hooks.fit.history.add(loss, seconds, rate)
+            self.hooks.fit.history.add(loss, seconds, learning_rate=rate)
             self.hooks.end_epoch()
             self.epochs.refresh()
 

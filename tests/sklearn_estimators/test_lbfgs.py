@@ -11,7 +11,7 @@ from sklearn.neural_network import MLPClassifier as Theirs
 
 from fastbp import DivergenceWarning
 from fastbp.sklearn import MLPClassifier, MLPRegressor
-from fastbp.sklearn.lbfgs import Objective
+from fastbp.sklearn.lbfgs import objective_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 X, Y = load_iris(return_X_y=True)
@@ -22,10 +22,15 @@ X = (X - X.mean(axis=0)) / X.std(axis=0)
 def test_objective(weights) -> None:
     estimator = MLPClassifier((5,), "tanh", solver="lbfgs", alpha=20.0, random_state=0)
     problem = estimator._prepare(X, Y, weights, False, True, None)
-    objective = Objective(problem.net, problem.data)
+    objective = objective_of(problem.net, problem.data)
     start = problem.net.params.astype(np.float64)
-    assert check_grad(lambda p: objective(p)[0], lambda p: objective(p)[1], start) < 1e-5
-    value = objective(start)[0]
+
+    def at(params):
+        objective.params[:] = params
+        return objective(), objective.grad.copy()
+
+    assert check_grad(lambda p: at(p)[0], lambda p: at(p)[1], start) < 1e-5
+    value = at(start)[0]
     proba = estimator.predict_proba(X)
     total = 150.0 if weights is None else weights.sum()
     penalty = 10.0 / total * sum((w**2).sum() for w in estimator.coefs_)

@@ -1,0 +1,218 @@
+"""`fit` with a method that takes all rows at once: iterations, what they leave, how they end."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+
+from fastbp import checks, dataset
+from fastbp.callbacks import LearningRateSchedule, ReduceOnPlateau
+from fastbp.dataset import Examples
+from fastbp.fitting import DivergenceWarning, rows_in_memory
+from fastbp.history import History
+from fastbp.hooks import Hooks, Options
+from fastbp.methods import Method, NotFiniteError, as_method
+from fastbp.net import Net
+from fastbp.objective import Objective
+from fastbp.parts import is_on_disk
+
+COLUMNS = ("gradient_norm", "step_size", "evaluations")
+"""Of the history, in place of "learning_rate"."""
+
+
+class _OutOfTimeError(Exception):
+    """The time has run out within an iteration."""
+
+
+def fit(
+    net: Net, examples: Examples, method: str | Method, epochs: int, shuffle: bool, options: Options
+) -> History:
+    """`MLP.fit` with a method, whose parameters these are."""
+    method, epochs = as_method(method), checks.count("epochs", epochs, 0, 2**31 - 1)
+    shuffle = checks.flag("shuffle", shuffle)
+    dataset.check_trainable(net.activations)
+    _check_deterministic(net, method)
+    if examples.y is None or is_on_disk(examples.X):
+        raise ValueError(
+            f"method={method.name!r} takes all rows at once, from memory; got "
+            + ("an iterable of batches" if examples.y is None else "an array on disk")
+            + ". Leave method out, or pass arrays X and y"
+        )
+    (data, rows), hooks, _ = rows_in_memory(net, examples, epochs, shuffle, options)
+    history = History() if hooks is None else hooks.fit.history
+    if hooks is not None:
+        _check_callbacks(hooks, method)
+        history.others = {name: [] for name in (*hooks.evaluate.names, *COLUMNS)}
+    with hooks if hooks is not None and epochs else nullcontext():
+        net.history = history
+        if epochs:
+            objective = Objective(net, data, rows, net._state(), _clock(hooks))
+            iterations = _Iterations(objective, history, hooks, epochs, method.tolerance)
+            _run(iterations, method)
+    return history
+
+
+def check_alone(batch_size: Any, augment: Any) -> None:
+    """Raise a ValueError for options of mini-batches beside a method."""
+    for name, value in (("batch_size", batch_size), ("augment", augment)):
+        if value is not None:
+            raise ValueError(
+                f"a method takes all rows at once, as they are; got {name}={value!r}. Leave "
+                f"{name} out, or leave method out to train on mini-batches"
+            )
+
+
+def _check_deterministic(net: Net, method: Method) -> None:
+    """Raise a ValueError for what is not part of the loss, or makes it random."""
+    rules = net._regularization
+    given = [
+        name for name in ("clip_value", "clip_norm", "max_norm") if getattr(rules, name) is not None
+    ]
+    given += [name for name in ("dropout", "input_dropout") if np.any(getattr(rules, name))]
+    given += ["l1"] if method.smooth_only and rules.l1 > 0 else []
+    if given:
+        raise ValueError(
+            f"method={method.name!r} minimises a {'smooth ' * method.smooth_only}function of the "
+            f"parameters and cannot be used with {' and '.join(given)}. Make the net without, or "
+            "leave method out"
+        )
+
+
+def _check_callbacks(hooks: Hooks, method: Method) -> None:
+    for callback in hooks.callbacks:
+        if isinstance(callback, LearningRateSchedule | ReduceOnPlateau):
+            raise ValueError(
+                f"{type(callback).__name__} sets the optimizer's learning rate, which "
+                f"method={method.name!r} does not use. Leave one of them out"
+            )
+
+
+def _clock(hooks: Hooks | None) -> Any:
+    """What looks at the clock before each evaluation, None where that is not needed."""
+    if hooks is None or hooks.deadline == math.inf:
+        return None
+
+    def look() -> None:
+        if hooks.out_of_time():
+            raise _OutOfTimeError
+
+    return look
+
+
+class _Iterations:
+    """Writes down each iteration, calls the hooks, says when to stop.
+
+    Parameters
+    ----------
+    objective : Objective
+    history : History
+    hooks : Hooks or None
+    epochs : int
+        Iterations at the most.
+    tolerance : float
+        The largest partial derivative at which to stop.
+    """
+
+    def __init__(
+        self, objective: Objective, history: History, hooks: Hooks | None, epochs: int,
+        tolerance: float,
+    ) -> None:  # fmt: skip
+        self.objective, self.history, self.hooks = objective, history, hooks
+        self.epochs, self.tolerance = epochs, tolerance
+        self.kept, self._change = objective.params.copy(), np.empty_like(objective.params)
+        self._frozen, self.changed, self.start = objective.net.frozen.copy(), False, 0.0
+        for name in COLUMNS:
+            history.others.setdefault(name, [])
+
+    def begin(self) -> None:
+        """Evaluate where the parameters are."""
+        self.start, self.changed = time.perf_counter(), False
+        if not math.isfinite(self.objective()):
+            raise NotFiniteError
+        self._look_for_the_end()
+
+    def end(self) -> bool:
+        """Take in an iteration; whether the method must stop."""
+        objective, params = self.objective, self.objective.params
+        square = objective.dot(objective.grad, objective.grad)
+        if not math.isfinite(square):
+            raise NotFiniteError
+        objective.combine(self._change, params, self.kept, 1.0, -1.0)
+        self.kept[:] = params
+        self.history.add(
+            objective.loss,
+            time.perf_counter() - self.start,
+            gradient_norm=math.sqrt(square),
+            step_size=math.sqrt(objective.dot(self._change, self._change)),
+            evaluations=float(objective.evaluations),
+        )
+        if self.hooks is not None:
+            self.hooks.end_epoch()
+            frozen = objective.net.frozen
+            self.changed = not (
+                np.array_equal(params, self.kept) and np.array_equal(frozen, self._frozen)
+            )
+            self.kept[:], self._frozen[:] = params, frozen
+        self._look_for_the_end()
+        self.start = time.perf_counter()
+        return self.over or self.changed
+
+    @property
+    def over(self) -> bool:
+        """Whether there is to be no further iteration."""
+        return bool(self.history.stopped) or len(self.history) == self.epochs
+
+    def _look_for_the_end(self) -> None:
+        largest = float(np.abs(self.objective.grad).max())
+        if largest <= self.tolerance and not self.changed:
+            self.stop(
+                f"converged after iteration {len(self.history)}: the largest partial derivative "
+                f"is {largest:.2g}, the tolerance {self.tolerance:g}"
+            )
+
+    def stop(self, reason: str) -> None:
+        """Keep the first reason."""
+        self.history.stopped = self.history.stopped or reason
+
+
+def _run(iterations: _Iterations, method: Method) -> None:
+    """Iterate; the parameters are always those after the last iteration, or what hooks restore."""
+    params = iterations.objective.params
+    try:
+        iterations.begin()
+        while not iterations.over:
+            reason = method.minimise(iterations.objective, iterations.end)
+            if reason:
+                iterations.stop(reason)
+            elif iterations.changed and not iterations.over:
+                iterations.begin()
+        params[:] = iterations.kept
+    except _OutOfTimeError:
+        params[:] = iterations.kept
+    except NotFiniteError:
+        params[:] = iterations.kept
+        _diverged(iterations)
+    except BaseException:
+        params[:] = iterations.kept
+        raise
+
+
+def _diverged(iterations: _Iterations) -> None:
+    history, hooks, kept = iterations.history, iterations.hooks, "the last finite iteration"
+    number = len(history) + 1
+    iterations.stop(f"diverged in iteration {number}")
+    if hooks is not None:
+        hooks.end()
+        if hooks.fit.restored:
+            kept = f"iteration {hooks.fit.restored}, the best"
+    warnings.warn(
+        f"training diverged in iteration {number}: the loss or its gradient is not finite. The "
+        f"parameters are those after {kept}. Scale the inputs, or make the net anew",
+        DivergenceWarning,
+        stacklevel=5,
+    )

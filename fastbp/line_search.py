@@ -1,0 +1,168 @@
+"""The search for a step along a direction of descent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+ROUNDING = 8.0
+"""Losses closer than so many units in the last place cannot be told apart."""
+LONGEST = 10.0
+"""How many times as long as the last one the next trial step may be."""
+MARGIN = 0.1
+"""A trial step keeps this share of the interval away from its ends."""
+
+
+class Point(NamedTuple):
+    """A point on the line.
+
+    Attributes
+    ----------
+    step : float
+        How far along the direction.
+    loss : float
+        Infinite where it is not finite, so that such points are never taken.
+    slope : float
+        Derivative of the loss by the step.
+    """
+
+    step: float
+    loss: float
+    slope: float
+
+
+class Wolfe(NamedTuple):
+    """What a step must fulfil, with phi(a) the loss after a step a, and how hard to try.
+
+    Attributes
+    ----------
+    decrease : float
+        c1 of the sufficient decrease, phi(a) <= phi(0) + c1 a phi'(0).
+    curvature : float
+        c2 of the curvature condition, |phi'(a)| <= c2 |phi'(0)|.
+    trials : int
+        Evaluations at the most.
+    """
+
+    decrease: float = 1e-4
+    curvature: float = 0.9
+    trials: int = 25
+
+
+def cubic_minimum(a: Point, b: Point) -> float:
+    """Where the cubic through both losses and slopes is least, NaN when it has no minimum.
+
+    Nocedal and Wright, Numerical Optimization, 2006, equation 3.59.
+    """
+    if not (math.isfinite(a.loss) and math.isfinite(b.loss)) or a.step == b.step:
+        return math.nan
+    d1 = a.slope + b.slope - 3 * (a.loss - b.loss) / (a.step - b.step)
+    square = d1 * d1 - a.slope * b.slope
+    if not square >= 0:
+        return math.nan
+    d2 = math.copysign(math.sqrt(square), b.step - a.step)
+    below = b.slope - a.slope + 2 * d2
+    return math.nan if below == 0 else b.step - (b.step - a.step) * (b.slope + d2 - d1) / below
+
+
+def secant_minimum(a: Point, b: Point) -> float:
+    """Where the line through both slopes is 0, NaN when it is nowhere."""
+    if not math.isfinite(b.slope - a.slope) or a.slope == b.slope:
+        return math.nan
+    return a.step - a.slope * (b.step - a.step) / (b.slope - a.slope)
+
+
+class StrongWolfe:
+    """A line search for the strong Wolfe conditions.
+
+    Algorithms 3.5 and 3.6 of Nocedal and Wright 2006, with cubic interpolation. Close to a minimum
+    the losses differ by less than rounding; then the slopes decide, by the approximate Wolfe
+    condition of Hager and Zhang (SIAM J. Optim. 16, 2005, equation 4.1): without it a float32 net
+    stops at the root of float32's precision.
+
+    Parameters
+    ----------
+    at : callable
+        The point after a step, evaluated.
+    start : Point
+        At step 0, with a slope below 0.
+    wolfe : Wolfe
+    epsilon : float
+        Of the dtype in which the loss is computed.
+    """
+
+    def __init__(
+        self, at: Callable[[float], Point], start: Point, wolfe: Wolfe, epsilon: float
+    ) -> None:
+        self._at, self.start, self.wolfe, self.trials = at, start, wolfe, 0
+        self.noise = ROUNDING * epsilon * abs(start.loss)
+
+    def find(self, first: float) -> Point | None:
+        """A step that fulfils the conditions; the last point evaluated.
+
+        Parameters
+        ----------
+        first : float
+            The first trial step, above 0.
+
+        Returns
+        -------
+        Point or None
+            None when no step lowers the loss.
+        """
+        before, step = self.start, first
+        while self.trials < self.wolfe.trials:
+            point = self._try(step)
+            if not self._decreases(point) or point.loss > before.loss + self.noise:
+                return self._zoom(before, point)
+            if self._is_flat(point):
+                return point
+            if point.slope >= 0:
+                return self._zoom(point, before)
+            longest = LONGEST * step
+            step = self._minimum(before, point)
+            if not 2 * point.step - before.step <= step <= longest:
+                step = longest if math.isnan(step) or step > longest else 2 * point.step
+            before = point
+        return before if before.step > 0 else None
+
+    def _try(self, step: float) -> Point:
+        self.trials += 1
+        return self._at(step)
+
+    def _decreases(self, point: Point) -> bool:
+        """The sufficient decrease, by the losses or, where these are too close, by the slopes."""
+        (_, loss, slope), c1 = self.start, self.wolfe.decrease
+        if point.loss <= loss + c1 * point.step * slope:
+            return True
+        return abs(point.loss - loss) <= self.noise and point.slope <= (2 * c1 - 1) * slope
+
+    def _minimum(self, a: Point, b: Point) -> float:
+        """By interpolation; losses that differ by little more than rounding tell nothing."""
+        close = abs(a.loss - b.loss) <= 100 * self.noise
+        return secant_minimum(a, b) if close else cubic_minimum(a, b)
+
+    def _is_flat(self, point: Point) -> bool:
+        return abs(point.slope) <= -self.wolfe.curvature * self.start.slope
+
+    def _zoom(self, low: Point, high: Point) -> Point | None:
+        """Between two points, of which `low` has the lower loss and slopes towards `high`."""
+        while self.trials < self.wolfe.trials:
+            width = high.step - low.step
+            if abs(width) <= 1e-12 * max(low.step, high.step):
+                break
+            step, margin = self._minimum(low, high), MARGIN * abs(width)
+            ends = min(low.step, high.step) + margin, max(low.step, high.step) - margin
+            step = low.step + width / 2 if math.isnan(step) else min(max(step, ends[0]), ends[1])
+            point = self._try(step)
+            if not self._decreases(point) or point.loss > low.loss + self.noise:
+                high = point
+                continue
+            if self._is_flat(point):
+                return point
+            if point.slope * width >= 0:
+                high = low
+            low = point
+        # Not flat enough, but lower: taken, so that rounding does not end the descent early.
+        return self._try(low.step) if low.step > 0 and low.loss < self.start.loss else None

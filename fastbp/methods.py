@@ -1,0 +1,444 @@
+"""Methods that minimise the loss of all rows at once, for ``fit(X, y, method=...)``.
+
+They see an `Objective` and the flat buffers of parameters and gradient; all loops over these are
+in ``kernels/descent.py``. What is here are their numbers, and the few decisions an iteration takes.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fastbp import checks
+from fastbp.kernels.descent import RpropNumbers
+from fastbp.line_search import ROUNDING, Point, StrongWolfe, Wolfe
+from fastbp.objective import Objective, scipy_lbfgs
+
+LOWEST = "no step lowers the loss any further"
+MOST_FAILURES = 60
+"""Steps in a row that scaled conjugate gradients may refuse: each is at most half as long."""
+
+
+class NotFiniteError(ArithmeticError):
+    """The loss or a derivative is not finite; the fit ends as diverged."""
+
+
+@dataclass(frozen=True)
+class Method(ABC):
+    """What every method has.
+
+    Parameters
+    ----------
+    tolerance : float, default=1e-5
+        Training stops when no partial derivative is larger; at least 0. SciPy's gtol.
+
+    Attributes
+    ----------
+    name : str
+        For ``fit(method=...)``.
+    smooth_only : bool
+        Whether an L1 penalty, which has a kink where it drives weights, is refused.
+    """
+
+    tolerance: float = 1e-5
+
+    name: ClassVar[str]
+    smooth_only: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        checks.at_least_zero("tolerance", self.tolerance)
+
+    @abstractmethod
+    def minimise(self, objective: Objective, report: Callable[[], bool]) -> str:
+        """Minimise an objective that has been evaluated, from where it is.
+
+        Parameters
+        ----------
+        objective : Objective
+        report : callable
+            Called when the parameters, the loss and the gradient are those after an iteration;
+            returns whether to stop.
+
+        Returns
+        -------
+        str
+            Why it ended; "" when `report` asked for it.
+        """
+
+
+class _AlongDirections(Method):
+    """Descent along directions d = -g + beta d, each with a line search."""
+
+    curvature: float
+
+    def beta(self, objective: Objective, before: Any, square_before: float, square: float) -> float:
+        """Of the next direction, from the gradient before and the squares of both."""
+        return 0.0
+
+    def minimise(self, objective: Objective, report: Callable[[], bool]) -> str:
+        """See `Method.minimise`."""
+        params, grad = objective.params, objective.grad
+        start, direction, before = params.copy(), -grad, grad.copy()
+        square = objective.dot(grad, grad)
+        slope, last, since = -square, None, 0
+        wolfe, epsilon = Wolfe(curvature=self.curvature), float(np.finfo(params.dtype).eps)
+
+        def at(step: float) -> Point:
+            objective.combine(params, start, direction, 1.0, step)
+            loss = objective()
+            if not math.isfinite(loss):
+                return Point(step, math.inf, math.nan)
+            return Point(step, loss, objective.dot(grad, direction))
+
+        while slope < 0:
+            origin = Point(0.0, objective.loss, slope)
+            first = min(1.0, 1.0 / float(np.abs(grad).sum())) if last is None else last / slope
+            point = StrongWolfe(at, origin, wolfe, epsilon).find(first)
+            if point is None:
+                params[:] = start
+                if since == 0:
+                    break
+                grad[:] = before  # of `start`, along which the next search goes
+                objective.loss, since, last = origin.loss, 0, None
+                objective.combine(direction, grad, grad, -1.0, 0.0)
+                slope = -square
+                continue
+            if report():
+                return ""
+            start[:], since, square_before = params, since + 1, square
+            square = objective.dot(grad, grad)
+            beta = self.beta(objective, before, square_before, square)
+            before[:], last = grad, point.step * slope
+            if beta == 0 or since >= params.size:
+                beta, since = 0.0, 0
+            objective.combine(direction, grad, direction, -1.0, beta)
+            slope = objective.dot(grad, direction)
+            if slope >= 0:
+                objective.combine(direction, grad, grad, -1.0, 0.0)
+                slope, since = -square, 0
+        return LOWEST
+
+
+@dataclass(frozen=True)
+class GradientDescent(_AlongDirections):
+    """Gradient descent on all rows, each step along -g as long as a line search says.
+
+    Parameters
+    ----------
+    tolerance : float, default=1e-5
+        See `Method`.
+    curvature : float, default=0.9
+        c2 of the strong Wolfe conditions, above 1e-4 (their c1) and below 1; the smaller, the more
+        exact the line search and the more evaluations it takes.
+
+    Notes
+    -----
+    Line search: `fastbp.line_search.StrongWolfe`. The first trial step of an iteration promises
+    the same first-order decrease as the step before (Nocedal and Wright 2006, section 3.5).
+    """
+
+    curvature: float = 0.9
+
+    name: ClassVar[str] = "gradient_descent"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_curvature(self.curvature)
+
+
+@dataclass(frozen=True)
+class ConjugateGradient(_AlongDirections):
+    """Nonlinear conjugate gradients: directions d = -g + beta d, each with a line search.
+
+    Parameters
+    ----------
+    tolerance : float, default=1e-5
+        See `Method`.
+    curvature : float, default=0.1
+        As of `GradientDescent`, whose line search this is.
+    update : {"polak_ribiere", "fletcher_reeves"}, default="polak_ribiere"
+        beta is max(g . (g - g'), 0) / g' . g', g' the gradient before (Polak and Ribiere 1969,
+        cut off at 0 as by Powell 1984), or g . g / g' . g' (Fletcher and Reeves 1964).
+
+    Notes
+    -----
+    Nocedal and Wright 2006, section 5.2. The direction is -g again after as many iterations as
+    there are parameters, when two gradients are far from orthogonal (|g . g'| >= 0.2 g . g, Powell
+    1977; with Fletcher and Reeves), when beta is 0, and when it is no direction of descent.
+    """
+
+    curvature: float = 0.1
+    update: str = "polak_ribiere"
+
+    name: ClassVar[str] = "conjugate_gradient"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_curvature(self.curvature)
+        checks.choice("update", self.update, ("polak_ribiere", "fletcher_reeves"))
+
+    def beta(self, objective: Objective, before: Any, square_before: float, square: float) -> float:
+        """Of the next direction."""
+        product = objective.dot(objective.grad, before)
+        if self.update == "polak_ribiere":
+            return max(square - product, 0.0) / square_before
+        return 0.0 if abs(product) >= 0.2 * square else square / square_before
+
+
+def _check_curvature(value: Any) -> None:
+    checks.number("curvature", value, "above 1e-4 and below 1", lambda x: 1e-4 < x < 1)
+
+
+@dataclass(frozen=True)
+class ScaledConjugateGradient(Method):
+    """Scaled conjugate gradients: the length of a step from the curvature, without line search.
+
+    An iteration evaluates the gradient twice: a little way along the direction, for the curvature,
+    and after the step; more often when the step does not lower the loss and is shortened.
+
+    Parameters
+    ----------
+    tolerance : float, default=1e-5
+        See `Method`.
+    sigma : float, default=1e-4
+        Above 0; how far along the direction the curvature is measured.
+    first_lambda : float, default=1e-6
+        Above 0; what is added to the curvature at first.
+
+    Notes
+    -----
+    Moller, "A scaled conjugate gradient algorithm for fast supervised learning", Neural Networks
+    6, 1993, page 530. An iteration here is one of his that succeeds, with the failures before it.
+    """
+
+    sigma: float = 1e-4
+    first_lambda: float = 1e-6
+
+    name: ClassVar[str] = "scaled_conjugate_gradient"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.positive("sigma", self.sigma)
+        checks.positive("first_lambda", self.first_lambda)
+
+    def minimise(self, objective: Objective, report: Callable[[], bool]) -> str:
+        """See `Method.minimise`; p is the direction, mu, delta and alpha are Moller's."""
+        params, grad, dot = objective.params, objective.grad, objective.dot
+        start, p, before = params.copy(), -grad, grad.copy()
+        damping, since, square = self.first_lambda, 0, dot(grad, grad)
+        while square > 0:
+            length, mu = dot(p, p), -dot(p, before)
+            if mu <= 0 or since == params.size:
+                objective.combine(p, before, before, -1.0, 0.0)
+                length, mu, since = square, square, 0
+            trial = _Trial(objective, start, p, before, mu, length)
+            trial.measure_curvature(self.sigma)
+            for _ in range(MOST_FAILURES):
+                damping, gain = trial.step(damping)
+                if gain >= 0:
+                    break
+                damping = trial.more_damping(damping, gain)
+            else:
+                return LOWEST
+            if report():
+                return ""
+            start[:], since = params, since + 1
+            square = dot(grad, grad)
+            beta = (square - dot(grad, before)) / mu
+            objective.combine(p, grad, p, -1.0, beta)
+            before[:] = grad
+            if gain >= 0.75:
+                damping /= 4
+            elif gain < 0.25:
+                damping = trial.more_damping(damping, gain)
+        return LOWEST
+
+
+class _Trial:
+    """The steps that an iteration of scaled conjugate gradients tries along its direction.
+
+    Parameters
+    ----------
+    objective : Objective
+    start, p, before : array
+        Where the iteration begins, its direction, the gradient there.
+    mu, length : float
+        -p . before and p . p.
+    """
+
+    def __init__(
+        self, objective: Objective, start: Any, p: Any, before: Any, mu: float, length: float
+    ) -> None:
+        self.objective, self.start, self.p, self.before = objective, start, p, before
+        self.mu, self.length, self.loss = mu, length, objective.loss
+        self.noise = ROUNDING * float(np.finfo(start.dtype).eps) * abs(self.loss)
+
+    def measure_curvature(self, sigma: float) -> None:
+        """Step 2: the curvature along p, from the gradient a little further on."""
+        sigma /= math.sqrt(self.length)
+        self._move(sigma)
+        after = self.objective.dot(self.p, self.objective.grad)
+        self.curvature = (after + self.mu) / sigma
+        if not math.isfinite(self.curvature):
+            raise NotFiniteError
+
+    def step(self, damping: float) -> tuple[float, float]:
+        """Steps 3 to 6: lambda, and how well the quadratic approximation fits, Delta."""
+        self.delta = self.curvature + damping * self.length
+        if self.delta <= 0:
+            damping = 2 * (damping - self.delta / self.length)
+            self.delta = self.curvature + damping * self.length
+        alpha = self.mu / self.delta
+        self._move(alpha)
+        if not math.isfinite(self.objective.loss):
+            return damping, -math.inf
+        decrease = self.loss - self.objective.loss
+        if abs(decrease) <= self.noise:  # the slopes at both ends tell it more exactly
+            after = self.objective.dot(self.p, self.objective.grad)
+            decrease = alpha * (self.mu - after) / 2
+        return damping, 2 * self.delta * decrease / self.mu**2
+
+    def more_damping(self, damping: float, gain: float) -> float:
+        """Step 8."""
+        more = self.delta * (1 - gain) / self.length
+        return damping + more if math.isfinite(more) else 4 * (damping + self.delta / self.length)
+
+    def _move(self, step: float) -> None:
+        self.objective.combine(self.objective.params, self.start, self.p, 1.0, step)
+        self.objective()
+
+
+@dataclass(frozen=True)
+class Rprop(Method):
+    """Resilient propagation: each parameter has a step size of its own; only signs count.
+
+    An iteration evaluates the gradient once.
+
+    Parameters
+    ----------
+    tolerance : float, default=1e-5
+        See `Method`.
+    first_step : float, default=0.0125
+        Of all parameters at first, above 0.
+    eta_minus, eta_plus : float, default=0.5 and 1.2
+        By what a step size is multiplied when the sign of its derivative changes (above 0 and
+        below 1), or stays (above 1).
+    min_step, max_step : float, default=0.0 and 50.0
+        Bounds on the step sizes, at least 0.
+    backtracking : bool, default=True
+        True is iRprop+: where a sign changes and the loss has risen, the change before is taken
+        back. False is iRprop-, as PyTorch's Rprop.
+
+    Notes
+    -----
+    Riedmiller and Braun, ICNN 1993; Igel and Huesken, NC 2000, whose first step and bounds these
+    are.
+    """
+
+    first_step: float = 0.0125
+    eta_minus: float = 0.5
+    eta_plus: float = 1.2
+    min_step: float = 0.0
+    max_step: float = 50.0
+    backtracking: bool = True
+
+    name: ClassVar[str] = "rprop"
+    smooth_only: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.positive("first_step", self.first_step)
+        checks.number("eta_minus", self.eta_minus, "above 0 and below 1", lambda x: 0 < x < 1)
+        checks.number("eta_plus", self.eta_plus, "above 1", lambda x: x > 1)
+        low = checks.at_least_zero("min_step", self.min_step)
+        checks.number("max_step", self.max_step, f"at least min_step={low:g}", lambda x: x >= low)
+        checks.flag("backtracking", self.backtracking)
+
+    def minimise(self, objective: Objective, report: Callable[[], bool]) -> str:
+        """See `Method.minimise`."""
+        numbers = RpropNumbers(*map(float, (
+            self.eta_minus, self.eta_plus, self.min_step, self.max_step
+        )))  # fmt: skip
+        params, back = objective.params, False
+        sizes = np.full_like(params, self.first_step)
+        buffers = np.zeros_like(params), sizes, np.zeros_like(params)
+        while True:
+            before = objective.loss
+            objective.rprop(buffers, numbers, back)
+            if not math.isfinite(objective()):
+                raise NotFiniteError
+            back = self.backtracking and objective.loss > before
+            if report():
+                return ""
+
+
+@dataclass(frozen=True)
+class LBFGS(Method):
+    """L-BFGS: directions from a few past changes of the gradient. Needs SciPy.
+
+    Parameters
+    ----------
+    tolerance : float, default=1e-5
+        See `Method`.
+    memory : int, default=10
+        How many past changes count, at least 1; SciPy's maxcor.
+
+    Notes
+    -----
+    SciPy's L-BFGS-B without bounds: Byrd, Lu, Nocedal and Zhu, SIAM J. Sci. Comput. 16, 1995. It
+    computes in float64, whatever the net's dtype.
+    """
+
+    memory: int = 10
+
+    name: ClassVar[str] = "lbfgs"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.count("memory", self.memory)
+
+    def minimise(self, objective: Objective, report: Callable[[], bool]) -> str:
+        """See `Method.minimise`."""
+        params, asked = objective.params, False
+
+        def end_iteration(result: Any) -> None:
+            nonlocal asked
+            found = result.x.astype(params.dtype)
+            if not np.array_equal(found, params):  # not the point that was evaluated last
+                params[:] = found
+                objective()
+            asked = report()
+            if asked:
+                raise StopIteration
+
+        options = {
+            "maxiter": 2**31 - 1, "maxfun": 2**31 - 1, "maxcor": self.memory, "gtol": 0.0,
+            "ftol": 0.0,
+        }  # fmt: skip
+        scipy_lbfgs(objective, end_iteration, options)
+        return "" if asked else LOWEST
+
+
+METHODS: dict[str, type[Method]] = {
+    kind.name: kind
+    for kind in (GradientDescent, ConjugateGradient, ScaledConjugateGradient, Rprop, LBFGS)
+}
+"""Names, for ``fit(method=...)``."""
+
+
+def as_method(method: str | Method) -> Method:
+    """A method by name, with its defaults, or as it is."""
+    if isinstance(method, Method):
+        return method
+    if isinstance(method, str):
+        return METHODS[checks.choice("method", method, METHODS)]()
+    raise TypeError(
+        f"method must be None, for training on mini-batches, a name "
+        f"({', '.join(map(repr, METHODS))}) or an object such as Rprop(first_step=0.1); got "
+        f"{method!r}"
+    )

@@ -1,0 +1,22 @@
+"""Each way down, compared; the picture is drawn."""
+
+from __future__ import annotations
+
+import pytest
+from example_runs import long_uncompiled, numbers, run
+
+
+@long_uncompiled
+def test_optimization_methods(capsys: pytest.CaptureFixture[str], tmp_path) -> None:
+    names, out = run(
+        "14_optimization_methods.py", capsys, "--folder", str(tmp_path), "--evaluations", "400"
+    )
+    lines = out.splitlines()
+    assert numbers(lines[0]) == [10, 100, 400]
+    losses = {line[:28].strip(): numbers(line[28:]) for line in lines[1:]}
+    assert len(losses) == 7
+    assert all(a >= b >= c for a, b, c in losses.values())
+    assert losses["conjugate_gradient"][2] < losses["gradient_descent"][2]
+    assert losses["lbfgs"][2] == min(values[2] for values in losses.values())
+    assert {len(curve[0]) for curve in names["curves"].values()} != {1}
+    assert (tmp_path / "14_optimization_methods.png").stat().st_size > 20_000
