@@ -16,10 +16,14 @@ gradcheck                 compare a net's gradient with central differences
 DivergenceWarning         training stopped at numbers that are not finite
 ========================  =================================================================
 
-``fastbp.sklearn`` has scikit-learn's estimators, for ``import fastbp.sklearn``.
+``fastbp.sklearn`` has scikit-learn's estimators, for ``import fastbp.sklearn``; ``fastbp.graph``,
+loaded when first asked for, computational graphs with forward and backward mode.
 ``python -m fastbp demo | info | warmup`` trains a digit classifier, describes the machine,
 compiles into the cache.
 """
+
+from importlib import import_module
+from typing import Any
 
 from fastbp.callbacks import (
     Callback,
@@ -108,3 +112,16 @@ __all__ = [
     "WarmUp",
     "gradcheck",
 ]
+
+_ON_DEMAND = ("graph",)
+"""Modules that are loaded when they are first asked for."""
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ON_DEMAND:
+        return import_module(f"fastbp.{name}")
+    raise AttributeError(f"module 'fastbp' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_ON_DEMAND])

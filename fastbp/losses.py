@@ -365,15 +365,18 @@ LOSSES: dict[str, type[Loss]] = {kind.name: kind for kind in NAMED}
 
 
 def as_loss(loss: str | Loss | LossFunction) -> Loss:
-    """A loss by name, with its defaults, as it is, or of a function."""
+    """A loss by name, with its defaults, as it is, of a graph, or of a function."""
     if isinstance(loss, Loss):
         return loss
+    if hasattr(loss, "as_loss"):
+        made: Loss = loss.as_loss()
+        return made
     if isinstance(loss, str):
         return LOSSES[checks.choice("loss", loss, LOSSES)]()
     if callable(loss) and not isinstance(loss, type):
         return CallableLoss(loss)
     raise TypeError(
         f"loss must be a name ({', '.join(map(repr, LOSSES))}), an object such as "
-        f"Huber(delta=0.5), or a function (y_pred, y) -> (value, derivative by y_pred); got "
-        f"{loss!r}"
+        f"Huber(delta=0.5), a graph of y_pred and y, or a function (y_pred, y) -> (value, "
+        f"derivative by y_pred); got {loss!r}"
     )

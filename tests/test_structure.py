@@ -19,13 +19,13 @@ PACKAGE = Path(fastbp.__file__).parent
 # Bottom up. A file imports only from rows above its own.
 LEVELS = """
     _cache _linked target
-    _jit layout
+    _jit activations layout
     simd.base simd.chains simd.hashing simd.uncompiled_base
     simd.uncompiled
     simd.pointers simd.tiles simd.vectors
     simd
     kernels
-    kernels.elementary kernels.matmul kernels.sampling kernels.steps
+    kernels.elementary kernels.matmul kernels.sampling kernels.steps kernels.tape
     kernels.activations kernels.losses kernels.network kernels.updates
     kernels.regularization
     kernels.dense
@@ -42,6 +42,13 @@ LEVELS = """
     mlp
     gradcheck
     __init__
+    graph.text
+    graph.flat
+    graph.evaluation graph.layout
+    graph.drawing graph.nets graph.table
+    graph.expression
+    graph.functions
+    graph
     sklearn.losses sklearn.networks sklearn.optimizers
     sklearn.display sklearn.listening sklearn.targets sklearn.validation
     sklearn.training
@@ -58,6 +65,7 @@ DEPENDENCIES = {"llvmlite", "numba", "numpy"}
 ON_DEMAND = {  # imported inside functions
     "callbacks": {"tqdm"},
     "demo": {"sklearn", "threadpoolctl"},
+    "graph.drawing": {"matplotlib"},
     "history": {"pandas"},
     "sklearn.display": {"matplotlib", "sklearn"},
     "sklearn.base": {"scipy", "sklearn"},
@@ -136,7 +144,13 @@ def loaded_by(module: str) -> set[str]:
 def test_import_loads_nothing_large() -> None:
     ours = loaded_by("fastbp") - loaded_by("numba")  # Numba looks at SciPy's version
     assert "fastbp.mlp" in ours
-    assert {"fastbp.demo", "fastbp.sklearn", "fastbp.warmup", "fastbp.__main__"}.isdisjoint(ours)
+    assert {
+        "fastbp.demo",
+        "fastbp.graph",
+        "fastbp.sklearn",
+        "fastbp.warmup",
+        "fastbp.__main__",
+    }.isdisjoint(ours)
     assert {"sklearn", "scipy", "torch", "jax", "pandas", "tqdm"}.isdisjoint(
         name.split(".")[0] for name in ours
     )
