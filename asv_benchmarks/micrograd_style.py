@@ -1,8 +1,8 @@
 """Reverse mode on one Python object a number, in the manner of micrograd: what a tape replaces.
 
 After A. Karpathy's micrograd (MIT licence), https://github.com/karpathy/micrograd: each operation
-makes an object that knows its children and a closure which hands its gradient on to them; `backward`
-sorts the objects and calls the closures.
+makes an object that knows its children and a closure which hands its gradient on to them;
+`backward` sorts the objects and calls the closures.
 """
 
 from __future__ import annotations

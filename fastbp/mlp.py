@@ -51,7 +51,8 @@ class MLP(Net):
         "squared_error" (1/2 of the squared difference), "absolute_error", "huber", "quantile",
         "poisson", "gamma", "hinge", "binary_cross_entropy" or "cross_entropy", each summed over
         outputs and averaged over the rows of a batch; an object such as ``Huber(delta=0.5)``; a
-        graph of ``y_pred`` and ``y`` (`fastbp.graph`); or a function ``(y_pred, y) -> (value, derivative by y_pred)``, see `CallableLoss`.
+        graph of ``y_pred`` and ``y`` (`fastbp.graph`); or a function ``(y_pred, y) -> (value,
+        derivative by y_pred)``, see `CallableLoss`.
     optimizer : str or Optimizer, default="adam"
         "sgd", "adam", "adamw", "amsgrad", "nadam", "rmsprop", "adagrad", "adadelta" or "lion"
         with their defaults, or an object such as ``Adam(learning_rate=1e-3)``.

@@ -120,7 +120,12 @@ def predict(
     for first in range(0, rows, capacity):
         batch = min(capacity, rows - first)
         some = out[first : first + batch]
-        _outputs(own, network, work, data, first, batch, no_random, some)
+        try:
+            _outputs(own, network, work, data, first, batch, no_random, some)
+        except Exception as error:
+            if first:
+                error.add_note(f"rows are counted from row {first} of X on")
+            raise
 
 
 def train(

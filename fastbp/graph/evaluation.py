@@ -1,8 +1,8 @@
-"""Values and derivatives of a flat graph: checks, calls of the kernels, errors that name the node."""
+"""Values and derivatives of a flat graph: checks, calls of the kernels, errors with the node."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,15 +21,15 @@ BLOCK_NUMBERS = 1 << 15
 """Values of a block of rows, about: with their adjoints they fit the second cache."""
 FEWEST_ROWS, MOST_ROWS = 8, 512
 """Rows of a block."""
-DOMAINS = {
-    "log": (lambda a: a < 0, "log of a negative number", lambda a: a == 0, "log of 0"),
-    "sqrt": (lambda a: a < 0, "sqrt of a negative number"),
-    "divide": (lambda a, b: b == 0, "division by zero"),
+DOMAINS: dict[str, tuple[tuple[str, Callable[..., bool]], ...]] = {
+    "log": (("log of a negative number", lambda a: a < 0), ("log of 0", lambda a: a == 0)),
+    "sqrt": (("sqrt of a negative number", lambda a: a < 0),),
+    "divide": (("division by zero", lambda a, b: b == 0),),
     "power": (
-        lambda a, b: a == 0 and b < 0, "division by zero, a negative power of 0",
-        lambda a, b: a < 0 and b != round(b), "a power that is not whole of a negative number",
+        ("division by zero, a negative power of 0", lambda a, b: a == 0 and b < 0),
+        ("a power that is not whole of a negative number", lambda a, b: a < 0 and b != round(b)),
     ),
-}  # fmt: skip
+}
 """Where an operation has no value, and what that is called."""
 
 
@@ -84,16 +84,16 @@ def point_of(flat: Flat, values: Mapping[str, Any], missing: float | None = None
         if name not in sizes:
             raise ValueError(f"the graph has no variable {name!r}; it has {_listed(sizes)}")
     given = []
-    for name in sizes:
+    for name, size in sizes.items():
         if name in values:
             given.append(values[name])
         elif missing is not None:
-            given.append(np.full(sizes[name] or 1, missing) if sizes[name] else missing)
+            given.append(missing if size is None else [missing] * size)
         else:
             raise ValueError(
                 f"no value is given for the variable {name!r}; the graph has {_listed(sizes)}"
             )
-    if all(type(value) is float for value in given):
+    if not flat.has_vectors and all(type(value) is float for value in given):
         return Point(np.array(given, np.float64).reshape(-1, 1), False)
     return _from_arrays(sizes, given)
 
@@ -105,10 +105,8 @@ def _from_arrays(sizes: Mapping[str, int | None], given: Sequence[Any]) -> Point
         array = _numbers(name, value)
         shape = () if size is None else (size,)
         if array.shape != shape and (array.ndim != len(shape) + 1 or array.shape[1:] != shape):
-            accepted = f"{shape or 'a number'} or (rows{f', {size}' if shape else ''},)"
-            raise ValueError(
-                f"{name} must be {accepted.replace(',,', ',')}; got shape {array.shape}"
-            )
+            accepted = f"({size},) or (rows, {size})" if shape else "a number or (rows,)"
+            raise ValueError(f"{name} must be {accepted}; got shape {array.shape}")
         if array.ndim > len(shape):
             if len(array) == 0:
                 raise ValueError(f"{name} must have at least one row; got shape {array.shape}")
@@ -153,13 +151,12 @@ def _listed(sizes: Mapping[str, int | None]) -> str:
 def _call(function: Any, arguments: tuple[Any, ...]) -> int:
     ready(function, "", arguments)
     with np.errstate(all="ignore"):  # uncompiled, NumPy would warn of what is reported below
-        index: int = function(*arguments)
-    return index
+        return int(function(*arguments))
 
 
 def _stride(flat: Flat, point: Point) -> int:
     rows = BLOCK_NUMBERS // len(flat)
-    return min(point.table.shape[1], max(FEWEST_ROWS, min(MOST_ROWS, rows)))
+    return int(min(point.table.shape[1], max(FEWEST_ROWS, min(MOST_ROWS, rows))))
 
 
 def values_of(flat: Flat, point: Point, wanted: IntArray) -> Array:
@@ -213,7 +210,7 @@ def jvp_of(flat: Flat, point: Point, directions: Array, wanted: IntArray) -> tup
 
 
 def locals_of(flat: Flat, values: Array) -> Array:
-    """Derivatives of all nodes by their arguments, in the order of the tape's, (arguments, rows)."""
+    """Derivatives of all nodes by their arguments, in the tape's order, (arguments, rows)."""
     out = np.empty((len(flat.tape.arguments), values.shape[1]))
     arguments = (out, values, flat.tape)
     ready(kernels.local_derivatives, "", arguments)
@@ -258,9 +255,7 @@ def no_value(flat: Flat, point: Point, index: int) -> GraphError:
     _call(kernels.value, (nothing[0], values, flat.tape, nothing[1], _column(point, row).table))
     inputs = [values[a, 0] for a in flat.arguments[node]]
     rules = DOMAINS.get(flat.operations[node], ())
-    reasons = [
-        what for is_bad, what in zip(rules[::2], rules[1::2], strict=True) if is_bad(*inputs)
-    ]
+    reasons = [what for what, is_bad in rules if is_bad(*inputs)]
     reason = reasons[0] if reasons else "overflow: no finite number"
     place = f" at node {_place(flat, node)}{_where(flat, point, node, values[:, 0], row)}"
     return GraphError(reason + place, name, shown, overflow=not reasons)

@@ -98,7 +98,7 @@ class Expression:
         return f"<expression of {nodes} nodes>"
 
     def named(self, name: str) -> Expression:
-        """This expression under a name: for tables, drawings and errors, and to differentiate by.
+        """The expression under a name: for tables, drawings and errors, and to differentiate by.
 
         Parameters
         ----------
@@ -239,7 +239,8 @@ class Expression:
                     f"{', '.join(map(repr, flat.rows))}; got {name!r}"
                 )
         out, found = evaluation.gradient_of(flat, point, np.concatenate(chosen))
-        result, first = {}, 0
+        result: Gradient = {}
+        first = 0
         for name, nodes in zip(asked, chosen, strict=True):
             some, first = found[first : first + len(nodes)], first + len(nodes)
             size = flat.sizes.get(name)
@@ -419,7 +420,7 @@ def as_expression(value: Any) -> Expression:
 def binary(operation: str, left: Any, right: Any) -> Expression:
     """An operator's expression, or NotImplemented where the other side is to try."""
     if hasattr(left, "__len__") or hasattr(right, "__len__"):
-        return NotImplemented
+        return cast(Expression, NotImplemented)
     return Expression(operation, (as_expression(left), as_expression(right)))
 
 
@@ -453,7 +454,7 @@ def _vector_result(rows: Array, point: Point) -> Array:
 
 def _by_name(flat: Flat, found: Array, point: Point) -> Gradient:
     """The derivatives by the variables, shaped as their values."""
-    if not point.has_rows and all(size is None for size in flat.sizes.values()):
+    if not point.has_rows and not flat.has_vectors:
         return dict(zip(flat.sizes, found[:, 0].tolist(), strict=True))
     return {
         name: _result(found[flat.rows[name].start], point)

@@ -23,17 +23,17 @@ class Slot(NamedTuple):
         Of the variable, or of the vector that it belongs to.
     size : int or None
         Of the vector; None for a variable of its own.
-    index : int
+    place : int
         Its place in the vector.
     """
 
     name: str
     size: int | None
-    index: int
+    place: int
 
     def text(self) -> str:
         """The name of the node: ``x`` or ``x[1]``."""
-        return self.name if self.size is None else f"{self.name}[{self.index}]"
+        return self.name if self.size is None else f"{self.name}[{self.place}]"
 
 
 class Node(Protocol):
@@ -125,6 +125,8 @@ class Flat:
         The rows of the inputs that they read.
     rows_in_order : bool
         Whether these are all rows, from the first to the last.
+    has_vectors : bool
+        Whether any of the inputs is a vector.
     n_inputs : int
     output : array of int64, shape (1,)
         The number of the last node.
@@ -136,7 +138,8 @@ class Flat:
     """
 
     def __init__(self, root: Node) -> None:
-        nodes, number_of = [], {}
+        nodes: list[Node] = []
+        number_of: dict[int, int] = {}
         by_slot: dict[Slot, int] = {}
         for node in in_order(root):
             if node.slot is not None and node.slot in by_slot:  # a variable is its name
@@ -146,7 +149,8 @@ class Flat:
             if node.slot is not None:
                 by_slot[node.slot] = len(nodes)
             nodes.append(node)
-        self.sizes = _sizes([slot for slot in by_slot])
+        self.sizes = _sizes(list(by_slot))
+        self.has_vectors = any(size is not None for size in self.sizes.values())
         self.rows, self.n_inputs = {}, 0
         for name, size in self.sizes.items():
             first, self.n_inputs = self.n_inputs, self.n_inputs + (1 if size is None else size)
@@ -157,7 +161,7 @@ class Flat:
         self.formulas = self._formulas()
         self.variable_nodes = np.array(list(by_slot.values()), np.int64)
         self.variable_rows = np.array(
-            [self.rows[slot.name].start + slot.index for slot in by_slot], np.int64
+            [self.rows[slot.name].start + slot.place for slot in by_slot], np.int64
         )
         self.rows_in_order = self.variable_rows.tolist() == list(range(self.n_inputs))
         self.tape = self._tape(nodes)

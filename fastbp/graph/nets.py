@@ -126,7 +126,8 @@ class GraphActivation(Activation):
     Notes
     -----
     Training where it overflows ends as every training that diverges; where an operation has no
-    value, a GraphError names the node, the row of the batch and the unit.
+    value, and in prediction where it overflows, a GraphError names the node, the row of the batch
+    and the unit.
     """
 
     def __init__(self, expression: Graph) -> None:
@@ -144,7 +145,7 @@ class GraphActivation(Activation):
     def __call__(self, z: FloatArray, with_slope: bool) -> tuple[FloatArray, FloatArray]:
         """Outputs and, `with_slope`, derivatives."""
         flat = self.expression.flat()
-        if not np.isfinite(z).all():
+        if with_slope and not np.isfinite(z).all():
             return np.full(z.shape, np.nan), np.zeros(z.shape)
         point = Point(z.reshape(1, -1).astype(np.float64), True)
         try:
@@ -153,7 +154,7 @@ class GraphActivation(Activation):
                 return values, values
             y, slope = evaluation.gradient_of(flat, point, flat.variable_nodes)
         except GraphError as error:
-            if error.overflow:
+            if error.overflow and with_slope:
                 return np.full(z.shape, np.nan), np.zeros(z.shape)
             raise _by_unit(error, z.shape[1], "unit") from None
         return y.reshape(z.shape), slope[0].reshape(z.shape)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -138,7 +138,7 @@ def table_of(
     return Table(mode, heading, rows if mode == "forward" else rows[::-1])
 
 
-def single_point(point: Point, given: Mapping[str, object]) -> Point:
+def single_point(point: Point, given: Mapping[str, Any]) -> Point:
     """The point itself, when it is one; a table has no rows of data."""
     if point.has_rows:
         rows = point.table.shape[1]

@@ -158,7 +158,8 @@ def step_back(network, work, delta, has_delta, optimizer, grad, batch):
 def descend(network, work, delta, optimizer, grad, batch):
     """Update the parameters after `outputs`, from dE/dY in `delta`, (batch, n_out).
 
-    An empty `delta` takes that of `built_in_loss`. With NO_UPDATE the gradient, penalties included, goes to `grad`.
+    An empty `delta` takes that of `built_in_loss`. With NO_UPDATE the gradient, penalties included,
+    goes to `grad`.
     """
     mode = flush_denormals()
     step_back(

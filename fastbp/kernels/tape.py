@@ -7,8 +7,9 @@ V (N, stride)  values of the N nodes, a row of numbers for each, the rows of the
 A (N, stride)  adjoints, d output / d node (backward mode), or T, tangents (forward mode)
 D (stride,)    a node's local derivative by one of its arguments, for each row of the data
 
-An operation stands in two places: `operate` has its value, `differentiate` its derivative. Rows
-are taken a block at a time, so that the values of a block stay in the cache.
+An operation stands in two places: `of_one`, `of_two` or `operate_many` has its value,
+`slope_of_one`, `slope_of_two` or `slopes_of_many` its derivative. Rows are taken a block at a
+time, so that the values of a block stay in the cache.
 
 ==========  ========================  ==========================================
 operation   value                     local derivative
@@ -25,7 +26,7 @@ tanh        tanh a                    1 / cosh(a)^2
 sigmoid     1 / (1 + exp(-a))         e / (1 + e)^2, e = exp(-|a|)
 sqrt        sqrt a                    1 / (2 sqrt a)
 sin, cos    sin a, cos a              cos a, -sin a
-abs         \\|a|                      sign a; 0 at 0
+abs         the larger of a and -a    sign a; 0 at 0
 relu        max(a, 0)                 1 where a > 0, else 0
 max         max of any number         1 / ties for those that are equal to it, else 0
 sum         sum of any number         1
@@ -408,7 +409,7 @@ def value(out, values, tape, wanted, inputs):
     Returns
     -------
     int
-        ALL_FINITE, or ``node * rows + row`` of the first value that is not: then `out` is undefined.
+        ALL_FINITE, or ``node * rows + row`` of the first value that is not: `out` is undefined.
     """
     total, n_nodes, stride = inputs.shape[1], values.shape[0], values.shape[1]
     nodes, table = tape_pointers(tape), pointer(values, 0)

@@ -58,7 +58,7 @@ class Epochs:
         capacity = int(work.places[CAPACITY])
         self.job = Job(
             network, work, data, net._state(), net._random, net.params.copy(), rows, batch_size,
-            net.optimizer.learning_rate, net._loss,
+            net.optimizer.learning_rate, net._own_parts,
         )  # fmt: skip
         self.passes = max(1, net._rows_in_a_call // (4 * min(batch_size, capacity)))
         self.progress, self.losses = np.zeros(training.N_PROGRESS, np.int64), np.zeros(3)
