@@ -33,14 +33,15 @@ class Layout(NamedTuple):
 
 
 def depths(flat: Flat) -> list[int]:
-    """The layer of each node: after all its arguments; variables right before their first use."""
+    """The layer of each node: after all its arguments, and right before its first use."""
     found = [0] * len(flat)
     for node, arguments in enumerate(flat.arguments):
         found[node] = max((found[a] + 1 for a in arguments), default=0)
-    for node in range(len(flat)):
-        if not flat.arguments[node]:
-            users = [found[n] for n, arguments in enumerate(flat.arguments) if node in arguments]
-            found[node] = min(users, default=1) - 1
+    first_use = [found[-1] + 1] * len(flat)
+    for node in range(len(flat) - 1, -1, -1):
+        found[node] = first_use[node] - 1
+        for argument in flat.arguments[node]:
+            first_use[argument] = min(first_use[argument], found[node])
     return found
 
 
