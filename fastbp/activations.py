@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,14 @@ class Activation:
             Without it the second result is of no matter.
         """
         raise NotImplementedError
+
+
+class MakesActivation(Protocol):
+    """What serves as an activation by a method, as a graph does."""
+
+    def as_activation(self) -> Activation:
+        """The activation."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -54,6 +54,14 @@ class Loss:
     ) -> tuple[FloatArray | None, IntArray | None]:
         """`y` as targets (rows, outputs), or as class labels (rows,); the other is None."""
         return checks.targets(y, rows, outputs, dtype), None
+
+
+class MakesLoss(Protocol):
+    """What serves as a loss by a method, as a graph does."""
+
+    def as_loss(self) -> Loss:
+        """The loss."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -364,7 +372,7 @@ LOSSES: dict[str, type[Loss]] = {kind.name: kind for kind in NAMED}
 """Names, for ``MLP(loss=...)``."""
 
 
-def as_loss(loss: str | Loss | LossFunction) -> Loss:
+def as_loss(loss: str | Loss | MakesLoss | LossFunction) -> Loss:
     """A loss by name, with its defaults, as it is, of a graph, or of a function."""
     if isinstance(loss, Loss):
         return loss

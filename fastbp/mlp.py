@@ -11,21 +11,21 @@ import numpy.typing as npt
 
 from fastbp import checks, dataset, fitting, stepwise
 from fastbp._jit import ready
-from fastbp.activations import Activation, ActivationFunction
+from fastbp.activations import Activation, ActivationFunction, MakesActivation
 from fastbp.callbacks import Callback
 from fastbp.history import History
 from fastbp.hooks import Options
 from fastbp.initializers import Init, check_init, initial_weights
 from fastbp.kernels import training
 from fastbp.kernels.activations import ACTIVATIONS, HIDDEN_ACTIVATIONS
-from fastbp.losses import LOSSES, Loss, LossFunction, as_loss
+from fastbp.losses import LOSSES, Loss, LossFunction, MakesLoss, as_loss
 from fastbp.metrics import Metric
 from fastbp.net import FloatArray, Net
 from fastbp.optimizer_base import Optimizer
 from fastbp.optimizers import as_optimizer
 from fastbp.regularization import Regularization
 
-OneActivation = str | Activation | ActivationFunction
+OneActivation = str | Activation | MakesActivation | ActivationFunction
 """An activation by name, of a graph (`fastbp.graph`), or a function."""
 
 
@@ -114,7 +114,7 @@ class MLP(Net):
         *,
         activation: OneActivation | Iterable[OneActivation] = "relu",
         output_activation: OneActivation | None = None,
-        loss: str | Loss | LossFunction = "squared_error",
+        loss: str | Loss | MakesLoss | LossFunction = "squared_error",
         optimizer: str | Optimizer = "adam",
         dtype: npt.DTypeLike = "float32",
         bias: bool = True,

@@ -74,7 +74,9 @@ def test_bad_returns_change_nothing(function, error, words):
     for call in (lambda: net.predict(X), lambda: net.fit(X, Y), lambda: net.step(X, Y)):
         with pytest.raises(error) as caught:
             call()
-        assert "an activation must return (outputs, derivatives), both of shape" in str(caught.value)
+        assert "an activation must return (outputs, derivatives), both of shape" in str(
+            caught.value
+        )
         assert words in str(caught.value)
     assert np.array_equal(net.params, before)
 

@@ -10,14 +10,19 @@ import numpy as np
 import pytest
 
 from fastbp import MLP, SGD, Adam, Group, InverseScaling, gradcheck, hardware
-from fastbp.kernels import stepwise, training
+from fastbp.graph import sigmoid, variable
+from fastbp.kernels import stepwise, tape, training
 from fastbp.warmup import FirstCall, first_call, warm_up
 
-NAMES = ["fma_loop", "first_not_finite", "predict", "evaluate", "train", "outputs", "descend"]
+NAMES = [
+    "fma_loop", "first_not_finite", "predict", "evaluate", "train", "outputs", "descend", "value",
+    "gradient", "jvp", "built_in_loss",
+]  # fmt: skip
 ENTRY_POINTS = [
     hardware.fma_loop,
     *(getattr(training, name) for name in NAMES[1:5]),
-    *(getattr(stepwise, name) for name in (*NAMES[5:], "shuffle", "penalties")),
+    *(getattr(stepwise, name) for name in (*NAMES[5:7], NAMES[10], "shuffle", "penalties")),
+    *(getattr(tape, name) for name in NAMES[7:10]),
 ]
 compiled_only = pytest.mark.skipif(
     bool(numba.config.DISABLE_JIT), reason="nothing is compiled with NUMBA_DISABLE_JIT=1"
@@ -59,6 +64,13 @@ def use_everything(dtype: str) -> None:
         net = MLP((5, 4, 3), loss=loss, optimizer=optimizer, activation="gelu", **options)
         net.fit(X, Y, epochs=2, sample_weight=np.ones(600), validation_fraction=0.1)
         net.loss_and_grad(X, Y)
+    z = variable("z")
+    for loss in ("poisson", (variable("y_pred") - variable("y")) ** 2):
+        net = MLP((5, 4, 3), loss=loss, activation=z * sigmoid(z), **options)
+        net.fit(X, Y, epochs=2, sample_weight=np.ones(600), validation_fraction=0.1)
+        net.loss_and_grad(X, Y)
+        net.predict(X)
+    (z * z).jvp({"z": X[:, 0]}, {"z": 1})
     net.predict(X[0:1])
     net.predict(X_read_only.astype(int))
 

@@ -19,7 +19,7 @@ TURNS, OURS, THEIRS = 9, 250, 3
 
 
 def expression(x, tanh):
-    """Return a sum of rounds of tanh(a b + c): a third of the nodes each are products, sums, tanh."""
+    """Return a sum after rounds of tanh(a b + c): a third each products, sums and tanh."""
     units, count = list(x), len(x)
     while count + 3 * len(units) < NODES:
         around = [*units[1:], units[0]]

@@ -385,6 +385,74 @@ def tangents_of_block(tangents, d, tape, values, directions, n_nodes, total, str
 
 
 @kernel
+def value_of_row(values, tape, inputs, total, node, row):
+    """The value of a node where a single row is computed."""
+    code, start = load(tape.codes, node), load(tape.starts, node)
+    if code == CONSTANT:
+        return load(tape.numbers, node)
+    first = load(tape.arguments, start)
+    if code == VARIABLE:
+        return load(inputs, first * total + row)
+    if code >= MAX:
+        operate_many(advance(values, node), tape, values, 1, node, 1)
+        return load(values, node)
+    if code <= POWER:
+        return of_two(code, load(values, first), load(values, load(tape.arguments, start + 1)))
+    return of_one(code, load(values, first))
+
+
+@kernel
+def values_of_row(values, tape, inputs, n_nodes, total, row):
+    """As `values_of_block` with a stride of 1; without loops over rows it is twice as fast."""
+    for node in range(n_nodes):
+        y = value_of_row(values, tape, inputs, total, node, row)
+        store(values, node, y)
+        if not np.isfinite(y):
+            return node * total + row
+    return ALL_FINITE
+
+
+@kernel
+def hand_on(adjoints, tape, below, step):
+    """Add to the adjoint of an argument; a constant has none."""
+    if load(tape.codes, below) != CONSTANT:
+        store(adjoints, below, load(adjoints, below) + step)
+
+
+@kernel
+def adjoints_of_row(adjoints, d, tape, values, n_nodes):
+    """As `adjoints_of_block` with a stride of 1."""
+    fill(adjoints, 0.0, n_nodes)
+    store(adjoints, n_nodes - 1, 1.0)
+    for node in range(n_nodes - 1, -1, -1):
+        code, up, start = load(tape.codes, node), load(adjoints, node), load(tape.starts, node)
+        if code <= VARIABLE or up == 0.0:
+            continue
+        i = load(tape.arguments, start)
+        if code >= MAX:
+            for k in range(load(tape.starts, node + 1) - start):
+                slopes_of_many(d, tape, values, 1, node, k, 1)
+                hand_on(adjoints, tape, load(tape.arguments, start + k), up * load(d, 0))
+        elif code <= POWER:
+            j, y = load(tape.arguments, start + 1), load(values, node)
+            a, b = load(values, i), load(values, j)
+            hand_on(adjoints, tape, i, up * slope_of_two(code, a, b, y, 0))
+            if load(tape.codes, j) != CONSTANT:
+                hand_on(adjoints, tape, j, up * slope_of_two(code, a, b, y, 1))
+        else:
+            slope = slope_of_one(code, load(values, i), load(values, node))
+            hand_on(adjoints, tape, i, up * slope)
+
+
+@kernel
+def values_of_some(values, tape, inputs, n_nodes, total, stride, first, rows):
+    """Values of a block of rows or of a single row."""
+    if stride == 1:
+        return values_of_row(values, tape, inputs, n_nodes, total, first)
+    return values_of_block(values, tape, inputs, n_nodes, total, stride, first, rows)
+
+
+@kernel
 def copy_rows(out, wanted, n_wanted, table, total, stride, first, rows):
     """The rows of some nodes, out (n_wanted, total), from a table of all nodes (N, stride)."""
     for i in range(n_wanted):
@@ -415,7 +483,7 @@ def value(out, values, tape, wanted, inputs):
     nodes, table = tape_pointers(tape), pointer(values, 0)
     for first in range(0, total, stride):
         rows = min(stride, total - first)
-        bad = values_of_block(table, nodes, pointer(inputs, 0), n_nodes, total, stride, first, rows)
+        bad = values_of_some(table, nodes, pointer(inputs, 0), n_nodes, total, stride, first, rows)
         if bad != ALL_FINITE:
             return bad
         copy_rows(
@@ -443,10 +511,13 @@ def gradient(out, derivatives, values, adjoints, slopes, tape, wanted, inputs):
     nodes, table, other = tape_pointers(tape), pointer(values, 0), pointer(adjoints, 0)
     for first in range(0, total, stride):
         rows = min(stride, total - first)
-        bad = values_of_block(table, nodes, pointer(inputs, 0), n_nodes, total, stride, first, rows)
+        bad = values_of_some(table, nodes, pointer(inputs, 0), n_nodes, total, stride, first, rows)
         if bad != ALL_FINITE:
             return bad
-        adjoints_of_block(other, pointer(slopes, 0), nodes, table, n_nodes, stride, rows)
+        if stride == 1:
+            adjoints_of_row(other, pointer(slopes, 0), nodes, table, n_nodes)
+        else:
+            adjoints_of_block(other, pointer(slopes, 0), nodes, table, n_nodes, stride, rows)
         for r in range(rows):
             store(pointer(out, 0), first + r, load(table, (n_nodes - 1) * stride + r))
         copy_rows(
@@ -476,7 +547,7 @@ def jvp(out, derivatives, values, tangents, slopes, tape, wanted, inputs, direct
     nodes, table, other = tape_pointers(tape), pointer(values, 0), pointer(tangents, 0)
     for first in range(0, total, stride):
         rows = min(stride, total - first)
-        bad = values_of_block(table, nodes, pointer(inputs, 0), n_nodes, total, stride, first, rows)
+        bad = values_of_some(table, nodes, pointer(inputs, 0), n_nodes, total, stride, first, rows)
         if bad != ALL_FINITE:
             return bad
         tangents_of_block(

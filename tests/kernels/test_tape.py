@@ -80,6 +80,9 @@ def test_values_and_derivatives(name):
     inputs = sums(limits, counts(60, 1000))
     status, out, found = run(OPERATIONS[name], inputs)
     assert status == ALL_FINITE
+    singly = run(OPERATIONS[name], inputs, 1)  # other code than that of blocks
+    np.testing.assert_allclose(singly[1], out, rtol=1e-15)
+    np.testing.assert_allclose(singly[2], found, rtol=1e-15)
     expected = [digits(function, row) for row in inputs.T]
     np.testing.assert_allclose(out, expected, rtol=4e-15, atol=1e-300)
     for k in range(len(inputs)):
@@ -99,6 +102,7 @@ def test_several_arguments():
         assert status == ALL_FINITE
         np.testing.assert_allclose(out, expected, rtol=1e-14)
         assert np.array_equal(found, slopes), name
+        assert np.array_equal(run(OPERATIONS[name], inputs, 1)[2], slopes), name
 
 
 def test_derivatives_at_kinks_and_zeros():
