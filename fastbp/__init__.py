@@ -25,7 +25,8 @@ explain                   every quantity of one backpropagation step for one sam
 Perceptron                a layer of threshold units and the perceptron learning rule
 ========================  =================================================================
 
-``fastbp.plot`` draws nets and their training, with matplotlib; it is loaded when asked for.
+``fastbp.graph`` has computational graphs with forward and backward mode; ``fastbp.plot`` draws
+nets and their training, with matplotlib. Both are loaded when asked for.
 ``fastbp.sklearn`` has scikit-learn's estimators, for ``import fastbp.sklearn``.
 ``python -m fastbp demo | info | warmup`` trains a digit classifier, describes the machine,
 compiles into the cache.
@@ -76,7 +77,7 @@ from fastbp.schedules import (
 )
 
 if TYPE_CHECKING:
-    from fastbp import plot
+    from fastbp import graph, plot
     from fastbp.augmentation import GaussianNoise, ImageRotation, ImageShift, ImageZoom
     from fastbp.diagnosis import diagnose
     from fastbp.explanation.explain import explain
@@ -149,6 +150,7 @@ __all__ = [
     "diagnose",
     "explain",
     "gradcheck",
+    "graph",
     "lr_find",
     "plot",
 ]
@@ -166,6 +168,7 @@ ON_DEMAND = {
     "ScaledConjugateGradient": "methods",
     "diagnose": "diagnosis",
     "explain": "explanation",
+    "graph": "graph",
     "lr_find": "rate_finder",
     "plot": "plot",
 }

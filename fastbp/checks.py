@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp._jit import ready
+from fastbp.activations import Activation, as_activation
 from fastbp.kernels.training import first_not_finite
 
 FloatArray = npt.NDArray[np.floating]
@@ -298,13 +299,26 @@ def generator(seed: Any) -> np.random.Generator:
     return np.random.default_rng(None if seed is None else count("seed", seed, 0))
 
 
-def activations(value: Any, hidden: int, accepted: tuple[str, ...]) -> tuple[str, ...]:
+OwnOrNamed = str | Activation
+
+
+def _activation(name: str, value: Any, accepted: Iterable[str]) -> OwnOrNamed:
+    """One of a few names, or an activation in Python."""
+    value = as_activation(value)
+    return value if isinstance(value, Activation) else choice(name, value, accepted)
+
+
+def activations(value: Any, hidden: int, accepted: tuple[str, ...]) -> tuple[OwnOrNamed, ...]:
     """One activation for each hidden layer."""
-    if isinstance(value, str):
-        return (choice("activation", value, accepted),) * hidden
+    value = as_activation(value)
+    if isinstance(value, str | Activation):
+        return (_activation("activation", value, accepted),) * hidden
     if not isinstance(value, Iterable):
-        raise TypeError(f"activation must be a name or one for each hidden layer; got {value!r}")
-    names = tuple(choice(f"activation[{i}]", name, accepted) for i, name in enumerate(value))
+        raise TypeError(
+            "activation must be a name, a graph or a function, or one for each hidden layer; got "
+            f"{value!r}"
+        )
+    names = tuple(_activation(f"activation[{i}]", name, accepted) for i, name in enumerate(value))
     if len(names) != hidden:
         raise ValueError(
             f"activation must be one name or one for each of the {hidden} hidden layers; got "
@@ -315,11 +329,11 @@ def activations(value: Any, hidden: int, accepted: tuple[str, ...]) -> tuple[str
 
 def output_activation(
     value: Any, loss: str, accepted: Iterable[str], matching: str, from_logits: bool
-) -> str:
+) -> OwnOrNamed:
     """The output activation: the one that matches the loss, or another where the loss allows."""
     if value is None:
         return matching
-    name = choice("output_activation", value, accepted)
+    name = _activation("output_activation", value, accepted)
     if from_logits and name != matching:
         raise ValueError(
             f"loss {loss!r} is computed from the net inputs of {matching} outputs; got "

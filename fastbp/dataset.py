@@ -101,7 +101,7 @@ class Examples(NamedTuple):
         return Examples(self.X[rows], self.y[rows], None if weights is None else weights[rows])
 
 
-def check_trainable(activations: tuple[str, ...]) -> None:
+def check_trainable(activations: tuple[Any, ...]) -> None:
     """Raise a ValueError for a net that backpropagation cannot train."""
     if "step" in activations:
         raise ValueError(

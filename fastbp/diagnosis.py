@@ -195,7 +195,8 @@ def _layers(
             saturated = float((share >= MOST_OF_THE_ROWS).mean())
         reports.append(
             LayerReport(
-                layer + 1, name, net.layer_sizes[layer + 1], norm, gradients[layer], ratios[layer],
+                layer + 1, str(name), net.layer_sizes[layer + 1], norm, gradients[layer],
+                ratios[layer],
                 dead, saturated,
             )
         )  # fmt: skip
@@ -252,7 +253,7 @@ def _constant_loss(net: MLP, sample: _Sample) -> float:
     return constant.loss(np.zeros((len(y), 1)), sample.y, sample.sample_weight)
 
 
-def _net_input(activation: str, outputs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _net_input(activation: Any, outputs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """The net inputs of outputs with an activation, or of the nearest it has."""
     if activation in ("softmax", "exp"):
         return np.log(np.maximum(outputs, 1e-6))

@@ -24,10 +24,10 @@ from fastbp.kernels.network import Data, Network
 from fastbp.kernels.steps import UPDATES
 from fastbp.kernels.updates import CLIP_NORM, RATES, SCHEDULED, OptimizerState
 from fastbp.layout import CAPACITY, Workspace
-from fastbp.losses import CallableLoss, Loss
 from fastbp.net import SECONDS_A_CALL, Net
 from fastbp.parts import Batches, Mapped, check_columns, is_on_disk
 from fastbp.schedules import Rate, rates_at, rates_of
+from fastbp.stepwise import OwnParts
 from fastbp.stepwise import evaluate as stepwise_evaluate
 from fastbp.stepwise import train as stepwise_train
 
@@ -60,7 +60,8 @@ class Job(NamedTuple):
         The parameters after the last epoch that ended finite.
     rows, batch_size : int
     learning_rate : float, Schedule or callable
-    loss : Loss
+    own : OwnParts or None
+        The loss and the activations in Python.
     """
 
     network: Network
@@ -72,7 +73,7 @@ class Job(NamedTuple):
     rows: int
     batch_size: int
     learning_rate: Rate
-    loss: Loss
+    own: OwnParts | None
 
 
 class _Log:
@@ -157,8 +158,8 @@ def run_epochs(
     passes, status = max(1, min(passes, FIRST_PASSES)), training.FINISHED
     updates, number = -(-job.rows // job.batch_size), int(job.optimizer.scalars[UPDATES])
     losses, call = np.zeros(1), cast(Callable[..., int], training.train)
-    if isinstance(job.loss, CallableLoss):
-        call = partial(stepwise_train, job.loss)
+    if job.own is not None:
+        call = partial(stepwise_train, job.own)
     while epochs and status == training.FINISHED and (hooks is None or not hooks.fit.stopped):
         block = min(epochs, EPOCHS_A_BLOCK if hooks is None else 1)
         log = _Log(history, job.rows, block, job.learning_rate, (number, updates))
@@ -292,7 +293,7 @@ def _job(net: Net, data: Data, rows: int, batch_size: int, snapshot: FloatArray)
     network, work = net._space(batch_size, training=True)
     job = Job(
         network, work, data, net._state(), net._random, snapshot, rows, batch_size,
-        net.optimizer.learning_rate, net._loss,
+        net.optimizer.learning_rate, net._own_parts,
     )  # fmt: skip
     return job, net._rows_in_a_call // (4 * min(batch_size, int(work.places[CAPACITY])))
 
@@ -350,8 +351,9 @@ def evaluate(net: Net, data: Data, rows: int, optimizer: OptimizerState, grad: F
     The penalties are those of `optimizer`.
     """
     network, work = net._space(rows, training=True)
-    if isinstance(net._loss, CallableLoss):
-        return stepwise_evaluate(net._loss, network, work, data, optimizer, grad, rows)
+    own = net._own_parts
+    if own is not None:
+        return stepwise_evaluate(own, network, work, data, optimizer, grad, rows)
     shared, loss = (network, work, data, optimizer, grad), 0.0
     for first in range(0, rows, net._rows_in_a_call):
         arguments = (*shared, first, min(net._rows_in_a_call, rows - first), rows)

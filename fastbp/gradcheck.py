@@ -14,9 +14,9 @@ from fastbp.mlp import MLP
 
 KINKED = {
     "relu", "leaky_relu", "elu", "selu", "hard_sigmoid",
-    "absolute_error", "huber", "quantile", "hinge",
+    "absolute_error", "huber", "quantile", "hinge", "graph",
 }  # fmt: skip
-"""Activations and losses whose first or second derivative jumps."""
+"""Activations and losses whose first or second derivative jumps, or may."""
 
 
 class GradCheck(NamedTuple):
@@ -113,7 +113,8 @@ def gradcheck(
     twin, inputs = _in_float64(net), np.asarray(X, net.dtype)
     data = inputs, y, sample_weight
     center, names = twin.loss(*data), {*net.activations, net.loss_name}
-    has_kinks = not KINKED.isdisjoint(names) or net._regularization.l1 > 0
+    has_own = any(not isinstance(activation, str) for activation in net.activations)
+    has_kinks = not KINKED.isdisjoint(names) or has_own or net._regularization.l1 > 0
     numeric, kept = np.zeros_like(analytic), np.ones(analytic.size, np.bool_)
     smallest = max(1e-3 * float(np.abs(analytic).max()), 1e-300)
     for index in range(analytic.size):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from fastbp import checks, dataset
+from fastbp import checks, dataset, stepwise
 from fastbp._jit import ready
 from fastbp.kernels import training
 from fastbp.layout import N_COLUMNS, N_OUT, OUTPUT, STRIDE, weight_views
@@ -56,16 +56,23 @@ def layer_outputs(net: MLP, X: npt.ArrayLike) -> tuple[FloatArray, ...]:
     inputs = dataset.inputs(X, check_net(net).layer_sizes[0], net.dtype)
     rows = inputs.shape[0]
     outputs = tuple(np.empty((rows, size), net.dtype) for size in net.layer_sizes[1:])
+    own = net._own_parts
+    in_python = own is not None and bool(own.activations)
+    if in_python:
+        checks.finite("X", inputs, X)
     for first in range(0, rows, PASS_ROWS):
         some = slice(first, min(first + PASS_ROWS, rows))
         count = some.stop - first
         network, work = net._space(count, training=False)
         last = np.empty((count, net.layer_sizes[-1]), net.dtype)
-        arguments = (network.params, network.layers, *work, inputs[some], last)
-        ready(training.predict, net.dtype.char, arguments)
-        index = training.predict(*arguments)
-        if index >= 0:
-            checks.raise_not_finite("X", inputs, first * inputs.shape[1] + index, X)
+        if own is not None and in_python:
+            stepwise.predict(own, network, work, inputs[some], last)
+        else:
+            arguments = (network.params, network.layers, *work, inputs[some], last)
+            ready(training.predict, net.dtype.char, arguments)
+            index = training.predict(*arguments)
+            if index >= 0:
+                checks.raise_not_finite("X", inputs, first * inputs.shape[1] + index, X)
         stride = int(work.places[STRIDE])  # the workspace still holds the one pass
         for layer, out in zip(network.layers.reshape(-1, N_COLUMNS), outputs, strict=True):
             start, size = int(layer[OUTPUT]), int(layer[N_OUT])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from fastbp import checks
+from fastbp.activations import Activation, ActivationFunction, MakesActivation
 from fastbp.initializers import Init, LayerInit
 
 DEFAULTS = {"activation": "relu", "output_activation": None, "weight_init": "auto", "dropout": 0.0}
@@ -26,7 +27,7 @@ class Dense:
     ----------
     units : int
         How many.
-    activation : str, optional
+    activation : str, Activation or callable, optional
         As of `MLP`. A hidden layer needs one; in the last layer None takes the one that matches
         the loss.
     weight_init : str, callable or array (n_in, units), default="auto"
@@ -49,7 +50,7 @@ class Dense:
     """
 
     units: int
-    activation: str | None = None
+    activation: str | Activation | MakesActivation | ActivationFunction | None = None
     weight_init: LayerInit = "auto"
     dropout: float = 0.0
 
@@ -70,8 +71,8 @@ class Settings(NamedTuple):
     """The parameters of `MLP` that layers may have of their own."""
 
     layer_sizes: Any
-    activation: str | Iterable[str]
-    output_activation: str | None
+    activation: Any
+    output_activation: Any
     weight_init: Init
     dropout: float | Iterable[float]
 

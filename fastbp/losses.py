@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -54,6 +54,14 @@ class Loss:
     ) -> tuple[FloatArray | None, IntArray | None]:
         """`y` as targets (rows, outputs), or as class labels (rows,); the other is None."""
         return checks.targets(y, rows, outputs, dtype), None
+
+
+class MakesLoss(Protocol):
+    """What serves as a loss by a method, as a graph does."""
+
+    def as_loss(self) -> Loss:
+        """The loss."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -364,16 +372,19 @@ LOSSES: dict[str, type[Loss]] = {kind.name: kind for kind in NAMED}
 """Names, for ``MLP(loss=...)``."""
 
 
-def as_loss(loss: str | Loss | LossFunction) -> Loss:
-    """A loss by name, with its defaults, as it is, or of a function."""
+def as_loss(loss: str | Loss | MakesLoss | LossFunction) -> Loss:
+    """A loss by name, with its defaults, as it is, of a graph, or of a function."""
     if isinstance(loss, Loss):
         return loss
+    if hasattr(loss, "as_loss"):
+        made: Loss = loss.as_loss()
+        return made
     if isinstance(loss, str):
         return LOSSES[checks.choice("loss", loss, LOSSES)]()
     if callable(loss) and not isinstance(loss, type):
         return CallableLoss(loss)
     raise TypeError(
         f"loss must be a name ({', '.join(map(repr, LOSSES))}), an object such as "
-        f"Huber(delta=0.5), or a function (y_pred, y) -> (value, derivative by y_pred); got "
-        f"{loss!r}"
+        f"Huber(delta=0.5), a graph of y_pred and y, or a function (y_pred, y) -> (value, "
+        f"derivative by y_pred); got {loss!r}"
     )

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from fastbp import checks, dataset, fitting
+from fastbp import checks, dataset, fitting, stepwise
 from fastbp._jit import ready
+from fastbp.activations import Activation, ActivationFunction, MakesActivation
 from fastbp.augmenting import Augmentation
 from fastbp.callbacks import Callback
 from fastbp.history import History
@@ -19,7 +20,7 @@ from fastbp.initializers import Init, check_init, init_names, initial_weights
 from fastbp.kernels import training
 from fastbp.kernels.activations import ACTIVATIONS, HIDDEN_ACTIVATIONS
 from fastbp.layers import Dense, Settings, settings
-from fastbp.losses import LOSSES, Loss, LossFunction, as_loss
+from fastbp.losses import LOSSES, Loss, LossFunction, MakesLoss, as_loss
 from fastbp.metrics import Metric
 from fastbp.net import FloatArray, Net
 from fastbp.optimizer_base import Optimizer
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 BATCH_SIZE = 32
 """Of `fit`, by default."""
+
+OneActivation = str | Activation | MakesActivation | ActivationFunction
+"""An activation by name, of a graph (`fastbp.graph`), or a function."""
 
 
 class MLP(Net):
@@ -44,20 +48,22 @@ class MLP(Net):
         own `activation`, `weight_init` and `dropout`, which are then left out here.
     n_inputs : int, optional
         Number of inputs, with layers, and only then: ``MLP([Dense(3)], n_inputs=2)``.
-    activation : str or sequence of str, default="relu"
+    activation : str, Activation or callable, or sequence of them, default="relu"
         Of the hidden layers: "relu", "leaky_relu" (slope 0.01), "elu" (alpha 1), "selu", "gelu"
         (with erf), "silu", "softplus", "tanh", "sigmoid", "hard_sigmoid" (relu6(z + 3) / 6),
         "identity" or "step" (which has no derivative and cannot be trained through); one name, or
-        one for each hidden layer.
-    output_activation : str or None, default=None
+        one for each hidden layer. Or of your own: a graph of one variable (`fastbp.graph`), or a
+        function ``z -> (y, dy/dz)``, see `fastbp.activations.CallableActivation`.
+    output_activation : str, Activation, callable or None, default=None
         None takes the one that matches the loss: sigmoid for binary_cross_entropy, softmax for
         cross_entropy, exp for poisson and gamma, identity for the rest, which accept any, also
         "exp" (exp(88) at most in float32, exp(709) in float64).
     loss : str, Loss or callable, default="squared_error"
         "squared_error" (1/2 of the squared difference), "absolute_error", "huber", "quantile",
         "poisson", "gamma", "hinge", "binary_cross_entropy" or "cross_entropy", each summed over
-        outputs and averaged over the rows of a batch; an object such as ``Huber(delta=0.5)``; or a
-        function ``(y_pred, y) -> (value, derivative by y_pred)``, see `CallableLoss`.
+        outputs and averaged over the rows of a batch; an object such as ``Huber(delta=0.5)``; a
+        graph of ``y_pred`` and ``y`` (`fastbp.graph`); or a function ``(y_pred, y) -> (value,
+        derivative by y_pred)``, see `CallableLoss`.
     optimizer : str or Optimizer, default="adam"
         "sgd", "adam", "adamw", "amsgrad", "nadam", "rmsprop", "adagrad", "adadelta" or "lion"
         with their defaults, or an object such as ``Adam(learning_rate=1e-3)``.
@@ -119,9 +125,9 @@ class MLP(Net):
         layer_sizes: Sequence[int] | Sequence[Dense],
         *,
         n_inputs: int | None = None,
-        activation: str | Iterable[str] = "relu",
-        output_activation: str | None = None,
-        loss: str | Loss | LossFunction = "squared_error",
+        activation: OneActivation | Iterable[OneActivation] = "relu",
+        output_activation: OneActivation | None = None,
+        loss: str | Loss | MakesLoss | LossFunction = "squared_error",
         optimizer: str | Optimizer = "adam",
         dtype: npt.DTypeLike = "float32",
         bias: bool = True,
@@ -157,7 +163,8 @@ class MLP(Net):
         generator = checks.generator(seed)
         self._allocate(self.dtype, as_optimizer(optimizer))
         for layer, (pair, name) in enumerate(zip(pairs, self.activations, strict=True)):
-            weights = initial_weights(generator, pair, init, layer, name, self.dtype)
+            units = name if isinstance(name, str) else "own"
+            weights = initial_weights(generator, pair, init, layer, units, self.dtype)
             self.weights[layer][...] = weights
         self._random[:] = generator.integers(2**64, size=1, dtype=np.uint64)
         self.history = History()
@@ -210,6 +217,11 @@ class MLP(Net):
         out = np.empty((inputs.shape[0], self.layer_sizes[-1]), self.dtype)
         rows, rows_a_call = inputs.shape[0], self._rows_in_a_call
         network, work = self._space(rows, training=False)
+        own = self._own_parts
+        if own is not None and own.activations:
+            checks.finite("X", inputs, X)
+            stepwise.predict(own, network, work, inputs, out)
+            return out
         for first in range(0, rows, rows_a_call):
             some, theirs = inputs, out
             if rows > rows_a_call:

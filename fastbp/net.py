@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp import checks
+from fastbp.activations import Activation
 from fastbp.history import History
 from fastbp.kernels.activations import ACTIVATIONS, STORED_SLOPE
-from fastbp.kernels.losses import CALLABLE
+from fastbp.kernels.activations import CALLABLE as IN_PYTHON
 from fastbp.kernels.network import Network
 from fastbp.kernels.steps import N_SCALARS
 from fastbp.kernels.updates import OptimizerState
@@ -26,10 +27,11 @@ from fastbp.layout import (
     weight_views,
     workspace_for,
 )
-from fastbp.losses import Loss
+from fastbp.losses import CallableLoss, Loss
 from fastbp.optimizer_base import Optimizer
 from fastbp.optimizers import as_optimizer
 from fastbp.regularization import Regularization
+from fastbp.stepwise import OwnParts
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -54,7 +56,7 @@ class Net:
     Attributes
     ----------
     layer_sizes : tuple of int
-    activations : tuple of str
+    activations : tuple of str or Activation
         Of each layer, the outputs included.
     dtype : numpy.dtype
     bias : bool
@@ -63,7 +65,7 @@ class Net:
     """
 
     layer_sizes: tuple[int, ...]
-    activations: tuple[str, ...]
+    activations: tuple[str | Activation, ...]
     dtype: np.dtype[Any]
     bias: bool
     history: History
@@ -72,7 +74,7 @@ class Net:
 
     def _allocate(self, dtype: np.dtype[Any], optimizer: Optimizer) -> None:
         """Make the buffers; the parameters are zeros, the optimiser stands at its beginning."""
-        codes = [ACTIVATIONS[name] for name in self.activations]
+        codes = [ACTIVATIONS[a] if isinstance(a, str) else IN_PYTHON for a in self.activations]
         self._layers, n_params = table_of_layers(self.layer_sizes, codes, self.bias)
         self._params = np.zeros(n_params, dtype)
         self._views = weight_views(self._params, self._layers)
@@ -132,6 +134,13 @@ class Net:
         """Name of the loss."""
         return self._loss.name
 
+    @property
+    def _own_parts(self) -> OwnParts | None:
+        """The loss and the activations in Python; None where all is compiled."""
+        loss = self._loss if isinstance(self._loss, CallableLoss) else None
+        own = {i: a for i, a in enumerate(self.activations) if isinstance(a, Activation)}
+        return OwnParts(loss, own) if loss is not None or own else None
+
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the workspaces and the views, which are made again."""
         state = self.__dict__.copy()
@@ -179,7 +188,7 @@ class Net:
         spaces: dict[str, tuple[Network, Workspace]] = self._spaces.__dict__
         use = "training" if training else "prediction"
         found = spaces.get(use)
-        whole = rows <= WHOLE_BATCH or (training and self._loss.code == CALLABLE)
+        whole = rows <= WHOLE_BATCH or (training and self._own_parts is not None)
         capacity = rows if whole else PASS_ROWS
         if found is not None and found[1].places[CAPACITY] == capacity:
             return found
@@ -188,7 +197,9 @@ class Net:
             layers[-1, ACTIVATION] = ACTIVATIONS["identity"]  # the loss takes the net inputs
         shares = [min(round(rate * 2**32), 2**32 - 1) for rate in self._dropout]
         layers[:-1, DROPOUT] = shares[1:]
-        slopes = {i for i, name in enumerate(self.activations) if name in STORED_SLOPE}
+        slopes = {
+            i for i, a in enumerate(self.activations) if a in STORED_SLOPE or not isinstance(a, str)
+        }
         slopes |= {i for i, rate in enumerate(self._dropout[1:]) if rate > 0}
         layers, work = workspace_for(layers, capacity, self.dtype, training, slopes, shares[0])
         work.places[DROPS_OUT] = any(shares)

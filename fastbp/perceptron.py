@@ -329,5 +329,7 @@ class Perceptron:
     def _note(self, history: History, mistakes: list[int], rows: int, seconds: float) -> None:
         """Write the finished epochs into a history; they share the time evenly."""
         for count in mistakes:
-            history.add(count / (2 * rows), seconds / len(mistakes), self.learning_rate)
+            history.add(
+                count / (2 * rows), seconds / len(mistakes), learning_rate=self.learning_rate
+            )
         history.others["mistakes"] = [float(count) for count in mistakes]

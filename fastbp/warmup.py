@@ -10,8 +10,9 @@ import numpy as np
 
 from fastbp import checks
 from fastbp.augmentation import ImageRotation, ImageShift
+from fastbp.graph import variable
 from fastbp.hardware import fma_loop, fma_peak
-from fastbp.kernels import descent, images, stepwise, training
+from fastbp.kernels import descent, images, stepwise, tape, training
 from fastbp.mlp import MLP
 
 
@@ -66,18 +67,20 @@ def warm_up(dtypes: Sequence[str] = ("float32", "float64")) -> Iterator[FirstCal
     """Call every entry point for every dtype on a tiny net; yields what each call took.
 
     One version of the code serves nets of all shapes, activations, losses and optimisers; losses
-    in Python have their own.
+    and activations in Python have their own, and graphs theirs, which is in float64 alone.
 
     Parameters
     ----------
     dtypes : sequence of {"float32", "float64"}
     """
     rng = np.random.default_rng(0)
+    z, at = variable("z"), {"z": 0.0}
     for dtype in dtypes:
         X, y = np.zeros((4, 2), dtype), np.zeros((4, 1), dtype)
         many = np.zeros((checks.FEW_NUMBERS + 1, 1), dtype)
         net = MLP((2, 3, 1), dtype=dtype, seed=0)
         ours = MLP((2, 3, 1), loss=_no_loss, dtype=dtype, seed=0)
+        units = MLP((2, 3, 1), activation=2 * z, dtype=dtype, seed=0)
         calls: tuple[tuple[Any, Callable[[], object]], ...] = (
             (fma_loop, lambda: fma_peak(dtype)),  # noqa: B023 - called before the next round
             (training.first_not_finite, lambda: checks.finite("X", many, many)),  # noqa: B023
@@ -90,6 +93,10 @@ def warm_up(dtypes: Sequence[str] = ("float32", "float64")) -> Iterator[FirstCal
             (descent.rprop, lambda: net.fit(X, y - 1, epochs=1, method="rprop")),  # noqa: B023
             (images.shift_images, lambda: ImageShift((1, 2))(X, rng)),  # noqa: B023
             (images.warp_images, lambda: ImageRotation((1, 2))(X, rng)),  # noqa: B023
+            (tape.value, lambda: (2 * z).value(at)),
+            (tape.gradient, lambda: (2 * z).gradient(at)),
+            (tape.jvp, lambda: (2 * z).jvp(at, at)),
+            (stepwise.built_in_loss, lambda: units.loss(X, y)),  # noqa: B023
         )
         for function, call in calls:
             yield first_call(function, dtype, call)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fastbp import MLP
+from fastbp.graph import sigmoid, variable
 from fastbp.inspection import layer_gradients, layer_outputs
 
 ROWS = (1, 2, 17, 256, 257, 512, 513, 700)
@@ -35,6 +36,20 @@ def test_outputs_of_every_layer(rows: int, dtype: str, bias: bool) -> None:
         assert np.allclose(outputs, x, atol=1e-5 if dtype == "float32" else 1e-13)
     assert np.allclose(found[-1], net.predict(X), rtol=1e-5, atol=1e-7)
     assert np.array_equal(net.params, before) and np.array_equal(net._random, random)
+
+
+def test_outputs_with_activations_in_python() -> None:
+    z = variable("z")
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(600, 3))
+    own = MLP((3, 7, 2), activation=z * sigmoid(z), dtype="float64", seed=0)
+    built_in = MLP((3, 7, 2), activation="silu", dtype="float64", seed=0)
+    built_in.params[:] = own.params
+    for found, expected in zip(layer_outputs(own, X), layer_outputs(built_in, X), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+    X[550, 1] = np.nan
+    with pytest.raises(ValueError, match="X holds nan at row 550, column 1"):
+        layer_outputs(own, X)
 
 
 def test_outputs_are_copies() -> None:

@@ -51,6 +51,7 @@ ONLY_READ = {
     "predict": ALWAYS_READ | {"params", "places"},
     "shuffle": set(),
     "outputs": ALWAYS_READ | {"params", "order"},
+    "built_in_loss": ALWAYS_READ | {"params", "places", "order"},
     "descend": ALWAYS_READ | {"places", "delta"},
     "penalties": ALWAYS_READ | {"params", "scalars", "slots"},
     "first_not_finite": {"numbers"},

@@ -2,7 +2,7 @@
 
 Decks: TJ = TJ Machine Learning Club, Neural Networks II; MC886 = Unicamp MC886/MO444, Artificial
 Neural Networks (after M. Mazur); ECE448 = M. Hasegawa-Johnson, Lecture 10; ID2223 =
-A. Payberah, Deep Feedforward Networks.
+A. Payberah, Deep Feedforward Networks; CS109A = Protopapas & Rader, Lecture 12.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from conftest import COMPILED
 
-from fastbp import MLP, SGD
+from fastbp import MLP, SGD, graph
 
 DTYPES = ("float32", "float64")
 POINTS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
@@ -158,6 +158,142 @@ def test_case_2_sigmoid_2_2_2_in_float32():
     np.testing.assert_allclose(
         net.weights[1].T.ravel(), [0.35891648, 0.408666186, 0.511301270, 0.561370121], rtol=1e-6
     )
+
+
+# ---- case 3: computational graphs (MC886, CS109A) ----
+
+PRODUCT_AT = {"x": -2, "y": 5, "z": -4}
+UNIT_AT = {"X": 3, "y": 1, "W": 3}
+
+
+def product_graph():
+    x, y, z = graph.variables("x y z")
+    return ((x + y).named("q") * z).named("f")
+
+
+def unit_graph(branch="y"):
+    """L = -y log p, with the other branch -(1 - y) log(1 - p) too; p = 1 / (1 + exp(-W X))."""
+    W, X, y = graph.variables("W X y")
+    xi1 = (-W * X).named("xi1")
+    xi2 = graph.exp(xi1).named("xi2")
+    xi3 = (1 + xi2).named("xi3")
+    xi4 = (1 / xi3).named("xi4")
+    xi5 = graph.log(xi4).named("xi5")
+    if branch == "y":
+        return (-y * xi5).named("L")
+    return (-y * xi5 - (1 - y) * graph.log(1 - xi4).named("xi6")).named("L")
+
+
+def test_case_3_product_graph():
+    f = product_graph()
+    assert f.value(PRODUCT_AT) == -12
+    assert f.gradient(PRODUCT_AT, wrt=["x", "y", "z", "q"]) == {"x": -4, "y": -4, "z": 3, "q": -4}
+    backward = f.backward_table(PRODUCT_AT)
+    assert backward["q"] == ("q", "x + y", 3, {"x": 1, "y": 1}, -4)
+    assert backward["f"].local == {"q": -4, "z": 3}
+    for name, slope in (("x", -4), ("y", -4), ("z", 3)):
+        assert backward[name].running == slope
+        assert f.forward_table(name, PRODUCT_AT)["f"].running == slope
+        assert f.jvp(PRODUCT_AT, {name: 1}) == (-12, slope)
+
+
+E = np.exp(-9)
+VALUES = {
+    "xi1": -9, "xi2": E, "xi3": 1 + E, "xi4": 1 / (1 + E), "xi5": -np.log1p(E), "L": np.log1p(E)
+}  # fmt: skip
+LOCAL = {
+    "xi1": {"W": -3, "X": -3}, "xi2": {"xi1": E}, "xi3": {"xi2": 1},
+    "xi4": {"xi3": -1 / (1 + E) ** 2}, "xi5": {"xi4": 1 + E}, "L": {"xi5": -1, "y": np.log1p(E)},
+}  # fmt: skip
+
+
+def check_steps(table, running):
+    for name, value in VALUES.items():
+        assert table[name].value == pytest.approx(value, rel=1e-11)
+        assert table[name].local == pytest.approx(LOCAL[name], rel=1e-11)
+        assert table[name].running == pytest.approx(running[name], rel=1e-11)
+
+
+def test_case_3_cross_entropy_in_forward_mode():
+    s = 3 * E / (1 + E)
+    running = {
+        "xi1": -3, "xi2": -3 * E, "xi3": -3 * E, "xi4": s / (1 + E), "xi5": s, "L": -s
+    }  # fmt: skip
+    table = unit_graph().forward_table("W", UNIT_AT)
+    assert [row.name for row in table][-6:] == list(VALUES)
+    check_steps(table, running)
+    assert printed(table["L"].running, 14) == printed(-0.00037018372796, 14)
+    assert printed(table["L"].running, 11) == -0.00037018373
+    assert table["L"].running == pytest.approx(-0.00037018372, abs=1e-11)
+
+
+def test_case_3_cross_entropy_in_backward_mode():
+    p = 1 / (1 + E)
+    running = {"L": 1, "xi5": -1, "xi4": -(1 + E), "xi3": p, "xi2": p, "xi1": E * p}
+    table = unit_graph().backward_table(UNIT_AT)
+    assert [row.name for row in table][:6] == list(VALUES)[::-1]
+    check_steps(table, running)
+    assert table["W"].running == pytest.approx(-0.00037018372, abs=1e-11)
+    assert unit_graph().jvp(UNIT_AT, {"W": 1})[1] == pytest.approx(table["W"].running, rel=1e-14)
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_case_3_full_cross_entropy(label):
+    """dL/dW = (p - y) X, the identity of the matched pair."""
+    at, L = UNIT_AT | {"y": label}, unit_graph("both")
+    p = 1 / (1 + E)
+    assert L.value(at) == pytest.approx(-np.log(p) if label else -np.log(1 - p), rel=1e-11)
+    slope = (p - label) * 3
+    assert L.gradient(at)["W"] == pytest.approx(slope, rel=1e-8)  # 1 - p has lost digits
+    assert L.jvp(at, {"W": 1})[1] == pytest.approx(slope, rel=1e-8)
+    assert L.forward_table("W", at)["L"].running == L.jvp(at, {"W": 1})[1]
+    backward = L.backward_table(at)
+    assert backward["W"].running == L.gradient(at)["W"]
+    assert backward["xi5"].running == -label
+    assert backward["xi6"].running == label - 1
+    if label:
+        assert slope == pytest.approx(-0.00037018372, abs=1e-11)
+    # As a net: one logistic unit, its loss built in, and its loss the graph.
+    for loss in ("binary_cross_entropy", graph_of_entropy()):
+        net = MLP((1, 1), output_activation="sigmoid", loss=loss, bias=False, dtype="float64")
+        net.weights[0][...] = 3
+        assert net.loss_and_grad([[3]], [label])[1][0] == pytest.approx(slope, rel=1e-8)
+
+
+def graph_of_entropy():
+    p, y = graph.variables("y_pred y")
+    return -y * graph.log(p) - (1 - y) * graph.log(1 - p)
+
+
+def test_case_3_a_node_is_added_and_nothing_is_derived_again():
+    x, w = graph.variables("x w")
+    before = graph.tanh(w * x)
+    after = graph.sin(before) ** 2
+    at = {"x": 0.7, "w": -1.3}
+    inner = np.tanh(-0.91)
+    slope = 0.7 * (1 - inner**2)
+    assert before.gradient(at)["w"] == pytest.approx(slope, rel=1e-14)
+    assert after.gradient(at)["w"] == pytest.approx(np.sin(2 * inner) * slope, rel=1e-14)
+
+
+@pytest.mark.parametrize("hidden", [(), (4,), (4, 3), (4, 3, 5)])
+def test_case_3_a_layer_is_added_and_nothing_is_derived_again(hidden):
+    """The net's gradient is that of a graph written out unit by unit."""
+    rng = np.random.default_rng(1)
+    net = MLP((2, *hidden, 1), activation="tanh", dtype="float64", seed=3)
+    net.params[:] = rng.normal(size=net.params.size)
+    x, t, params = [0.3, -0.8], 0.4, graph.vector("params", net.params.size)
+    units, at = list(graph.Vector(x)), 0
+    for layer, n_out in enumerate(net.layer_sizes[1:]):
+        n_in, last = len(units), layer == len(hidden)
+        rows = [params[at + i * n_in : at + (i + 1) * n_in] for i in range(n_out)]
+        sums = [graph.dot(r, units) + params[at + n_in * n_out + i] for i, r in enumerate(rows)]
+        units, at = sums if last else [graph.tanh(s) for s in sums], at + (n_in + 1) * n_out
+    loss = 0.5 * (units[0] - t) ** 2
+    value, found = loss.value_and_gradient(params=net.params)
+    expected, grad = net.loss_and_grad([x], [t])
+    assert value == pytest.approx(expected, rel=1e-12)
+    np.testing.assert_allclose(found["params"], grad, rtol=1e-10, atol=1e-13)
 
 
 # ---- case 4: threshold units and XOR (ECE448, ID2223) ----

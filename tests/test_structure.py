@@ -19,13 +19,13 @@ PACKAGE = Path(fastbp.__file__).parent
 # Bottom up. A file imports only from rows above its own.
 LEVELS = """
     _cache _linked target
-    _jit layout
+    _jit activations layout
     simd.base simd.chains simd.hashing simd.uncompiled_base
     simd.uncompiled
     simd.pointers simd.tiles simd.vectors
     simd
     kernels
-    kernels.elementary kernels.matmul kernels.sampling kernels.steps
+    kernels.elementary kernels.matmul kernels.sampling kernels.steps kernels.tape
     kernels.activations kernels.losses kernels.network kernels.updates
     kernels.regularization
     kernels.dense
@@ -51,6 +51,13 @@ LEVELS = """
     plot.animation plot.surface
     plot.network
     plot
+    graph.text
+    graph.flat
+    graph.evaluation graph.layout
+    graph.drawing graph.nets graph.table
+    graph.expression
+    graph.functions
+    graph
     explanation.quantities
     explanation.tables
     explanation.markup
@@ -74,6 +81,7 @@ DEPENDENCIES = {"llvmlite", "numba", "numpy"}
 ON_DEMAND = {  # imported inside functions
     "callbacks": {"tqdm"},
     "demo": {"sklearn", "threadpoolctl"},
+    "graph.drawing": {"matplotlib"},
     "history": {"pandas"},
     "plot.animation": {"matplotlib"},
     "plot.axes": {"matplotlib"},

@@ -21,20 +21,22 @@ from fastbp import (
     gradcheck,
     hardware,
 )  # fmt: skip
-from fastbp.kernels import descent, images, stepwise, training
+from fastbp.graph import sigmoid, variable
+from fastbp.kernels import descent, images, stepwise, tape, training
 from fastbp.methods import METHODS
 from fastbp.warmup import FirstCall, first_call, warm_up
 
 NAMES = [
     "fma_loop", "first_not_finite", "predict", "evaluate", "train", "outputs", "descend", "dot",
-    "rprop", "shift_images", "warp_images",
+    "rprop", "shift_images", "warp_images", "value", "gradient", "jvp", "built_in_loss",
 ]  # fmt: skip
 ENTRY_POINTS = [
     hardware.fma_loop,
     *(getattr(training, name) for name in NAMES[1:5]),
-    *(getattr(stepwise, name) for name in (*NAMES[5:7], "shuffle", "penalties")),
+    *(getattr(stepwise, name) for name in (*NAMES[5:7], NAMES[14], "shuffle", "penalties")),
     *(getattr(descent, name) for name in ("dot", "combine", "rprop")),
-    *(getattr(images, name) for name in NAMES[9:]),
+    *(getattr(images, name) for name in NAMES[9:11]),
+    *(getattr(tape, name) for name in NAMES[11:14]),
 ]
 compiled_only = pytest.mark.skipif(
     bool(numba.config.DISABLE_JIT), reason="nothing is compiled with NUMBA_DISABLE_JIT=1"
@@ -81,6 +83,13 @@ def use_everything(dtype: str) -> None:
         plain.fit(X_read_only, Y, epochs=3, method=method, sample_weight=np.ones(600))
     image = (1, 5)
     plain.fit(X, Y, augment=[ImageShift(image, 2), ImageRotation(image), ImageZoom(image)])
+    z = variable("z")
+    for loss in ("poisson", (variable("y_pred") - variable("y")) ** 2):
+        net = MLP((5, 4, 3), loss=loss, activation=z * sigmoid(z), **options)
+        net.fit(X, Y, epochs=2, sample_weight=np.ones(600), validation_fraction=0.1)
+        net.loss_and_grad(X, Y)
+        net.predict(X)
+    (z * z).jvp({"z": X[:, 0]}, {"z": 1})
     net.predict(X[0:1])
     net.predict(X_read_only.astype(int))
 

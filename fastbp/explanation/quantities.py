@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp import checks, dataset
+from fastbp.activations import Activation
 from fastbp.history import History
 from fastbp.kernels.steps import UPDATES
 from fastbp.layout import weight_views
@@ -142,7 +143,7 @@ def twin_of(net: MLP, **changes: Any) -> MLP:
     return twin
 
 
-def beginning_with(net: MLP, layer: int, values: FloatArray, activation: str) -> MLP:
+def beginning_with(net: MLP, layer: int, values: FloatArray, activation: str | Activation) -> MLP:
     """The net from one layer on, given the net inputs of that layer and its activation."""
     names = (activation, *net.activations[layer + 1 :])
     part = MLP(
@@ -176,7 +177,7 @@ def net_inputs(net: MLP, layer: int, inputs: FloatArray) -> FloatArray:
     return cast(FloatArray, out)
 
 
-def activated(values: FloatArray, activation: str) -> FloatArray:
+def activated(values: FloatArray, activation: str | Activation) -> FloatArray:
     """Outputs of units with these net inputs."""
     part = MLP(
         (1, values.size), output_activation=activation, dtype=values.dtype, weight_init="zeros",
@@ -187,7 +188,9 @@ def activated(values: FloatArray, activation: str) -> FloatArray:
     return cast(FloatArray, out)
 
 
-def slopes(values: FloatArray, outputs: FloatArray, activation: str) -> FloatArray | None:
+def slopes(
+    values: FloatArray, outputs: FloatArray, activation: str | Activation
+) -> FloatArray | None:
     """dout/dnet of units with these net inputs; None for softmax.
 
     With output weights of 1 and a loss that rises with slope 1, it is the gradient of the biases.
@@ -355,7 +358,7 @@ def take_step(net: MLP, x: Any, y: Any) -> Step:
         z = net_inputs(before, index, below)
         out = activated(z, activation)
         layer = LayerStep(
-            activation, below, z, out, out, slopes(z, out, activation),
+            str(activation), below, z, out, out, slopes(z, out, activation),
             first_gradient(beginning_with(before, index, z, activation), target),
             weights[index], biases[index],
         )  # fmt: skip

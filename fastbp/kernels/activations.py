@@ -76,6 +76,8 @@ ACTIVATIONS = {
     "exp": EXP,
 }
 """Names and codes."""
+CALLABLE = -1
+"""Code of an activation in Python, which compiled layers leave to `fastbp.stepwise`."""
 HIDDEN_ACTIVATIONS = tuple(name for name in ACTIVATIONS if name not in ("softmax", "exp"))
 STORED_SLOPE = ("gelu", "silu")
 """Activations whose derivative is stored by the forward pass."""

@@ -21,7 +21,6 @@ from fastbp.kernels.network import Data
 from fastbp.kernels.steps import LEARNING_RATE, UPDATES
 from fastbp.kernels.updates import CLIP_NORM
 from fastbp.layout import CAPACITY, ORDER_IS_GIVEN
-from fastbp.losses import CallableLoss
 from fastbp.mlp import MLP
 from fastbp.sklearn.optimizers import OptimizerMemory
 from fastbp.sklearn.validation import Validation
@@ -59,13 +58,14 @@ class Epochs:
         capacity = int(work.places[CAPACITY])
         self.job = Job(
             network, work, data, net._state(), net._random, net.params.copy(), rows, batch_size,
-            net.optimizer.learning_rate, net._loss,
+            net.optimizer.learning_rate, net._own_parts,
         )  # fmt: skip
         self.passes = max(1, net._rows_in_a_call // (4 * min(batch_size, capacity)))
         self.progress, self.losses = np.zeros(training.N_PROGRESS, np.int64), np.zeros(3)
         self.call = cast(Any, training.train)
-        if isinstance(net._loss, CallableLoss):
-            self.call = partial(stepwise_train, net._loss)
+        own = net._own_parts
+        if own is not None:
+            self.call = partial(stepwise_train, own)
         whole = batch_size > capacity or net._rules[CLIP_NORM] > 0
         self.grad = np.empty(net.params.size if whole else 0, net.dtype)
 

@@ -28,6 +28,11 @@ UNITS = {
         "Cold.track_import": SECONDS,
         "Cold.track_import_ratio": NUMBA,
     },
+    "bench_graph": {
+        "Graph.time_value_and_gradient": SECONDS,
+        "Graph.track_times_faster": "x faster",
+        "Graph.track_times_faster_than_backward": "x faster",
+    },
     "bench_kernels": {
         "Activation.time_element": SECONDS,
         "Activation.track_flops_at_peak": FLOPS,

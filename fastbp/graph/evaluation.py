@@ -1,0 +1,282 @@
+"""Values and derivatives of a flat graph: checks, calls of the kernels, errors with the node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from fastbp._jit import ready
+from fastbp.graph.flat import Flat
+from fastbp.graph.text import number_text
+from fastbp.kernels import tape as kernels
+
+Array = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+Result = float | Array
+
+BLOCK_NUMBERS = 1 << 15
+"""Values of a block of rows, about: with their adjoints they fit the second cache."""
+FEWEST_ROWS, MOST_ROWS = 8, 512
+"""Rows of a block."""
+DOMAINS: dict[str, tuple[tuple[str, Callable[..., bool]], ...]] = {
+    "log": (("log of a negative number", lambda a: a < 0), ("log of 0", lambda a: a == 0)),
+    "sqrt": (("sqrt of a negative number", lambda a: a < 0),),
+    "divide": (("division by zero", lambda a, b: b == 0),),
+    "power": (
+        ("division by zero, a negative power of 0", lambda a, b: a == 0 and b < 0),
+        ("a power that is not whole of a negative number", lambda a, b: a < 0 and b != round(b)),
+    ),
+}
+"""Where an operation has no value, and what that is called."""
+
+
+class GraphError(ValueError):
+    """A node of a graph has no finite value or derivative.
+
+    Attributes
+    ----------
+    node : str
+        Name of the node.
+    row : int or None
+        Row of the inputs; None where they are single numbers.
+    overflow : bool
+        Whether a number has become too large, rather than the operation having none.
+    """
+
+    def __init__(self, message: str, node: str, row: int | None, overflow: bool = False) -> None:
+        super().__init__(message)
+        self.node, self.row, self.overflow = node, row, overflow
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.args[0], self.node, self.row, self.overflow)
+
+
+class Point(NamedTuple):
+    """Where a graph is evaluated.
+
+    Attributes
+    ----------
+    table : float64, shape (inputs, rows)
+    has_rows : bool
+        Whether rows were given; otherwise there is one, and results are single numbers.
+    """
+
+    table: Array
+    has_rows: bool
+
+
+def point_of(flat: Flat, values: Mapping[str, Any], missing: float | None = None) -> Point:
+    """The inputs of a graph from what was given by name.
+
+    Parameters
+    ----------
+    flat : Flat
+    values : mapping of str to array-like
+        Of a variable a number or (rows,); of a vector (size,) or (rows, size).
+    missing : float, optional
+        In place of what is not given; without it that is an error.
+    """
+    sizes = flat.sizes
+    for name in values:
+        if name not in sizes:
+            raise ValueError(f"the graph has no variable {name!r}; it has {_listed(sizes)}")
+    given = []
+    for name, size in sizes.items():
+        if name in values:
+            given.append(values[name])
+        elif missing is not None:
+            given.append(missing if size is None else [missing] * size)
+        else:
+            raise ValueError(
+                f"no value is given for the variable {name!r}; the graph has {_listed(sizes)}"
+            )
+    if not flat.has_vectors and all(type(value) is float for value in given):
+        return Point(np.array(given, np.float64).reshape(-1, 1), False)
+    return _from_arrays(sizes, given)
+
+
+def _from_arrays(sizes: Mapping[str, int | None], given: Sequence[Any]) -> Point:
+    """The inputs from numbers and arrays, each as a matrix (size, rows) or (size, 1)."""
+    matrices, rows, counted = [], None, ""
+    for (name, size), value in zip(sizes.items(), given, strict=True):
+        array = _numbers(name, value)
+        shape = () if size is None else (size,)
+        if array.shape != shape and (array.ndim != len(shape) + 1 or array.shape[1:] != shape):
+            accepted = f"({size},) or (rows, {size})" if shape else "a number or (rows,)"
+            raise ValueError(f"{name} must be {accepted}; got shape {array.shape}")
+        if array.ndim > len(shape):
+            if len(array) == 0:
+                raise ValueError(f"{name} must have at least one row; got shape {array.shape}")
+            if rows is not None and rows != len(array):
+                raise ValueError(
+                    f"all inputs must have as many rows; got {rows} of {counted} and {len(array)} "
+                    f"of {name}"
+                )
+            rows, counted = len(array), name
+            matrices.append(array.T.reshape(size or 1, rows))
+        else:
+            matrices.append(array.reshape(size or 1, 1))
+    table = np.empty((sum(len(m) for m in matrices), rows or 1))
+    first = 0
+    for matrix in matrices:
+        table[first : first + len(matrix)] = matrix
+        first += len(matrix)
+    return Point(table, rows is not None)
+
+
+def _numbers(name: str, value: Any) -> npt.NDArray[Any]:
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} must be a rectangular array of numbers: {error}") from None
+    if array.dtype.kind not in "biuf":
+        raise TypeError(
+            f"{name} must hold real numbers (floats, integers or booleans); got "
+            f"{type(value).__name__} of dtype {array.dtype}"
+        )
+    return array
+
+
+def _listed(sizes: Mapping[str, int | None]) -> str:
+    names = [name if size is None else f"{name} ({size})" for name, size in sizes.items()]
+    return f"the variables {', '.join(names)}" if names else "no variables"
+
+
+# ---- the three passes ---------------------------------------------------------------------------
+
+
+def _call(function: Any, arguments: tuple[Any, ...]) -> int:
+    ready(function, "", arguments)
+    with np.errstate(all="ignore"):  # uncompiled, NumPy would warn of what is reported below
+        return int(function(*arguments))
+
+
+def _stride(flat: Flat, point: Point) -> int:
+    rows = BLOCK_NUMBERS // len(flat)
+    return int(min(point.table.shape[1], max(FEWEST_ROWS, min(MOST_ROWS, rows))))
+
+
+def values_of(flat: Flat, point: Point, wanted: IntArray) -> Array:
+    """Values of some nodes, (nodes, rows)."""
+    rows = point.table.shape[1]
+    out, values = np.empty((len(wanted), rows)), np.empty((len(flat), _stride(flat, point)))
+    index = _call(kernels.value, (out, values, flat.tape, wanted, point.table))
+    if index != kernels.ALL_FINITE:
+        raise no_value(flat, point, index)
+    return out
+
+
+def gradient_of(flat: Flat, point: Point, wanted: IntArray) -> tuple[Array, Array]:
+    """The output, (rows,), and its derivatives by some nodes, (nodes, rows), by backward mode."""
+    rows, stride = point.table.shape[1], _stride(flat, point)
+    out, found = np.empty(rows), np.empty((len(wanted), rows))
+    values, adjoints = np.empty((2, len(flat), stride))
+    slopes = np.empty(stride)
+    arguments = (out, found, values, adjoints, slopes, flat.tape, wanted, point.table)
+    index = _call(kernels.gradient, arguments)
+    if index != kernels.ALL_FINITE:
+        raise no_value(flat, point, index)
+    if not np.isfinite(found).all():
+        raise no_derivative(flat, point, found)
+    return out, found
+
+
+def gradient_of_inputs(flat: Flat, point: Point) -> tuple[Array, Array]:
+    """The output, (rows,), and its derivatives by all inputs, (inputs, rows)."""
+    out, found = gradient_of(flat, point, flat.variable_nodes)
+    if not flat.rows_in_order:
+        some, found = found, np.zeros((flat.n_inputs, found.shape[1]))
+        found[flat.variable_rows] = some  # the others are numbers of vectors that are not used
+    return out, found
+
+
+def jvp_of(flat: Flat, point: Point, directions: Array, wanted: IntArray) -> tuple[Array, Array]:
+    """Values and tangents of some nodes, both (nodes, rows), by forward mode."""
+    rows, stride = point.table.shape[1], _stride(flat, point)
+    out, found = np.empty((2, len(wanted), rows))
+    values, tangents = np.empty((2, len(flat), stride))
+    arguments = (
+        out, found, values, tangents, np.empty(stride), flat.tape, wanted, point.table, directions,
+    )  # fmt: skip
+    index = _call(kernels.jvp, arguments)
+    if index != kernels.ALL_FINITE:
+        raise no_value(flat, point, index)
+    if not np.isfinite(found).all():
+        raise no_derivative(flat, point, found)
+    return out, found
+
+
+def locals_of(flat: Flat, values: Array) -> Array:
+    """Derivatives of all nodes by their arguments, in the tape's order, (arguments, rows)."""
+    out = np.empty((len(flat.tape.arguments), values.shape[1]))
+    arguments = (out, values, flat.tape)
+    ready(kernels.local_derivatives, "", arguments)
+    with np.errstate(all="ignore"):
+        kernels.local_derivatives(*arguments)
+    return out
+
+
+# ---- what is wrong ------------------------------------------------------------------------------
+
+
+def _place(flat: Flat, node: int) -> str:
+    """The node as an error names it."""
+    name, step = flat.names[node], flat.step(node)
+    return f"{name} = {step}" if step != name else name
+
+
+def _where(flat: Flat, point: Point, node: int, values: Array, row: int) -> str:
+    """``, row 3: a = 1, b = 2``, the arguments of a node."""
+    at = ", ".join(
+        f"{flat.names[a]} = {number_text(values[a])}"
+        for a in dict.fromkeys(flat.arguments[node])
+        if flat.operations[a] != "constant"
+    )
+    return (f", row {row}" if point.has_rows else "") + (f": {at}" if at else "")
+
+
+def _column(point: Point, row: int) -> Point:
+    return Point(np.ascontiguousarray(point.table[:, row : row + 1]), point.has_rows)
+
+
+def no_value(flat: Flat, point: Point, index: int) -> GraphError:
+    """Why a node has no finite value; `index` as from the kernels."""
+    node, row = divmod(int(index), point.table.shape[1])
+    shown, name = row if point.has_rows else None, flat.names[node]
+    if flat.operations[node] == "variable":
+        bad = point.table[flat.variable_rows[flat.variable_nodes == node][0], row]
+        where = f" in row {row}" if point.has_rows else ""
+        return GraphError(f"{name} is {bad}{where}; only finite numbers are accepted", name, shown)
+    values = np.zeros((len(flat), 1))
+    nothing = np.empty((0, 1)), np.empty(0, np.int64)
+    _call(kernels.value, (nothing[0], values, flat.tape, nothing[1], _column(point, row).table))
+    inputs = [values[a, 0] for a in flat.arguments[node]]
+    rules = DOMAINS.get(flat.operations[node], ())
+    reasons = [what for what, is_bad in rules if is_bad(*inputs)]
+    reason = reasons[0] if reasons else "overflow: no finite number"
+    place = f" at node {_place(flat, node)}{_where(flat, point, node, values[:, 0], row)}"
+    return GraphError(reason + place, name, shown, overflow=not reasons)
+
+
+def no_derivative(flat: Flat, point: Point, found: Array) -> GraphError:
+    """Why a derivative is not finite: the last node that has none, though it has a value."""
+    row = int((~np.isfinite(found)).any(axis=0).argmax())
+    column, shown = _column(point, row), row if point.has_rows else None
+    values = values_of(flat, column, np.arange(len(flat)))
+    slopes, starts = locals_of(flat, values)[:, 0], flat.tape.starts
+    for node in range(len(flat) - 1, -1, -1):
+        for argument, slope in zip(flat.arguments[node], slopes[starts[node] :], strict=False):
+            if not np.isfinite(slope) and flat.operations[argument] != "constant":
+                where = _where(flat, point, node, values[:, 0], row)
+                return GraphError(
+                    f"no finite derivative by {flat.names[argument]} at node "
+                    f"{_place(flat, node)}{where}", flat.names[node], shown,
+                )  # fmt: skip
+    name = flat.names[-1]
+    return GraphError(
+        f"overflow: no finite derivative of {name}" + (f", row {row}" if point.has_rows else ""),
+        name, shown, overflow=True,
+    )  # fmt: skip

@@ -1,0 +1,464 @@
+"""`Expression`: what Python operators make of variables, with its value and derivatives."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from fastbp.graph import drawing, evaluation
+from fastbp.graph.evaluation import Array, IntArray, Point, Result
+from fastbp.graph.flat import Flat, Slot, in_order
+from fastbp.graph.nets import GraphActivation, GraphLoss
+from fastbp.graph.table import Table, single_point, table_of
+
+Number = int | float | np.integer[Any] | np.floating[Any]
+Values = Mapping[str, npt.ArrayLike]
+Gradient = dict[str, Result]
+
+LONGEST_REPR = 200
+
+
+class Expression:
+    """A node of a computational graph, and with all it is made of the graph itself.
+
+    Made by `variable`, by the operators ``+ - * / **`` and unary ``-``, and by the functions of
+    `fastbp.graph`. It does not change; one expression may be part of many others.
+
+    The methods that evaluate it take the values of the variables by name, as a mapping or as
+    keywords: of a variable a number, or an array (rows,) of numbers, one a row; of a vector
+    (size,) or (rows, size). All arithmetic is in float64. Where rows are given for any variable,
+    results have rows: (rows,) or (rows, size); else they are floats, or (size,).
+
+    Raises
+    ------
+    GraphError
+        A ValueError: a node has no finite value or derivative. It names node and row.
+    ValueError, TypeError
+        When a value is missing, not of the graph, of another shape, or not a number.
+
+    Notes
+    -----
+    The first evaluation lays the graph out as a tape (`fastbp.kernels.tape`): backward mode then
+    costs a few nanoseconds a node and row, for all inputs in one pass; forward mode takes a pass
+    for each direction. relu and abs have the derivative 0 at their kink; max hands its derivative
+    on in equal shares to those that are equal to it.
+
+    Examples
+    --------
+    >>> from fastbp.graph import variables
+    >>> x, y, z = variables("x y z")
+    >>> f = (x + y) * z
+    >>> f.value(x=-2, y=5, z=-4)
+    -12.0
+    >>> f.gradient(x=-2, y=5, z=-4)
+    {'x': -4.0, 'y': -4.0, 'z': 3.0}
+    """
+
+    __slots__ = ("_flat", "arguments", "name", "number", "operation", "slot")
+    __array_ufunc__ = None  # a NumPy number on the left leaves the operation to this class
+
+    def __init__(
+        self,
+        operation: str,
+        arguments: tuple[Expression, ...] = (),
+        *,
+        number: float = 0.0,
+        slot: Slot | None = None,
+        name: str | None = None,
+    ) -> None:
+        self.operation, self.arguments, self.number = operation, arguments, number
+        self.slot, self.name = slot, name
+        self._flat: Flat | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        nodes = list(in_order(self))
+        number_of = {id(node): i for i, node in enumerate(nodes)}
+        parts = []
+        for node in cast("list[Expression]", nodes):
+            below = [number_of[id(argument)] for argument in node.arguments]
+            parts.append((node.operation, below, node.number, node.slot, node.name))
+        return _rebuilt, (parts,)
+
+    def __copy__(self) -> Expression:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Expression:
+        return self
+
+    def __repr__(self) -> str:
+        nodes = sum(1 for _ in in_order(self))
+        if nodes <= LONGEST_REPR:
+            text = self.flat().formulas[-1]
+            if len(text) <= LONGEST_REPR:
+                return text
+        return f"<expression of {nodes} nodes>"
+
+    def named(self, name: str) -> Expression:
+        """The expression under a name: for tables, drawings and errors, and to differentiate by.
+
+        Parameters
+        ----------
+        name : str
+            Unlike those of the other nodes and variables of the graph.
+
+        Returns
+        -------
+        Expression
+            A new one; this one stays without the name.
+        """
+        if self.slot is not None:
+            raise ValueError(f"the variable {self.slot.text()!r} has a name; make another variable")
+        return Expression(
+            self.operation, self.arguments, number=self.number, name=checked_name(name)
+        )
+
+    # ---------------------------------------------------------------- operators
+
+    def __add__(self, other: Expression | Number) -> Expression:
+        return binary("add", self, other)
+
+    def __radd__(self, other: Number) -> Expression:
+        return binary("add", other, self)
+
+    def __sub__(self, other: Expression | Number) -> Expression:
+        return binary("subtract", self, other)
+
+    def __rsub__(self, other: Number) -> Expression:
+        return binary("subtract", other, self)
+
+    def __mul__(self, other: Expression | Number) -> Expression:
+        return binary("multiply", self, other)
+
+    def __rmul__(self, other: Number) -> Expression:
+        return binary("multiply", other, self)
+
+    def __truediv__(self, other: Expression | Number) -> Expression:
+        return binary("divide", self, other)
+
+    def __rtruediv__(self, other: Number) -> Expression:
+        return binary("divide", other, self)
+
+    def __pow__(self, other: Expression | Number) -> Expression:
+        return binary("power", self, other)
+
+    def __rpow__(self, other: Number) -> Expression:
+        return binary("power", other, self)
+
+    def __neg__(self) -> Expression:
+        return Expression("negate", (self,))
+
+    def __pos__(self) -> Expression:
+        return self
+
+    def __abs__(self) -> Expression:
+        return Expression("abs", (self,))
+
+    def __bool__(self) -> bool:
+        raise TypeError(
+            "an expression has no truth value before its variables have values; relu, max and abs "
+            "are the functions with branches"
+        )
+
+    # ---------------------------------------------------------------- evaluation
+
+    def flat(self) -> Flat:
+        """The graph laid out flat: the tape, and the names of nodes and inputs."""
+        if self._flat is None:
+            self._flat = Flat(self)
+        return self._flat
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Names of the variables and vectors, in the order in which they appear."""
+        return tuple(self.flat().sizes)
+
+    def value(self, values: Values | None = None, /, **named: npt.ArrayLike) -> Result:
+        """The value.
+
+        Parameters
+        ----------
+        values, **named : number or array-like
+            Of the variables, by name.
+
+        Returns
+        -------
+        float or array of float64, shape (rows,)
+        """
+        flat = self.flat()
+        point = evaluation.point_of(flat, _merged(values, named))
+        return _result(evaluation.values_of(flat, point, flat.output)[0], point)
+
+    def gradient(
+        self, values: Values | None = None, /, *, wrt: Any = None, **named: npt.ArrayLike
+    ) -> Gradient:
+        """The derivatives by all variables, in one pass of backward mode.
+
+        Parameters
+        ----------
+        values, **named : number or array-like
+            Of the variables, by name; one that is called ``wrt`` must be in the mapping.
+        wrt : str or sequence of str, optional
+            Names of the variables and steps to differentiate by; all variables by default.
+
+        Returns
+        -------
+        dict of str to float or array of float64
+            Shaped as the values, or with a row for each.
+        """
+        return self.value_and_gradient(values, wrt=wrt, **named)[1]
+
+    def value_and_gradient(
+        self, values: Values | None = None, /, *, wrt: Any = None, **named: npt.ArrayLike
+    ) -> tuple[Result, Gradient]:
+        """The value and the derivatives by all variables; parameters as of `gradient`."""
+        flat = self.flat()
+        point = evaluation.point_of(flat, _merged(values, named))
+        if wrt is not None:
+            return self._by_steps(flat, point, wrt)
+        out, found = evaluation.gradient_of_inputs(flat, point)
+        return _result(out, point), _by_name(flat, found, point)
+
+    def _by_steps(self, flat: Flat, point: Point, wrt: Any) -> tuple[Result, Gradient]:
+        """As `value_and_gradient`, by chosen variables and steps."""
+        asked = [wrt] if isinstance(wrt, str) else list(wrt)
+        chosen: list[IntArray] = []
+        for name in asked:
+            if name in flat.rows:
+                rows = flat.rows[name]
+                inside = (flat.variable_rows >= rows.start) & (flat.variable_rows < rows.stop)
+                chosen.append(flat.variable_nodes[inside])
+            elif name in flat.names and flat.operations[flat.names.index(name)] != "constant":
+                chosen.append(np.array([flat.names.index(name)], np.int64))
+            else:
+                raise ValueError(
+                    f"wrt must name variables or steps of the graph, such as "
+                    f"{', '.join(map(repr, flat.rows))}; got {name!r}"
+                )
+        out, found = evaluation.gradient_of(flat, point, np.concatenate(chosen))
+        result: Gradient = {}
+        first = 0
+        for name, nodes in zip(asked, chosen, strict=True):
+            some, first = found[first : first + len(nodes)], first + len(nodes)
+            size = flat.sizes.get(name)
+            if size is not None:
+                whole = np.zeros((size, found.shape[1]))
+                inside = np.isin(flat.variable_nodes, nodes)
+                whole[flat.variable_rows[inside] - flat.rows[name].start] = some
+                result[name] = _vector_result(whole, point)
+            else:
+                result[name] = _result(some[0], point)
+        return _result(out, point), result
+
+    def jvp(self, values: Values, tangents: Values) -> tuple[Result, Result]:
+        """The value and its derivative along a direction, in one pass of forward mode.
+
+        The Jacobian-vector product, here sum_i df/dx_i t_i.
+
+        Parameters
+        ----------
+        values : mapping
+            Of the variables, by name.
+        tangents : mapping
+            The direction t, shaped alike; variables that are left out have 0.
+
+        Returns
+        -------
+        value, derivative : float or array of float64, shape (rows,)
+        """
+        flat = self.flat()
+        point = evaluation.point_of(flat, _mapping("values", values))
+        along = evaluation.point_of(flat, _mapping("tangents", tangents), missing=0.0)
+        has_rows = point.has_rows or along.has_rows
+        table, directions = np.broadcast_arrays(point.table, along.table)
+        if not np.isfinite(directions).all():
+            raise ValueError(f"tangents must be finite numbers; got {dict(tangents)}")
+        point = Point(np.ascontiguousarray(table), has_rows)
+        out, found = evaluation.jvp_of(
+            flat, point, np.ascontiguousarray(directions), flat.output
+        )  # fmt: skip
+        return _result(out[0], point), _result(found[0], point)
+
+    # ---------------------------------------------------------------- shown
+
+    def forward_table(
+        self, wrt: str, values: Values | None = None, /, *, every: bool = False,
+        **named: npt.ArrayLike,
+    ) -> Table:  # fmt: skip
+        """Forward mode, step by step: value, local derivatives, derivative by a variable.
+
+        Parameters
+        ----------
+        wrt : str
+            The variable to differentiate by, such as ``"x"`` or ``"w[0]"``.
+        values, **named : number or array-like
+            Of the variables, by name; a single point.
+        every : bool, default=False
+            Whether each node is a row. Else those that have names, with what lies between them
+            written out, are the rows; where none has one, all are.
+
+        Returns
+        -------
+        Table
+            Prints as aligned text.
+        """
+        flat = self.flat()
+        given = _merged(values, named)
+        point = single_point(evaluation.point_of(flat, given), given)
+        names = [flat.names[i] for i in flat.variable_nodes]
+        if wrt not in names:
+            raise ValueError(f"wrt must be one of {', '.join(map(repr, names))}; got {wrt!r}")
+        directions = np.zeros((flat.n_inputs, 1))
+        directions[flat.variable_rows[names.index(wrt)]] = 1.0
+        out, found = evaluation.jvp_of(flat, point, directions, np.arange(len(flat)))
+        return table_of(flat, "forward", f"d/d{wrt}", out[:, 0], found[:, 0], every)
+
+    def backward_table(
+        self, values: Values | None = None, /, *, every: bool = False, **named: npt.ArrayLike
+    ) -> Table:
+        """Backward mode, from the output on: value, local derivatives, derivative of the output.
+
+        Parameters
+        ----------
+        values, **named, every
+            As of `forward_table`.
+
+        Returns
+        -------
+        Table
+            Prints as aligned text.
+        """
+        flat = self.flat()
+        out, found = self._everywhere(_merged(values, named))
+        return table_of(flat, "backward", f"d{flat.names[-1]}/d(step)", out, found, every)
+
+    def _everywhere(self, given: Values) -> tuple[Array, Array]:
+        """Values and adjoints of all nodes at a single point."""
+        flat = self.flat()
+        point = single_point(evaluation.point_of(flat, given), given)
+        nodes = np.arange(len(flat))
+        found = evaluation.gradient_of(flat, point, nodes)[1]
+        return evaluation.values_of(flat, point, nodes)[:, 0], found[:, 0]
+
+    def draw(self, values: Values | None = None, /, *, ax: Any = None, **named: Any) -> Any:
+        """Draw the graph with matplotlib, from the variables at the left to the output.
+
+        Parameters
+        ----------
+        values, **named : number or array-like, optional
+            A single point: each node then shows its value and, below, the derivative of the
+            output by it.
+        ax : matplotlib Axes, optional
+            None makes a figure.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        ImportError
+            Without matplotlib: ``pip install 'fastbp[plot]'``.
+        """
+        given = _merged(values, named)
+        return drawing.draw(self.flat(), self._everywhere(given) if given else None, ax)
+
+    def to_dot(self, values: Values | None = None, /, **named: Any) -> str:
+        """The graph in the language of Graphviz; parameters as of `draw`."""
+        given = _merged(values, named)
+        return drawing.to_dot(self.flat(), self._everywhere(given) if given else None)
+
+    # ---------------------------------------------------------------- in nets
+
+    def as_loss(self) -> GraphLoss:
+        """For ``MLP(loss=...)``, which takes the expression itself."""
+        return GraphLoss(self)
+
+    def as_activation(self) -> GraphActivation:
+        """For ``MLP(activation=...)``, which takes the expression itself."""
+        return GraphActivation(self)
+
+
+def _rebuilt(parts: list[tuple[Any, ...]]) -> Expression:
+    """Undo `Expression.__reduce__`."""
+    nodes: list[Expression] = []
+    for operation, below, number, slot, name in parts:
+        arguments = tuple(nodes[i] for i in below)
+        nodes.append(Expression(operation, arguments, number=number, slot=slot, name=name))
+    return nodes[-1]
+
+
+def checked_name(name: Any) -> str:
+    """A name: text without line breaks."""
+    if not isinstance(name, str):
+        raise TypeError(f"a name must be a string; got {type(name).__name__} {name!r}")
+    if not name or not name.isprintable() or name != name.strip():
+        raise ValueError(f"a name must be printable text such as 'x' or 'net_h1'; got {name!r}")
+    return name
+
+
+def as_expression(value: Any) -> Expression:
+    """An expression as it is, a finite number as a constant."""
+    if isinstance(value, Expression):
+        return value
+    if isinstance(value, bool | np.bool_) or not isinstance(
+        value, int | float | np.integer | np.floating
+    ):
+        raise TypeError(
+            f"a graph is made of expressions and numbers; got {type(value).__name__} {value!r}. "
+            "Arrays are values of variables, given when it is evaluated"
+        )
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"a constant of a graph must be finite; got {value!r}")
+    return Expression("constant", number=number)
+
+
+def binary(operation: str, left: Any, right: Any) -> Expression:
+    """An operator's expression, or NotImplemented where the other side is to try."""
+    if hasattr(left, "__len__") or hasattr(right, "__len__"):
+        return cast(Expression, NotImplemented)
+    return Expression(operation, (as_expression(left), as_expression(right)))
+
+
+def _mapping(name: str, values: Any) -> Values:
+    if not isinstance(values, Mapping):
+        raise TypeError(
+            f"{name} must be a mapping from names to numbers, such as {{'x': 1.0}}; got "
+            f"{type(values).__name__} {values!r}"
+        )
+    return values
+
+
+def _merged(values: Values | None, named: Values) -> Values:
+    """What was given as a mapping and as keywords."""
+    if values is None:
+        return named
+    values = _mapping("values", values)
+    twice = set(values) & set(named)
+    if twice:
+        raise ValueError(f"{sorted(twice)} are given twice, in the mapping and as keywords")
+    return {**values, **named} if named else values
+
+
+def _result(row: Array, point: Point) -> Result:
+    return row if point.has_rows else float(row[0])
+
+
+def _vector_result(rows: Array, point: Point) -> Array:
+    return np.ascontiguousarray(rows.T) if point.has_rows else rows[:, 0]
+
+
+def _by_name(flat: Flat, found: Array, point: Point) -> Gradient:
+    """The derivatives by the variables, shaped as their values."""
+    if not point.has_rows and not flat.has_vectors:
+        return dict(zip(flat.sizes, found[:, 0].tolist(), strict=True))
+    return {
+        name: _result(found[flat.rows[name].start], point)
+        if size is None
+        else _vector_result(found[flat.rows[name]], point)
+        for name, size in flat.sizes.items()
+    }

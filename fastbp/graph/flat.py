@@ -1,0 +1,237 @@
+"""A graph laid out flat: its nodes in topological order, as the arrays that the kernels take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from fastbp.graph.text import Formula, atom, formula, number_text
+from fastbp.kernels.tape import OPERATIONS, Tape
+
+LONGEST_FORMULA = 100
+"""Formulas with more letters are cut: a node that stands for a part of them is named instead."""
+
+
+class Slot(NamedTuple):
+    """Which number of the inputs a variable is.
+
+    Attributes
+    ----------
+    name : str
+        Of the variable, or of the vector that it belongs to.
+    size : int or None
+        Of the vector; None for a variable of its own.
+    place : int
+        Its place in the vector.
+    """
+
+    name: str
+    size: int | None
+    place: int
+
+    def text(self) -> str:
+        """The name of the node: ``x`` or ``x[1]``."""
+        return self.name if self.size is None else f"{self.name}[{self.place}]"
+
+
+class Node(Protocol):
+    """What a graph is made of; `fastbp.graph.Expression` is one.
+
+    Attributes
+    ----------
+    operation : str
+        A name of `fastbp.kernels.tape.OPERATIONS`.
+    arguments : tuple of Node
+    number : float
+        Of a constant.
+    slot : Slot or None
+        Of a variable.
+    name : str or None
+        Given by the user.
+    """
+
+    @property
+    def operation(self) -> str:
+        """As above; so are the others."""
+        ...
+
+    @property
+    def arguments(self) -> tuple[Node, ...]:
+        """See the class."""
+        ...
+
+    @property
+    def number(self) -> float:
+        """See the class."""
+        ...
+
+    @property
+    def slot(self) -> Slot | None:
+        """See the class."""
+        ...
+
+    @property
+    def name(self) -> str | None:
+        """See the class."""
+        ...
+
+
+def in_order(root: Node) -> Iterator[Node]:
+    """Every node once, its arguments before it, without recursion: graphs may be deep."""
+    done: set[int] = set()
+    stack: list[tuple[Node, Iterator[Node]]] = [(root, iter(root.arguments))]
+    while stack:
+        node, rest = stack[-1]
+        for argument in rest:
+            if id(argument) not in done:
+                stack.append((argument, iter(argument.arguments)))
+                break
+        else:
+            stack.pop()
+            if id(node) not in done:
+                done.add(id(node))
+                yield node
+
+
+class Flat:
+    """A graph laid out flat.
+
+    Parameters
+    ----------
+    root : Node
+        The output.
+
+    Attributes
+    ----------
+    tape : Tape
+        The arrays for the kernels; the output is the last node.
+    operations : list of str
+    arguments : list of list of int
+        Numbers of the nodes that each takes.
+    names : list of str
+        Unique, but for constants: given by the user, else v1, v2, ... in the order of the tape.
+    is_named : list of bool
+        Whether the node is a variable, was named by the user or is the output.
+    formulas : list of str
+        Each node by its arguments, those without a name of their own written out.
+    sizes : dict of str to int or None
+        The inputs: variables, of size None, and vectors, with their lengths.
+    rows : dict of str to slice
+        The rows of the inputs that hold them.
+    variable_nodes : array of int64, shape (variables in use,)
+    variable_rows : array of int64, shape (variables in use,)
+        The rows of the inputs that they read.
+    rows_in_order : bool
+        Whether these are all rows, from the first to the last.
+    has_vectors : bool
+        Whether any of the inputs is a vector.
+    n_inputs : int
+    output : array of int64, shape (1,)
+        The number of the last node.
+
+    Raises
+    ------
+    ValueError
+        When two nodes have the same name, or vectors of one name differ in length.
+    """
+
+    def __init__(self, root: Node) -> None:
+        nodes: list[Node] = []
+        number_of: dict[int, int] = {}
+        by_slot: dict[Slot, int] = {}
+        for node in in_order(root):
+            if node.slot is not None and node.slot in by_slot:  # a variable is its name
+                number_of[id(node)] = by_slot[node.slot]
+                continue
+            number_of[id(node)] = len(nodes)
+            if node.slot is not None:
+                by_slot[node.slot] = len(nodes)
+            nodes.append(node)
+        self.sizes = _sizes(list(by_slot))
+        self.has_vectors = any(size is not None for size in self.sizes.values())
+        self.rows, self.n_inputs = {}, 0
+        for name, size in self.sizes.items():
+            first, self.n_inputs = self.n_inputs, self.n_inputs + (1 if size is None else size)
+            self.rows[name] = slice(first, self.n_inputs)
+        self.operations = [node.operation for node in nodes]
+        self.arguments = [[number_of[id(a)] for a in node.arguments] for node in nodes]
+        self.names, self.is_named = _names(nodes)
+        self.formulas = self._formulas()
+        self.variable_nodes = np.array(list(by_slot.values()), np.int64)
+        self.variable_rows = np.array(
+            [self.rows[slot.name].start + slot.place for slot in by_slot], np.int64
+        )
+        self.rows_in_order = self.variable_rows.tolist() == list(range(self.n_inputs))
+        self.tape = self._tape(nodes)
+        self.output = np.array([len(nodes) - 1], np.int64)
+
+    def __len__(self) -> int:
+        return len(self.operations)
+
+    def _tape(self, nodes: Sequence[Node]) -> Tape:
+        listed = [list(some) for some in self.arguments]
+        for node, row in zip(self.variable_nodes, self.variable_rows, strict=True):
+            listed[node] = [int(row)]
+        return Tape(
+            codes=np.array([OPERATIONS[name] for name in self.operations], np.int64),
+            starts=np.cumsum([0, *map(len, listed)], dtype=np.int64),
+            arguments=np.array([a for some in listed for a in some], np.int64),
+            numbers=np.array([node.number for node in nodes], np.float64),
+        )
+
+    def _formulas(self) -> list[str]:
+        """Formulas of all nodes; a part that has a name stands by it."""
+        shown: list[Formula] = []
+        formulas = []
+        for node, operation in enumerate(self.operations):
+            full = atom(self.names[node])
+            if operation not in ("constant", "variable"):
+                full = formula(operation, [shown[a] for a in self.arguments[node]])
+            formulas.append(full[0])
+            short = self.is_named[node] or len(full[0]) > LONGEST_FORMULA
+            shown.append(atom(self.names[node]) if short else full)
+        return formulas
+
+    def step(self, node: int) -> str:
+        """A node by the names of its arguments, such as ``v1 * z``."""
+        if self.operations[node] in ("constant", "variable"):
+            return self.names[node]
+        return formula(self.operations[node], [atom(self.names[a]) for a in self.arguments[node]])[
+            0
+        ]
+
+
+def _sizes(slots: Sequence[Slot]) -> dict[str, int | None]:
+    """The variables and vectors by name, in the order in which they appear."""
+    sizes: dict[str, int | None] = {}
+    for name, size, _ in slots:
+        if sizes.setdefault(name, size) != size:
+            kinds = ["a variable" if n is None else f"a vector of {n}" for n in (sizes[name], size)]
+            raise ValueError(f"{name!r} is {kinds[0]} and {kinds[1]} in one graph; rename one")
+    return sizes
+
+
+def _names(nodes: Sequence[Node]) -> tuple[list[str], list[bool]]:
+    """A name for each node, and whether it is its own."""
+    own = [node.slot.text() if node.slot is not None else node.name for node in nodes]
+    taken: set[str] = set()
+    for name in own:
+        if name is not None and name in taken:
+            raise ValueError(
+                f"two nodes of the graph are named {name!r}; give each variable and each step a "
+                "name of its own"
+            )
+        taken |= set() if name is None else {name}
+    names, count = [], 0
+    for node, name in zip(nodes, own, strict=True):
+        if name is None and node.operation == "constant":
+            name = number_text(node.number)
+        while name is None:
+            count += 1
+            name = None if f"v{count}" in taken else f"v{count}"
+        names.append(name)
+    is_named = [name is not None for name in own]
+    is_named[-1] = True
+    return names, is_named

@@ -1,0 +1,281 @@
+"""Variables, vectors, and the functions of expressions."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, overload
+
+import numpy as np
+
+from fastbp import checks
+from fastbp.graph.expression import Expression, Number, as_expression, binary, checked_name
+from fastbp.graph.flat import Slot
+
+Scalar = Expression | Number
+
+
+def variable(name: str) -> Expression:
+    """A named variable: a number, or one for each row of the data.
+
+    Parameters
+    ----------
+    name : str
+        Two variables of the same name are the same variable.
+    """
+    return Expression("variable", slot=Slot(checked_name(name), None, 0))
+
+
+def variables(names: str | Sequence[str]) -> tuple[Expression, ...]:
+    """Several variables.
+
+    Parameters
+    ----------
+    names : str or sequence of str
+        Separated by blanks or commas, or one by one.
+    """
+    if isinstance(names, str):
+        names = names.replace(",", " ").split()
+    return tuple(variable(name) for name in names)
+
+
+def vector(name: str, size: int) -> Vector:
+    """A named vector of variables, whose value is an array (size,), or (rows, size).
+
+    Parameters
+    ----------
+    name : str
+    size : int
+        At least 1.
+    """
+    size, name = checks.count("size", size), checked_name(name)
+    return Vector(Expression("variable", slot=Slot(name, size, i)) for i in range(size))
+
+
+class Vector(Sequence[Expression]):
+    """A sequence of expressions with operators that work number by number.
+
+    The tape knows numbers only: a vector is a bundle of them under one name, for what has several
+    weights, inputs or outputs. The other side of an operator is a vector or sequence of the same
+    length, or one expression or number for all; ``v @ w`` is `dot`.
+
+    Parameters
+    ----------
+    items : iterable of Expression or number
+        At least one.
+    """
+
+    __slots__ = ("_items",)
+    __array_ufunc__ = None
+
+    def __init__(self, items: Any) -> None:
+        self._items = tuple(as_expression(item) for item in items)
+        if not self._items:
+            raise ValueError("a vector must hold at least one expression; got none")
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __iter__(self) -> Iterator[Expression]:
+        return iter(self._items)
+
+    @overload
+    def __getitem__(self, key: int) -> Expression: ...
+    @overload
+    def __getitem__(self, key: slice) -> Vector: ...
+    def __getitem__(self, key: int | slice) -> Expression | Vector:
+        return Vector(self._items[key]) if isinstance(key, slice) else self._items[key]
+
+    def __repr__(self) -> str:
+        return f"Vector([{', '.join(map(repr, self._items))}])"
+
+    def named(self, name: str) -> Vector:
+        """The same with names for its expressions, ``name[0]``, ``name[1]``, ..."""
+        name = checked_name(name)
+        return Vector(item.named(f"{name}[{i}]") for i, item in enumerate(self._items))
+
+    def _with(self, operation: str, other: Any, reflected: bool = False) -> Vector:
+        if hasattr(other, "__len__"):
+            _same_length(self, other)
+            others = tuple(other)
+        else:
+            others = (other,) * len(self)
+        pairs = zip(others, self, strict=True) if reflected else zip(self, others, strict=True)
+        return Vector(binary(operation, left, right) for left, right in pairs)
+
+    def __add__(self, other: Any) -> Vector:
+        return self._with("add", other)
+
+    def __radd__(self, other: Any) -> Vector:
+        return self._with("add", other, True)
+
+    def __sub__(self, other: Any) -> Vector:
+        return self._with("subtract", other)
+
+    def __rsub__(self, other: Any) -> Vector:
+        return self._with("subtract", other, True)
+
+    def __mul__(self, other: Any) -> Vector:
+        return self._with("multiply", other)
+
+    def __rmul__(self, other: Any) -> Vector:
+        return self._with("multiply", other, True)
+
+    def __truediv__(self, other: Any) -> Vector:
+        return self._with("divide", other)
+
+    def __rtruediv__(self, other: Any) -> Vector:
+        return self._with("divide", other, True)
+
+    def __pow__(self, other: Any) -> Vector:
+        return self._with("power", other)
+
+    def __rpow__(self, other: Any) -> Vector:
+        return self._with("power", other, True)
+
+    def __matmul__(self, other: Any) -> Expression:
+        return dot(self, other)
+
+    def __rmatmul__(self, other: Any) -> Expression:
+        return dot(other, self)
+
+    def __neg__(self) -> Vector:
+        return Vector(-item for item in self)
+
+    def __abs__(self) -> Vector:
+        return Vector(builtins.abs(item) for item in self)
+
+
+def _same_length(left: Any, right: Any) -> None:
+    if len(left) != len(right) or np.ndim(right) > 1:
+        shape = np.shape(right) if isinstance(right, np.ndarray) else len(right)
+        raise ValueError(f"vectors must have the same length; got {len(left)} and {shape}")
+
+
+# ---- functions ----------------------------------------------------------------------------------
+
+
+@overload
+def _apply(operation: str, x: Scalar) -> Expression: ...
+@overload
+def _apply(operation: str, x: Vector) -> Vector: ...
+def _apply(operation: str, x: Scalar | Vector) -> Expression | Vector:
+    if isinstance(x, Vector):
+        return Vector(Expression(operation, (item,)) for item in x)
+    return Expression(operation, (as_expression(x),))
+
+
+@overload
+def exp(x: Scalar) -> Expression: ...
+@overload
+def exp(x: Vector) -> Vector: ...
+def exp(x: Scalar | Vector) -> Expression | Vector:
+    """e to the power x; of a vector number by number, as all functions of one argument."""
+    return _apply("exp", x)
+
+
+@overload
+def log(x: Scalar) -> Expression: ...
+@overload
+def log(x: Vector) -> Vector: ...
+def log(x: Scalar | Vector) -> Expression | Vector:
+    """Natural logarithm of x > 0."""
+    return _apply("log", x)
+
+
+@overload
+def tanh(x: Scalar) -> Expression: ...
+@overload
+def tanh(x: Vector) -> Vector: ...
+def tanh(x: Scalar | Vector) -> Expression | Vector:
+    """Hyperbolic tangent."""
+    return _apply("tanh", x)
+
+
+@overload
+def sigmoid(x: Scalar) -> Expression: ...
+@overload
+def sigmoid(x: Vector) -> Vector: ...
+def sigmoid(x: Scalar | Vector) -> Expression | Vector:
+    """1 / (1 + exp(-x)), without overflow for any x."""
+    return _apply("sigmoid", x)
+
+
+@overload
+def sqrt(x: Scalar) -> Expression: ...
+@overload
+def sqrt(x: Vector) -> Vector: ...
+def sqrt(x: Scalar | Vector) -> Expression | Vector:
+    """Square root of x >= 0; at 0 it has no derivative."""
+    return _apply("sqrt", x)
+
+
+@overload
+def sin(x: Scalar) -> Expression: ...
+@overload
+def sin(x: Vector) -> Vector: ...
+def sin(x: Scalar | Vector) -> Expression | Vector:
+    """Sine of x in radians."""
+    return _apply("sin", x)
+
+
+@overload
+def cos(x: Scalar) -> Expression: ...
+@overload
+def cos(x: Vector) -> Vector: ...
+def cos(x: Scalar | Vector) -> Expression | Vector:
+    """Cosine of x in radians."""
+    return _apply("cos", x)
+
+
+@overload
+def abs(x: Scalar) -> Expression: ...
+@overload
+def abs(x: Vector) -> Vector: ...
+def abs(x: Scalar | Vector) -> Expression | Vector:
+    """Absolute value; its derivative at 0 is taken as 0."""
+    return _apply("abs", x)
+
+
+@overload
+def relu(x: Scalar) -> Expression: ...
+@overload
+def relu(x: Vector) -> Vector: ...
+def relu(x: Scalar | Vector) -> Expression | Vector:
+    """The larger of x and 0; its derivative at 0 is taken as 0."""
+    return _apply("relu", x)
+
+
+def _terms(name: str, terms: tuple[Any, ...]) -> tuple[Expression, ...]:
+    """The arguments of a function of any number, or the members of its only one."""
+    if len(terms) == 1 and isinstance(terms[0], Iterable):
+        terms = tuple(terms[0])
+    if not terms:
+        raise ValueError(f"{name} needs at least one expression; got none")
+    return tuple(as_expression(term) for term in terms)
+
+
+def max(*terms: Any) -> Expression:
+    """The largest of some expressions, or of a vector or another iterable of them.
+
+    Where several are equal, each has an equal share of the derivative.
+    """
+    return Expression("max", _terms("max", terms))
+
+
+def sum(*terms: Any) -> Expression:
+    """The sum of some expressions, or of a vector or another iterable of them."""
+    return Expression("sum", _terms("sum", terms))
+
+
+def dot(left: Iterable[Any], right: Iterable[Any]) -> Expression:
+    """The dot product of two vectors, or sequences of expressions or numbers, of one length."""
+    for side in (left, right):
+        if not isinstance(side, Iterable) or isinstance(side, str):
+            raise TypeError(
+                "dot takes two vectors or sequences of expressions; got "
+                f"{type(side).__name__} {side!r}"
+            )
+    first, second = tuple(left), tuple(right)
+    _same_length(first, second)
+    return Expression("dot", (*_terms("dot", first), *_terms("dot", second)))
