@@ -93,10 +93,15 @@ def warm_up(dtypes: Sequence[str] = ("float32", "float64")) -> Iterator[FirstCal
             (descent.rprop, lambda: net.fit(X, y - 1, epochs=1, method="rprop")),  # noqa: B023
             (images.shift_images, lambda: ImageShift((1, 2))(X, rng)),  # noqa: B023
             (images.warp_images, lambda: ImageRotation((1, 2))(X, rng)),  # noqa: B023
-            (tape.value, lambda: (2 * z).value(at)),
-            (tape.gradient, lambda: (2 * z).gradient(at)),
-            (tape.jvp, lambda: (2 * z).jvp(at, at)),
             (stepwise.built_in_loss, lambda: units.loss(X, y)),  # noqa: B023
         )
         for function, call in calls:
             yield first_call(function, dtype, call)
+    graphs: tuple[tuple[Any, Callable[[], object]], ...] = (
+        (tape.value, lambda: z.value(at)),
+        (tape.gradient, lambda: z.gradient(at)),
+        (tape.jvp, lambda: z.jvp(at, at)),
+        (tape.local_derivatives, lambda: z.backward_table(at)),
+    )
+    for function, call in graphs:
+        yield first_call(function, "float64", call)

@@ -47,6 +47,41 @@ MUTANTS = (
         ("test_memory_safety.py::test_random_shapes",),
     ),
     Mutant(
+        "graph: a node's adjoint is overwritten, not added to",
+        "kernels/tape.py",
+        "store(adjoints, below, load(adjoints, below) + step)",
+        "store(adjoints, below, step)",
+        ("graph/test_expression.py::test_what_is_used_twice_adds_up",),
+    ),
+    Mutant(
+        "graph: in blocks of rows too",
+        "kernels/tape.py",
+        "store(adjoints, at, load(adjoints, at) + up * load(d, r))",
+        "store(adjoints, at, up * load(d, r))",
+        ("graph/test_expression.py::test_random_graphs_agree_with_complex_step",),
+    ),
+    Mutant(
+        "graph: the derivative of tanh loses its digits",
+        "kernels/tape.py",
+        "        e = np.exp(-2.0 * abs(a))\n        return 4.0 * e / ((1.0 + e) * (1.0 + e))",
+        "        return 1.0 - y * y",
+        ("kernels/test_tape.py::test_derivatives_keep_their_digits_where_values_end",),
+    ),
+    Mutant(
+        "stepwise: an activation in Python stores no slope",
+        "stepwise.py",
+        "            matrix(SLOPE)[...] = slope.T\n",
+        "            matrix(SLOPE)[...] = 1.0\n",
+        ("test_activations.py::test_gradcheck",),
+    ),
+    Mutant(
+        "stepwise: outputs of Python's activation are not dropped out",
+        "kernels/stepwise.py",
+        "    if done >= 0 and key != 0:\n",
+        "    if done < 0 and key != 0:\n",
+        ("test_activations.py::test_a_function_beside_the_built_in",),
+    ),
+    Mutant(
         "relu: the derivative is 1 where it is 0",
         "kernels/activations.py",
         "vstore(p, vwhere_greater(out, zero, vload(p, width), zero), width)",
@@ -175,8 +210,8 @@ MUTANTS = (
     Mutant(
         "parts: blocks are taken in their order",
         "parts.py",
-        "            generator.shuffle(starts)\n",
-        "",
+        "            next_generator(self.random).shuffle(starts)\n",
+        "            next_generator(self.random)\n",
         ("test_parts.py::test_with_shuffle_every_row_once_an_epoch",),
     ),
     Mutant(
