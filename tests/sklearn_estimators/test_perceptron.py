@@ -141,10 +141,10 @@ def test_errors_and_warnings() -> None:
         Perceptron().partial_fit(X, y, classes=[0, 1, 2]).partial_fit(X, y, classes=[0, 1])
     with pytest.raises(ValueError, match="under-/overflow occurred at epoch #1"):
         Perceptron(eta0=1e10).fit(X * (1e308 / X.max()), y)
-    with pytest.raises(ValueError, match="validation set are all zero"):
-        Perceptron(early_stopping=True).fit(
-            X, y, sample_weight=np.eye(1, len(y)).ravel()
-        )  # fmt: skip
+    held = Perceptron(early_stopping=True)._held_out(y, np.ones(len(y)))
+    for kind in (Perceptron, THEIRS):
+        with pytest.raises(ValueError, match="validation set are all zero"):
+            kind(early_stopping=True).fit(X, y, sample_weight=(~held).astype(float))
 
 
 def test_verbose_prints_a_line_an_epoch(capsys: pytest.CaptureFixture[str]) -> None:
