@@ -15,7 +15,7 @@ from fastbp import MLP, SGD, Adam, CosineDecay, ImageRotation, ImageShift
 from fastbp.idx import mnist
 
 parser = argparse.ArgumentParser(description=__doc__)
-folder = Path(os.environ.get("FASTBP_MNIST", "data"))
+folder = Path(os.environ.get("FASTBP_DATA", "data"))
 parser.add_argument("--data", type=Path, default=folder, help="folder of t10k-*-ubyte.gz")
 parser.add_argument("--openml", action="store_true", help="fetch them by scikit-learn instead")
 parser.add_argument("--quick", action="store_true", help="2,000 digits, few epochs")
@@ -31,7 +31,7 @@ else:
     try:
         X, y = mnist(options.data)
     except FileNotFoundError as error:
-        raise SystemExit(f"{error} by --data or FASTBP_MNIST; --openml fetches it") from None
+        raise SystemExit(f"{error} by --data or FASTBP_DATA; --openml fetches it") from None
 order = np.random.default_rng(0).permutation(len(X))
 train, test = order[: 1_500 if options.quick else 8_500], order[8_500:]
 

@@ -15,7 +15,7 @@ from fastbp import MLP, GaussianNoise, ImageRotation, ImageShift
 from fastbp.idx import mnist
 
 parser = argparse.ArgumentParser(description=__doc__)
-folder = Path(os.environ.get("FASTBP_MNIST", "data"))
+folder = Path(os.environ.get("FASTBP_DATA", "data"))
 parser.add_argument("--data", type=Path, default=folder, help="folder of t10k-*-ubyte.gz")
 parser.add_argument("--folder", type=Path, default=Path("build/examples"), help="for the picture")
 parser.add_argument("--seeds", type=int, default=3)
@@ -25,7 +25,7 @@ options = parser.parse_args()
 try:
     X, y = mnist(options.data)
 except FileNotFoundError as error:
-    raise SystemExit(f"{error} by --data or FASTBP_MNIST") from None
+    raise SystemExit(f"{error} by --data or FASTBP_DATA") from None
 order = np.random.default_rng(0).permutation(len(X))
 train, test = order[:1_000], order[8_500:]
 

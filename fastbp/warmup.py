@@ -75,6 +75,14 @@ def warm_up(dtypes: Sequence[str] = ("float32", "float64")) -> Iterator[FirstCal
     """
     rng = np.random.default_rng(0)
     z, at = variable("z"), {"z": 0.0}
+    graphs: tuple[tuple[Any, Callable[[], object]], ...] = (
+        (tape.value, lambda: z.value(at)),
+        (tape.gradient, lambda: z.gradient(at)),
+        (tape.jvp, lambda: z.jvp(at, at)),
+        (tape.local_derivatives, lambda: z.backward_table(at)),
+    )
+    for function, call in graphs:
+        yield first_call(function, "float64", call)
     for dtype in dtypes:
         X, y = np.zeros((4, 2), dtype), np.zeros((4, 1), dtype)
         many = np.zeros((checks.FEW_NUMBERS + 1, 1), dtype)
@@ -97,11 +105,3 @@ def warm_up(dtypes: Sequence[str] = ("float32", "float64")) -> Iterator[FirstCal
         )
         for function, call in calls:
             yield first_call(function, dtype, call)
-    graphs: tuple[tuple[Any, Callable[[], object]], ...] = (
-        (tape.value, lambda: z.value(at)),
-        (tape.gradient, lambda: z.gradient(at)),
-        (tape.jvp, lambda: z.jvp(at, at)),
-        (tape.local_derivatives, lambda: z.backward_table(at)),
-    )
-    for function, call in graphs:
-        yield first_call(function, "float64", call)

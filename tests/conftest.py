@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from pathlib import Path
 from typing import NamedTuple
 
 import mpmath
@@ -14,12 +13,6 @@ import pytest
 
 SOAK = os.environ.get("FASTBP_SOAK") == "1"
 COMPILED = not numba.config.DISABLE_JIT
-
-MNIST = Path(os.environ.get("FASTBP_MNIST", "data"))
-needs_mnist = pytest.mark.skipif(
-    not (MNIST / "t10k-images-idx3-ubyte.gz").exists(),
-    reason=f"MNIST is not in {MNIST}: name its folder by FASTBP_MNIST",
-)
 
 PROMISES = {
     "gradients": {"nets": 200, "partials": 50_000},

@@ -30,3 +30,6 @@ def heart() -> tuple[np.ndarray, np.ndarray]:
         rows = list(csv.DictReader(file))
     rates = np.array([float(row["MaxHR"]) for row in rows])
     return rates, np.array([row["AHD"] == "Yes" for row in rows])
+
+
+needs_mnist = needs("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz")

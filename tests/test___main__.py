@@ -109,15 +109,15 @@ def test_warmup_fills_the_cache() -> None:
     line = re.compile(r"(\w+) +(float32|float64) +(compiled|loaded) +[\d.]+ s")
     calls = [match.groups() for match in map(line.fullmatch, first.stdout.splitlines()) if match]
     assert [call[:2] for call in calls] == [
-        *((name, dtype) for dtype in ("float32", "float64") for name in names),
         *((name, "float64") for name in graphs),
+        *((name, dtype) for dtype in ("float32", "float64") for name in names),
     ]
     entries = int(re.search(r"warm: (\d+) compiled functions, [\d.]+ MB", first.stdout)[1])
     assert entries >= len(calls)
 
     second = run("warmup", "--dtype", "float64")
     calls = [match.groups() for match in map(line.fullmatch, second.stdout.splitlines()) if match]
-    assert calls == [(name, "float64", "loaded") for name in names + graphs]
+    assert calls == [(name, "float64", "loaded") for name in graphs + names]
     assert re.search(r"in all +[\d.]+ s\ncache: (.*)\n", second.stdout)[1] in first.stdout
 
 

@@ -6,8 +6,9 @@ import re
 import shutil
 
 import pytest
-from conftest import MNIST, SOAK, needs_mnist
+from conftest import SOAK
 from example_runs import long_uncompiled, run
+from reference_data import FOLDER, needs_mnist
 
 
 def accuracies(out: str) -> list[float]:
@@ -19,7 +20,7 @@ def accuracies(out: str) -> list[float]:
 @pytest.mark.parametrize("seed", range(5) if SOAK else range(1))
 def test_accuracies(seed: int, capsys: pytest.CaptureFixture[str]) -> None:
     """94 %, 94.5 % and 97 %, by each seed."""
-    _, out = run("18_mnist.py", capsys, "--data", str(MNIST), "--seed", str(seed))
+    _, out = run("18_mnist.py", capsys, "--data", str(FOLDER), "--seed", str(seed))
     sgd, adam, augmented = accuracies(out)
     assert sgd >= 94.0
     assert adam >= 94.5
@@ -30,7 +31,7 @@ def test_accuracies(seed: int, capsys: pytest.CaptureFixture[str]) -> None:
 @long_uncompiled
 def test_quick(capsys: pytest.CaptureFixture[str], tmp_path) -> None:
     for kind in ("images-idx3", "labels-idx1"):
-        shutil.copy(MNIST / f"t10k-{kind}-ubyte.gz", tmp_path)
+        shutil.copy(FOLDER / f"t10k-{kind}-ubyte.gz", tmp_path)
     _, out = run("18_mnist.py", capsys, "--data", str(tmp_path), "--quick")
     assert all(accuracy > 80 for accuracy in accuracies(out))
     assert len(accuracies(out)) == 3
@@ -38,6 +39,6 @@ def test_quick(capsys: pytest.CaptureFixture[str], tmp_path) -> None:
 
 def test_no_data(capsys: pytest.CaptureFixture[str], tmp_path) -> None:
     with pytest.raises(
-        SystemExit, match="there is no t10k-im.*published at.*FASTBP_MNIST.*--openml"
+        SystemExit, match="there is no t10k-im.*published at.*FASTBP_DATA.*--openml"
     ):
         run("18_mnist.py", capsys, "--data", str(tmp_path))

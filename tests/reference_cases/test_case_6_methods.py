@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import MNIST, needs_mnist
+from reference_data import FOLDER, needs_mnist
 
 from fastbp import MLP, SGD, ImageShift
 from fastbp.idx import mnist
@@ -52,7 +52,7 @@ def test_case_6_conjugate_gradients_beat_gradient_descent():
 
 @needs_mnist
 def test_case_6_expansion_of_the_training_data():
-    digits, labels = mnist(MNIST)
+    digits, labels = mnist(FOLDER)
     order = np.random.default_rng(0).permutation(len(digits))
     train, test = order[:1000], order[8500:]
     accuracies = []
