@@ -79,7 +79,7 @@ from fastbp.schedules import (
 if TYPE_CHECKING:
     from fastbp import graph, plot
     from fastbp.augmentation import GaussianNoise, ImageRotation, ImageShift, ImageZoom
-    from fastbp.diagnosis import diagnose
+    from fastbp.diagnosis.diagnose import diagnose
     from fastbp.explanation.explain import explain
     from fastbp.methods import (
         LBFGS,

@@ -399,7 +399,7 @@ class MLP(Net):
         )  # fmt: skip
         examples = dataset.Examples(X, y, sample_weight)
         if method is not None:
-            from fastbp import full_batch
+            from fastbp.methods import full_batch
 
             full_batch.check_alone(batch_size, augment)
             return full_batch.fit(self, examples, method, epochs, shuffle, options)

@@ -40,12 +40,13 @@ LEVELS = """
     callbacks dataset regularization stepwise
     hooks net
     fitting
-    line_search objective
-    methods
-    full_batch
+    methods.line_search methods.objective
+    methods.algorithms
+    methods.full_batch methods
     mlp
-    augmentation findings gradcheck idx inspection trial
-    rate_finder symptoms
+    augmentation diagnosis.findings gradcheck idx inspection trial
+    diagnosis.symptoms rate_finder
+    diagnosis.diagnose
     diagnosis
     plot.boundary plot.curves plot.histograms plot.recording
     plot.animation plot.surface
@@ -87,7 +88,7 @@ ON_DEMAND = {  # imported inside functions
     "plot.axes": {"matplotlib"},
     "plot.network": {"matplotlib"},
     "sklearn.display": {"sklearn"},
-    "objective": {"scipy"},
+    "methods.objective": {"scipy"},
     "sklearn.base": {"scipy", "sklearn"},
     "sklearn.estimators": {"sklearn"},
     "sklearn.lbfgs": {"sklearn"},

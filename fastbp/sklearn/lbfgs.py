@@ -11,8 +11,8 @@ from sklearn.utils.optimize import _check_optimize_result
 from fastbp.fitting import DivergenceWarning
 from fastbp.kernels.network import Data
 from fastbp.kernels.updates import L1, L2
+from fastbp.methods.objective import Objective, scipy_lbfgs
 from fastbp.mlp import MLP
-from fastbp.objective import Objective, scipy_lbfgs
 from fastbp.sklearn.training import NOT_FINITE
 from fastbp.sklearn.validation import Validation
 

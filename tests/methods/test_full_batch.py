@@ -203,9 +203,9 @@ def test_an_interruption_keeps_the_last_iteration(method, monkeypatch) -> None:
     assert np.array_equal(net.params, twin.params)
     assert net.history.loss == twin.history.loss
     # Likewise within an iteration, while a trial step is evaluated.
-    import fastbp.objective
+    import fastbp.methods.objective
 
-    evaluate, left = fastbp.objective.evaluate, [int(twin.history["evaluations"][3])]
+    evaluate, left = fastbp.methods.objective.evaluate, [int(twin.history["evaluations"][3])]
 
     def interrupted(*arguments):
         value = evaluate(*arguments)
@@ -214,7 +214,7 @@ def test_an_interruption_keeps_the_last_iteration(method, monkeypatch) -> None:
             raise KeyboardInterrupt
         return value
 
-    monkeypatch.setattr(fastbp.objective, "evaluate", interrupted)
+    monkeypatch.setattr(fastbp.methods.objective, "evaluate", interrupted)
     net = make()
     with pytest.raises(KeyboardInterrupt):
         net.fit(X, Y, epochs=9, method=method)
@@ -234,9 +234,9 @@ def test_time_runs_out_within_an_iteration(method, monkeypatch) -> None:
             if fit.epoch == 3:
                 fit.net.__dict__["late"] = True
 
-    import fastbp.objective
+    import fastbp.methods.objective
 
-    evaluate, late = fastbp.objective.evaluate, Late()
+    evaluate, late = fastbp.methods.objective.evaluate, Late()
 
     def slow(*arguments):
         value = evaluate(*arguments)
@@ -244,7 +244,7 @@ def test_time_runs_out_within_an_iteration(method, monkeypatch) -> None:
             clock[0] = 100.0
         return value
 
-    monkeypatch.setattr(fastbp.objective, "evaluate", slow)
+    monkeypatch.setattr(fastbp.methods.objective, "evaluate", slow)
     history = net.fit(X, Y, epochs=50, method=method, max_seconds=60, callbacks=late)
     assert history.stopped == "max_seconds=60 ran out"
     assert len(history) in (3, 4)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fastbp import MLP, dataset
-from fastbp.objective import Objective, scipy_lbfgs
+from fastbp.methods.objective import Objective, scipy_lbfgs
 
 
 def objective(**options):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from fastbp.findings import Finding, LayerReport
+from fastbp.diagnosis.findings import Finding, LayerReport
 from fastbp.history import History
 from fastbp.layout import weight_views
 from fastbp.mlp import MLP

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from fastbp.line_search import Point, StrongWolfe, Wolfe, cubic_minimum, secant_minimum
+from fastbp.methods.line_search import Point, StrongWolfe, Wolfe, cubic_minimum, secant_minimum
 
 # More and Thuente, "Line search algorithms with guaranteed sufficient decrease", ACM TOMS 1994,
 # section 5, functions 1 and 2, and others.

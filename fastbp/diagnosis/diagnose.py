@@ -11,13 +11,13 @@ import numpy.typing as npt
 
 from fastbp import checks, dataset, inspection
 from fastbp.dataset import Examples
-from fastbp.findings import Diagnosis, LayerReport
+from fastbp.diagnosis.findings import Diagnosis, LayerReport
+from fastbp.diagnosis.symptoms import Measured, all_findings
 from fastbp.fitting import DivergenceWarning
 from fastbp.history import History
 from fastbp.layout import weight_views
 from fastbp.mlp import MLP
 from fastbp.schedules import Scaled
-from fastbp.symptoms import Measured, all_findings
 from fastbp.trial import twin_of, with_schedule
 
 MOST_ROWS = 2000

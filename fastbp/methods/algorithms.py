@@ -16,8 +16,8 @@ import numpy as np
 
 from fastbp import checks
 from fastbp.kernels.descent import RpropNumbers
-from fastbp.line_search import ROUNDING, Point, StrongWolfe, Wolfe
-from fastbp.objective import Objective, scipy_lbfgs
+from fastbp.methods.line_search import ROUNDING, Point, StrongWolfe, Wolfe
+from fastbp.methods.objective import Objective, scipy_lbfgs
 
 LOWEST = "no step lowers the loss any further"
 MOST_FAILURES = 60
@@ -138,8 +138,9 @@ class GradientDescent(_AlongDirections):
 
     Notes
     -----
-    Line search: `fastbp.line_search.StrongWolfe`. The first trial step of an iteration promises
-    the same first-order decrease as the step before (Nocedal and Wright 2006, section 3.5).
+    Line search: `fastbp.methods.line_search.StrongWolfe`. The first trial step of an iteration
+    promises the same first-order decrease as the step before (Nocedal and Wright 2006, section
+    3.5).
     """
 
     curvature: float = 0.9

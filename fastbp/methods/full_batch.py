@@ -16,9 +16,9 @@ from fastbp.dataset import Examples
 from fastbp.fitting import DivergenceWarning, rows_in_memory
 from fastbp.history import History
 from fastbp.hooks import Hooks, Options
-from fastbp.methods import Method, NotFiniteError, as_method
+from fastbp.methods.algorithms import Method, NotFiniteError, as_method
+from fastbp.methods.objective import Objective
 from fastbp.net import Net
-from fastbp.objective import Objective
 from fastbp.parts import is_on_disk
 
 COLUMNS = ("gradient_norm", "step_size", "evaluations")

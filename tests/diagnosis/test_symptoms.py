@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from fastbp import MLP, History
-from fastbp.findings import LayerReport
-from fastbp.symptoms import Measured, all_findings
+from fastbp.diagnosis.findings import LayerReport
+from fastbp.diagnosis.symptoms import Measured, all_findings
 
 LAYERS = [LayerReport(1, "relu", 10, 3.0, 0.5, 1e-3, 0.0, 0.0),
           LayerReport(2, "identity", 1, 1.0, 0.5, 1e-3, 0.0, 0.0)]  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fastbp.findings import Diagnosis, Finding, LayerReport
+from fastbp.diagnosis.findings import Diagnosis, Finding, LayerReport
 
 HINT = Finding("learning rate too small", "hint", "it creeps", "Raise it.", {"loss": 1.0})
 ERROR = Finding("dead units", "error", "<all> are 0", "Start anew.")
