@@ -37,15 +37,17 @@ def reference(w, bias, q, X, t, weights, order, rules):
     "rules",
     [(1.0, 1.0, 0, 0, 0), (0.3, 0.0, 0.1, 0, 0), (0.5, 0.01, 0, 0.02, 1), (0.5, 1, 0.1, 0.05, 0)],
 )
-def test_epoch(rules) -> None:
+@pytest.mark.parametrize("start", [0.0, 1.0])
+def test_epoch(rules, start) -> None:
+    """From 0 the first net input is 0, which is a mistake."""
     rng = np.random.default_rng(3)
     X = rng.normal(size=(ROWS, K)) * (rng.random((ROWS, K)) < 0.5)
     t, weights = rng.choice([-1.0, 1.0], ROWS), rng.uniform(0, 2, ROWS)
     weights[[4, 9]] = -1  # held out
     weights[5] = 0
-    w, state, q = rng.normal(size=K), np.array([0.5, 0.0]), np.zeros(K)
+    w, state, q = start * rng.normal(size=K), np.array([start / 2, 0.0]), np.zeros(K)
     expected_w, expected_q = w.copy(), q.copy()
-    expected = reference(expected_w, 0.5, expected_q, X, t, weights, range(ROWS), rules)
+    expected = reference(expected_w, start / 2, expected_q, X, t, weights, range(ROWS), rules)
     loss = plane.plane_epoch(
         w, state, q, X, t, weights, np.arange(ROWS), np.array(rules, float), -1
     )
