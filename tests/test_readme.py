@@ -43,15 +43,24 @@ def test_second_block_fits_the_plane(capsys: pytest.CaptureFixture[str]) -> None
     assert float(capsys.readouterr().out.split()[0]) == names["loss"]
 
 
-def test_third_block_imports_the_estimators() -> None:
+def test_third_block_explains_derives_and_diagnoses() -> None:
     names = run(blocks("python")[2])
+    assert names["step"].losses.total > 0
+    at = {"W": 3, "X": 3, "y": 1}
+    assert names["L"].gradient(at)["W"] == pytest.approx(-0.00037018372, rel=1e-7)
+    predicted = names["net"].predict(names["X"]).ravel() > 0.5
+    assert (predicted == names["y"]).mean() > 0.95
+
+
+def test_fourth_block_imports_the_estimators() -> None:
+    names = run(blocks("python")[3])
     assert {"MLPClassifier", "MLPRegressor"} < names.keys()
 
 
 def test_every_python_block_is_one_of_those() -> None:
-    assert len(blocks("python")) == 3
+    assert len(blocks("python")) == 4
     assert len(blocks("pycon")) == 1
-    assert len(re.findall(r"^```\w", TEXT, re.MULTILINE)) == 4
+    assert len(re.findall(r"^```\w", TEXT, re.MULTILINE)) == 5
 
 
 def test_error_texts() -> None:
