@@ -63,6 +63,10 @@ def _no_loss(y_pred: Any, y: Any) -> tuple[float, Any]:
     return 0.0, 0.0 * y_pred
 
 
+def _no_activation(z: Any) -> tuple[Any, Any]:
+    return z, 0.0 * z
+
+
 def warm_up(dtypes: Sequence[str] = ("float32", "float64")) -> Iterator[FirstCall]:
     """Call every entry point for every dtype on a tiny net; yields what each call took.
 
@@ -88,7 +92,7 @@ def warm_up(dtypes: Sequence[str] = ("float32", "float64")) -> Iterator[FirstCal
         many = np.zeros((checks.FEW_NUMBERS + 1, 1), dtype)
         net = MLP((2, 3, 1), dtype=dtype, seed=0)
         ours = MLP((2, 3, 1), loss=_no_loss, dtype=dtype, seed=0)
-        units = MLP((2, 3, 1), activation=2 * z, dtype=dtype, seed=0)
+        units = MLP((2, 3, 1), activation=_no_activation, dtype=dtype, seed=0)
         calls: tuple[tuple[Any, Callable[[], object]], ...] = (
             (fma_loop, lambda: fma_peak(dtype)),  # noqa: B023 - called before the next round
             (training.first_not_finite, lambda: checks.finite("X", many, many)),  # noqa: B023
