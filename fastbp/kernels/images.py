@@ -8,7 +8,7 @@ import math
 from typing import NamedTuple
 
 from fastbp._jit import kernel
-from fastbp.simd import load, pointer, store
+from fastbp.simd import advance, load, pointer, store
 
 
 class ImageShape(NamedTuple):
@@ -57,6 +57,11 @@ def between(x, shape, i, j, channel, fill):
     """The number at a place between pixels, interpolated from the four around it."""
     top, left = math.floor(i), math.floor(j)
     a, b, i0, j0 = i - top, j - left, int(top), int(left)
+    if 0 <= i0 < shape.height - 1 and 0 <= j0 < shape.width - 1:
+        right, down = shape.channels, shape.channels * shape.width
+        p = advance(x, (i0 * shape.width + j0) * shape.channels + channel)
+        above = (1.0 - b) * load(p, 0) + b * load(p, right)
+        return (1.0 - a) * above + a * ((1.0 - b) * load(p, down) + b * load(p, down + right))
     above = (1.0 - b) * pixel(x, shape, i0, j0, channel, fill)
     above += b * pixel(x, shape, i0, j0 + 1, channel, fill)
     below = (1.0 - b) * pixel(x, shape, i0 + 1, j0, channel, fill)

@@ -266,6 +266,9 @@ def test_callbacks_may_change_the_parameters(method) -> None:
     other = twin.fit(X, Y, epochs=7, method=method)
     assert history.loss[5:] == other.loss
     assert np.array_equal(net.params, twin.params)
+    last = make()
+    last.fit(X, Y, epochs=5, method=method, callbacks=Shake())
+    assert np.array_equal(last.params, start)
 
 
 @pytest.mark.parametrize("hooked", [False, True])

@@ -61,6 +61,22 @@ def test_close_to_the_minimum_slopes_decide() -> None:
     assert found.step == pytest.approx(1, abs=0.1)
 
 
+def test_interpolation_does_not_follow_rounding() -> None:
+    """Losses that are nothing but rounding would lead a cubic anywhere."""
+    for seed in range(20):
+        rng, seen = np.random.default_rng(seed), []
+
+        def at(step):
+            seen.append(step)  # noqa: B023 - called within this round
+            rounding = rng.uniform(-3e-7, 3e-7)  # noqa: B023
+            return Point(step, 5 + rounding + 1e-9 * (step - 1) ** 2, 2e-9 * (step - 1))
+
+        found = StrongWolfe(at, at(0.0), Wolfe(curvature=0.1), 1.2e-7).find(8.0)
+        assert found is not None, f"seed {seed}"
+        assert found.step == pytest.approx(1, abs=0.1)
+        assert len(seen) <= 4, f"seed {seed}"
+
+
 def test_nothing_is_found_uphill() -> None:
     seen = []
 
