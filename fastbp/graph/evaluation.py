@@ -80,6 +80,10 @@ def point_of(flat: Flat, values: Mapping[str, Any], missing: float | None = None
         In place of what is not given; without it that is an error.
     """
     sizes = flat.sizes
+    if not flat.has_vectors and len(values) == len(sizes):  # the most frequent case, at once
+        numbers = [values.get(name) for name in sizes]
+        if {*map(type, numbers)} == {float}:
+            return Point(np.array(numbers, np.float64).reshape(-1, 1), False)
     for name in values:
         if name not in sizes:
             raise ValueError(f"the graph has no variable {name!r}; it has {_listed(sizes)}")
@@ -93,8 +97,6 @@ def point_of(flat: Flat, values: Mapping[str, Any], missing: float | None = None
             raise ValueError(
                 f"no value is given for the variable {name!r}; the graph has {_listed(sizes)}"
             )
-    if not flat.has_vectors and all(type(value) is float for value in given):
-        return Point(np.array(given, np.float64).reshape(-1, 1), False)
     return _from_arrays(sizes, given)
 
 

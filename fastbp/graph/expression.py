@@ -438,10 +438,12 @@ def _merged(values: Values | None, named: Values) -> Values:
     if values is None:
         return named
     values = _mapping("values", values)
+    if not named:
+        return values
     twice = set(values) & set(named)
     if twice:
         raise ValueError(f"{sorted(twice)} are given twice, in the mapping and as keywords")
-    return {**values, **named} if named else values
+    return {**values, **named}
 
 
 def _result(row: Array, point: Point) -> Result:
