@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from math import ceil
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from peak import flops_at_peak
 from peer_base import CannotRunError, Peer
-from timing import (
-    PEAKS,
-    check_same_outputs,
-    check_same_work,
-    rounds_of_calls,
-    share_of_peak,
-    with_peak,
-)
+from timing import check_same_outputs, check_same_work, rounds_of_calls, rounds_of_steps
 from workloads import Workload
 
 #: Rows that are predicted in one call, beside a single one.
 MANY = 10_000
+#: What training lasts between two turns of the FMA loop: its clock follows within that time.
+SHARE_SECONDS = 0.03
 
 
 class Measured(NamedTuple):
@@ -34,7 +31,7 @@ class Measured(NamedTuple):
     training : dict of str to float
         Seconds of an update, by library.
     share : float
-        Of the FMA peak that fastbp attains in training.
+        Of the FMA peak that fastbp attains in training; see peak.py.
     one, many : dict of str to float
         Seconds for the prediction of one row, and of `MANY` rows, by library.
     failures : dict of str to str
@@ -127,14 +124,12 @@ def measure(
     check_same_outputs(peers, rows)
     check_same_work(peers)
 
-    found = rounds_of_calls(
-        with_peak("fastbp", {name: peer.train for name, peer in peers.items()}, dtype),
-        rounds=rounds,
-        seconds=seconds,
-        before=lambda name: name in PEAKS or peers[name].reset(),
-    )
-    share = share_of_peak(found, "fastbp", workload.step_flops * workload.steps, dtype)
-    training = {name: min(found[name]) / workload.steps for name in peers}
+    found = rounds_of_steps(peers, rounds=rounds, seconds=seconds)
+    training = {name: min(times) for name, times in found.items()}
+    peers["fastbp"].reset()
+    epochs = ceil(SHARE_SECONDS / (training["fastbp"] * workload.steps))
+    flops = workload.step_flops * workload.steps * epochs
+    share = flops / flops_at_peak(lambda: peers["fastbp"].train(epochs), dtype)
     one = prediction_times(peers, rows[:1], rounds, seconds / 2)
     many = prediction_times(peers, rows, rounds, seconds / 2)
     for what, times in (("a step", training), ("one row", one), ("many rows", many)):

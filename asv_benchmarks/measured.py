@@ -7,24 +7,16 @@ sees, and shows, the seconds of one unit of work.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from math import ceil
-from time import perf_counter, process_time
 
 import numpy as np
 
 import peak
+from peak import now
 
-#: Seconds of the processor: what another program on the same core takes is not the benchmark's, and
-#: on a shared machine that is half of the time. Windows counts them too coarsely.
-now = perf_counter if sys.platform == "win32" else process_time
 #: Operations at the FMA peak that a timed call should last, about: 10 to 40 ms.
 TURN_FLOPS = 2e9
-#: Turns of the FMA loop in one call, about 1 ms.
-FMA_COUNT = 130_000
-#: Turns of the work, and of the FMA loop around each, in one measurement of a share.
-TURNS = 11
 
 
 class Clock:
@@ -111,27 +103,8 @@ class Measured:
         self.work(self.repetitions)
 
     def flops_at_peak(self) -> float:
-        """Return how many operations the FMA units could have done during one unit of work.
-
-        The median over turns, each beside the FMA loop right before and right after it, because
-        the processor's clock moves by a fifth within seconds.
-        """
-        numbers = np.zeros(peak.NUMBERS, self.dtype)
-        loop = peak.fma_flops(FMA_COUNT, self.dtype)
-
-        def seconds(function: Callable[..., object], *arguments: object) -> float:
-            begin = now()
-            function(*arguments)
-            return now() - begin
-
-        peak.fma_loop(numbers, 1)
-        before, found = seconds(peak.fma_loop, numbers, FMA_COUNT), []
-        for _ in range(TURNS):
-            worked = seconds(self.again) / self.units
-            after = seconds(peak.fma_loop, numbers, FMA_COUNT)
-            found.append(worked * loop / (0.5 * (before + after)))
-            before = after
-        return float(np.median(found))
+        """Return how many operations the FMA units could have done during one unit of work."""
+        return peak.flops_at_peak(self.again, self.dtype) / self.units
 
     def share_of_peak(self) -> float:
         """Return the share of the FMA peak that the work attains."""

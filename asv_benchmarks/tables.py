@@ -45,8 +45,8 @@ def heading(machine: Machine, libraries: Sequence[type[Peer]], rounds: int) -> s
     versions += [f"{title} {version(title.lower())}" for title in ("NumPy", "Numba")]
     versions += [library.version() for library in libraries]
     return (
-        f"{machine.cpu}, one thread for every library{pinned}; FMA peak {peaks}; {turns}, in turns "
-        f"within one process; {', '.join(dict.fromkeys(versions))}."
+        f"{machine.cpu}, one thread for every library{pinned}; FMA loop by itself {peaks}; "
+        f"{turns}, in turns within one process; {', '.join(dict.fromkeys(versions))}."
     )
 
 

@@ -14,12 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-import peak
 from peers import Peer
 
-#: Turns of the FMA loop in one repetition, and its names among the actions.
-FMA_COUNT = 700
-PEAKS = ("peak before", "peak after")
 #: Updates after which results are compared, at least; always whole epochs.
 CHECKED_STEPS = 20
 
@@ -182,43 +178,6 @@ def rounds_of_calls(
         for name in actions:
             found[name].append(turn(name, repetitions[name]) / repetitions[name])
     return found
-
-
-def with_peak(
-    name: str, actions: Mapping[str, Callable[[int], object]], dtype: str = "float32"
-) -> dict[str, Callable[[int], object]]:
-    """Return the actions with the FMA loop before and after one of them, see `share_of_peak`."""
-    numbers = np.zeros(peak.NUMBERS, dtype)
-
-    def loop(repetitions: int) -> None:
-        peak.fma_loop(numbers, FMA_COUNT * repetitions)
-
-    others = {other: action for other, action in actions.items() if other != name}
-    return {PEAKS[0]: loop, name: actions[name], PEAKS[1]: loop, **others}
-
-
-def share_of_peak(
-    found: Mapping[str, Sequence[float]], name: str, flops: float, dtype: str = "float32"
-) -> float:
-    """Return what an action attained of the FMA peak: the median of the rounds.
-
-    The processor's clock moves by a fifth within seconds, so each turn is held against the mean
-    of the FMA loop right before and right after it.
-
-    Parameters
-    ----------
-    found : mapping of str to sequence of float
-        What `rounds_of_calls` returned for the actions of `with_peak`.
-    name : str
-        The action.
-    flops : float
-        Useful operations of a repetition.
-    dtype : {"float32", "float64"}, default="float32"
-        That of the loop, as in `with_peak`.
-    """
-    loop = peak.fma_flops(FMA_COUNT, dtype)
-    before, after = (np.asarray(found[around]) for around in PEAKS)
-    return float(np.median(flops / np.asarray(found[name]) / (loop / (0.5 * (before + after)))))
 
 
 def rounds_of_steps(

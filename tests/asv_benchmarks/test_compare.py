@@ -12,6 +12,7 @@ import estimators
 import further
 import measure
 import startup as fresh
+import timing
 from peer_base import CannotRunError
 from peer_numpy import NumPy
 from peers import FastBP
@@ -192,13 +193,19 @@ def test_measure_checks_and_times_all_kinds(monkeypatch, capsys) -> None:
         for name in actions:
             if before is not None:
                 before(name)
-            if "peak" not in name:
-                actions[name](1)
+            actions[name](1)
         return {name: [4.0, 2.0] for name in actions}
 
-    monkeypatch.setattr(measure, "rounds_of_calls", rounds)
+    def flops_at_peak(work, dtype):
+        work()
+        return 2.0 * SMALL.step_flops * SMALL.steps
+
+    for module in (measure, timing):
+        monkeypatch.setattr(module, "rounds_of_calls", rounds)
+    monkeypatch.setattr(measure, "flops_at_peak", flops_at_peak)
     found = measure.measure(SMALL, "float64", [FastBP, NumPy], rounds=2, seconds=0.1)
     assert found.training == {"fastbp": 0.5, "numpy": 0.5}  # four updates an epoch
+    assert found.share == 0.5  # of one epoch, which takes 2 s
     assert found.one == found.many == {"fastbp": 2.0, "numpy": 2.0}
     assert found.failures == {} and found.dtype == "float64"
     with pytest.raises(DisagreementError):

@@ -47,7 +47,7 @@ def test_what_the_peak_could_have_done_meanwhile(monkeypatch) -> None:
         nonlocal now
         now += seconds
 
-    monkeypatch.setattr(measured, "now", lambda: now)
+    monkeypatch.setattr(measured.peak, "now", lambda: now)
     monkeypatch.setattr(measured.peak, "fma_loop", lambda numbers, count: pass_time(2.0))
     monkeypatch.setattr(measured.peak, "fma_flops", lambda count, dtype: 1000)
     benchmark = Measured()

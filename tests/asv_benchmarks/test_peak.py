@@ -24,3 +24,17 @@ def test_loop_and_operations(dtype) -> None:
     peak.fma_loop(numbers, 4)
     assert 2 * numbers[: hardware.lanes(dtype)].sum() == peak.fma_flops(4, dtype)
     assert peak.fma_flops(4, dtype) == hardware.fma_flops(4, dtype)
+
+
+def test_the_share_is_a_median_against_the_loop_around_the_work(monkeypatch) -> None:
+    now, loops = 0.0, iter([1.0] + [1.0, 3.0] * 20)  # the first compiles
+    works = iter([9.0] + [4.0] * 5 + [400.0] + [4.0] * 20)
+
+    def pass_time(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    monkeypatch.setattr(peak, "now", lambda: now)
+    monkeypatch.setattr(peak, "fma_loop", lambda numbers, turns: pass_time(next(loops)))
+    found = peak.flops_at_peak(lambda: pass_time(next(works)), "float64")
+    assert found == 2.0 * peak.fma_flops(peak.FMA_COUNT, "float64")

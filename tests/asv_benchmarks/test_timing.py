@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from made_up import SMALL, HalfRate, OtherOutputs
 
@@ -91,20 +90,6 @@ def test_rounds_take_turns_and_count_repetitions(monkeypatch) -> None:
     assert found["short"] == pytest.approx([1e-3] * 3)
     assert found["long"] == pytest.approx([2.0] * 3)
     assert turns[-6:] == ["short", "long"] * 3
-
-
-def test_share_is_the_median_against_the_loop_around_it() -> None:
-    for dtype in ("float32", "float64"):
-        loop = timing.peak.fma_flops(timing.FMA_COUNT, dtype)
-        found = {"peak before": [1.0, 1.0, 4.0], "peak after": [1.0, 3.0, 4.0], "x": [1.0] * 3}
-        assert timing.share_of_peak(found, "x", loop / 4, dtype) == pytest.approx(0.5)
-
-
-def test_the_loop_stands_around_one_action_in_its_dtype() -> None:
-    actions = timing.with_peak("b", {"a": print, "b": len}, "float64")
-    assert list(actions) == ["peak before", "b", "peak after", "a"]
-    numbers = actions["peak before"].__closure__[0].cell_contents
-    assert numbers.dtype == np.float64
 
 
 def test_median_ratio() -> None:
