@@ -152,6 +152,7 @@ class MLP(Net):
             self._loss.from_logits,
         )  # fmt: skip
         self.activations = (*hidden, output)
+        self._own_parts = stepwise.own_parts(self._loss, self.activations)
         self.dtype = checks.float_dtype(dtype)
         self.bias = checks.flag("bias", bias)
         self._regularization = Regularization(

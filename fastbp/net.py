@@ -27,7 +27,7 @@ from fastbp.layout import (
     weight_views,
     workspace_for,
 )
-from fastbp.losses import CallableLoss, Loss
+from fastbp.losses import Loss
 from fastbp.optimizer_base import Optimizer
 from fastbp.optimizers import as_optimizer
 from fastbp.regularization import Regularization
@@ -70,6 +70,7 @@ class Net:
     bias: bool
     history: History
     _loss: Loss
+    _own_parts: OwnParts | None
     _regularization: Regularization
 
     def _allocate(self, dtype: np.dtype[Any], optimizer: Optimizer) -> None:
@@ -133,13 +134,6 @@ class Net:
     def loss_name(self) -> str:
         """Name of the loss."""
         return self._loss.name
-
-    @property
-    def _own_parts(self) -> OwnParts | None:
-        """The loss and the activations in Python; None where all is compiled."""
-        loss = self._loss if isinstance(self._loss, CallableLoss) else None
-        own = {i: a for i, a in enumerate(self.activations) if isinstance(a, Activation)}
-        return OwnParts(loss, own) if loss is not None or own else None
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the workspaces and the views, which are made again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,7 +26,7 @@ from fastbp.layout import (
     STRIDE,
     Workspace,
 )
-from fastbp.losses import CallableLoss
+from fastbp.losses import CallableLoss, Loss
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -48,6 +49,13 @@ class OwnParts(NamedTuple):
 
     loss: CallableLoss | None
     activations: dict[int, Activation]
+
+
+def own_parts(loss: Loss, activations: Sequence[str | Activation]) -> OwnParts | None:
+    """Those of a net; None where all is compiled."""
+    own = {i: a for i, a in enumerate(activations) if isinstance(a, Activation)}
+    in_python = loss if isinstance(loss, CallableLoss) else None
+    return OwnParts(in_python, own) if own or in_python is not None else None
 
 
 def _activate(own: OwnParts, network: Network, work: Workspace, layer: int, rows: int) -> None:
