@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -13,13 +14,14 @@ FloatArray = npt.NDArray[np.floating]
 ActivationFunction = Callable[[FloatArray], tuple[npt.ArrayLike, npt.ArrayLike]]
 
 
-class Activation:
+class Activation(ABC):
     """An activation in Python; built-in ones are names.
 
     A subclass computes each number from the one at its place alone, as dropout and the backward
     pass take for granted.
     """
 
+    @abstractmethod
     def __call__(self, z: FloatArray, with_slope: bool) -> tuple[FloatArray, FloatArray]:
         """Outputs and, `with_slope`, their derivatives by `z`.
 
@@ -30,7 +32,6 @@ class Activation:
         with_slope : bool
             Without it the second result is of no matter.
         """
-        raise NotImplementedError
 
 
 class MakesActivation(Protocol):

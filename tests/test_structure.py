@@ -25,7 +25,8 @@ LEVELS = """
     simd.pointers simd.tiles simd.vectors
     simd
     kernels
-    kernels.elementary kernels.matmul kernels.sampling kernels.steps kernels.tape
+    kernels.elementary kernels.matmul kernels.operations kernels.sampling kernels.steps
+    kernels.tape
     kernels.activations kernels.losses kernels.network kernels.updates
     kernels.regularization
     kernels.dense

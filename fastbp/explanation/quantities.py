@@ -133,7 +133,7 @@ def one_sample(net: MLP, x: Any, y: Any) -> tuple[npt.NDArray[Any], npt.NDArray[
     return row, target
 
 
-def twin_of(net: MLP, **changes: Any) -> MLP:
+def twin_with(net: MLP, **changes: Any) -> MLP:
     """A copy of a net with other regularisation, without its history."""
     shared = {id(part): part for part in (net._loss, net._optimizer)}
     twin = copy.deepcopy(net, {**shared, id(net.history): History()})
@@ -268,7 +268,7 @@ def derivatives_of_outputs(net: MLP, layer: LayerStep, target: Any, index: int) 
 
 def given_to_optimizer(net: MLP, row: Any, target: Any) -> FloatArray:
     """The gradient after penalties and clipping: the velocity of a first step with momentum."""
-    probe = twin_of(net, dropout=0.0, input_dropout=0.0, max_norm=None)
+    probe = twin_with(net, dropout=0.0, input_dropout=0.0, max_norm=None)
     probe.optimizer = "adam"  # so that SGD starts afresh
     probe.optimizer = SGD(1e-30, momentum=0.5)
     probe.step(row, target)
@@ -338,16 +338,16 @@ def take_step(net: MLP, x: Any, y: Any) -> Step:
     """Carry out one step on copies of a net; the net is not changed."""
     dataset.check_trainable(net.activations)
     row, target = one_sample(net, x, y)
-    before = twin_of(net, dropout=0.0, input_dropout=0.0)
+    before = twin_with(net, dropout=0.0, input_dropout=0.0)
     total, grad = before.loss_and_grad(row, target)
     penalty, unpenalized = np.zeros_like(grad), total
     if before._regularization.l1 or before._regularization.l2:
-        plain = twin_of(before, l1=0.0, l2=0.0)
+        plain = twin_with(before, l1=0.0, l2=0.0)
         unpenalized, plain_grad = plain.loss_and_grad(row, target)
         with np.errstate(invalid="ignore"):  # of gradients that are not finite
             penalty = grad - plain_grad
     used = given_to_optimizer(net, row, target)
-    after = twin_of(before)
+    after = twin_with(before)
     after.step(row, target)
     weights, biases = changes(after, before.params.copy(), grad, penalty, used)
 

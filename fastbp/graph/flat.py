@@ -8,7 +8,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from fastbp.graph.text import Formula, atom, formula, number_text
-from fastbp.kernels.tape import OPERATIONS, Tape
+from fastbp.kernels.operations import OPERATIONS
+from fastbp.kernels.tape import Tape
 
 LONGEST_FORMULA = 100
 """Formulas with more letters are cut: a node that stands for a part of them is named instead."""
@@ -42,7 +43,7 @@ class Node(Protocol):
     Attributes
     ----------
     operation : str
-        A name of `fastbp.kernels.tape.OPERATIONS`.
+        A name of `fastbp.kernels.operations.OPERATIONS`.
     arguments : tuple of Node
     number : float
         Of a constant.

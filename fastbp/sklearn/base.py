@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from functools import cache
 from numbers import Integral, Real
 from typing import Any, NamedTuple, cast
@@ -38,7 +39,9 @@ SPARSE_NUMBERS = 1 << 22
 """Numbers of a sparse matrix that are made dense at a time in a prediction."""
 
 
-class BaseMLP(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class BaseMLP(
+    CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC
+):
     """What `MLPClassifier` and `MLPRegressor` share; not to be used by itself.
 
     Parameters
@@ -167,17 +170,17 @@ class BaseMLP(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin
     def _begin_partial_fit(self, y: Any, classes: Any) -> None:
         """What the first call of `partial_fit` has to learn."""
 
+    @abstractmethod
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
         """X, and y as the network learns it; sets what is known of inputs and classes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _encode(self, y: Any) -> npt.NDArray[Any]:
         """Further targets as the network learns them, (rows, n_outputs_)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _choose_loss(self, n_columns: int, dtype: np.dtype[Any]) -> tuple[Loss, str, int]:
         """The loss, scikit-learn's name of the output activation, the number of outputs."""
-        raise NotImplementedError
 
     def _targets(self, y: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """What the loss takes."""
@@ -187,9 +190,9 @@ class BaseMLP(CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         """The sample weights times those of the classes."""
         return sample_weight
 
+    @abstractmethod
     def _score(self, outputs: FloatArray, y: npt.NDArray[Any], sample_weight: Any) -> float:
         """Accuracy or R^2 of outputs, for targets from `_encode`."""
-        raise NotImplementedError
 
     # ---------------------------------------------------------------- fitting
 

@@ -261,7 +261,7 @@ def test_what_is_no_net_or_cannot_be_trained() -> None:
 
 def test_twins_share_nothing_that_changes() -> None:
     net = trained("penalties", "float32")
-    twin = fastbp.explanation.quantities.twin_of(net, l2=0.0)
+    twin = fastbp.explanation.quantities.twin_with(net, l2=0.0)
     kept = copy.deepcopy(net.params)
     with warnings.catch_warnings():
         twin.step([X], [Y])

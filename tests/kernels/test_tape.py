@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from conftest import counts
 
+from fastbp.kernels.operations import OPERATIONS
 from fastbp.kernels.tape import (
     ALL_FINITE,
-    OPERATIONS,
     Tape,
     gradient,
     jvp,
