@@ -108,8 +108,9 @@ DROPS_OUT, DROPOUT_KEY, INPUT_DROPOUT = 9, 10, 11
 the inputs to drop, times 2^32."""
 FEATURE_ROWS, DATA_ROWS = 12, 13
 """In `offsets`: rows of a feature-by-feature matrix; rows of the batch in the data."""
-ORDER_IS_GIVEN = 14
-"""Whether training takes the rows in the order that is handed in, in place of drawing one."""
+BIT_GENERATOR = 14
+"""Address of the NumPy bit generator that permutes the order of the rows, or 0: then an epoch draws
+its order from fastbp's own stream."""
 INPUT_GROUP, INPUT_STRIDE = 15, 16
 """Rows of the batch whose inputs are laid out feature by feature at a time, and how far their
 features are then apart."""

@@ -16,11 +16,11 @@ from fastbp.kernels.network import Data, Network
 from fastbp.kernels.training import DIVERGED, DONE, EPOCH, FINISHED, ROW, RUNNING
 from fastbp.kernels.updates import NO_UPDATE, SUMMED, OptimizerState
 from fastbp.layout import (
+    BIT_GENERATOR,
     CAPACITY,
     N_COLUMNS,
     N_IN,
     N_OUT,
-    ORDER_IS_GIVEN,
     OUTPUT,
     SLOPE,
     STRIDE,
@@ -150,8 +150,8 @@ def train(
     for _ in range(passes):
         if epoch == epochs:
             break
-        if first == 0 and data.n_order and not work.places[ORDER_IS_GIVEN]:
-            _call(stepwise.shuffle, "", data.order, random)
+        if first == 0 and data.n_order:
+            _call(stepwise.shuffle, "", data.order, int(work.places[BIT_GENERATOR]), random)
         batch = min(batch_size, rows - first)
         value, delta, weight = _batch_loss(own, network, work, data, first, batch, random)
         value += _call(stepwise.penalties, char, network, optimizer, weight)

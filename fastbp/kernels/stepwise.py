@@ -13,7 +13,7 @@ from fastbp.kernels.dense import delta_through, drop_outputs, net_inputs, output
 from fastbp.kernels.matmul import FROM_ZERO, transpose
 from fastbp.kernels.network import Gradient, column, offsets, output, place
 from fastbp.kernels.regularization import penalize, penalty, share_penalties, update_all
-from fastbp.kernels.sampling import draw_order, dropout_key
+from fastbp.kernels.sampling import dropout_key, next_order
 from fastbp.kernels.training import (
     add_gradient,
     data_pointers,
@@ -37,9 +37,9 @@ from fastbp.simd import advance, flush_denormals, load, pointer, restore_denorma
 
 
 @kernel(cached=True)
-def shuffle(order, random):
-    """Draw the order of the rows in an epoch."""
-    draw_order(pointer(order, 0), order.shape[0], pointer(random, 0))
+def shuffle(order, generator, random):
+    """The order of the rows in the next epoch."""
+    next_order(pointer(order, 0), order.shape[0], generator, pointer(random, 0))
 
 
 @kernel

@@ -18,16 +18,16 @@ from fastbp.kernels.backprop import (
 from fastbp.kernels.matmul import FROM_OUTPUT, FROM_ZERO, copy, transpose
 from fastbp.kernels.network import Data, Gradient, Network, column, offsets, output
 from fastbp.kernels.regularization import penalize, penalty, share_penalties, update_all
-from fastbp.kernels.sampling import draw_order, dropout_key
+from fastbp.kernels.sampling import dropout_key, next_order
 from fastbp.kernels.updates import NO_UPDATE, SUMMED, OptimizerState, begin_update
 from fastbp.layout import (
+    BIT_GENERATOR,
     CAPACITY,
     DROPOUT_KEY,
     DROPS_OUT,
     FEATURE_ROWS,
     N_COLUMNS,
     N_OUT,
-    ORDER_IS_GIVEN,
     WEIGHTS,
     Workspace,
 )
@@ -163,8 +163,7 @@ def train_passes(network, work, data, optimizer, grad, random, progress, losses,
         if epoch == epochs:
             break
         if first == 0 and done == 0 and data.n_order > 0:
-            if load(work.places, ORDER_IS_GIVEN) == 0:
-                draw_order(data.order, data.n_order, random)
+            next_order(data.order, data.n_order, load(work.places, BIT_GENERATOR), random)
         batch = min(batch_size, rows - first)
         if load(work.places, DROPS_OUT) != 0:
             store(work.places, DROPOUT_KEY, dropout_key(random))
@@ -212,7 +211,7 @@ def train(network, work, data, optimizer, grad, random, progress, losses, snapsh
     ----------
     network, work, data, optimizer : Network, Workspace, Data, OptimizerState
         The parameters and the optimiser's state are updated in place; the order of the rows,
-        unless empty or given (ORDER_IS_GIVEN), is drawn at the start of each epoch.
+        unless empty, becomes the next at the start of each epoch (`sampling.next_order`).
     grad : array, shape (parameters,) or (0,)
         Needed when a batch takes more than one pass or its gradient is clipped by its norm; kept
         from one call to the next.

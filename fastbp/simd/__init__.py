@@ -28,6 +28,7 @@ if config.DISABLE_JIT:
         lanes,
         load,
         multiply_adds,
+        next_uint32,
         pointer,
         restore_denormals,
         rows_at,
@@ -69,6 +70,7 @@ if config.DISABLE_JIT:
     )
 else:
     from fastbp.simd.chains import multiply_adds
+    from fastbp.simd.foreign import next_uint32
     from fastbp.simd.pointers import (
         advance,
         flush_denormals,
@@ -126,6 +128,7 @@ __all__ = [
     "lanes",
     "load",
     "multiply_adds",
+    "next_uint32",
     "pointer",
     "restore_denormals",
     "rows_at",

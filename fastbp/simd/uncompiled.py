@@ -9,9 +9,12 @@ the buffer an IndexError, operands of different dtypes a TypeError.
 
 from __future__ import annotations
 
+import ctypes
+
 import numpy as np
 
 from fastbp.simd.chains import SUMS, UNROLLED
+from fastbp.simd.foreign import BitGenerator
 from fastbp.simd.hashing import hashed
 from fastbp.simd.uncompiled_base import (
     Pointer,
@@ -349,3 +352,13 @@ def multiply_adds(p, turns):
     width = lanes(p)
     numbers = p.block(2, width, width)
     vstore(p, Vector(numbers[0] * numbers[1] * p.dtype.type(SUMS * UNROLLED * turns)), width)
+
+
+# foreign.py
+
+
+def next_uint32(generator):
+    """The next 32 random bits of the bit generator whose `bitgen_t` is at this address."""
+    table = BitGenerator.from_address(generator)
+    function = ctypes.CFUNCTYPE(ctypes.c_uint32, ctypes.c_void_p)(table.next_uint32)
+    return function(table.state)

@@ -17,7 +17,7 @@ from sklearn.base import (
     TransformerMixin,
     is_classifier,
 )
-from sklearn.utils import _safe_indexing, check_consistent_length, check_random_state
+from sklearn.utils import _safe_indexing, check_consistent_length
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
@@ -31,6 +31,7 @@ from fastbp.optimizers import OPTIMIZERS
 from fastbp.sklearn import lbfgs, networks, training
 from fastbp.sklearn.listening import CallbackSupport, Listener
 from fastbp.sklearn.optimizers import OptimizerMemory
+from fastbp.sklearn.randomness import random_state_of
 from fastbp.sklearn.validation import Rows, Validation, data_of, split
 
 FloatArray = npt.NDArray[np.floating]
@@ -277,7 +278,7 @@ class BaseMLP(
             )
         sample_weight = self._class_weights(given[1], sample_weight)
         y = y.reshape(-1, 1) if y.ndim == 1 else y
-        random_state = check_random_state(self.random_state)
+        random_state = random_state_of(self.random_state)
         dtype = np.dtype(self.dtype or X.dtype) if first else self.coefs_[0].dtype
         loss, self.out_activation_, n_outputs = self._choose_loss(y.shape[1], dtype)
         sizes = [X.shape[1], *hidden, n_outputs]

@@ -12,7 +12,7 @@ import scipy.sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import StratifiedShuffleSplit
-from sklearn.utils import check_random_state, compute_class_weight
+from sklearn.utils import compute_class_weight
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.multiclass import check_classification_targets
@@ -21,6 +21,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from fastbp._jit import ready
 from fastbp.kernels import plane
 from fastbp.sklearn.base import dense
+from fastbp.sklearn.randomness import random_state_of
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -296,7 +297,7 @@ class Perceptron(ClassifierMixin, BaseEstimator):
         classes, several = self.classes_, len(self.classes_) > 2
         weights = compute_class_weight(self.class_weight, classes=classes, y=y)
         sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
-        random_state = check_random_state(self.random_state)
+        random_state = random_state_of(self.random_state)
         X_dense, sparse = np.ascontiguousarray(dense(X)), scipy.sparse.issparse(X)
         coef, intercept = coef.copy(), intercept.copy()
         held = self._held_out(y, sample_weight) if several else None
@@ -306,7 +307,7 @@ class Perceptron(ClassifierMixin, BaseEstimator):
             is_class = y == classes[unit if several else 1]
             mask = self._held_out(is_class, sample_weight) if held is None else held
             rows = Rows(X_dense, sparse, is_class, sample_weight, mask)
-            stream = random_state if seed is None else check_random_state(int(seed))
+            stream = random_state if seed is None else random_state_of(int(seed))
             stream.randint(1, MOST_SEED)  # scikit-learn draws one for its data set first
             rest = 1.0 if several else weights[0]
             factors = np.where(is_class, weights[unit if several else 1], rest)

@@ -1,4 +1,4 @@
-"""Training in epochs: one compiled call for each, and scikit-learn's rules between them."""
+"""Training in epochs: as many in a compiled call as scikit-learn's rules between them allow."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastbp._jit import ready
 from fastbp.callbacks import Fit, Progress
-from fastbp.fitting import DivergenceWarning, Job, next_passes, with_rates
+from fastbp.fitting import EPOCHS_A_BLOCK, DivergenceWarning, Job, next_passes, with_rates
 from fastbp.history import History
 from fastbp.hooks import Hooks
 from fastbp.kernels import training
 from fastbp.kernels.network import Data
 from fastbp.kernels.steps import LEARNING_RATE, UPDATES
 from fastbp.kernels.updates import CLIP_NORM
-from fastbp.layout import CAPACITY, ORDER_IS_GIVEN
+from fastbp.layout import BIT_GENERATOR, CAPACITY
 from fastbp.mlp import MLP
 from fastbp.sklearn.optimizers import OptimizerMemory
+from fastbp.sklearn.randomness import Bits
 from fastbp.sklearn.validation import Validation
 from fastbp.stepwise import train as stepwise_train
 
@@ -33,7 +34,7 @@ NOT_FINITE = (
 
 
 class Epochs:
-    """Runs epochs of a network on rows that were checked before, a compiled call each.
+    """Runs epochs of a network on rows that were checked before.
 
     Parameters
     ----------
@@ -42,18 +43,18 @@ class Epochs:
     batch_size : int
         At most the number of rows.
     random_state : numpy.random.RandomState or None
-        Shuffles the order of the rows before each epoch; None: they are taken as they stand.
+        Shuffles the order of the rows before each epoch, as sklearn.utils.shuffle; None: they are
+        taken as they stand.
     """
 
     def __init__(
         self, net: MLP, data: Data, batch_size: int, random_state: np.random.RandomState | None
     ) -> None:
         rows = data.inputs.size // net.layer_sizes[0]
-        self.net, self.random_state, self.char = net, random_state, net.dtype.char
-        self.identity = np.arange(rows)
-        self.order, self.drawn, self.spare = (self.identity.copy() for _ in range(3))
-        if random_state is not None:
-            data = data._replace(order=self.order, n_order=rows)
+        self.net, self.char, self.random_state = net, net.dtype.char, random_state
+        self.bits = None if random_state is None else Bits(random_state)
+        if self.bits is not None:
+            data = data._replace(order=np.arange(rows), n_order=rows)
         network, work = net._space(batch_size, training=True)
         capacity = int(work.places[CAPACITY])
         self.job = Job(
@@ -61,7 +62,7 @@ class Epochs:
             net.optimizer.learning_rate, net._own_parts,
         )  # fmt: skip
         self.passes = max(1, net._rows_in_a_call // (4 * min(batch_size, capacity)))
-        self.progress, self.losses = np.zeros(training.N_PROGRESS, np.int64), np.zeros(3)
+        self.progress, self.losses = np.zeros(training.N_PROGRESS, np.int64), np.zeros(0)
         self.call = cast(Any, training.train)
         own = net._own_parts
         if own is not None:
@@ -81,29 +82,38 @@ class Epochs:
             optimizer=net._state(), learning_rate=net.optimizer.learning_rate
         )
 
-    def shuffle(self) -> None:
-        """The next order of the rows: the one before, permuted, as by sklearn.utils.shuffle."""
-        if self.random_state is not None:
-            self.drawn[:] = self.identity
-            self.random_state.shuffle(self.drawn)
-            self.order.take(self.drawn, out=self.spare, mode="clip")  # "raise" would buffer
-            self.order[:] = self.spare
+    def run(self, epochs: int) -> bool:
+        """Run some epochs; whether they ended finite.
 
-    def run(self) -> tuple[bool, float]:
-        """One epoch: whether it ended finite, and its loss, each batch's before its update."""
+        Whatever stops them, `finished` tells how far they came.
+        """
         places = self.job.work.places
-        places[ORDER_IS_GIVEN] = 1
-        try:
-            return self._run()
-        finally:
-            places[ORDER_IS_GIVEN] = 0
-
-    def _run(self) -> tuple[bool, float]:
-        self.shuffle()
-        job = self.job
         self.progress.fill(0)
-        self.losses.fill(0.0)
-        end = int(job.optimizer.scalars[UPDATES]) - (-job.rows // job.batch_size)
+        self.losses = np.zeros(epochs + 2)
+        if self.bits is None:
+            return self._run(epochs)
+        with self.bits.lock:
+            places[BIT_GENERATOR] = self.bits.address
+            try:
+                return self._run(epochs)
+            finally:
+                places[BIT_GENERATOR] = 0
+
+    @property
+    def finished(self) -> list[float]:
+        """The losses of the epochs that the last run finished, each batch's before its update."""
+        losses: list[float] = self.losses[: self.progress[training.EPOCH]].tolist()
+        return losses
+
+    @property
+    def unfinished(self) -> float:
+        """The loss of the epoch in which the last run diverged."""
+        return float(self.losses[self.progress[training.EPOCH]])
+
+    def _run(self, epochs: int) -> bool:
+        job = self.job
+        updates = -(-job.rows // job.batch_size)
+        end = int(job.optimizer.scalars[UPDATES]) + epochs * updates
         while True:
             optimizer, passes = with_rates(job, self.passes, end)
             arguments = (
@@ -114,7 +124,7 @@ class Epochs:
             start = time.perf_counter()
             status = self.call(*arguments)
             if status != training.RUNNING:
-                return status == training.FINISHED, float(self.losses[0])
+                return bool(status == training.FINISHED)
             self.passes = next_passes(passes, time.perf_counter() - start, None)
 
 
@@ -169,6 +179,12 @@ class Stopping:
         if score > estimator.best_validation_score_:
             estimator.best_validation_score_ = score
             self.best = self.net.params.copy()
+
+    @property
+    def patience(self) -> float:
+        """Epochs after which training can stop at the earliest."""
+        estimator = self.estimator
+        return float(max(1, estimator.n_iter_no_change + 1 - estimator._no_improvement_count))
 
     @property
     def message(self) -> str:
@@ -267,13 +283,16 @@ class Trainer:
         while estimator.n_iter_ < self.max_iter:
             self.listener.begin_epoch()
             start = time.perf_counter()
-            finite, loss = self.epochs.run()
+            try:
+                finite = self.epochs.run(self._at_once())
+            finally:
+                for loss in self.epochs.finished:
+                    self._note(loss, time.perf_counter() - start)
             if not finite:
                 if first and estimator.n_iter_ == 0:
                     raise ValueError(NOT_FINITE)
-                self._diverged(loss)
+                self._diverged(self.epochs.unfinished)
                 return
-            self._note(loss, time.perf_counter() - start)
             if self._stops() or self.incremental:
                 return
         warnings.warn(
@@ -282,6 +301,14 @@ class Trainer:
             ConvergenceWarning,
             stacklevel=7,
         )
+
+    def _at_once(self) -> int:
+        """Epochs that can run in one call: only the last of them may end training or be seen."""
+        estimator, stopping = self.estimator, self.stopping
+        seen = estimator.verbose or self.listener.listens or self.hooks is not None
+        if seen or stopping.validation is not None or self.memory.rule == "invscaling":
+            return 1
+        return int(min(stopping.patience, self.max_iter - estimator.n_iter_, EPOCHS_A_BLOCK))
 
     def _note(self, loss: float, seconds: float) -> None:
         """Write an epoch down and measure what is to be measured."""

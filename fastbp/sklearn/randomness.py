@@ -1,0 +1,51 @@
+"""scikit-learn's random states: one for a seed, and its bits in compiled code."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from threading import RLock
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numpy.random.bit_generator import ISeedSequence
+from sklearn.utils import check_random_state
+
+
+class _NoSeed(ISeedSequence):
+    """Zeros for a bit generator that is seeded later: the hash of a seed takes 0.1 ms."""
+
+    def generate_state(self, n_words: int, dtype: npt.DTypeLike = np.uint32) -> npt.NDArray[Any]:
+        """As many zeros."""
+        return np.zeros(n_words, dtype)
+
+
+def random_state_of(given: Any) -> np.random.RandomState:
+    """The same as scikit-learn's `check_random_state`; for an integer in a tenth of the time."""
+    if not isinstance(given, Integral):
+        state: np.random.RandomState = check_random_state(given)
+        return state
+    state = np.random.RandomState(np.random.MT19937(_NoSeed()))  # type: ignore[arg-type]
+    state.seed(int(given))
+    return state
+
+
+class Bits:
+    """Where compiled code finds the bit generator of a random state.
+
+    Parameters
+    ----------
+    random_state : numpy.random.RandomState
+
+    Attributes
+    ----------
+    address : int
+        Of NumPy's `bitgen_t`. The random state has to outlive its use.
+    lock : context manager
+        To be held meanwhile: nobody else draws from the random state.
+    """
+
+    def __init__(self, random_state: np.random.RandomState) -> None:
+        generator: Any = random_state._bit_generator  # type: ignore[attr-defined]  # no public name
+        self.address = int(generator.ctypes.bit_generator.value)
+        self.lock: RLock = generator.lock
