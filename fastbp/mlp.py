@@ -143,32 +143,28 @@ class MLP(Net):
     ) -> None:
         given = Settings(layer_sizes, activation, output_activation, weight_init, dropout)
         sizes, activation, output_activation, weight_init, dropout = settings(given, n_inputs)
-        self.layer_sizes = checks.layer_sizes(sizes)
-        self._loss = as_loss(loss)
-        self._loss.check_outputs(self.layer_sizes[-1])
-        hidden = checks.activations(activation, len(self.layer_sizes) - 2, HIDDEN_ACTIVATIONS)
+        sizes, loss = checks.layer_sizes(sizes), as_loss(loss)
+        loss.check_outputs(sizes[-1])
+        hidden = checks.activations(activation, len(sizes) - 2, HIDDEN_ACTIVATIONS)
         output = checks.output_activation(
-            output_activation, self._loss.name, ACTIVATIONS, self._loss.activation,
-            self._loss.from_logits,
-        )  # fmt: skip
-        self.activations = (*hidden, output)
-        self._own_parts = stepwise.own_parts(self._loss, self.activations)
-        self.dtype = checks.float_dtype(dtype)
-        self.bias = checks.flag("bias", bias)
-        self._regularization = Regularization(
+            output_activation, loss.name, ACTIVATIONS, loss.activation, loss.from_logits
+        )
+        dtype, bias = checks.float_dtype(dtype), checks.flag("bias", bias)
+        regularization = Regularization(
             l1, l2, dropout, input_dropout, clip_value, clip_norm, max_norm
         )
-        pairs = list(zip(self.layer_sizes, self.layer_sizes[1:], strict=False))
-        init = check_init(weight_init, pairs, self.dtype)
+        pairs = list(zip(sizes, sizes[1:], strict=False))
+        init = check_init(weight_init, pairs, dtype)
         self.weight_init = init_names(init)
         generator = checks.generator(seed)
-        self._allocate(self.dtype, as_optimizer(optimizer))
+        self._assemble(
+            sizes, (*hidden, output), loss, dtype, bias, regularization, as_optimizer(optimizer)
+        )
         for layer, (pair, name) in enumerate(zip(pairs, self.activations, strict=True)):
             units = name if isinstance(name, str) else "own"
             weights = initial_weights(generator, pair, init, layer, units, self.dtype)
             self.weights[layer][...] = weights
         self._random[:] = generator.integers(2**64, size=1, dtype=np.uint64)
-        self.history = History()
 
     # ---------------------------------------------------------------- what it is
 

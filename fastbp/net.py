@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,7 @@ from fastbp.losses import Loss
 from fastbp.optimizer_base import Optimizer
 from fastbp.optimizers import as_optimizer
 from fastbp.regularization import Regularization
-from fastbp.stepwise import OwnParts
+from fastbp.stepwise import OwnParts, own_parts
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -73,17 +73,27 @@ class Net:
     _own_parts: OwnParts | None
     _regularization: Regularization
 
-    def _allocate(self, dtype: np.dtype[Any], optimizer: Optimizer) -> None:
-        """Make the buffers; the parameters are zeros, the optimiser stands at its beginning."""
+    def _assemble(
+        self, layer_sizes: tuple[int, ...], activations: Sequence[str | Activation], loss: Loss,
+        dtype: np.dtype[Any], bias: bool, regularization: Regularization, optimizer: Optimizer,
+    ) -> None:  # fmt: skip
+        """Make the buffers, of parts that were checked before.
+
+        The parameters and the random stream are zeros, the optimiser stands at its beginning.
+        """
+        self.layer_sizes, self.activations = layer_sizes, tuple(activations)
+        self.dtype, self.bias, self.history = dtype, bias, History()
+        self._loss, self._regularization = loss, regularization
+        self._own_parts = own_parts(loss, self.activations)
         codes = [ACTIVATIONS[a] if isinstance(a, str) else IN_PYTHON for a in self.activations]
-        self._layers, n_params = table_of_layers(self.layer_sizes, codes, self.bias)
+        self._layers, n_params = table_of_layers(layer_sizes, codes, bias)
         self._params = np.zeros(n_params, dtype)
         self._views = weight_views(self._params, self._layers)
         self._random = np.zeros(1, np.uint64)
         self._frozen = np.zeros(n_params, np.bool_)
         self._optimizer = optimizer
-        self._rules = self._regularization.rules(optimizer, len(self._layers))
-        self._dropout = self._regularization.dropout_rates(len(self._layers))
+        self._rules = regularization.rules(optimizer, len(self._layers))
+        self._dropout = regularization.dropout_rates(len(self._layers))
         self._scalars = np.zeros(N_SCALARS)
         self._slots = np.zeros(optimizer.n_slots * n_params, dtype)
         optimizer.reset(self._scalars)

@@ -106,7 +106,8 @@ class Optimizer(ABC):
     @property
     def first_rate(self) -> float:
         """The learning rate of the first update."""
-        return float(rates_of(self.learning_rate, 0, 1)[0])
+        rate = self.learning_rate
+        return float(rates_of(rate, 0, 1)[0]) if callable(rate) else float(rate)
 
     @abstractmethod
     def write(self, scalars: Scalars) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastbp import checks
 from fastbp.kernels.activations import HIDDEN_ACTIVATIONS
 from fastbp.kernels.updates import L1, L2, SUMMED, SUMMED_L1, SUMMED_L2
 from fastbp.losses import Loss
@@ -73,24 +74,21 @@ def build(
     dtype : dtype
     optimizer : Optimizer
     """
-    net = MLP(
-        sizes,
-        activation=hidden_activations(estimator, len(sizes) - 2),
-        loss=loss,
-        optimizer=optimizer,
-        dtype=dtype,
-        weight_init="zeros",
-        seed=0,
-    )
     alpha, share = float(estimator.alpha), float(estimator.l1_ratio)
-    net._regularization = SummedRegularization(
+    regularization = SummedRegularization(
         l1=alpha * share,
         l2=alpha * (1.0 - share),
         dropout=estimator.dropout,
         clip_norm=estimator.clip_norm,
     )
-    net._rules = net._regularization.rules(optimizer, len(net._layers))
-    net._dropout = net._regularization.dropout_rates(len(net._layers))
+    activations = *hidden_activations(estimator, len(sizes) - 2), loss.activation
+    # Without `MLP.__init__`: the rest of what it checks is checked, and nothing is drawn.
+    net = MLP.__new__(MLP)
+    net.weight_init = "zeros"
+    net._assemble(
+        checks.layer_sizes(sizes), activations, loss, np.dtype(dtype), True, regularization,
+        optimizer,
+    )  # fmt: skip
     return net
 
 

@@ -46,6 +46,6 @@ class Bits:
     """
 
     def __init__(self, random_state: np.random.RandomState) -> None:
-        generator: Any = random_state._bit_generator  # type: ignore[attr-defined]  # no public name
+        generator: Any = random_state._bit_generator  # it has no public name
         self.address = int(generator.ctypes.bit_generator.value)
         self.lock: RLock = generator.lock
