@@ -7,11 +7,10 @@ from abc import ABC, abstractmethod
 from functools import cache
 from inspect import Parameter, signature
 from numbers import Integral, Real
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -35,15 +34,13 @@ from fastbp.mlp import MLP
 from fastbp.optimizer_base import Optimizer
 from fastbp.optimizers import OPTIMIZERS
 from fastbp.sklearn import lbfgs, networks, training
+from fastbp.sklearn.inputs import dense, in_pieces
 from fastbp.sklearn.listening import CallbackSupport, Listener
 from fastbp.sklearn.optimizers import OptimizerMemory
 from fastbp.sklearn.randomness import random_state_of
 from fastbp.sklearn.validation import Rows, Validation, data_of, split
 
 FloatArray = npt.NDArray[np.floating]
-
-SPARSE_NUMBERS = 1 << 22
-"""Numbers of a sparse matrix that are made dense at a time in a prediction."""
 
 
 class BaseMLP(
@@ -476,42 +473,3 @@ class Problem(NamedTuple):
     validation: Validation | None
     memory: OptimizerMemory
     random_state: np.random.RandomState
-
-
-def validation_rows(X_val: Any, y_val: Any, sample_weight_val: Any, eval_set: Any) -> Any:
-    """The arguments of `fit` as one tuple (X, y, sample_weight), None where there are none."""
-    given = X_val, y_val, sample_weight_val
-    if eval_set is not None:
-        if any(part is not None for part in given):
-            raise ValueError("Pass X_val and y_val, or eval_set, not both.")
-        several = isinstance(eval_set, list)
-        sets = eval_set if several else [eval_set]
-        if len(sets) != 1 or not isinstance(sets[0], tuple) or len(sets[0]) not in (2, 3):
-            raise ValueError(
-                "eval_set must be a tuple (X_val, y_val) or (X_val, y_val, sample_weight_val), or "
-                "a list of one such tuple."
-            )
-        return (*sets[0], None)[:3]
-    if all(part is None for part in given):
-        return None
-    if y_val is None:
-        raise ValueError("X_val is provided, but y_val was not provided.")
-    if X_val is None:
-        raise ValueError("y_val is provided, but X_val was not provided.")
-    return given
-
-
-def dense(X: Any) -> npt.NDArray[Any]:
-    """A matrix that may be sparse, as an array."""
-    array: npt.NDArray[Any] = X.toarray() if scipy.sparse.issparse(X) else X
-    return array
-
-
-def in_pieces(function: Any, X: Any) -> FloatArray:
-    """A function of the rows; of a sparse matrix some at a time are made dense."""
-    if not scipy.sparse.issparse(X):
-        return cast(FloatArray, function(X))
-    rows = max(1, SPARSE_NUMBERS // X.shape[1])
-    X = X.tocsr()
-    parts = [function(X[first : first + rows].toarray()) for first in range(0, X.shape[0], rows)]
-    return np.concatenate(parts)

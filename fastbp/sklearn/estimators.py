@@ -12,10 +12,11 @@ from sklearn.utils import column_or_1d, compute_sample_weight
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
-from sklearn.utils.validation import check_array, validate_data
+from sklearn.utils.validation import check_array
 
 from fastbp.losses import CallableLoss, Loss, Quantile, as_loss
-from fastbp.sklearn.base import BaseMLP, FloatArray, validation_rows
+from fastbp.sklearn.base import BaseMLP, FloatArray
+from fastbp.sklearn.inputs import checked, validation_rows
 from fastbp.sklearn.losses import (
     BlockCrossEntropy,
     CutBinaryCrossEntropy,
@@ -174,12 +175,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             self._label_binarizer = binarizer_for(y if several else classes)
 
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
-        X, y = validate_data(
-            self, X, y, accept_sparse=["csr", "csc"], multi_output=True,
-            dtype=self.dtype or (np.float64, np.float32), reset=reset,
-        )  # fmt: skip
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
+        X, y = checked(self, X, y, self.dtype, reset)
         if not hasattr(self, "classes_") or (not self.warm_start and not incremental):
             self._label_binarizer = binarizer_for(y)
             self.classes_ = self._label_binarizer.classes_
@@ -403,13 +399,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return self
 
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
-        X, y = validate_data(
-            self, X, y, accept_sparse=["csr", "csc"], multi_output=True, y_numeric=True,
-            dtype=self.dtype or (np.float64, np.float32), reset=reset,
-        )  # fmt: skip
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
-        return X, y
+        return checked(self, X, y, self.dtype, reset, y_numeric=True)
 
     def _encode(self, y: Any) -> npt.NDArray[Any]:
         checked: npt.NDArray[Any] = check_array(

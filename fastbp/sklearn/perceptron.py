@@ -20,7 +20,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from fastbp._jit import ready
 from fastbp.kernels import plane
-from fastbp.sklearn.base import dense
+from fastbp.sklearn.inputs import dense
 from fastbp.sklearn.randomness import random_state_of
 
 FloatArray = npt.NDArray[np.floating]

@@ -8,7 +8,14 @@ import numba
 import numpy as np
 import pytest
 
-from fastbp.kernels.sampling import draw_order, drop_out, dropout_key, next_random
+from fastbp.kernels.sampling import (
+    draw_order,
+    drop_out,
+    dropout_key,
+    next_order,
+    next_random,
+    shuffle_as_numpy,
+)
 from fastbp.simd import pointer, store
 from fastbp.simd.hashing import hashed
 from fastbp.target import VECTOR_BITS
@@ -24,6 +31,20 @@ def draw(out, state):
 @numba.njit
 def run_order(order, state):
     draw_order(pointer(order, 0), order.shape[0], pointer(state, 0))
+
+
+@numba.njit
+def run_shuffle(order, generator):
+    shuffle_as_numpy(pointer(order, 0), order.shape[0], generator)
+
+
+@numba.njit
+def run_next_order(order, generator, state):
+    next_order(pointer(order, 0), order.shape[0], generator, pointer(state, 0))
+
+
+def bit_generator_of(random_state):
+    return int(random_state._bit_generator.ctypes.bit_generator.value)
 
 
 @numba.njit
@@ -48,6 +69,31 @@ def test_published_values() -> None:
         16408922859458223821,
     ]
     assert int(state[0]) == (1234567 + 5 * 0x9E3779B97F4A7C15) % 2**64
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 5, 31, 32, 33, 442, 1024, 1797])
+@pytest.mark.parametrize("kind", [np.random.MT19937, np.random.PCG64])
+def test_shuffles_are_numpys(count, kind) -> None:
+    ours, theirs = (np.random.RandomState(kind(count)) for _ in range(2))
+    order, expected = np.arange(count)[::-1].copy(), np.arange(count)[::-1].copy()
+    for _ in range(3):
+        run_shuffle(order, bit_generator_of(ours))
+        theirs.shuffle(expected)
+        assert np.array_equal(order, expected)
+    assert ours.randint(2**31) == theirs.randint(2**31), "as many bits are drawn"
+
+
+def test_the_next_order_is_drawn_where_it_is_told() -> None:
+    ours, theirs = np.random.RandomState(3), np.random.RandomState(3)
+    order, state = np.arange(20), np.array([9], np.uint64)
+    run_next_order(order, bit_generator_of(ours), state)
+    assert np.array_equal(order, theirs.permutation(20))
+    assert state[0] == 9
+    run_next_order(order, 0, state)
+    expected, same = np.arange(20), np.array([9], np.uint64)
+    run_order(expected, same)
+    assert np.array_equal(order, expected)
+    assert state[0] == same[0]
 
 
 @pytest.mark.parametrize("seed", [0, 7, 2**64 - 1])

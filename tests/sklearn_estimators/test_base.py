@@ -19,7 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fastbp import Progress
-from fastbp.sklearn import MLPClassifier, MLPRegressor, base
+from fastbp.sklearn import MLPClassifier, MLPRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 X, Y = load_iris(return_X_y=True)
@@ -140,20 +140,6 @@ def test_kinds_of_data(kind) -> None:
     assert np.array_equal(net.transform(kind(X)), expected.transform(X))
     held = small(early_stopping=True).fit(kind(X), Y, X_val=kind(X[::2]), y_val=Y[::2])
     assert len(held.validation_loss_curve_) == 5
-
-
-def test_sparse_rows_are_made_dense_in_pieces(monkeypatch) -> None:
-    net, made = small().fit(X, Y), []
-    monkeypatch.setattr(base, "SPARSE_NUMBERS", 4 * 40)
-    original = scipy.sparse.csr_matrix.toarray
-
-    def toarray(self, *arguments, **options):
-        made.append(self.shape)
-        return original(self, *arguments, **options)
-
-    monkeypatch.setattr(scipy.sparse.csr_matrix, "toarray", toarray)
-    assert np.array_equal(net.predict(scipy.sparse.csr_matrix(X)), net.predict(X))
-    assert made == [(40, 4), (40, 4), (40, 4), (30, 4)]
 
 
 @pytest.mark.parametrize("frame", [pandas.DataFrame, polars.DataFrame])

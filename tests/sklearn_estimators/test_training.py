@@ -62,6 +62,57 @@ def test_many_short_calls_make_the_same_epoch(monkeypatch) -> None:
     assert np.array_equal(whole.net.params, parts.net.params)
 
 
+def count_calls(monkeypatch):
+    """A list that gets the number of epochs of each run."""
+    runs, run = [], training.Epochs.run
+
+    def counted(self, epochs):
+        runs.append(epochs)
+        return run(self, epochs)
+
+    monkeypatch.setattr(training.Epochs, "run", counted)
+    return runs
+
+
+@ignore_convergence
+def test_epochs_run_together_until_training_may_stop(monkeypatch) -> None:
+    runs = count_calls(monkeypatch)
+    net = small(max_iter=30, tol=1.0).fit(X, Y)
+    assert net.n_iter_ == 12
+    assert runs == [11, 1]
+    del runs[:]
+    small(max_iter=30, tol=0.0, n_iter_no_change=np.inf).fit(X, Y)
+    assert runs == [30]
+    del runs[:]
+    small(max_iter=30, tol=0.0).fit(X, Y)
+    assert runs == [11, 11, 8]
+
+
+@pytest.mark.parametrize("options", [
+    {"verbose": True}, {"early_stopping": True}, {"callbacks": [ReduceOnPlateau()]},
+    {"solver": "sgd", "learning_rate": "invscaling"},
+])  # fmt: skip
+@ignore_convergence
+def test_epochs_run_alone_where_each_is_seen(options, monkeypatch, capsys) -> None:
+    runs = count_calls(monkeypatch)
+    small(**options).fit(X, Y)
+    assert runs == [1] * 5
+
+
+@ignore_convergence
+def test_how_many_epochs_run_together_changes_nothing(monkeypatch) -> None:
+    options = {"solver": "sgd", "learning_rate": "adaptive", "learning_rate_init": 0.3}
+    options |= {"tol": 1e-3, "n_iter_no_change": 3, "max_iter": 90}
+    together = small(**options).fit(X, Y)
+    monkeypatch.setattr(training.Trainer, "_at_once", lambda self: 1)
+    alone = small(**options).fit(X, Y)
+    assert together.n_iter_ == alone.n_iter_
+    assert together.loss_curve_ == alone.loss_curve_
+    assert together.t_ == alone.t_
+    assert together.best_loss_ == alone.best_loss_
+    assert np.array_equal(together.coefs_[0], alone.coefs_[0])
+
+
 @ignore_convergence
 def test_batches_larger_than_a_pass_are_one_step() -> None:
     rng = np.random.default_rng(0)

@@ -1,0 +1,101 @@
+"""What estimators are given: checked rows, rows to validate on, sparse rows."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse
+from sklearn.utils import column_or_1d
+from sklearn.utils.validation import validate_data
+
+FloatArray = npt.NDArray[np.floating]
+
+SPARSE_NUMBERS = 1 << 22
+"""Numbers of a sparse matrix that are made dense at a time in a prediction."""
+
+
+def checked(
+    estimator: Any, X: Any, y: Any, dtype: str | None, reset: bool, **options: Any
+) -> tuple[Any, Any]:
+    """Inputs and targets of a fit as scikit-learn's `validate_data` returns them.
+
+    Arrays of finite numbers that it would return as they are do not go through it: it takes a
+    twentieth of a short fit.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier or MLPRegressor
+        Gets `n_features_in_` and `feature_names_in_` if `reset`, else is held against them.
+    X, y : array-like
+    dtype : {"float32", "float64"} or None
+        Of the inputs; None takes either.
+    reset : bool
+    **options
+        Further ones of `validate_data`.
+    """
+    dtypes = (dtype,) if dtype else ("float64", "float32")
+    if reset and is_ready(X, 2) and X.dtype in dtypes and is_ready(y, 1) and len(X) == len(y):
+        estimator.n_features_in_ = X.shape[1]
+        vars(estimator).pop("feature_names_in_", None)
+        return X, y
+    X, y = validate_data(
+        estimator, X, y, accept_sparse=["csr", "csc"], multi_output=True, dtype=dtypes,
+        reset=reset, **options,
+    )  # fmt: skip
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = column_or_1d(y, warn=True)
+    return X, y
+
+
+def is_ready(array: Any, dimensions: int) -> bool:
+    """Whether this is an array of finite numbers, at least one.
+
+    A sum that is finite shows it; one that overflows tells nothing, and then neither does this.
+    """
+    if type(array) is not np.ndarray or array.ndim != dimensions or array.size == 0:
+        return False
+    if array.dtype.kind != "f":
+        return array.dtype.kind in "biu"
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(array.sum()))
+
+
+def validation_rows(X_val: Any, y_val: Any, sample_weight_val: Any, eval_set: Any) -> Any:
+    """The arguments of `fit` as one tuple (X, y, sample_weight), None where there are none."""
+    given = X_val, y_val, sample_weight_val
+    if eval_set is not None:
+        if any(part is not None for part in given):
+            raise ValueError("Pass X_val and y_val, or eval_set, not both.")
+        several = isinstance(eval_set, list)
+        sets = eval_set if several else [eval_set]
+        if len(sets) != 1 or not isinstance(sets[0], tuple) or len(sets[0]) not in (2, 3):
+            raise ValueError(
+                "eval_set must be a tuple (X_val, y_val) or (X_val, y_val, sample_weight_val), or "
+                "a list of one such tuple."
+            )
+        return (*sets[0], None)[:3]
+    if all(part is None for part in given):
+        return None
+    if y_val is None:
+        raise ValueError("X_val is provided, but y_val was not provided.")
+    if X_val is None:
+        raise ValueError("y_val is provided, but X_val was not provided.")
+    return given
+
+
+def dense(X: Any) -> npt.NDArray[Any]:
+    """A matrix that may be sparse, as an array."""
+    array: npt.NDArray[Any] = X.toarray() if scipy.sparse.issparse(X) else X
+    return array
+
+
+def in_pieces(function: Any, X: Any) -> FloatArray:
+    """A function of the rows; of a sparse matrix some at a time are made dense."""
+    if not scipy.sparse.issparse(X):
+        return cast(FloatArray, function(X))
+    rows = max(1, SPARSE_NUMBERS // X.shape[1])
+    X = X.tocsr()
+    parts = [function(X[first : first + rows].toarray()) for first in range(0, X.shape[0], rows)]
+    return np.concatenate(parts)

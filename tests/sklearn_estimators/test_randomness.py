@@ -1,0 +1,58 @@
+"""Random states as scikit-learn makes them, and their bits from compiled code."""
+
+from __future__ import annotations
+
+import threading
+
+import numba
+import numpy as np
+import pytest
+from sklearn.utils import check_random_state
+
+from fastbp.simd import next_uint32
+from fastbp.sklearn.randomness import Bits, random_state_of
+
+
+@numba.njit
+def draw(address, out):
+    for i in range(out.size):
+        out[i] = next_uint32(address)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**32 - 1, np.int64(7), True])
+def test_a_seed_gives_scikit_learns_random_state(seed) -> None:
+    ours, theirs = random_state_of(seed), check_random_state(seed)
+    assert np.array_equal(ours.uniform(size=700), theirs.uniform(size=700))
+    assert np.array_equal(ours.normal(size=3), theirs.normal(size=3))
+    assert np.array_equal(ours.get_state()[1], theirs.get_state()[1])
+    assert ours.get_state()[2:] == theirs.get_state()[2:]
+
+
+def test_other_random_states_are_taken_as_they_are() -> None:
+    given = np.random.RandomState(3)
+    assert random_state_of(given) is given
+    assert random_state_of(None) is check_random_state(None)
+    with pytest.raises(ValueError, match="cannot be used to seed"):
+        random_state_of("one")
+
+
+@pytest.mark.parametrize("kind", [np.random.MT19937, np.random.PCG64, np.random.Philox])
+def test_compiled_code_draws_the_same_bits(kind) -> None:
+    ours, theirs = (np.random.RandomState(kind(5)) for _ in range(2))
+    got = np.zeros(1500, np.int64)
+    draw(Bits(ours).address, got)
+    expected = theirs.randint(0, 2**32, size=1500, dtype=np.uint32)
+    assert np.array_equal(got, expected)
+    assert ours.randint(1000) == theirs.randint(1000), "the state has moved on"
+
+
+def test_nobody_else_draws_while_the_lock_is_held() -> None:
+    state, drawn = np.random.RandomState(1), []
+    thread = threading.Thread(target=lambda: drawn.append(state.randint(5)))
+    with Bits(state).lock:
+        thread.start()
+        thread.join(0.05)
+        assert not drawn
+        state.randint(5)  # the thread that holds it may
+    thread.join()
+    assert len(drawn) == 1
