@@ -299,6 +299,20 @@ MUTANTS = (
         ("sklearn_estimators/test_training.py::test_orders_are_those_of_scikit_learns_shuffle",),
     ),
     Mutant(
+        "dense: a pair of rows counts as one",
+        "kernels/matmul.py",
+        "            row_products_of_two(out, a, stride, x, advance(x, x_stride), count)\n",
+        "            row_products_of_two(out, a, stride, x, x, count)\n",
+        ("test_gradients.py::test_every_way_to_the_gradient_of_weights",),
+    ),
+    Mutant(
+        "dense: later passes overwrite the sums by outputs",
+        "kernels/dense.py",
+        "                        total = total + vload(to, inputs)\n",
+        "                        pass\n",
+        ("test_gradients.py::test_every_way_to_the_gradient_of_weights",),
+    ),
+    Mutant(
         "estimators: a rejected draw moves on",
         "kernels/sampling.py",
         "i -= drawn <= i",

@@ -9,9 +9,9 @@ import oracle
 import pytest
 from conftest import counts
 
-from fastbp import MLP
+from fastbp import MLP, layout
 from fastbp.kernels.activations import HIDDEN_ACTIVATIONS
-from fastbp.layout import INPUT_GROUP
+from fastbp.layout import BY_INPUTS, BY_OUTPUTS, BY_TILES, GRADIENT, INPUT_GROUP, N_COLUMNS
 from fastbp.losses import LOSSES, Huber, Quantile
 
 pytestmark = pytest.mark.promise("gradients")
@@ -239,6 +239,23 @@ def test_many_inputs_are_laid_out_in_groups(rows, dtype):
     assert np.linalg.norm(grad - expected) <= bound * np.linalg.norm(expected)
     outputs = oracle.forward(oracle.net_of(net), wide, X.astype(np.float64))[1][-1]
     np.testing.assert_allclose(net.predict(X), outputs, rtol=bound, atol=bound)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("rows", [33, 64, 600])
+@pytest.mark.parametrize("path", [BY_TILES, BY_OUTPUTS, BY_INPUTS])
+def test_every_way_to_the_gradient_of_weights(path, rows, dtype, monkeypatch):
+    """Odd and even numbers of rows, fewer than lanes and more, in one pass and in three."""
+    monkeypatch.setattr(layout, "gradient_path", lambda *sizes: path)
+    rng, output = np.random.default_rng([rows, path]), ("squared_error", "identity")
+    for sizes in ((5, 37, 4, 1), (18, 16, 3), (2, 29)):
+        net = random_net(rng, sizes, "tanh", output, dtype)
+        X, y, T = random_data(rng, net, output, rows)
+        assert (net._space(rows, True)[0].layers.reshape(-1, N_COLUMNS)[:, GRADIENT] == path).all()
+        if dtype == "float64":
+            check_float64(net, X, y, T, rng)
+        else:
+            check_float32(net, X, y, T)
 
 
 def test_frozen_parameters_have_their_gradients_too():

@@ -14,12 +14,14 @@ from fastbp.layout import (
     ACTIVATION,
     BIASES,
     BLOCK,
+    BY_INPUTS,
+    BY_OUTPUTS,
+    BY_TILES,
     CAPACITY,
     DATA_ROWS,
     DELTA,
     FEATURE_ROWS,
-    FEW_INPUTS,
-    FEW_OUTPUTS,
+    GRADIENT,
     INPUT_DROPOUT,
     INPUT_GROUP,
     INPUT_PANELS,
@@ -35,6 +37,7 @@ from fastbp.layout import (
     STRIDE,
     TARGETS,
     WEIGHTS,
+    gradient_path,
     round_up,
     table_of_layers,
     weight_views,
@@ -184,12 +187,36 @@ def test_inputs_are_laid_out_in_groups(monkeypatch: pytest.MonkeyPatch) -> None:
         assert places[INPUT_STRIDE] >= group
         assert (places[INPUT_PANELS] >= 0) == training
     # Whole, because the gradient of the first layer, or dropout, works on all of them.
-    for sizes, dropout in (((300, FEW_OUTPUTS, 3), 0), ((FEW_INPUTS, 20, 3), 0), ((300, 20), 1)):
-        places = workspace_for(net(sizes)[0], 100, "float32", True, input_dropout=dropout)[1].places
+    for path, dropout in ((BY_OUTPUTS, 0), (BY_INPUTS, 0), (BY_TILES, 1)):
+        monkeypatch.setattr(layout, "gradient_path", lambda *sizes, path=path: path)
+        places = workspace_for(table, 100, "float32", True, input_dropout=dropout)[1].places
         assert places[[INPUT_GROUP, INPUT_STRIDE, INPUT_PANELS]].tolist() == [
             100, places[STRIDE], -1
         ]  # fmt: skip
         assert places[INPUT_DROPOUT] == dropout
+
+
+# Measured: inputs, outputs, batch, numbers in a vector, whether it is the first layer. Far from
+# where the ways meet, and on a processor with 12 x 2 tiles.
+PATHS = {
+    BY_TILES: [(100, 100, 200, 16, False), (784, 128, 128, 16, True), (16, 16, 32, 16, False),
+               (64, 64, 32, 8, True), (30, 100, 200, 8, True)],
+    BY_OUTPUTS: [(100, 1, 200, 8, False), (128, 10, 128, 16, False), (100, 10, 200, 8, False),
+                 (64, 3, 64, 16, False)],
+    BY_INPUTS: [(1, 100, 200, 16, True), (2, 64, 128, 8, True), (3, 64, 128, 16, False)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "sizes"), [(path, sizes) for path, several in PATHS.items() for sizes in several]
+)
+def test_the_soonest_way_to_a_gradient(path: int, sizes: tuple[int, int, int, int, bool]) -> None:
+    assert gradient_path(*sizes) == path
+    n_in, n_out, batch, lanes, first = sizes
+    table, _ = net((n_in, n_out) if first else (5, n_in, n_out))
+    dtype = f"float{layout.VECTOR_BITS // lanes}"
+    if dtype in ("float32", "float64"):
+        assert workspace_for(table, batch, dtype, True)[0][-1, GRADIENT] == path
 
 
 def test_slopes_where_they_are_asked_for() -> None:

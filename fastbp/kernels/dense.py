@@ -36,10 +36,10 @@ from fastbp.kernels.matmul import (
     Product,
     copy,
     multiply_rows,
+    next_row_products,
     outer_product,
     pack_columns,
     products_of_rows,
-    row_products,
     rows_of_block,
     transpose,
 )
@@ -59,11 +59,12 @@ from fastbp.layout import (
     ACTIVATION,
     BIASES,
     BLOCK,
+    BY_INPUTS,
+    BY_OUTPUTS,
     DROPOUT,
     DROPOUT_KEY,
     FEATURE_ROWS,
-    FEW_INPUTS,
-    FEW_OUTPUTS,
+    GRADIENT,
     INPUT_PANELS,
     N_IN,
     N_OUT,
@@ -75,7 +76,7 @@ from fastbp.layout import (
     STRIDE,
     WEIGHTS,
 )
-from fastbp.simd import advance, lanes, load, splat, store, vstore
+from fastbp.simd import advance, lanes, load, splat, store, vload, vstore
 from fastbp.target import SECOND_CACHE_BYTES, TILE_ROWS, TILE_VECTORS, VECTOR_BITS
 
 PACK_FROM = 3
@@ -284,35 +285,48 @@ def block_of(network, work, layer, grad, done):
 
 
 @kernel
-def gradient_of_few_outputs(network, work, layer, x, batch, grad, optimizer):
-    """dW, unit by unit, as products of its delta with the rows of x (K, B); needs no panels."""
+def gradient_by_outputs(network, work, layer, x, batch, grad, optimizer):
+    """dW as products of the rows of D with a vector of rows of x (K, B); needs no panels."""
     n_in, n_out = column(network, layer, N_IN), column(network, layer, N_OUT)
-    stride, delta = load(work.places, STRIDE), delta_of(network, work, layer)
-    out = block_of(network, work, layer, grad, 0)
-    for i in range(n_out):
-        to, row = advance(out, i * n_in), advance(delta, i * stride)
-        products_of_rows(to, x, stride, n_in, row, batch, grad.start, to)
-    end_block(network, work, layer, batch, grad, optimizer, 0, n_out, out)
+    stride, width, sums = load(work.places, STRIDE), lanes(x), place(work, PACKED)
+    for first in range(0, n_out, TILE_ROWS):
+        end, out = min(first + TILE_ROWS, n_out), block_of(network, work, layer, grad, first)
+        for j in range(0, n_in, width):
+            rows, inputs, done = advance(x, j * stride), min(width, n_in - j), first
+            while done < end:
+                delta = advance(delta_of(network, work, layer), done * stride)
+                some = next_row_products(
+                    sums, rows, stride, inputs, delta, stride, end - done, batch
+                )
+                for r in range(some):
+                    to = advance(out, (done - first + r) * n_in + j)
+                    total = vload(advance(sums, r * width), inputs)
+                    if grad.start == FROM_OUTPUT:
+                        total = total + vload(to, inputs)
+                    vstore(to, total, inputs)
+                done += some
+        end_block(network, work, layer, batch, grad, optimizer, first, end - first, out)
 
 
 @kernel
-def gradient_of_few_inputs(network, work, layer, x, batch, grad, optimizer):
-    """dW, input by input, as products of its row with the rows of D, a vector of units at a time.
-
-    Tiles as narrow as this would leave most of their lanes empty.
-    """
+def gradient_by_inputs(network, work, layer, x, batch, grad, optimizer):
+    """dW as products of the rows of x (K, B) with a vector of rows of D; needs no panels."""
     n_in, n_out = column(network, layer, N_IN), column(network, layer, N_OUT)
-    stride, delta = load(work.places, STRIDE), delta_of(network, work, layer)
-    width, some = lanes(delta), place(work, PACKED)
-    for done in range(0, n_out, width):
-        rows, out = min(width, n_out - done), block_of(network, work, layer, grad, done)
-        for j in range(n_in):
-            row, units = advance(x, j * stride), advance(delta, done * stride)
-            vstore(some, row_products(units, stride, rows, row, batch), width)
-            for i in range(rows):
-                before = load(out, i * n_in + j) if grad.start == FROM_OUTPUT else 0.0
-                store(out, i * n_in + j, load(some, i) + before)
-        end_block(network, work, layer, batch, grad, optimizer, done, rows, out)
+    stride, width, sums = load(work.places, STRIDE), lanes(x), place(work, PACKED)
+    for first in range(0, n_out, width):
+        units, out, done = min(width, n_out - first), block_of(network, work, layer, grad, first), 0
+        rows = advance(delta_of(network, work, layer), first * stride)
+        while done < n_in:
+            inputs = advance(x, done * stride)
+            some = next_row_products(sums, rows, stride, units, inputs, stride, n_in - done, batch)
+            for r in range(some):
+                for i in range(units):
+                    at, total = i * n_in + done + r, load(sums, r * width + i)
+                    if grad.start == FROM_OUTPUT:
+                        total += load(out, at)
+                    store(out, at, total)
+            done += some
+        end_block(network, work, layer, batch, grad, optimizer, first, units, out)
 
 
 @kernel
@@ -358,9 +372,9 @@ def layer_gradient(network, work, layer, x, batch, grad, optimizer):
     """dW and db from the layer's inputs x (K, B), a block of units at a time, then updated."""
     if is_single_sample(work):
         gradient_of_single_sample(network, work, layer, x, grad, optimizer)
-    elif column(network, layer, N_OUT) <= FEW_OUTPUTS:
-        gradient_of_few_outputs(network, work, layer, x, batch, grad, optimizer)
-    elif column(network, layer, N_IN) <= FEW_INPUTS:
-        gradient_of_few_inputs(network, work, layer, x, batch, grad, optimizer)
+    elif column(network, layer, GRADIENT) == BY_OUTPUTS:
+        gradient_by_outputs(network, work, layer, x, batch, grad, optimizer)
+    elif column(network, layer, GRADIENT) == BY_INPUTS:
+        gradient_by_inputs(network, work, layer, x, batch, grad, optimizer)
     else:
         gradient_by_tiles(network, work, layer, x, batch, grad, optimizer)

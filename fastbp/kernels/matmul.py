@@ -54,7 +54,7 @@ from fastbp.simd import (
     vstore,
     vwhere_greater,
 )
-from fastbp.target import TILE_ROWS, TILE_VECTORS
+from fastbp.target import TILE_ROWS, TILE_VECTORS, VECTOR_REGISTERS
 
 FROM_ZERO, FROM_BIAS, FROM_OUTPUT = 0, 1, 2
 """What a product starts from: 0, one bias a row, or what the output holds (it accumulates)."""
@@ -275,6 +275,41 @@ def row_products(a, stride, rows, x, count):
             factor = vload(advance(x, p), count - p)
             sums = tile_add_some_products(sums, advance(a, p), stride, factor, rows, count - p)
     return tile_sums(sums)
+
+
+@kernel
+def row_products_of_two(out, a, stride, x, y, count):
+    """Vectors of ``sum_p A[i, p] x[p]`` and of ``sum_p A[i, p] y[p]``, for as many rows as lanes.
+
+    The rows of A are read once for both. A single row of sums would also wait for itself where
+    a vector has few lanes.
+    """
+    width, shape = lanes(a), tile_square(a)
+    first, second = tile_zeros(shape, a), tile_zeros(shape, a)
+    where, whole = rows_at(shape, a, stride), count // width * width
+    for p in range(0, whole, width):
+        u, v = vload(advance(x, p), width), vload(advance(y, p), width)
+        first = tile_add_products(first, where, u, width)
+        second = tile_add_products(second, where, v, width)
+        where = rows_next(where, width)
+    if whole < count:
+        tail = count - whole
+        u, v = vload(advance(x, whole), tail), vload(advance(y, whole), tail)
+        first = tile_add_products(first, where, u, tail)
+        second = tile_add_products(second, where, v, tail)
+    vstore(out, tile_sums(first), width)
+    vstore(advance(out, width), tile_sums(second), width)
+
+
+@kernel
+def next_row_products(out, a, stride, rows, x, x_stride, left, count):
+    """Vectors in `out` of the sums with the next row, or two, of the `left` of X; returns which."""
+    if 4 * lanes(a) <= VECTOR_REGISTERS:  # known when compiling
+        if rows == lanes(a) and left > 1:
+            row_products_of_two(out, a, stride, x, advance(x, x_stride), count)
+            return 2
+    vstore(out, row_products(a, stride, rows, x, count), lanes(a))
+    return 1
 
 
 @kernel
