@@ -61,7 +61,7 @@ def fma_flops(turns: int, dtype: str) -> int:
     return 2 * turns * int(chains.SUMS) * int(chains.UNROLLED) * lanes
 
 
-def flops_at_peak(work: Callable[[], object], dtype: str) -> float:
+def flops_at_peak(work: Callable[[], object], dtype: str, turns: int = TURNS) -> float:
     """Return how many operations the FMA units could have done during one call of `work`.
 
     Parameters
@@ -70,6 +70,8 @@ def flops_at_peak(work: Callable[[], object], dtype: str) -> float:
         Takes some 10 ms, so that the clock has followed it.
     dtype : {"float32", "float64"}
         Whose FMA peak is the measure.
+    turns : int, default=11
+        Calls of `work` that are measured.
 
     Returns
     -------
@@ -86,7 +88,7 @@ def flops_at_peak(work: Callable[[], object], dtype: str) -> float:
     fma_loop(numbers, 1)
     work()
     before, found = seconds(fma_loop, numbers, FMA_COUNT), []
-    for _ in range(TURNS):
+    for _ in range(turns):
         worked = seconds(work)
         after = seconds(fma_loop, numbers, FMA_COUNT)
         found.append(worked / (0.5 * (before + after)))

@@ -433,6 +433,9 @@ def verdict(folder: Path, mutant: Mutant) -> tuple[bool, str]:
 
 def main() -> int:
     chosen = [m for m in MUTANTS if all(word in m.name for word in sys.argv[1:])]
+    if not chosen:
+        print(f"no mutant has all of these words in its name: {sys.argv[1:]}")
+        return 1
     with tempfile.TemporaryDirectory(prefix="fastbp-mutants-") as name:
         folder = Path(name).resolve()
         copy_to(folder)

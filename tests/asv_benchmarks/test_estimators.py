@@ -46,20 +46,30 @@ def test_the_same_model_passes_another_does_not(dtype, monkeypatch) -> None:
 
 
 def test_rows_from_made_up_times(monkeypatch) -> None:
-    times = {"fastbp": [0.02, 0.01], "scikit-learn": [0.10, 0.05], "one": [3.0], "two": [2.0]}
+    times = {"fastbp": [0.02, 0.01], "scikit-learn": [0.10, 0.05], "one": [3, 4], "two": [8, 2]}
 
     def rounds_of_calls(actions, *, rounds, seconds):
         return {name: times[name] for name in actions}
 
     monkeypatch.setattr(estimators, "rounds_of_calls", rounds_of_calls)
-    monkeypatch.setattr(
-        estimators.hardware, "fma_peak", lambda dtype: problem().flops * EPOCHS / 0.005 / 1e9
-    )
+
+    def flops_at_peak(work, dtype, turns):
+        """Half of the time would do, at the peak."""
+        asked.append((dtype, turns))
+        return 2 * EPOCHS * problem().flops
+
+    asked = []
+    monkeypatch.setattr(estimators.peak, "flops_at_peak", flops_at_peak)
     row = estimators.fit_row(problem(), 2, 0.1)
     assert row.what == "fit small, 50 epochs"
     assert row.measured == "5x (10 ms; at the FMA peak 10x)"
     assert (row.goal, row.met) == (">= 3x", True)
     assert not estimators.fit_row(problem()._replace(goal=5.1), 2, 0.1).met
+    assert asked == [("float64", estimators.peak.TURNS)] * 2
+    times["fastbp"] = [0.3]
+    estimators.fit_row(problem(), 2, 0.1)
+    assert asked[-1] == ("float64", estimators.SOME_TURNS)
+    times["fastbp"] = [0.02, 0.01]
     with pytest.warns(Warning, match="Maximum iterations"):
         row = estimators.predict_row(problem(), 2, 0.1)
     assert row[1:] == ("5x (1e+04 µs)", ">= 4x", True)
