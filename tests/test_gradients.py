@@ -246,7 +246,7 @@ def test_many_inputs_are_laid_out_in_groups(rows, dtype):
 @pytest.mark.parametrize("path", [BY_TILES, BY_OUTPUTS, BY_INPUTS])
 def test_every_way_to_the_gradient_of_weights(path, rows, dtype, monkeypatch):
     """Odd and even numbers of rows, fewer than lanes and more, in one pass and in three."""
-    monkeypatch.setattr(layout, "gradient_path", lambda *sizes: path)
+    monkeypatch.setattr(layout, "gradient_path", lambda *sizes: (path, 0))
     rng, output = np.random.default_rng([rows, path]), ("squared_error", "identity")
     for sizes in ((5, 37, 4, 1), (18, 16, 3), (2, 29)):
         net = random_net(rng, sizes, "tanh", output, dtype)

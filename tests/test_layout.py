@@ -22,6 +22,7 @@ from fastbp.layout import (
     DELTA,
     FEATURE_ROWS,
     GRADIENT,
+    GRADIENT_FROM,
     INPUT_DROPOUT,
     INPUT_GROUP,
     INPUT_PANELS,
@@ -188,7 +189,7 @@ def test_inputs_are_laid_out_in_groups(monkeypatch: pytest.MonkeyPatch) -> None:
         assert (places[INPUT_PANELS] >= 0) == training
     # Whole, because the gradient of the first layer, or dropout, works on all of them.
     for path, dropout in ((BY_OUTPUTS, 0), (BY_INPUTS, 0), (BY_TILES, 1)):
-        monkeypatch.setattr(layout, "gradient_path", lambda *sizes, path=path: path)
+        monkeypatch.setattr(layout, "gradient_path", lambda *sizes, path=path: (path, 0))
         places = workspace_for(table, 100, "float32", True, input_dropout=dropout)[1].places
         assert places[[INPUT_GROUP, INPUT_STRIDE, INPUT_PANELS]].tolist() == [
             100, places[STRIDE], -1
@@ -196,27 +197,33 @@ def test_inputs_are_laid_out_in_groups(monkeypatch: pytest.MonkeyPatch) -> None:
         assert places[INPUT_DROPOUT] == dropout
 
 
-# Measured: inputs, outputs, batch, numbers in a vector, whether it is the first layer. Far from
-# where the ways meet, and on a processor with 12 x 2 tiles.
+# Measured: inputs, outputs, batch, numbers in a vector. Far from where the ways meet.
 PATHS = {
-    BY_TILES: [(100, 100, 200, 16, False), (784, 128, 128, 16, True), (16, 16, 32, 16, False),
-               (64, 64, 32, 8, True), (30, 100, 200, 8, True)],
-    BY_OUTPUTS: [(100, 1, 200, 8, False), (128, 10, 128, 16, False), (100, 10, 200, 8, False),
-                 (64, 3, 64, 16, False)],
-    BY_INPUTS: [(1, 100, 200, 16, True), (2, 64, 128, 8, True), (3, 64, 128, 16, False)],
+    BY_TILES: [(100, 100, 200, 16), (128, 10, 32, 16), (16, 16, 32, 16), (64, 64, 32, 8),
+               (30, 100, 200, 8)],
+    BY_OUTPUTS: [(100, 1, 200, 8), (128, 10, 128, 16), (100, 10, 200, 8), (64, 3, 64, 16)],
+    BY_INPUTS: [(1, 100, 200, 16), (2, 64, 128, 8), (3, 64, 128, 16)],
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("path", "sizes"), [(path, sizes) for path, several in PATHS.items() for sizes in several]
 )
-def test_the_soonest_way_to_a_gradient(path: int, sizes: tuple[int, int, int, int, bool]) -> None:
-    assert gradient_path(*sizes) == path
-    n_in, n_out, batch, lanes, first = sizes
-    table, _ = net((n_in, n_out) if first else (5, n_in, n_out))
+def test_the_soonest_way_to_a_gradient(path: int, sizes: tuple[int, int, int, int]) -> None:
+    n_in, n_out, batch, lanes = sizes
+    way, rows = gradient_path(n_in, n_out, lanes, False)
+    assert (way if batch >= rows else BY_TILES) == path
     dtype = f"float{layout.VECTOR_BITS // lanes}"
     if dtype in ("float32", "float64"):
-        assert workspace_for(table, batch, dtype, True)[0][-1, GRADIENT] == path
+        table, _ = workspace_for(net((5, n_in, n_out))[0], batch, dtype, True)
+        assert table[-1, [GRADIENT, GRADIENT_FROM]].tolist() == [way, rows]
+
+
+def test_the_way_to_the_first_gradient_knows_nothing_of_the_batch() -> None:
+    """The inputs are laid out for it, also for the last batch of an epoch, which is shorter."""
+    assert gradient_path(300, 8, 16, True) == (BY_OUTPUTS, 0)
+    assert gradient_path(4, 20, 16, True) == (BY_INPUTS, 0)
+    assert gradient_path(5, 9, 16, True) == (BY_TILES, 0)
 
 
 def test_slopes_where_they_are_asked_for() -> None:

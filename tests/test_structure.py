@@ -21,6 +21,7 @@ LEVELS = """
     _cache _linked target
     _jit activations layout
     simd.base simd.chains simd.hashing simd.uncompiled_base
+    simd.foreign
     simd.uncompiled
     simd.pointers simd.tiles simd.vectors
     simd
@@ -67,7 +68,7 @@ LEVELS = """
     explanation
     perceptron
     __init__
-    sklearn.losses sklearn.networks sklearn.optimizers
+    sklearn.inputs sklearn.losses sklearn.networks sklearn.optimizers sklearn.randomness
     sklearn.display sklearn.listening sklearn.targets sklearn.validation
     sklearn.training
     sklearn.lbfgs
@@ -90,11 +91,13 @@ ON_DEMAND = {  # imported inside functions
     "plot.network": {"matplotlib"},
     "sklearn.display": {"sklearn"},
     "methods.objective": {"scipy"},
-    "sklearn.base": {"scipy", "sklearn"},
+    "sklearn.base": {"sklearn"},
     "sklearn.estimators": {"sklearn"},
+    "sklearn.inputs": {"scipy", "sklearn"},
     "sklearn.lbfgs": {"sklearn"},
     "sklearn.listening": {"sklearn"},
     "sklearn.perceptron": {"scipy", "sklearn"},
+    "sklearn.randomness": {"sklearn"},
     "sklearn.targets": {"sklearn"},
     "sklearn.training": {"sklearn"},
     "sklearn.validation": {"sklearn"},

@@ -61,10 +61,12 @@ from fastbp.layout import (
     BLOCK,
     BY_INPUTS,
     BY_OUTPUTS,
+    BY_TILES,
     DROPOUT,
     DROPOUT_KEY,
     FEATURE_ROWS,
     GRADIENT,
+    GRADIENT_FROM,
     INPUT_PANELS,
     N_IN,
     N_OUT,
@@ -370,11 +372,14 @@ def gradient_by_tiles(network, work, layer, x, batch, grad, optimizer):
 @kernel
 def layer_gradient(network, work, layer, x, batch, grad, optimizer):
     """dW and db from the layer's inputs x (K, B), a block of units at a time, then updated."""
+    way = column(network, layer, GRADIENT)
+    if batch < column(network, layer, GRADIENT_FROM):
+        way = BY_TILES
     if is_single_sample(work):
         gradient_of_single_sample(network, work, layer, x, grad, optimizer)
-    elif column(network, layer, GRADIENT) == BY_OUTPUTS:
+    elif way == BY_OUTPUTS:
         gradient_by_outputs(network, work, layer, x, batch, grad, optimizer)
-    elif column(network, layer, GRADIENT) == BY_INPUTS:
+    elif way == BY_INPUTS:
         gradient_by_inputs(network, work, layer, x, batch, grad, optimizer)
     else:
         gradient_by_tiles(network, work, layer, x, batch, grad, optimizer)
