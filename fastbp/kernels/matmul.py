@@ -61,6 +61,8 @@ FROM_ZERO, FROM_BIAS, FROM_OUTPUT = 0, 1, 2
 AS_IT_IS, RELU_FORWARD, RELU_BACKWARD = 0, 1, 2
 """What is done to a tile before it leaves the registers: nothing, ReLU, or ReLU's derivative from
 the outputs y, which are laid out like C. Other activations cost more than a pass over memory."""
+LONG_ROW = 8
+"""Vectors of a tile of a single row: as many sums as keep the processor busy."""
 
 
 @kernel
@@ -198,7 +200,8 @@ def multiply_tiles(shape, vectors, x, n):
             tile = tile_where_positive(tile, y, x.c_stride, tail)
         tile_store(tile, c, x.c_stride, tail)
         c, y = advance(c, vectors * width), advance(y, vectors * width)
-        columns, left = advance(columns, x.b_wide), left - vectors * width
+        columns = advance(columns, vectors // TILE_VECTORS * x.b_wide)
+        left -= vectors * width
 
 
 @kernel
@@ -242,14 +245,40 @@ def multiply_narrow(rows, x, tail):
 
 
 @kernel
+def multiply_once(rows, x, n):
+    """A block of `rows` rows and n columns where K is 1: a tile would be all start and end."""
+    width, zero, wide = lanes(x.c), splat(x.c, 0.0), TILE_VECTORS * lanes(x.c)
+    for i in range(rows):
+        at, factor = i * x.c_stride, splat(x.c, load(x.a, i * x.a_row))
+        start = splat(x.c, load(x.bias, i)) if x.start == FROM_BIAS else zero
+        for j in range(0, n, width):
+            tail, to = n - j, advance(x.c, at + j)
+            if x.start == FROM_OUTPUT:
+                start = vload(to, tail)
+            b = advance(x.b, j // wide * x.b_wide + j % wide)
+            total = vload(b, tail) * factor + start
+            if x.finish == RELU_FORWARD:
+                total = vwhere_greater(zero, total, zero, total)
+            elif x.finish == RELU_BACKWARD:
+                total = vwhere_greater(vload(advance(x.y, at + j), tail), zero, total, zero)
+            vstore(to, total, tail)
+
+
+@kernel
 def multiply_rows(rows, x, n):
     """A block of `rows` rows and all n columns: by wide tiles as far as they go, then narrow."""
+    if x.k == 1:
+        multiply_once(rows, x, n)
+        return
     width = lanes(x.c)
     done = n // (TILE_VECTORS * width) * TILE_VECTORS * width
     if n - done > width:
         done = n
     if rows < 4:
         done = 0
+        if rows == 1 and x.b_wide == TILE_VECTORS * width:
+            done = n // (LONG_ROW * width) * LONG_ROW * width
+            multiply_tiles(tile_shape(1, 8), LONG_ROW, x, done)
     elif done > 0:
         multiply_wide(rows, x, done)
     for j in range(done, n, width):
