@@ -78,7 +78,7 @@ MUTANTS = (
         "stepwise: outputs of Python's activation are not dropped out",
         "kernels/stepwise.py",
         "    if done >= 0 and key != 0:\n",
-        "    if done < 0 and key != 0:\n",
+        "    if done > network.n_layers and key != 0:\n",
         ("test_activations.py::test_a_function_beside_the_built_in",),
     ),
     Mutant(
