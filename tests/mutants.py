@@ -299,6 +299,13 @@ MUTANTS = (
         ("sklearn_estimators/test_training.py::test_orders_are_those_of_scikit_learns_shuffle",),
     ),
     Mutant(
+        "matmul: a long row takes panels for neighbours",
+        "kernels/matmul.py",
+        "        if rows == 1 and x.b_wide == TILE_VECTORS * width:\n",
+        "        if rows == 1:\n",
+        ("kernels/test_matmul.py::test_weight_gradient",),
+    ),
+    Mutant(
         "dense: a pair of rows counts as one",
         "kernels/matmul.py",
         "            row_products_of_two(out, a, stride, x, advance(x, x_stride), count)\n",

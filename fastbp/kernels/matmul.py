@@ -246,8 +246,11 @@ def multiply_narrow(rows, x, tail):
 
 @kernel
 def multiply_once(rows, x, n):
-    """A block of `rows` rows and n columns where K is 1: a tile would be all start and end."""
-    width, zero, wide = lanes(x.c), splat(x.c, 0.0), TILE_VECTORS * lanes(x.c)
+    """A block of `rows` rows and n columns where K is 1: a tile would be all start and end.
+
+    The only row of B is contiguous, also in panels.
+    """
+    width, zero = lanes(x.c), splat(x.c, 0.0)
     for i in range(rows):
         at, factor = i * x.c_stride, splat(x.c, load(x.a, i * x.a_row))
         start = splat(x.c, load(x.bias, i)) if x.start == FROM_BIAS else zero
@@ -255,8 +258,7 @@ def multiply_once(rows, x, n):
             tail, to = n - j, advance(x.c, at + j)
             if x.start == FROM_OUTPUT:
                 start = vload(to, tail)
-            b = advance(x.b, j // wide * x.b_wide + j % wide)
-            total = vload(b, tail) * factor + start
+            total = vload(advance(x.b, j), tail) * factor + start
             if x.finish == RELU_FORWARD:
                 total = vwhere_greater(zero, total, zero, total)
             elif x.finish == RELU_BACKWARD:

@@ -144,9 +144,13 @@ def some_stride(rng, batch, dtype):
 
 
 def sizes(seed):
-    """Units, inputs and rows of a batch from 1 to 40; the first seeds take the awkward ones."""
+    """Units, inputs and rows of a batch from 1 to 40; the first seeds take the awkward ones.
+
+    A single unit has tiles of eight vectors of rows; with one term there are no tiles.
+    """
     rng = np.random.default_rng(seed)
     chosen = [(1, 1, 1), (40, 40, 40), (13, 1, 33), (1, 40, 17), (12, 32, 32), (15, 16, 64)]
+    chosen += [(1, 20, 300), (1, 300, 5), (9, 70, 1), (14, 1, 300)]
     if seed < len(chosen):
         return rng, *chosen[seed]
     return rng, *(int(n) for n in rng.integers(1, 41, 3))
