@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from numbers import Integral
-from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -30,22 +30,19 @@ def random_state_of(given: Any) -> np.random.RandomState:
     return state
 
 
-class Bits:
-    """Where compiled code finds the bit generator of a random state.
+def bits_of(random_state: np.random.RandomState) -> tuple[int, AbstractContextManager[Any]]:
+    """Where compiled code finds the bit generator of a random state, which has to outlive its use.
 
     Parameters
     ----------
     random_state : numpy.random.RandomState
 
-    Attributes
-    ----------
+    Returns
+    -------
     address : int
-        Of NumPy's `bitgen_t`. The random state has to outlive its use.
+        Of NumPy's `bitgen_t`.
     lock : context manager
-        To be held meanwhile: nobody else draws from the random state.
+        To be held while it is used: nobody else draws from the random state then.
     """
-
-    def __init__(self, random_state: np.random.RandomState) -> None:
-        generator: Any = random_state._bit_generator  # it has no public name
-        self.address = int(generator.ctypes.bit_generator.value)
-        self.lock: RLock = generator.lock
+    generator: Any = random_state._bit_generator  # it has no public name
+    return int(generator.ctypes.bit_generator.value), generator.lock

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, cast
 
@@ -23,7 +23,7 @@ from fastbp.kernels.updates import CLIP_NORM
 from fastbp.layout import BIT_GENERATOR, CAPACITY
 from fastbp.mlp import MLP
 from fastbp.sklearn.optimizers import OptimizerMemory
-from fastbp.sklearn.randomness import Bits
+from fastbp.sklearn.randomness import bits_of
 from fastbp.sklearn.validation import Validation
 from fastbp.stepwise import train as stepwise_train
 
@@ -51,9 +51,11 @@ class Epochs:
         self, net: MLP, data: Data, batch_size: int, random_state: np.random.RandomState | None
     ) -> None:
         rows = data.inputs.size // net.layer_sizes[0]
-        self.net, self.char, self.random_state = net, net.dtype.char, random_state
-        self.bits = None if random_state is None else Bits(random_state)
-        if self.bits is not None:
+        self.net, self.char = net, net.dtype.char
+        self.random_state = random_state  # lives as long as its address is in use
+        self.address, self.lock = 0, cast(AbstractContextManager[Any], nullcontext())
+        if random_state is not None:
+            self.address, self.lock = bits_of(random_state)
             data = data._replace(order=np.arange(rows), n_order=rows)
         network, work = net._space(batch_size, training=True)
         capacity = int(work.places[CAPACITY])
@@ -85,19 +87,31 @@ class Epochs:
     def run(self, epochs: int) -> bool:
         """Run some epochs; whether they ended finite.
 
-        Whatever stops them, `finished` tells how far they came.
+        Whatever stops them, `finished` tells how far they came. Between the compiled calls the
+        random state is free for others, as it is between scikit-learn's shuffles.
         """
-        places = self.job.work.places
+        job, places = self.job, self.job.work.places
         self.progress.fill(0)
         self.losses = np.zeros(epochs + 2)
-        if self.bits is None:
-            return self._run(epochs)
-        with self.bits.lock:
-            places[BIT_GENERATOR] = self.bits.address
-            try:
-                return self._run(epochs)
-            finally:
-                places[BIT_GENERATOR] = 0
+        updates = -(-job.rows // job.batch_size)
+        end = int(job.optimizer.scalars[UPDATES]) + epochs * updates
+        places[BIT_GENERATOR] = self.address
+        try:
+            while True:
+                optimizer, passes = with_rates(job, self.passes, end)
+                arguments = (
+                    job.network, job.work, job.data, optimizer, self.grad, job.random,
+                    self.progress, self.losses, job.snapshot, job.rows, job.batch_size, passes,
+                )  # fmt: skip
+                ready(self.call, self.char, arguments)
+                start = time.perf_counter()
+                with self.lock:
+                    status = self.call(*arguments)
+                if status != training.RUNNING:
+                    return bool(status == training.FINISHED)
+                self.passes = next_passes(passes, time.perf_counter() - start, None)
+        finally:
+            places[BIT_GENERATOR] = 0
 
     @property
     def finished(self) -> list[float]:
@@ -109,23 +123,6 @@ class Epochs:
     def unfinished(self) -> float:
         """The loss of the epoch in which the last run diverged."""
         return float(self.losses[self.progress[training.EPOCH]])
-
-    def _run(self, epochs: int) -> bool:
-        job = self.job
-        updates = -(-job.rows // job.batch_size)
-        end = int(job.optimizer.scalars[UPDATES]) + epochs * updates
-        while True:
-            optimizer, passes = with_rates(job, self.passes, end)
-            arguments = (
-                job.network, job.work, job.data, optimizer, self.grad, job.random, self.progress,
-                self.losses, job.snapshot, job.rows, job.batch_size, passes,
-            )  # fmt: skip
-            ready(self.call, self.char, arguments)
-            start = time.perf_counter()
-            status = self.call(*arguments)
-            if status != training.RUNNING:
-                return bool(status == training.FINISHED)
-            self.passes = next_passes(passes, time.perf_counter() - start, None)
 
 
 class Stopping:

@@ -10,7 +10,7 @@ import pytest
 from sklearn.utils import check_random_state
 
 from fastbp.simd import next_uint32
-from fastbp.sklearn.randomness import Bits, random_state_of
+from fastbp.sklearn.randomness import bits_of, random_state_of
 
 
 @numba.njit
@@ -40,7 +40,7 @@ def test_other_random_states_are_taken_as_they_are() -> None:
 def test_compiled_code_draws_the_same_bits(kind) -> None:
     ours, theirs = (np.random.RandomState(kind(5)) for _ in range(2))
     got = np.zeros(1500, np.int64)
-    draw(Bits(ours).address, got)
+    draw(bits_of(ours)[0], got)
     expected = theirs.randint(0, 2**32, size=1500, dtype=np.uint32)
     assert np.array_equal(got, expected)
     assert ours.randint(1000) == theirs.randint(1000), "the state has moved on"
@@ -49,7 +49,7 @@ def test_compiled_code_draws_the_same_bits(kind) -> None:
 def test_nobody_else_draws_while_the_lock_is_held() -> None:
     state, drawn = np.random.RandomState(1), []
     thread = threading.Thread(target=lambda: drawn.append(state.randint(5)))
-    with Bits(state).lock:
+    with bits_of(state)[1]:
         thread.start()
         thread.join(0.05)
         assert not drawn

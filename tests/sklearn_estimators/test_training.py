@@ -17,9 +17,11 @@ from sklearn.utils import shuffle
 
 from fastbp import Callback, DivergenceWarning, EarlyStopping, ReduceOnPlateau
 from fastbp.kernels.steps import LEARNING_RATE
+from fastbp.layout import BIT_GENERATOR
 from fastbp.sklearn import MLPClassifier, MLPRegressor, training
 from fastbp.sklearn.networks import build
 from fastbp.sklearn.optimizers import OptimizerMemory
+from fastbp.sklearn.randomness import bits_of
 from fastbp.sklearn.validation import Rows, data_of
 
 X, Y = load_iris(return_X_y=True)
@@ -60,6 +62,27 @@ def test_many_short_calls_make_the_same_epoch(monkeypatch) -> None:
         assert whole.run(2) == parts.run(2)
         assert whole.finished == parts.finished
     assert np.array_equal(whole.net.params, parts.net.params)
+
+
+def test_the_random_state_is_free_between_calls(monkeypatch) -> None:
+    state, free = np.random.RandomState(3), []
+    epochs, lock = epochs_of(state), bits_of(state)[1]
+    epochs.passes = 1
+
+    def try_it():
+        free.append(lock.acquire(blocking=False))
+        lock.release()
+
+    def next_passes(passes, spent, hooks):
+        thread = threading.Thread(target=try_it)
+        thread.start()
+        thread.join()
+        return 1
+
+    monkeypatch.setattr(training, "next_passes", next_passes)
+    assert epochs.run(2)
+    assert free == [True] * 7
+    assert epochs.job.work.places[BIT_GENERATOR] == 0
 
 
 def count_calls(monkeypatch):
