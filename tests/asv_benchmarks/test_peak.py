@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import COMPILED
 
 import peak
 from fastbp import hardware
@@ -18,6 +19,7 @@ def test_it_is_the_file_of_this_checkout() -> None:
     assert peak.NUMBERS == hardware.FMA_LOOP_NUMBERS
 
 
+@pytest.mark.skipif(not COMPILED, reason="is about compiled code")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_loop_and_operations(dtype) -> None:
     numbers = np.ones(peak.NUMBERS, dtype)
