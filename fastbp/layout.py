@@ -128,6 +128,9 @@ N_PLACES = 18
 FEW_OUTPUTS, FEW_INPUTS = 8, 4
 """First layers of at most so many outputs or inputs compute dW without tiles and panels."""
 
+COMMON_BATCH = 128
+"""Rows of a batch with which the two ways without tiles are held against each other."""
+
 SINGLE_BLOCK = 2048
 """Weights whose gradient BLOCK holds for a single sample, besides those of one more unit."""
 
@@ -170,9 +173,10 @@ def gradient_path(n_in: int, n_out: int, lanes: int, first: bool) -> tuple[int, 
     vectors = whole + (0.0 if rest == 0 else 0.65 if rest <= lanes else 1.0)
     tiles = n_out * vectors + 9.0 * n_in / lanes  # a row
     by_outputs, by_inputs = -(-n_in // lanes) * n_out, -(-n_out // lanes) * n_in
-    way, products, end = BY_OUTPUTS, by_outputs, 2.35 * lanes
-    if 128 * 0.7 * (by_inputs - by_outputs) < (2.35 * by_outputs - 3.35 * by_inputs) * lanes:
-        way, products, end = BY_INPUTS, by_inputs, 3.35 * lanes
+    # How many products of rows there are, and what the end of one takes.
+    ways = {BY_OUTPUTS: (by_outputs, 2.35 * lanes), BY_INPUTS: (by_inputs, 3.35 * lanes)}
+    way = min(ways, key=lambda way: ways[way][0] * (0.7 * COMMON_BATCH + ways[way][1]))
+    products, end = ways[way]
     saved = tiles - 0.7 * products  # a row
     return (way, math.ceil(products * end / saved)) if saved > 0 else (BY_TILES, 0)
 

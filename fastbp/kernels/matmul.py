@@ -334,7 +334,10 @@ def row_products_of_two(out, a, stride, x, y, count):
 
 @kernel
 def next_row_products(out, a, stride, rows, x, x_stride, left, count):
-    """Vectors in `out` of the sums with the next row, or two, of the `left` of X; returns which."""
+    """Vectors in `out` of the sums with the next row, or two, of X; returns how many rows.
+
+    `left` rows of X are left, of `count` numbers each; A has `rows` rows, at most its lanes.
+    """
     if 4 * lanes(a) <= VECTOR_REGISTERS:  # known when compiling
         if rows == lanes(a) and left > 1:
             row_products_of_two(out, a, stride, x, advance(x, x_stride), count)

@@ -63,7 +63,7 @@ def shuffle_as_numpy(order, count, generator):
     Fisher and Yates from the end (Knuth 1997, 3.4.2, algorithm P): the number at i changes places
     with that at j <= i. j is drawn by rejection: bits under the smallest mask that covers i, until
     they are at most i. A rejected draw leaves i, in place of a jump that no processor foresees:
-    three times as fast as NumPy.
+    2.7 times as fast as NumPy.
     """
     i, mask = count - 1, 1
     while mask < i:
