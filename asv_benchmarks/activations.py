@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import erf
 
 from fastbp.kernels.activations import ACTIVATIONS, STORED_SLOPE, activate
-from fastbp.simd import flush_denormals, pointer, restore_denormals
+from fastbp.machine.simd import flush_denormals, pointer, restore_denormals
 from timing import rounds_of_calls
 
 ELEMENTS = 10_000

@@ -144,7 +144,7 @@ def machine_of(core: int | None, measured: Sequence[Measured]) -> Machine:
     """Describe the machine."""
     from llvmlite import binding
 
-    from fastbp.hardware import cpu_model, fma_peak
+    from fastbp.machine.peak import cpu_model, fma_peak
     from tables import Machine
 
     peaks = {dtype: fma_peak(dtype) for dtype in dict.fromkeys(m.dtype for m in measured)}

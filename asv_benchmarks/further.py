@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from fastbp import hardware
+from fastbp.machine import peak as hardware
 from peak import flops_at_peak
 from peers import FastBP
 from rows import Row, at_least, at_most

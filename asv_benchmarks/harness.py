@@ -15,13 +15,13 @@ import numba
 import numpy as np
 
 from fastbp import MLP
-from fastbp._jit import source_digest
 from fastbp.kernels import activations, dense, losses, updates
+from fastbp.kernels.layout import DELTA, N_COLUMNS, OUTPUT, STRIDE
 from fastbp.kernels.matmul import FROM_ZERO
-from fastbp.kernels.network import Gradient, output
+from fastbp.kernels.state import Gradient, output
 from fastbp.kernels.training import network_pointers, optimizer_pointers, work_pointers
-from fastbp.layout import DELTA, N_COLUMNS, OUTPUT, STRIDE
-from fastbp.simd import flush_denormals, pointer, restore_denormals
+from fastbp.machine.jit import source_digest
+from fastbp.machine.simd import flush_denormals, pointer, restore_denormals
 
 numba.config.CACHE_DIR = os.path.join(tempfile.gettempdir(), f"fastbp-benchmarks-{source_digest()}")
 

@@ -22,10 +22,10 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbp.simd import pointer
-from fastbp.target import VECTOR_BITS
+from fastbp.machine.processor import VECTOR_BITS
+from fastbp.machine.simd import pointer
 
-FILE = Path(__file__).resolve().parents[1] / "fastbp" / "simd" / "chains.py"
+FILE = Path(__file__).resolve().parents[1] / "fastbp" / "machine" / "fma_loop.py"
 #: Length of the array that the loop works on.
 NUMBERS = 64
 #: Seconds of the processor: what another program on the same core takes is not the benchmark's, and

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from fastbp import MLP, SGD, Adam, CosineDecay, ImageRotation, ImageShift
-from fastbp.idx import mnist
+from fastbp.files.idx import mnist
 
 parser = argparse.ArgumentParser(description=__doc__)
 folder = Path(os.environ.get("FASTBP_DATA", "data"))

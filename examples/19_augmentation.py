@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from fastbp import MLP, GaussianNoise, ImageRotation, ImageShift
-from fastbp.idx import mnist
+from fastbp.files.idx import mnist
 
 parser = argparse.ArgumentParser(description=__doc__)
 folder = Path(os.environ.get("FASTBP_DATA", "data"))

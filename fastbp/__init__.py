@@ -35,7 +35,7 @@ compiles into the cache.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from fastbp.callbacks import (
+from fastbp.fit.callbacks import (
     Callback,
     Checkpoint,
     CSVLog,
@@ -45,11 +45,12 @@ from fastbp.callbacks import (
     Progress,
     ReduceOnPlateau,
 )
-from fastbp.fitting import DivergenceWarning
-from fastbp.gradcheck import GradCheck, gradcheck
-from fastbp.history import History
-from fastbp.layers import Dense
-from fastbp.losses import (
+from fastbp.fit.fit import DivergenceWarning
+from fastbp.fit.history import History
+from fastbp.inspection import GradCheck, gradcheck
+from fastbp.mlp import MLP
+from fastbp.model.layers import Dense
+from fastbp.model.losses import (
     AbsoluteError,
     BinaryCrossEntropy,
     CallableLoss,
@@ -62,10 +63,20 @@ from fastbp.losses import (
     Quantile,
     SquaredError,
 )
-from fastbp.mlp import MLP
-from fastbp.optimizer_base import Group, Optimizer
-from fastbp.optimizers import SGD, Adadelta, Adagrad, Adam, AdamW, AMSGrad, Lion, NAdam, RMSprop
-from fastbp.schedules import (
+from fastbp.model.optimizers import (
+    SGD,
+    Adadelta,
+    Adagrad,
+    Adam,
+    AdamW,
+    AMSGrad,
+    Group,
+    Lion,
+    NAdam,
+    Optimizer,
+    RMSprop,
+)
+from fastbp.model.schedules import (
     CosineDecay,
     ExponentialDecay,
     InverseScaling,
@@ -78,9 +89,10 @@ from fastbp.schedules import (
 
 if TYPE_CHECKING:
     from fastbp import graph, plot
-    from fastbp.augmentation import GaussianNoise, ImageRotation, ImageShift, ImageZoom
-    from fastbp.diagnosis.diagnose import diagnose
-    from fastbp.explanation.explain import explain
+    from fastbp.augment.images import GaussianNoise, ImageRotation, ImageShift, ImageZoom
+    from fastbp.insight.diagnose import diagnose
+    from fastbp.insight.explain import explain
+    from fastbp.insight.range_test import lr_find
     from fastbp.methods import (
         LBFGS,
         ConjugateGradient,
@@ -88,8 +100,7 @@ if TYPE_CHECKING:
         Rprop,
         ScaledConjugateGradient,
     )
-    from fastbp.perceptron import Perceptron
-    from fastbp.rate_finder import lr_find
+    from fastbp.perceptron.perceptron import Perceptron
 
 __version__ = "0.1.0"
 
@@ -157,19 +168,19 @@ __all__ = [
 
 ON_DEMAND = {
     "ConjugateGradient": "methods",
-    "GaussianNoise": "augmentation",
+    "GaussianNoise": "augment.images",
     "GradientDescent": "methods",
-    "ImageRotation": "augmentation",
-    "ImageShift": "augmentation",
-    "ImageZoom": "augmentation",
+    "ImageRotation": "augment.images",
+    "ImageShift": "augment.images",
+    "ImageZoom": "augment.images",
     "LBFGS": "methods",
-    "Perceptron": "perceptron",
+    "Perceptron": "perceptron.perceptron",
     "Rprop": "methods",
     "ScaledConjugateGradient": "methods",
-    "diagnose": "diagnosis",
-    "explain": "explanation",
+    "diagnose": "insight.diagnose",
+    "explain": "insight.explain",
     "graph": "graph",
-    "lr_find": "rate_finder",
+    "lr_find": "insight.range_test",
     "plot": "plot",
 }
 """Names that are loaded when they are asked for, and the modules that have them."""

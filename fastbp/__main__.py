@@ -12,10 +12,18 @@ import llvmlite
 import numba
 import numpy as np
 
-from fastbp import __version__, demo, hardware
-from fastbp._jit import cache_info
-from fastbp.target import TILE_ROWS, TILE_VECTORS, VECTOR_BITS, VECTOR_REGISTERS, target_cpu
-from fastbp.warmup import warm_up
+from fastbp import __version__
+from fastbp.commands import demo
+from fastbp.commands.warmup import warm_up
+from fastbp.machine import peak as hardware
+from fastbp.machine.jit import cache_info
+from fastbp.machine.processor import (
+    TILE_ROWS,
+    TILE_VECTORS,
+    VECTOR_BITS,
+    VECTOR_REGISTERS,
+    target_cpu,
+)
 
 DTYPES = ("float32", "float64")
 UNCOMPILED = "NUMBA_DISABLE_JIT is set, so nothing is compiled"

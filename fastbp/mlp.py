@@ -9,23 +9,30 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from fastbp import checks, dataset, fitting, stepwise
-from fastbp._jit import ready
-from fastbp.activations import Activation, ActivationFunction, MakesActivation
-from fastbp.augmenting import Augmentation
-from fastbp.callbacks import Callback
-from fastbp.history import History
-from fastbp.hooks import Options
-from fastbp.initializers import Init, check_init, init_names, initial_weights
+from fastbp import checks
+from fastbp.fit import data as dataset
+from fastbp.fit import fit as fitting
+from fastbp.fit import in_python as stepwise
+from fastbp.fit.augmenting import Augmentation
+from fastbp.fit.between_epochs import Options
+from fastbp.fit.callbacks import Callback
+from fastbp.fit.history import History
+from fastbp.fit.metrics import Metric
 from fastbp.kernels import training
-from fastbp.kernels.activations import ACTIVATIONS, HIDDEN_ACTIVATIONS
-from fastbp.layers import Dense, Settings, settings
-from fastbp.losses import LOSSES, Loss, LossFunction, MakesLoss, as_loss
-from fastbp.metrics import Metric
-from fastbp.net import FloatArray, Net
-from fastbp.optimizer_base import Optimizer
-from fastbp.optimizers import as_optimizer
-from fastbp.regularization import Regularization
+from fastbp.machine.jit import ready
+from fastbp.model.activations import (
+    Activation,
+    ActivationFunction,
+    MakesActivation,
+    hidden_activations,
+)
+from fastbp.model.activations import output_activation as activation_of_outputs
+from fastbp.model.initializers import Init, check_init, init_names, initial_weights
+from fastbp.model.layers import Dense, Settings, settings
+from fastbp.model.losses import LOSSES, Loss, LossFunction, MakesLoss, as_loss
+from fastbp.model.net import FloatArray, Net
+from fastbp.model.optimizers import Optimizer, as_optimizer
+from fastbp.model.regularization import Regularization
 
 if TYPE_CHECKING:
     from fastbp.methods import Method
@@ -53,7 +60,7 @@ class MLP(Net):
         (with erf), "silu", "softplus", "tanh", "sigmoid", "hard_sigmoid" (relu6(z + 3) / 6),
         "identity" or "step" (which has no derivative and cannot be trained through); one name, or
         one for each hidden layer. Or of your own: a graph of one variable (`fastbp.graph`), or a
-        function ``z -> (y, dy/dz)``, see `fastbp.activations.CallableActivation`.
+        function ``z -> (y, dy/dz)``, see `fastbp.model.activations.CallableActivation`.
     output_activation : str, Activation, callable or None, default=None
         None takes the one that matches the loss: sigmoid for binary_cross_entropy, softmax for
         cross_entropy, exp for poisson and gamma, identity for the rest, which accept any, also
@@ -145,9 +152,9 @@ class MLP(Net):
         sizes, activation, output_activation, weight_init, dropout = settings(given, n_inputs)
         sizes, loss = checks.layer_sizes(sizes), as_loss(loss)
         loss.check_outputs(sizes[-1])
-        hidden = checks.activations(activation, len(sizes) - 2, HIDDEN_ACTIVATIONS)
-        output = checks.output_activation(
-            output_activation, loss.name, ACTIVATIONS, loss.activation, loss.from_logits
+        hidden = hidden_activations(activation, len(sizes) - 2)
+        output = activation_of_outputs(
+            output_activation, loss.name, loss.activation, loss.from_logits
         )
         dtype, bias = checks.float_dtype(dtype), checks.flag("bias", bias)
         regularization = Regularization(
@@ -157,6 +164,7 @@ class MLP(Net):
         init = check_init(weight_init, pairs, dtype)
         self.weight_init = init_names(init)
         generator = checks.generator(seed)
+        self.history = History()
         self._assemble(
             sizes, (*hidden, output), loss, dtype, bias, regularization, as_optimizer(optimizer)
         )
@@ -340,7 +348,7 @@ class MLP(Net):
             ``augment(X, rng)`` returns what is trained on in place of a batch X, (rows, n_in) of
             the net's dtype, with the same shape; it may change X in place. `rng` is a NumPy
             generator, drawn from the net's seed in each epoch. Several are applied one after the
-            other. Ready ones are in `fastbp.augmentation`. Metrics and validation take the rows
+            other. Ready ones are in `fastbp.augment.images`. Metrics and validation take the rows
             as they are. Not with a method.
         sample_weight : array-like, shape (rows,), optional
             The loss of a batch is the mean of its rows weighted by these, at least 0.

@@ -8,9 +8,10 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from fastbp.kernels import steps, updates
+from fastbp.kernels import optimizers as steps
+from fastbp.kernels import updates
 from fastbp.kernels.updates import OptimizerState, begin_update, update
-from fastbp.simd import pointer
+from fastbp.machine.simd import pointer
 
 SLOTS = 3
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastbp import SGD, Adam
-from fastbp.losses import Loss
+from fastbp.model.losses import Loss
 
 
 class Net(NamedTuple):

@@ -18,7 +18,7 @@ from conftest import COMPILED, SOAK, counts
 from recipes import digest, fit, fitted, recipe
 
 import fastbp
-import fastbp.fitting
+import fastbp.fit.fit
 
 pytestmark = pytest.mark.promise("determinism")
 SEEDS = range(counts(6, 20, 4))
@@ -49,7 +49,7 @@ def printing(r, rng, monkeypatch):
 
 def in_many_compiled_calls(r, rng, monkeypatch):
     """A pass a call, as if each pass took long."""
-    monkeypatch.setattr(fastbp.fitting, "SECONDS_A_CALL", 0.0)
+    monkeypatch.setattr(fastbp.fit.fit, "SECONDS_A_CALL", 0.0)
     r.net._rows_in_a_call = 1
     return fit(r)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import counts
 
-import fastbp.fitting
+import fastbp.fit.fit
 from fastbp import MLP, SGD, Adam, DivergenceWarning
 from fastbp.kernels import training
 
@@ -100,7 +100,7 @@ def test_bad_numbers_at_random_places(seed, monkeypatch, tally):
         y = rng.integers(2, size=rows)
     net, real, calls = make(), training.train, []
     when = int(rng.integers(1, 30))
-    monkeypatch.setattr(fastbp.fitting, "SECONDS_A_CALL", 0.0)
+    monkeypatch.setattr(fastbp.fit.fit, "SECONDS_A_CALL", 0.0)
     net._rows_in_a_call = 1  # a pass a call
 
     def spoilt(*arguments):
@@ -215,7 +215,7 @@ def test_interrupted_before_an_overflow_is_seen(epochs_before, monkeypatch):
     X, y = np.ones((6, 1)), np.zeros(6)
     net.fit(X, y, epochs=epochs_before, batch_size=2, shuffle=False)
     before = net.params.copy()
-    monkeypatch.setattr(fastbp.fitting, "SECONDS_A_CALL", 0.0)
+    monkeypatch.setattr(fastbp.fit.fit, "SECONDS_A_CALL", 0.0)
     net._rows_in_a_call = 1  # one update a call
     real, overflowed = training.train, []
 

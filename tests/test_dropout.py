@@ -11,9 +11,9 @@ import pytest
 from conftest import COMPILED
 
 from fastbp import MLP, SGD, Adam
-from fastbp.layout import CAPACITY, STRIDE
-from fastbp.regularization import Regularization
-from fastbp.simd.hashing import hashed
+from fastbp.kernels.layout import CAPACITY, STRIDE
+from fastbp.machine.hashing import hashed
+from fastbp.model.regularization import Regularization
 
 SIZES = (5, 9, 6, 2)
 

@@ -9,10 +9,11 @@ import oracle
 import pytest
 from conftest import counts
 
-from fastbp import MLP, layout
+from fastbp import MLP
+from fastbp.kernels import layout
 from fastbp.kernels.activations import HIDDEN_ACTIVATIONS
-from fastbp.layout import BY_INPUTS, BY_OUTPUTS, BY_TILES, GRADIENT, INPUT_GROUP, N_COLUMNS
-from fastbp.losses import LOSSES, Huber, Quantile
+from fastbp.kernels.layout import BY_INPUTS, BY_OUTPUTS, BY_TILES, GRADIENT, INPUT_GROUP, N_COLUMNS
+from fastbp.model.losses import LOSSES, Huber, Quantile
 
 pytestmark = pytest.mark.promise("gradients")
 NETS = counts(20, 200, 5)

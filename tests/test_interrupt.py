@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from conftest import COMPILED, counts
 
-import fastbp.fitting
+import fastbp.fit.fit
 from fastbp import MLP
 from fastbp.kernels import training
 
@@ -207,7 +207,7 @@ def test_history_has_the_epochs_of_the_interrupted_call(call, batch_size, monkey
     """A signal during a compiled call is heard when it returns, before its result is seen."""
     X = np.random.default_rng(0).normal(size=(8, 2))
     nets = [MLP((2, 3, 1), seed=0, dtype="float64") for _ in range(2)]
-    monkeypatch.setattr(fastbp.fitting, "SECONDS_A_CALL", 0.0)
+    monkeypatch.setattr(fastbp.fit.fit, "SECONDS_A_CALL", 0.0)
     nets[0]._rows_in_a_call = 1  # one update a call
     real, calls = training.train, []
 

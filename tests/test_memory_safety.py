@@ -24,12 +24,15 @@ import numpy as np
 import pytest
 
 import fastbp
-from fastbp import MLP, CosineDecay, Group, checks, fitting, net
-from fastbp.kernels import stepwise, training
+from fastbp import MLP, CosineDecay, Group, checks
+from fastbp.fit import fit as fitting
+from fastbp.kernels import in_python as stepwise
+from fastbp.kernels import training
 from fastbp.kernels.activations import HIDDEN_ACTIVATIONS
-from fastbp.losses import LOSSES
-from fastbp.optimizers import OPTIMIZERS
-from fastbp.simd import load, pointer, store
+from fastbp.machine.simd import load, pointer, store
+from fastbp.model import net
+from fastbp.model.losses import LOSSES
+from fastbp.model.optimizers import OPTIMIZERS
 
 SOAK = os.environ.get("FASTBP_SOAK") == "1"
 COMPILED = not numba.config.DISABLE_JIT

@@ -16,7 +16,7 @@ import pytest
 from conftest import COMPILED, counts
 from numba.core.runtime import _nrt_python, rtsys
 
-import fastbp.fitting
+import fastbp.fit.fit
 from fastbp import MLP, SGD, Adam, History, Huber
 from fastbp.kernels import training
 from fastbp.kernels.activations import ACTIVATIONS
@@ -180,7 +180,7 @@ def test_fit_twice_is_fit_once(optimizer, shuffle):
 
 def in_small_calls(net, monkeypatch):
     """Let each compiled call of `fit` be one pass."""
-    monkeypatch.setattr(fastbp.fitting, "SECONDS_A_CALL", 0.0)
+    monkeypatch.setattr(fastbp.fit.fit, "SECONDS_A_CALL", 0.0)
     net._rows_in_a_call = 1
     return net
 
@@ -675,8 +675,8 @@ def test_history_of_a_fit():
 
 @needs_compiler
 def test_seconds_of_epochs_over_several_calls(monkeypatch):
-    monkeypatch.setattr(fastbp.fitting, "SECONDS_A_CALL", 1e-4)
-    monkeypatch.setattr(fastbp.fitting, "FIRST_PASSES", 10)
+    monkeypatch.setattr(fastbp.fit.fit, "SECONDS_A_CALL", 1e-4)
+    monkeypatch.setattr(fastbp.fit.fit, "FIRST_PASSES", 10)
     X, labels, _ = data(500, "float32")
     net = make(dtype="float32")
     net.fit(X, labels, epochs=1)
@@ -691,7 +691,7 @@ def test_seconds_of_epochs_over_several_calls(monkeypatch):
 
 
 def test_the_log_of_a_fit_keeps_the_running_epoch_only():
-    log = fastbp.fitting._Log(History(), rows=10, epochs=100)
+    log = fastbp.fit.fit._Log(History(), rows=10, epochs=100)
     for epoch in range(30):
         for row in (3, 6, 9):
             log.progress[:] = epoch, row, 0

@@ -11,7 +11,7 @@ import pytest
 from conftest import COMPILED
 
 from fastbp import MLP, SGD, Adam
-from fastbp.losses import Huber, Quantile
+from fastbp.model.losses import Huber, Quantile
 
 DTYPES = ("float32", "float64")
 each_dtype = pytest.mark.parametrize("dtype", DTYPES)

@@ -12,7 +12,7 @@ try:
     from activations import NUMPY
     from fastbp.kernels.activations import ACTIVATIONS as CODES
     from fastbp.kernels.updates import NO_UPDATE
-    from fastbp.losses import LOSSES as LOSSES_BY_NAME
+    from fastbp.model.losses import LOSSES as LOSSES_BY_NAME
 except ImportError:  # a commit from before these kernels: all else is measured there
     harness = None
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastbp.graph.evaluation import Array
 from fastbp.graph.flat import Flat
-from fastbp.graph.layout import layout_of
+from fastbp.graph.placement import layout_of
 from fastbp.graph.text import SYMBOLS, number_text
 
 VALUE, DERIVATIVE = "#1a7f37", "#c62828"

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fastbp._jit import ready
+from fastbp.graph import kernels as kernels
 from fastbp.graph.flat import Flat
 from fastbp.graph.text import number_text
-from fastbp.kernels import tape as kernels
+from fastbp.machine.jit import ready
 
 Array = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

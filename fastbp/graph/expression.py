@@ -12,7 +12,7 @@ import numpy.typing as npt
 from fastbp.graph import drawing, evaluation
 from fastbp.graph.evaluation import Array, IntArray, Point, Result
 from fastbp.graph.flat import Flat, Slot, in_order
-from fastbp.graph.nets import GraphActivation, GraphLoss
+from fastbp.graph.in_nets import GraphActivation, GraphLoss
 from fastbp.graph.table import Table, single_point, table_of
 
 Number = int | float | np.integer[Any] | np.floating[Any]
@@ -42,7 +42,7 @@ class Expression:
 
     Notes
     -----
-    The first evaluation lays the graph out as a tape (`fastbp.kernels.tape`): backward mode then
+    The first evaluation lays the graph out as a tape (`fastbp.graph.kernels`): backward mode then
     costs a few nanoseconds a node and row, for all inputs in one pass; forward mode takes a pass
     for each direction. relu and abs have the derivative 0 at their kink; max hands its derivative
     on in equal shares to those that are equal to it.

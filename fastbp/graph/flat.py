@@ -7,9 +7,9 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from fastbp.graph.kernels import Tape
+from fastbp.graph.operations import OPERATIONS
 from fastbp.graph.text import Formula, atom, formula, number_text
-from fastbp.kernels.operations import OPERATIONS
-from fastbp.kernels.tape import Tape
 
 LONGEST_FORMULA = 100
 """Formulas with more letters are cut: a node that stands for a part of them is named instead."""
@@ -43,7 +43,7 @@ class Node(Protocol):
     Attributes
     ----------
     operation : str
-        A name of `fastbp.kernels.operations.OPERATIONS`.
+        A name of `fastbp.graph.operations.OPERATIONS`.
     arguments : tuple of Node
     number : float
         Of a constant.

@@ -30,7 +30,6 @@ exact normal distribution Phi, density phi. silu: Elfwing, Uchibe and Doya, Neur
 2018. Errors of y as in elementary.py; exp is clipped as exp_vector, so that it stays finite.
 """
 
-from fastbp._jit import kernel
 from fastbp.kernels.elementary import (
     exp_reduce,
     exp_series,
@@ -41,7 +40,8 @@ from fastbp.kernels.elementary import (
     sigmoid_vector,
     tanh_vector,
 )
-from fastbp.simd import (
+from fastbp.machine.jit import kernel
+from fastbp.machine.simd import (
     advance,
     is_single,
     lanes,
@@ -77,7 +77,7 @@ ACTIVATIONS = {
 }
 """Names and codes."""
 CALLABLE = -1
-"""Code of an activation in Python, which compiled layers leave to `fastbp.stepwise`."""
+"""Code of an activation in Python, which compiled layers leave to `fastbp.fit.in_python`."""
 HIDDEN_ACTIVATIONS = tuple(name for name in ACTIVATIONS if name not in ("softmax", "exp"))
 STORED_SLOPE = ("gelu", "silu")
 """Activations whose derivative is stored by the forward pass."""

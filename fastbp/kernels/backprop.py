@@ -4,7 +4,6 @@ Going back through a layer, the delta of the layer below is computed from the ol
 first; then come the layer's gradient and update. Symbols as in dense.py.
 """
 
-from fastbp._jit import kernel
 from fastbp.kernels.activations import SOFTMAX, STEP, softmax_backward
 from fastbp.kernels.dense import (
     delta_through,
@@ -14,11 +13,7 @@ from fastbp.kernels.dense import (
     net_inputs_of,
     outputs_of_layer,
 )
-from fastbp.kernels.losses import loss_and_delta
-from fastbp.kernels.matmul import copy, transpose, transpose_blocks
-from fastbp.kernels.network import column, is_single_sample, offsets, output, place
-from fastbp.kernels.sampling import drop_out
-from fastbp.layout import (
+from fastbp.kernels.layout import (
     ACTIVATION,
     DATA_ROWS,
     DROPOUT_KEY,
@@ -33,8 +28,13 @@ from fastbp.layout import (
     STRIDE,
     TARGETS,
 )
-from fastbp.simd import advance, lanes, load, splat, store, vstore
-from fastbp.target import TILE_VECTORS
+from fastbp.kernels.losses import loss_and_delta
+from fastbp.kernels.matmul import copy, transpose, transpose_blocks
+from fastbp.kernels.sampling import drop_out
+from fastbp.kernels.state import column, is_single_sample, offsets, output, place
+from fastbp.machine.jit import kernel
+from fastbp.machine.processor import TILE_VECTORS
+from fastbp.machine.simd import advance, lanes, load, splat, store, vstore
 
 
 @kernel

@@ -14,7 +14,6 @@ computed a block of units at a time, and at once these weights are updated, whil
 is in the near caches. So training needs no buffer for the gradient.
 """
 
-from fastbp._jit import kernel
 from fastbp.kernels.activations import (
     GELU,
     RELU,
@@ -26,36 +25,7 @@ from fastbp.kernels.activations import (
     multiply_by_slope,
     softmax,
 )
-from fastbp.kernels.matmul import (
-    AS_IT_IS,
-    FROM_BIAS,
-    FROM_OUTPUT,
-    FROM_ZERO,
-    RELU_BACKWARD,
-    RELU_FORWARD,
-    Product,
-    copy,
-    multiply_rows,
-    next_row_products,
-    outer_product,
-    pack_columns,
-    products_of_rows,
-    rows_of_block,
-    transpose,
-)
-from fastbp.kernels.network import (
-    column,
-    delta_of,
-    is_single_sample,
-    offsets,
-    output,
-    place,
-    slope_of,
-)
-from fastbp.kernels.regularization import update_by_rules
-from fastbp.kernels.sampling import drop_out
-from fastbp.kernels.updates import NO_UPDATE, REGULATED, update
-from fastbp.layout import (
+from fastbp.kernels.layout import (
     ACTIVATION,
     BIASES,
     BLOCK,
@@ -78,8 +48,38 @@ from fastbp.layout import (
     STRIDE,
     WEIGHTS,
 )
-from fastbp.simd import advance, lanes, load, splat, store, vload, vstore
-from fastbp.target import SECOND_CACHE_BYTES, TILE_ROWS, TILE_VECTORS, VECTOR_BITS
+from fastbp.kernels.matmul import (
+    AS_IT_IS,
+    FROM_BIAS,
+    FROM_OUTPUT,
+    FROM_ZERO,
+    RELU_BACKWARD,
+    RELU_FORWARD,
+    Product,
+    copy,
+    multiply_rows,
+    next_row_products,
+    outer_product,
+    pack_columns,
+    products_of_rows,
+    rows_of_block,
+    transpose,
+)
+from fastbp.kernels.regularization import update_by_rules
+from fastbp.kernels.sampling import drop_out
+from fastbp.kernels.state import (
+    column,
+    delta_of,
+    is_single_sample,
+    offsets,
+    output,
+    place,
+    slope_of,
+)
+from fastbp.kernels.updates import NO_UPDATE, REGULATED, update
+from fastbp.machine.jit import kernel
+from fastbp.machine.processor import SECOND_CACHE_BYTES, TILE_ROWS, TILE_VECTORS, VECTOR_BITS
+from fastbp.machine.simd import advance, lanes, load, splat, store, vload, vstore
 
 PACK_FROM = 3
 """Blocks of columns from which packing the weights for the input gradient pays."""

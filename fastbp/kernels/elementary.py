@@ -4,8 +4,8 @@ Errors: at most 4 ulp in float32 and 1e-15 relative in float64, wherever the res
 number. Smaller ones come out as at most twice the smallest normal number. NaN stays NaN.
 """
 
-from fastbp._jit import kernel
-from fastbp.simd import (
+from fastbp.machine.jit import kernel
+from fastbp.machine.simd import (
     is_single,
     splat,
     vabs,

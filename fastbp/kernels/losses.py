@@ -31,9 +31,9 @@ The cross-entropies replace t by ``a[0] t + a[1]`` first (label smoothing, Szege
 each row) by the cross-entropies, infinity by default, and multiplied by a[0] by squared_error.
 """
 
-from fastbp._jit import kernel
 from fastbp.kernels.elementary import exp_vector, log1p_vector, log_vector
-from fastbp.simd import (
+from fastbp.machine.jit import kernel
+from fastbp.machine.simd import (
     advance,
     lanes,
     load,

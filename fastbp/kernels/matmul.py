@@ -25,8 +25,9 @@ along the rows instead.
 
 from typing import Any, NamedTuple
 
-from fastbp._jit import kernel
-from fastbp.simd import (
+from fastbp.machine.jit import kernel
+from fastbp.machine.processor import TILE_ROWS, TILE_VECTORS, VECTOR_REGISTERS
+from fastbp.machine.simd import (
     advance,
     lanes,
     load,
@@ -54,7 +55,6 @@ from fastbp.simd import (
     vstore,
     vwhere_greater,
 )
-from fastbp.target import TILE_ROWS, TILE_VECTORS, VECTOR_REGISTERS
 
 FROM_ZERO, FROM_BIAS, FROM_OUTPUT = 0, 1, 2
 """What a product starts from: 0, one bias a row, or what the output holds (it accumulates)."""

@@ -16,8 +16,8 @@ and Shraibman, COLT 2005; Srivastava et al., JMLR 2014, section 5.1.
 
 import math
 
-from fastbp._jit import kernel
-from fastbp.kernels.network import column
+from fastbp.kernels.layout import BIASES, N_IN, N_OUT, WEIGHTS
+from fastbp.kernels.state import column
 from fastbp.kernels.updates import (
     CLIP_NORM,
     CLIP_VALUE,
@@ -32,8 +32,8 @@ from fastbp.kernels.updates import (
     scale,
     update,
 )
-from fastbp.layout import BIASES, N_IN, N_OUT, WEIGHTS
-from fastbp.simd import (
+from fastbp.machine.jit import kernel
+from fastbp.machine.simd import (
     advance,
     lanes,
     load,

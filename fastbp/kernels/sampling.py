@@ -6,8 +6,8 @@ place. The estimators for scikit-learn draw from NumPy's bit generators, by thei
 
 import numpy as np
 
-from fastbp._jit import kernel
-from fastbp.simd import (
+from fastbp.machine.jit import kernel
+from fastbp.machine.simd import (
     advance,
     lanes,
     load,

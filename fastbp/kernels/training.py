@@ -6,7 +6,6 @@ into pointers, and know nothing else of arrays.
 
 import math
 
-from fastbp._jit import kernel
 from fastbp.kernels.backprop import (
     backward,
     batch_weight,
@@ -15,12 +14,7 @@ from fastbp.kernels.backprop import (
     forward,
     output_delta,
 )
-from fastbp.kernels.matmul import FROM_OUTPUT, FROM_ZERO, copy, transpose
-from fastbp.kernels.network import Data, Gradient, Network, column, offsets, output
-from fastbp.kernels.regularization import penalize, penalty, share_penalties, update_all
-from fastbp.kernels.sampling import dropout_key, next_order
-from fastbp.kernels.updates import NO_UPDATE, SUMMED, OptimizerState, begin_update
-from fastbp.layout import (
+from fastbp.kernels.layout import (
     BIT_GENERATOR,
     CAPACITY,
     DROPOUT_KEY,
@@ -31,7 +25,13 @@ from fastbp.layout import (
     WEIGHTS,
     Workspace,
 )
-from fastbp.simd import (
+from fastbp.kernels.matmul import FROM_OUTPUT, FROM_ZERO, copy, transpose
+from fastbp.kernels.regularization import penalize, penalty, share_penalties, update_all
+from fastbp.kernels.sampling import dropout_key, next_order
+from fastbp.kernels.state import Data, Gradient, Network, column, offsets, output
+from fastbp.kernels.updates import NO_UPDATE, SUMMED, OptimizerState, begin_update
+from fastbp.machine.jit import kernel
+from fastbp.machine.simd import (
     advance,
     flush_denormals,
     lanes,

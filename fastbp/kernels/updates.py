@@ -9,8 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fastbp._jit import kernel
-from fastbp.kernels.steps import (
+from fastbp.kernels.optimizers import (
     BETA_1,
     BETA_2,
     EPSILON,
@@ -33,7 +32,8 @@ from fastbp.kernels.steps import (
     rmsprop,
     sgd,
 )
-from fastbp.simd import advance, lanes, load, splat, store, vload, vstore
+from fastbp.machine.jit import kernel
+from fastbp.machine.simd import advance, lanes, load, splat, store, vload, vstore
 
 NO_UPDATE = 0
 """The code that leaves the parameters alone."""

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fastbp import checks
-from fastbp.kernels.descent import RpropNumbers
+from fastbp.methods.kernels import RpropNumbers
 from fastbp.methods.line_search import ROUNDING, Point, StrongWolfe, Wolfe
 from fastbp.methods.objective import Objective, scipy_lbfgs
 

@@ -10,16 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from fastbp import checks, dataset
-from fastbp.callbacks import LearningRateSchedule, ReduceOnPlateau
-from fastbp.dataset import Examples
-from fastbp.fitting import DivergenceWarning, rows_in_memory
-from fastbp.history import History
-from fastbp.hooks import Hooks, Options
+from fastbp import checks
+from fastbp.fit import data as dataset
+from fastbp.fit.between_epochs import Hooks, Options
+from fastbp.fit.callbacks import LearningRateSchedule, ReduceOnPlateau
+from fastbp.fit.data import Examples
+from fastbp.fit.fit import DivergenceWarning, rows_in_memory
+from fastbp.fit.history import History
+from fastbp.fit.sources import is_on_disk
 from fastbp.methods.algorithms import Method, NotFiniteError, as_method
 from fastbp.methods.objective import Objective
-from fastbp.net import Net
-from fastbp.parts import is_on_disk
+from fastbp.model.net import Net
 
 COLUMNS = ("gradient_norm", "step_size", "evaluations")
 """Of the history, in place of "learning_rate"."""

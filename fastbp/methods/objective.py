@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastbp._jit import ready
-from fastbp.fitting import evaluate
-from fastbp.kernels import descent
-from fastbp.kernels.network import Data
+from fastbp.fit.fit import evaluate
+from fastbp.kernels.state import Data
 from fastbp.kernels.updates import OptimizerState
-from fastbp.net import FloatArray, Net
+from fastbp.machine.jit import ready
+from fastbp.methods import kernels as descent
+from fastbp.model.net import FloatArray, Net
 
 
 class Objective:

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp import checks
-from fastbp.callbacks import Fit
+from fastbp.fit.callbacks import Fit
+from fastbp.inspection import twin_of
 from fastbp.plot.axes import pyplot
 from fastbp.plot.boundary import classes_of, decision_boundary
 from fastbp.plot.recording import Recorder
-from fastbp.trial import twin_of
 
 
 class LearningAnimation(Recorder):

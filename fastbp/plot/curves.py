@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastbp.history import History
+from fastbp.fit.history import History
 from fastbp.plot.axes import axes
 
 

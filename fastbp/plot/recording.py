@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp import checks
-from fastbp.callbacks import Callback, Fit
+from fastbp.fit.callbacks import Callback, Fit
 
 
 class Recorder(Callback):

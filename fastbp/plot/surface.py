@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastbp import checks, dataset
-from fastbp.inspection import check_net
-from fastbp.layout import weight_views
+from fastbp import checks
+from fastbp.fit import data as dataset
+from fastbp.inspection import check_net, twin_of
+from fastbp.kernels.layout import weight_views
 from fastbp.mlp import MLP
 from fastbp.plot.axes import axes
 from fastbp.plot.recording import Recorder
-from fastbp.trial import twin_of
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -26,16 +26,15 @@ from sklearn.utils._param_validation import (
 )
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from fastbp.callbacks import Callback
+from fastbp.fit.callbacks import Callback
 from fastbp.inspection import layer_outputs
-from fastbp.kernels.network import Data
-from fastbp.losses import Loss
+from fastbp.kernels.state import Data
 from fastbp.mlp import MLP
-from fastbp.optimizer_base import Optimizer
-from fastbp.optimizers import OPTIMIZERS
+from fastbp.model.losses import Loss
+from fastbp.model.optimizers import OPTIMIZERS, Optimizer
 from fastbp.sklearn import lbfgs, networks, training
+from fastbp.sklearn.callbacks import CallbackSupport, Listener
 from fastbp.sklearn.inputs import dense, in_pieces
-from fastbp.sklearn.listening import CallbackSupport, Listener
 from fastbp.sklearn.optimizers import OptimizerMemory
 from fastbp.sklearn.randomness import random_state_of
 from fastbp.sklearn.validation import Rows, Validation, data_of, split

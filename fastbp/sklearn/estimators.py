@@ -14,7 +14,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 from sklearn.utils.validation import check_array
 
-from fastbp.losses import CallableLoss, Loss, Quantile, as_loss
+from fastbp.model.losses import CallableLoss, Loss, Quantile, as_loss
 from fastbp.sklearn.base import BaseMLP, FloatArray
 from fastbp.sklearn.inputs import checked, validation_rows
 from fastbp.sklearn.losses import (

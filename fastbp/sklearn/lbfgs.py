@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils.optimize import _check_optimize_result
 
-from fastbp.fitting import DivergenceWarning
-from fastbp.kernels.network import Data
+from fastbp.fit.fit import DivergenceWarning
+from fastbp.kernels.state import Data
 from fastbp.kernels.updates import L1, L2
 from fastbp.methods.objective import Objective, scipy_lbfgs
 from fastbp.mlp import MLP

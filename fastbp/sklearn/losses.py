@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastbp.losses import BinaryCrossEntropy, CrossEntropy, SquaredError, _Smoothed
+from fastbp.model.losses import BinaryCrossEntropy, CrossEntropy, SquaredError, _Smoothed
 
 FloatArray = npt.NDArray[np.floating]
 

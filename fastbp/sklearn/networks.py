@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp import checks
+from fastbp.fit.history import History
 from fastbp.kernels.activations import HIDDEN_ACTIVATIONS
 from fastbp.kernels.updates import L1, L2, SUMMED, SUMMED_L1, SUMMED_L2
-from fastbp.losses import Loss
 from fastbp.mlp import MLP
-from fastbp.optimizer_base import Optimizer
-from fastbp.regularization import Regularization
+from fastbp.model.losses import Loss
+from fastbp.model.optimizers import Optimizer
+from fastbp.model.regularization import Regularization
 
 ALIASES = {"logistic": "sigmoid"}
 """scikit-learn's names of activations that have another one here."""
@@ -84,7 +85,7 @@ def build(
     activations = *hidden_activations(estimator, len(sizes) - 2), loss.activation
     # Without `MLP.__init__`: the rest of what it checks is checked, and nothing is drawn.
     net = MLP.__new__(MLP)
-    net.weight_init = "zeros"
+    net.weight_init, net.history = "zeros", History()
     net._assemble(
         checks.layer_sizes(sizes), activations, loss, np.dtype(dtype), True, regularization,
         optimizer,

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastbp.kernels.steps import EPSILON, EPSILON_AS_IT_IS, LEARNING_RATE
-from fastbp.net import own_array
-from fastbp.optimizer_base import Optimizer, Scalars
-from fastbp.optimizers import SGD, Adam, as_optimizer
+from fastbp.kernels.optimizers import EPSILON, EPSILON_AS_IT_IS, LEARNING_RATE
+from fastbp.model.net import own_array
+from fastbp.model.optimizers import SGD, Adam, Optimizer, Scalars, as_optimizer
 
 SMALLEST_RATE = 1e-6
 """From here on the adaptive rate is not lowered any more: training stops."""

@@ -18,8 +18,8 @@ from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from fastbp._jit import ready
-from fastbp.kernels import plane
+from fastbp.machine.jit import ready
+from fastbp.perceptron import plane
 from fastbp.sklearn.inputs import dense
 from fastbp.sklearn.randomness import random_state_of
 

@@ -11,21 +11,21 @@ from typing import Any, cast
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from fastbp._jit import ready
-from fastbp.callbacks import Fit, Progress
-from fastbp.fitting import EPOCHS_A_BLOCK, DivergenceWarning, Job, next_passes, with_rates
-from fastbp.history import History
-from fastbp.hooks import Hooks
+from fastbp.fit.between_epochs import Hooks
+from fastbp.fit.callbacks import Fit, Progress
+from fastbp.fit.fit import EPOCHS_A_BLOCK, DivergenceWarning, Job, next_passes, with_rates
+from fastbp.fit.history import History
+from fastbp.fit.in_python import train as stepwise_train
 from fastbp.kernels import training
-from fastbp.kernels.network import Data
-from fastbp.kernels.steps import LEARNING_RATE, UPDATES
+from fastbp.kernels.layout import BIT_GENERATOR, CAPACITY
+from fastbp.kernels.optimizers import LEARNING_RATE, UPDATES
+from fastbp.kernels.state import Data
 from fastbp.kernels.updates import CLIP_NORM
-from fastbp.layout import BIT_GENERATOR, CAPACITY
+from fastbp.machine.jit import ready
 from fastbp.mlp import MLP
 from fastbp.sklearn.optimizers import OptimizerMemory
 from fastbp.sklearn.randomness import bits_of
 from fastbp.sklearn.validation import Validation
-from fastbp.stepwise import train as stepwise_train
 
 NOT_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and "

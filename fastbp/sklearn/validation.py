@@ -9,8 +9,9 @@ import numpy.typing as npt
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 
-from fastbp import dataset, fitting
-from fastbp.kernels.network import Data
+from fastbp.fit import data as dataset
+from fastbp.fit import fit as fitting
+from fastbp.kernels.state import Data
 from fastbp.mlp import MLP
 
 FloatArray = npt.NDArray[np.floating]

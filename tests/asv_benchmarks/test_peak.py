@@ -9,8 +9,8 @@ import pytest
 from conftest import COMPILED
 
 import peak
-from fastbp import hardware
-from fastbp.simd import chains
+from fastbp.machine import fma_loop as chains
+from fastbp.machine import peak as hardware
 
 
 def test_it_is_the_file_of_this_checkout() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fastbp.graph import exp, log, variables, vector
-from fastbp.kernels.operations import OPERATIONS
+from fastbp.graph.operations import OPERATIONS
 
 x, y = variables("x y")
 

@@ -22,8 +22,8 @@ from fastbp.kernels.activations import (
     softmax,
     softmax_backward,
 )
-from fastbp.simd import flush_denormals, pointer, restore_denormals
-from fastbp.target import VECTOR_BITS
+from fastbp.machine.processor import VECTOR_BITS
+from fastbp.machine.simd import flush_denormals, pointer, restore_denormals
 
 POINTS = counts(1_000, 10_000)
 DTYPES = ("float32", "float64")

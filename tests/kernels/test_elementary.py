@@ -17,7 +17,7 @@ from fastbp.kernels.elementary import (
     sigmoid_vector,
     tanh_vector,
 )
-from fastbp.simd import lanes, pointer, vabs, vload, vstore
+from fastbp.machine.simd import lanes, pointer, vabs, vload, vstore
 
 POINTS = counts(1_000, 10_000)
 DTYPES = ("float32", "float64")

@@ -20,8 +20,8 @@ from fastbp.kernels.losses import (
     SQUARED_ERROR,
     loss_and_delta,
 )
-from fastbp.losses import LOSSES
-from fastbp.simd import pointer
+from fastbp.machine.simd import pointer
+from fastbp.model.losses import LOSSES
 
 DTYPES = ("float32", "float64")
 CODES = {name: loss.code for name, loss in LOSSES.items()}

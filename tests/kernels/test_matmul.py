@@ -26,8 +26,8 @@ from fastbp.kernels.matmul import (
     transpose,
     transpose_blocks,
 )
-from fastbp.simd import pointer
-from fastbp.target import TILE_ROWS, TILE_VECTORS, VECTOR_BITS
+from fastbp.machine.processor import TILE_ROWS, TILE_VECTORS, VECTOR_BITS
+from fastbp.machine.simd import pointer
 
 SOAK = os.environ.get("FASTBP_SOAK") == "1"
 SEEDS = range(300 if SOAK else 30)

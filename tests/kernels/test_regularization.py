@@ -6,9 +6,10 @@ import numba
 import numpy as np
 import pytest
 
+from fastbp.kernels import optimizers as steps
 from fastbp.kernels import regularization as kernels
-from fastbp.kernels import steps
-from fastbp.kernels.network import Network
+from fastbp.kernels.layout import table_of_layers, weight_views
+from fastbp.kernels.state import Network
 from fastbp.kernels.updates import (
     ADAM,
     CLIP_NORM,
@@ -22,8 +23,7 @@ from fastbp.kernels.updates import (
     OptimizerState,
     begin_update,
 )
-from fastbp.layout import table_of_layers, weight_views
-from fastbp.simd import advance, pointer
+from fastbp.machine.simd import advance, pointer
 
 DTYPES = ("float32", "float64")
 SIZES = (5, 7, 3)

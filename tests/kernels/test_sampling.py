@@ -16,9 +16,9 @@ from fastbp.kernels.sampling import (
     next_random,
     shuffle_as_numpy,
 )
-from fastbp.simd import pointer, store
-from fastbp.simd.hashing import hashed
-from fastbp.target import VECTOR_BITS
+from fastbp.machine.hashing import hashed
+from fastbp.machine.processor import VECTOR_BITS
+from fastbp.machine.simd import pointer, store
 
 
 @numba.njit

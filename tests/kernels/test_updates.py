@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from formulas import MOMENTS, OPTIMIZERS, SLOTS, Formula, adam, run_update, sgd
 
-from fastbp.kernels import steps, updates
+from fastbp.kernels import optimizers as steps
+from fastbp.kernels import updates
 from fastbp.kernels.updates import LION, NO_UPDATE, SGD
 
 DTYPES = ("float32", "float64")

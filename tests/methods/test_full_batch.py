@@ -161,7 +161,7 @@ def test_rows_must_be_in_memory(tmp_path, monkeypatch) -> None:
         net.fit([(X, Y)], method="rprop")
     mapped = np.memmap(tmp_path / "X", np.float64, "w+", shape=X.shape)
     mapped[:] = X
-    monkeypatch.setattr("fastbp.parts.PART_BYTES", 100)
+    monkeypatch.setattr("fastbp.fit.sources.PART_BYTES", 100)
     with pytest.raises(ValueError, match="from memory; got an array on disk"):
         net.fit(mapped, Y, method="rprop")
     with pytest.raises(ValueError, match="a net with step units"):
@@ -226,7 +226,7 @@ def test_an_interruption_keeps_the_last_iteration(method, monkeypatch) -> None:
 def test_time_runs_out_within_an_iteration(method, monkeypatch) -> None:
     net = make()
     clock = [0.0]
-    monkeypatch.setattr("fastbp.hooks.time.perf_counter", lambda: clock[0])
+    monkeypatch.setattr("fastbp.fit.between_epochs.time.perf_counter", lambda: clock[0])
 
     class Late(Callback):
         def on_epoch_end(self, fit) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fastbp import MLP, dataset
+from fastbp import MLP
+from fastbp.fit import data as dataset
 from fastbp.methods.objective import Objective, scipy_lbfgs
 
 

@@ -12,7 +12,7 @@ from conftest import COMPILED
 from reference_data import FOLDER, needs_mnist
 
 from fastbp import MLP, SGD, ImageShift
-from fastbp.idx import mnist
+from fastbp.files.idx import mnist
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(100, 3)) * [1.0, 5.0, 0.2]

@@ -8,7 +8,7 @@ from sklearn.datasets import load_iris
 from sklearn.neural_network._stochastic_optimizers import AdamOptimizer, SGDOptimizer
 
 from fastbp import MLP, SGD, AdamW, CosineDecay
-from fastbp.kernels.steps import LEARNING_RATE
+from fastbp.kernels.optimizers import LEARNING_RATE
 from fastbp.sklearn import MLPClassifier, MLPRegressor
 from fastbp.sklearn.optimizers import OptimizerMemory, SolverAdam, SolverSGD, optimizer_of
 

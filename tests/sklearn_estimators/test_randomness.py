@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.utils import check_random_state
 
-from fastbp.simd import next_uint32
+from fastbp.machine.simd import next_uint32
 from fastbp.sklearn.randomness import bits_of, random_state_of
 
 

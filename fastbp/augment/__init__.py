@@ -1,0 +1,1 @@
+"""Batches changed at random: ``fit(augment=...)``."""

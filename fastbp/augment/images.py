@@ -1,0 +1,192 @@
+"""Ready functions for ``fit(..., augment=...)``: artificial expansion of the training data.
+
+Each is called with a batch X, (rows, n_in), and a NumPy generator, draws new numbers for each row
+and returns a new array of the shape and dtype of X. A list of them is a composition, from left to
+right: ``augment=[ImageRotation((28, 28)), ImageShift((28, 28)), GaussianNoise(0.1)]``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastbp import checks
+from fastbp.augment import kernels as images
+from fastbp.augment.kernels import ImageShape
+from fastbp.machine.jit import ready
+
+Batch = npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class _OfImages:
+    """What augmentations of images have.
+
+    Parameters
+    ----------
+    shape : (height, width) or (height, width, channels)
+        Of the image that a row holds, flat and in C order; channels are the last axis.
+    """
+
+    shape: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        given: Any = self.shape
+        if isinstance(given, str) or not isinstance(given, Iterable):
+            raise TypeError(f"shape must be such as (28, 28) or (32, 32, 3); got {given!r}")
+        shape = tuple(checks.count(f"shape[{i}]", size) for i, size in enumerate(given))
+        if len(shape) not in (2, 3):
+            raise ValueError(
+                f"shape must be (height, width) or (height, width, channels); got {shape}"
+            )
+        object.__setattr__(self, "shape", shape)
+
+    def _flat(self, X: Any) -> tuple[Batch, ImageShape]:
+        """A batch as a C-contiguous float array, and the shape of its images."""
+        array, size = np.asarray(X), math.prod(self.shape)
+        dtype = array.dtype if array.dtype in (np.float32, np.float64) else np.dtype(np.float64)
+        what = f"images of shape {self.shape}"
+        flat = checks.matrix("X", array, size, dtype, what)
+        return flat, ImageShape(*self.shape, *([1] if len(self.shape) == 2 else []))
+
+
+@dataclass(frozen=True)
+class ImageShift(_OfImages):
+    """Shift each image by whole numbers of pixels, down and right each at random.
+
+    Parameters
+    ----------
+    shape : (height, width) or (height, width, channels)
+        Of the image that a row holds, flat and in C order; channels are the last axis.
+    pixels : int, default=1
+        The farthest shift in each direction, at least 0; all shifts are equally likely.
+    fill : float, default=0.0
+        What comes in from outside.
+
+    Notes
+    -----
+    Nielsen, Neural Networks and Deep Learning, 2015, chapter 3, shifts digits by one pixel.
+    """
+
+    pixels: int = 1
+    fill: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.count("pixels", self.pixels, 0)
+        _check_fill(self.fill)
+
+    def __call__(self, X: npt.ArrayLike, rng: np.random.Generator) -> Batch:
+        """Shifted images, a new array."""
+        flat, shape = self._flat(X)
+        down, right = rng.integers(-self.pixels, self.pixels, (2, len(flat)), endpoint=True)
+        return _call(images.shift_images, flat, shape, down, right, float(self.fill))
+
+
+@dataclass(frozen=True)
+class ImageRotation(_OfImages):
+    """Turn each image about its centre by a random angle, with bilinear interpolation.
+
+    Parameters
+    ----------
+    shape : (height, width) or (height, width, channels)
+        Of the image that a row holds, flat and in C order; channels are the last axis.
+    degrees : float, default=10.0
+        The largest angle to either side, at least 0; all angles are equally likely.
+    fill : float, default=0.0
+        What comes in from outside.
+    """
+
+    degrees: float = 10.0
+    fill: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.at_least_zero("degrees", self.degrees)
+        _check_fill(self.fill)
+
+    def __call__(self, X: npt.ArrayLike, rng: np.random.Generator) -> Batch:
+        """Turned images, a new array."""
+        flat, shape = self._flat(X)
+        angles = np.deg2rad(rng.uniform(-self.degrees, self.degrees, len(flat)))
+        cosine, sine = np.cos(angles), np.sin(angles)
+        matrices = np.stack([cosine, -sine, sine, cosine], axis=1)
+        return _call(images.warp_images, flat, shape, matrices.reshape(-1), float(self.fill))
+
+
+@dataclass(frozen=True)
+class ImageZoom(_OfImages):
+    """Enlarge or shrink each image about its centre, with bilinear interpolation.
+
+    Parameters
+    ----------
+    shape : (height, width) or (height, width, channels)
+        Of the image that a row holds, flat and in C order; channels are the last axis.
+    factor : float, default=1.1
+        At least 1; height and width are each multiplied by a number of their own between 1 /
+        factor and factor, whose logarithm is equally likely everywhere.
+    fill : float, default=0.0
+        What comes in from outside.
+    """
+
+    factor: float = 1.1
+    fill: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.number("factor", self.factor, "a finite number of at least 1", lambda x: x >= 1)
+        _check_fill(self.fill)
+
+    def __call__(self, X: npt.ArrayLike, rng: np.random.Generator) -> Batch:
+        """Zoomed images, a new array."""
+        flat, shape = self._flat(X)
+        most = math.log(self.factor)
+        matrices = np.zeros((len(flat), 4))
+        matrices[:, ::3] = np.exp(rng.uniform(-most, most, (len(flat), 2)))
+        return _call(images.warp_images, flat, shape, matrices.reshape(-1), float(self.fill))
+
+
+@dataclass(frozen=True)
+class GaussianNoise:
+    """Add independent normal numbers of mean 0 to all inputs.
+
+    Parameters
+    ----------
+    scale : float, default=0.1
+        Their standard deviation, at least 0.
+
+    Notes
+    -----
+    Small noise acts as a penalty on the derivatives: Bishop, Neural Computation 7, 1995.
+    """
+
+    scale: float = 0.1
+
+    def __post_init__(self) -> None:
+        checks.at_least_zero("scale", self.scale)
+
+    def __call__(self, X: npt.ArrayLike, rng: np.random.Generator) -> Batch:
+        """Noisy inputs, a new array."""
+        array = np.asarray(X)
+        dtype = np.float32 if array.dtype == np.float32 else np.float64
+        noise: Batch = rng.standard_normal(array.shape, dtype)
+        noise *= self.scale
+        noise += array
+        return noise
+
+
+def _check_fill(value: Any) -> None:
+    checks.number("fill", value, "a finite number", lambda _: True)
+
+
+def _call(function: Any, flat: Batch, shape: ImageShape, *arguments: Any) -> Batch:
+    out = np.empty_like(flat)
+    call = (out.reshape(-1), flat.reshape(-1), shape, *arguments)
+    ready(function, flat.dtype.char, call)
+    function(*call)
+    return out

@@ -1,0 +1,197 @@
+"""Arrays: X, y, labels and weights, each checked once, before a kernel sees it.
+
+A message says what was given, what is accepted and how to mend it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastbp.kernels.training import first_not_finite
+from fastbp.machine.jit import ready
+
+FloatArray = npt.NDArray[np.floating]
+IntArray = npt.NDArray[np.int64]
+
+FEW_NUMBERS = 1 << 16
+"""So many NumPy checks as fast, and nothing needs to be compiled or loaded for it."""
+
+
+def _as_numbers(name: str, value: Any, how: str = "") -> npt.NDArray[Any]:
+    """`value` as an array of real numbers, not yet of the net's dtype."""
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} must be a rectangular array of numbers: {error}") from None
+    if array.dtype.kind not in "biuf":
+        how = how or f"Convert it first, for instance with {name}.astype(float)"
+        raise TypeError(
+            f"{name} must hold real numbers (floats, integers or booleans); got dtype "
+            f"{array.dtype}. {how}"
+        )
+    return array
+
+
+def shape(name: str, value: Any) -> tuple[int, ...]:
+    """The shape of an array of real numbers."""
+    return _as_numbers(name, value).shape
+
+
+def _writable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A view that is not marked read-only, so that no second version is compiled for it.
+
+    The kernels read inputs and targets and never write them.
+    """
+    if array.flags.writeable:
+        return array
+
+    class Holder:
+        __array_interface__ = {
+            **array.__array_interface__,
+            "data": (array.__array_interface__["data"][0], False),
+        }
+
+        def __init__(self) -> None:
+            self.keeps_alive = array
+
+    return np.asarray(Holder())
+
+
+def matrix(name: str, value: Any, columns: int, dtype: npt.DTypeLike, what: str) -> FloatArray:
+    """`value` as a C-contiguous (rows, `columns`) array of `dtype`; not copied where it is one."""
+    array = _as_numbers(name, value)
+    if array.ndim != 2 or array.shape[1] != columns:
+        hint = ""
+        if array.ndim == 1 and columns == 1:
+            hint = f"; one column is {name}.reshape(-1, 1)"
+        elif array.ndim == 1 and array.shape[0] == columns:
+            hint = f"; one row is {name}.reshape(1, -1)"
+        raise ValueError(
+            f"{name} must have shape (rows, {columns}), {what}; got shape {array.shape}{hint}"
+        )
+    if array.shape[0] == 0:
+        raise ValueError(f"{name} must have at least one row; got shape {array.shape}")
+    with np.errstate(over="ignore"):
+        converted = np.require(array, dtype, ["C", "A"])
+    return _writable(converted)
+
+
+def raise_not_finite(name: str, array: FloatArray, index: int, given: Any) -> None:
+    """Say where the NaN or infinity at flat `index` of `array` is."""
+    row, column = divmod(index, array.shape[1])
+    value = array[row, column]
+    original = np.asarray(given).reshape(array.shape)[row, column]
+    if np.isinf(value) and np.isfinite(original):
+        raise ValueError(
+            f"{name} holds {original} at row {row}, column {column}, which is beyond "
+            f"{array.dtype}; scale the data or use dtype='float64'"
+        )
+    raise ValueError(
+        f"{name} holds {value} at row {row}, column {column}; only finite numbers are accepted. "
+        "Remove or fill in such rows first"
+    )
+
+
+def finite(name: str, array: FloatArray, given: Any) -> FloatArray:
+    """`array` itself, when all of it is finite."""
+    numbers = array.reshape(-1)
+    if numbers.size <= FEW_NUMBERS:
+        if np.isfinite(numbers).all():
+            return array
+        index = int(np.isfinite(numbers).argmin())
+    else:
+        ready(first_not_finite, array.dtype.char, (numbers,))
+        index = int(first_not_finite(numbers))
+    if index >= 0:
+        raise_not_finite(name, array, index, given)
+    return array
+
+
+def targets(value: Any, rows: int, outputs: int, dtype: npt.DTypeLike) -> FloatArray:
+    """Targets as a (rows, outputs) array; one output may come as a flat array."""
+    array = _as_numbers("y", value)
+    if array.ndim == 1 and outputs == 1:
+        array = array.reshape(-1, 1)
+    if array.ndim != 2 or array.shape[1] != outputs:
+        accepted = f"({rows}, {outputs})" + (f" or ({rows},)" if outputs == 1 else "")
+        raise ValueError(
+            f"y must have shape {accepted}, one column an output; got shape {array.shape}"
+        )
+    same_rows(array, rows)
+    return finite("y", matrix("y", array, outputs, dtype, "one column an output"), array)
+
+
+def flat(name: str, value: Any, rows: int) -> npt.NDArray[np.float64]:
+    """A number for each row, as a flat float64 array."""
+    array = _as_numbers(name, value)
+    if array.shape != (rows,):
+        raise ValueError(
+            f"{name} must have shape ({rows},), a number for each row; got shape {array.shape}"
+        )
+    with np.errstate(over="ignore"):
+        converted = np.require(array, np.float64, ["C", "A"])
+    return _writable(converted)
+
+
+def same_rows(y: npt.NDArray[Any], rows: int) -> None:
+    """As many targets as rows of X."""
+    if len(y) != rows:
+        raise ValueError(f"X and y must have as many rows; got {rows} and {len(y)}")
+
+
+def labels(value: npt.NDArray[Any], rows: int, outputs: int) -> IntArray:
+    """Class labels 0 ... outputs - 1 as a flat int64 array."""
+    same_rows(value, rows)
+    bad = (value < 0) | (value >= outputs)
+    if bad.any():
+        row = int(bad.argmax())
+        raise ValueError(
+            f"y holds label {value[row]} at row {row}; with {outputs} outputs labels are 0 to "
+            f"{outputs - 1}. numpy.unique(y, return_inverse=True) renumbers them"
+        )
+    return np.require(_writable(np.ascontiguousarray(value, dtype=np.int64)), None, ["C", "A"])
+
+
+def classes(
+    value: Any, rows: int, outputs: int, dtype: npt.DTypeLike
+) -> tuple[FloatArray | None, IntArray | None]:
+    """Targets of cross_entropy: probabilities by row, or class labels; the other is None."""
+    array = _as_numbers(
+        "y", value, "Number the classes first: names, y = numpy.unique(y, return_inverse=True)"
+    )
+    if array.ndim == 2 and array.shape[1] == 1 and outputs > 1 and array.dtype.kind in "biu":
+        array = array.reshape(-1)
+    if array.ndim == 1:
+        if array.dtype.kind not in "biu":
+            raise TypeError(
+                f"y of shape {array.shape} must hold integer class labels for cross_entropy; got "
+                f"dtype {array.dtype}. Use y.astype(int), or probabilities of shape "
+                f"({rows}, {outputs})"
+            )
+        return None, labels(array, rows, outputs)
+    probabilities = targets(array, rows, outputs, dtype)
+    unit_interval(probabilities, "cross_entropy")
+    sums = probabilities.sum(axis=1)
+    off = np.abs(sums - 1) > 1e-3
+    if off.any():
+        row = int(off.argmax())
+        raise ValueError(
+            f"y must hold probabilities that sum to 1 in each row, or integer labels; row {row} "
+            f"sums to {sums[row]:.6g}"
+        )
+    return probabilities, None
+
+
+def where(what: str, bad: npt.NDArray[np.bool_], array: FloatArray) -> None:
+    """Say `what` is accepted and where the first number that is `bad` stands."""
+    if bad.any():
+        row, column = (int(i) for i in np.argwhere(bad)[0])
+        raise ValueError(f"{what}; got {array[row, column]} at row {row}, column {column}")
+
+
+def unit_interval(array: FloatArray, loss: str) -> None:
+    """All targets between 0 and 1."""
+    where(f"y must lie between 0 and 1 for {loss}", (array < 0) | (array > 1), array)

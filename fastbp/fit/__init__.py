@@ -1,0 +1,1 @@
+"""What `fit(...)` is given, and the epochs around the kernels."""

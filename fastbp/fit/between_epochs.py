@@ -1,0 +1,319 @@
+"""What `fit` does between epochs when it is asked to: validation, metrics, callbacks, the clock."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from fastbp import checks
+from fastbp.fit import data as dataset
+from fastbp.fit.callbacks import Callback, EarlyStopping, Fit, Progress, TimeLimit
+from fastbp.fit.data import Examples
+from fastbp.fit.history import History
+from fastbp.fit.metrics import METRICS, Metric, named_metrics
+from fastbp.fit.sources import is_on_disk, pieces
+
+Rows = npt.NDArray[np.floating]
+
+
+class Options(NamedTuple):
+    """The options of `fit` that need control between epochs; see there."""
+
+    validation_data: Any = None
+    validation_fraction: float | None = None
+    metrics: Any = ()
+    patience: int | None = None
+    min_delta: float = 0.0
+    callbacks: Any = ()
+    max_seconds: float | None = None
+    verbose: int = 0
+
+    def any_given(self) -> bool:
+        """Whether one is not its default; quick, since every fit asks."""
+        for given, default in zip(self, DEFAULTS, strict=True):
+            if type(given) is not type(default) or given:
+                return True
+        return False
+
+
+DEFAULTS = Options()
+
+
+class Evaluation:
+    """Measures a net after each epoch.
+
+    Parameters
+    ----------
+    net : MLP
+    metrics : dict of str to callable
+    training : Examples
+        Measured by the metrics alone; the loss of training comes with the epoch.
+    validation : Examples or None
+    """
+
+    def __init__(
+        self,
+        net: Any,
+        metrics: dict[str, Metric],
+        training: Examples,
+        validation: Examples | None,
+    ) -> None:
+        self.net, self.metrics = net, metrics
+        self.training, self.validation = training, validation
+
+    @property
+    def names(self) -> list[str]:
+        """What `__call__` measures."""
+        names = [] if self.training.y is None else list(self.metrics)
+        if self.validation is None:
+            return names
+        return [*names, "val_loss", *(f"val_{name}" for name in self.metrics)]
+
+    def __call__(self) -> dict[str, float]:
+        """The numbers by their names."""
+        values = self._measure("", self.training)
+        if self.validation is not None:
+            values["val_loss"] = self.net.loss(*self.validation)
+            values |= self._measure("val_", self.validation)
+        return values
+
+    def _measure(self, prefix: str, examples: Examples) -> dict[str, float]:
+        if not self.metrics or examples.y is None:
+            return {}
+        (X, y, _), values = examples, {}
+        if is_on_disk(X):
+            outputs = np.concatenate([self.net.predict(rows) for rows in pieces(X)])
+        else:
+            outputs = self.net.predict(X)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for name, metric in self.metrics.items():
+                try:
+                    value = metric(y, outputs)
+                    values[prefix + name] = float(value)
+                except (TypeError, ValueError) as error:
+                    error.add_note(f"in the metric {name!r}, which must return a number")
+                    raise
+        return values
+
+
+class Hooks:
+    """Runs callbacks around a fit, as a context, and after each of its epochs.
+
+    Parameters
+    ----------
+    fit : Fit
+    callbacks : list of Callback
+    evaluate : Evaluation
+    max_seconds : float
+        From the creation of this object on.
+
+    """
+
+    def __init__(
+        self, fit: Fit, callbacks: list[Callback], evaluate: Evaluation, max_seconds: float
+    ) -> None:
+        self.fit, self.callbacks, self.evaluate = fit, callbacks, evaluate
+        self.deadline = time.perf_counter() + max_seconds
+        self.reason = f"max_seconds={max_seconds:g} ran out"
+        self._begun: list[Callback] = []
+        fit.history.others = {name: [] for name in (*evaluate.names, "learning_rate")}
+
+    def __enter__(self) -> Hooks:
+        try:
+            for callback in self.callbacks:
+                self._begun.append(callback)
+                callback.on_fit_begin(self.fit)
+        except BaseException as error:
+            self.end(error)
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.end(error)
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Tell the callbacks that the fit is over, each of them once, whatever they raise."""
+        self.fit.error = failure = error
+        while self._begun:
+            callback = self._begun.pop(0)
+            try:
+                callback.on_fit_end(self.fit)
+            except BaseException as another:
+                if failure is None:
+                    failure = another
+                else:
+                    failure.add_note(f"on_fit_end of {callback!r} failed too: {another!r}")
+        if failure is not None and failure is not error:
+            raise failure
+
+    def end_epoch(self) -> None:
+        """Measure, call the callbacks, look at the clock."""
+        fit, history = self.fit, self.fit.history
+        fit.epoch = len(history)
+        for name, value in self.evaluate().items():
+            history.others[name][-1] = value
+        fit.losses = {name: history[name][-1] for name in history.names}
+        for callback in self.callbacks:
+            callback.on_epoch_end(fit)
+        if fit.epoch < fit.epochs:
+            self.out_of_time()
+
+    def seconds_left(self) -> float:
+        """Until the time runs out, at least 0."""
+        return max(0.0, self.deadline - time.perf_counter())
+
+    def out_of_time(self) -> bool:
+        """Whether the time has run out; then training stops."""
+        if self.seconds_left() > 0:
+            return False
+        self.fit.stop(self.reason)
+        return True
+
+
+def prepare(
+    net: Any, examples: Examples, shuffle: bool, epochs: int, options: Options
+) -> tuple[Hooks | None, Any]:
+    """Check the options of `fit`, make the hooks that they need, split off validation rows.
+
+    Parameters
+    ----------
+    net : MLP
+        Its random stream goes on when rows are drawn.
+    examples : Examples
+        The rows to train on, checked; without y where they come from an iterable.
+    shuffle : bool
+        Whether validation rows are drawn at random; else they are the last.
+    epochs : int
+    options : Options
+
+    Returns
+    -------
+    hooks : Hooks or None
+        None when there is nothing to do between epochs.
+    kept : array of int, slice or None
+        The rows to train on; None for all.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Bad options; nothing has changed.
+    """
+    metrics, callbacks = named_metrics(options.metrics), _callbacks(options)
+    verbose = checks.count("verbose", options.verbose, 0, 2)
+    max_seconds = math.inf
+    if options.max_seconds is not None:
+        max_seconds = checks.positive("max_seconds", options.max_seconds)
+    held, validation, kept = _held_rows(options, examples), None, None
+    if options.validation_data is not None:
+        validation = _validation(net, options.validation_data)
+    checked = validation if examples.y is None else examples
+    if metrics and checked is None:
+        raise ValueError(
+            "metrics beside batches are measured on the validation data; pass validation_data=(X, "
+            "y)"
+        )
+    if checked is not None:
+        for metric in metrics.values():
+            if metric in METRICS.values():  # shapes that do not fit are seen before a change
+                metric(checked.y[:256], net.predict(checked.X[:256]))
+    if not (validation or held or metrics or callbacks or verbose or max_seconds < math.inf):
+        return None, None
+    if held:
+        before = net._random.copy()
+        kept, out = _split(len(examples.X), held, net._random if shuffle else None)
+        examples, validation = examples.take(kept), examples.take(out)
+        try:
+            for part in (examples, validation):
+                dataset.sample_weights(part.sample_weight, len(part.X))
+        except ValueError as error:
+            net._random[:] = before
+            raise ValueError(f"after the split by validation_fraction: {error}") from None
+    evaluation = Evaluation(net, metrics, examples, validation)
+    hooks = Hooks(Fit(net, epochs, History()), callbacks, evaluation, max_seconds)
+    if max_seconds < math.inf:
+        callbacks.insert(0, TimeLimit(hooks.reason))
+    if verbose:
+        callbacks.append(Progress(bar=verbose == 1))
+    return hooks, kept
+
+
+def _callbacks(options: Options) -> list[Callback]:
+    given = options.callbacks
+    if isinstance(given, Callback):
+        given = [given]
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise TypeError(f"callbacks must be a list of Callback objects; got {given!r}")
+    callbacks = list(given)
+    for callback in callbacks:
+        if not isinstance(callback, Callback):
+            raise TypeError(
+                f"callbacks must be objects of classes derived from fastbp.Callback; got "
+                f"{callback!r}"
+            )
+    min_delta = checks.at_least_zero("min_delta", options.min_delta)
+    if options.patience is not None:
+        callbacks.insert(0, EarlyStopping(options.patience, min_delta))
+    elif min_delta:
+        raise ValueError(f"min_delta={min_delta:g} needs a patience, such as patience=10")
+    return callbacks
+
+
+def _held_rows(options: Options, examples: Examples) -> int:
+    """How many rows to hold out for validation."""
+    if options.validation_fraction is None:
+        return 0
+    if examples.y is None or is_on_disk(examples.X):
+        raise ValueError(
+            "validation_fraction needs rows in memory; pass validation_data=(X, y) beside batches "
+            "or an array on disk"
+        )
+    rows = len(examples.X)
+    fraction = checks.positive("validation_fraction", options.validation_fraction)
+    if options.validation_data is not None:
+        raise ValueError("pass validation_data or validation_fraction, not both")
+    if fraction >= 1:
+        raise ValueError(f"validation_fraction must be above 0 and below 1; got {fraction:g}")
+    held = math.ceil(fraction * rows)
+    if held >= rows:
+        raise ValueError(
+            f"validation_fraction must leave rows to train on; {fraction:g} of {rows} rows leaves "
+            "none. Pass more rows or a smaller fraction"
+        )
+    return held
+
+
+def _validation(net: Any, given: Any) -> Examples:
+    """What the net's `loss` is to take, checked."""
+    accepted = "validation_data must be a tuple (X, y) or (X, y, sample_weight)"
+    if not isinstance(given, tuple | list):
+        raise TypeError(f"{accepted}; got {type(given).__name__}")
+    if len(given) not in (2, 3):
+        raise ValueError(f"{accepted}; got {len(given)} parts")
+    X, y, weights = Examples(*given)
+    try:
+        dataset.rows_and_targets(X, y, weights, net.layer_sizes, net._loss, net.dtype)
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"validation_data: {error}") from None
+    return Examples(dataset.inputs(X, net.layer_sizes[0], net.dtype), np.asarray(y), weights)
+
+
+def _split(rows: int, held: int, random: npt.NDArray[np.uint64] | None) -> tuple[Any, Any]:
+    """Rows to keep and rows to hold out: the last, or drawn from a random stream."""
+    if random is None:
+        return slice(rows - held), slice(rows - held, rows)
+    generator = np.random.default_rng(random)
+    order = generator.permutation(rows)
+    random[:] = generator.integers(2**64, size=1, dtype=np.uint64)
+    return np.sort(order[held:]), np.sort(order[:held])

@@ -1,0 +1,437 @@
+"""Callbacks: what `fit` calls at its beginning, after each epoch and at its end.
+
+A callback is used by one fit at a time; each fit begins with its state afresh.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+import numpy.typing as npt
+
+from fastbp import checks
+from fastbp.fit.history import History
+from fastbp.fit.metrics import HIGHER_IS_BETTER
+from fastbp.model.schedules import Scaled
+
+MODES = ("auto", "min", "max")
+
+
+class Fit:
+    """A running fit, as callbacks see it.
+
+    Attributes
+    ----------
+    net : MLP
+        Callbacks may change its parameters, what is frozen, and its optimiser.
+    epochs : int
+        How many were asked for.
+    epoch : int
+        How many are finished, in this fit.
+    losses : dict of str to float
+        What was measured in the last epoch: "loss", "seconds", "learning_rate", "val_loss" where
+        there is validation data, metrics.
+    history : History
+        Of this fit so far.
+    restored : int
+        The epoch whose parameters were restored at the end, 0 when none were.
+    error : BaseException or None
+        In `on_fit_end`: what ended the fit, such as a KeyboardInterrupt.
+    """
+
+    def __init__(self, net: Any, epochs: int, history: History) -> None:
+        self.net, self.epochs, self.history = net, epochs, history
+        self.epoch, self.restored = 0, 0
+        self.losses: dict[str, float] = {}
+        self.error: BaseException | None = None
+
+    @property
+    def stopped(self) -> str:
+        """Why training stops, "" while it does not; the first reason given."""
+        return self.history.stopped
+
+    def stop(self, reason: str = "stopped by a callback") -> None:
+        """End training after this epoch; the reason is kept as ``history.stopped``."""
+        self.history.stopped = self.history.stopped or reason or "stopped by a callback"
+
+
+class Callback:
+    """Derive from it and override what is needed; the methods of this class do nothing."""
+
+    def on_fit_begin(self, fit: Fit) -> None:
+        """Before the first epoch; an error here leaves the net as it was."""
+
+    def on_epoch_end(self, fit: Fit) -> None:
+        """After each finished epoch, its validation and metrics."""
+
+    def on_fit_end(self, fit: Fit) -> None:
+        """After the last epoch, however the fit ended: also on errors and Ctrl-C."""
+
+
+class _Watch:
+    """The best value of a column, the parameters that had it, and how long ago it was."""
+
+    def __init__(self, monitor: str | None, min_delta: float, mode: str, keep: bool) -> None:
+        if monitor is not None and not isinstance(monitor, str):
+            raise TypeError(f"monitor must be a column such as 'val_loss'; got {monitor!r}")
+        self.monitor, self.keep = monitor, keep
+        self.min_delta = checks.at_least_zero("min_delta", min_delta)
+        self.mode = checks.choice("mode", mode, MODES)
+
+    def begin(self, fit: Fit) -> None:
+        """Start afresh."""
+        self.name = self.monitor or ("val_loss" if "val_loss" in fit.history else "loss")
+        if self.name not in fit.history:
+            raise ValueError(
+                f"monitor={self.name!r} is not measured; there are "
+                f"{', '.join(map(repr, fit.history.names))}. Pass validation_data or metrics"
+            )
+        bare = self.name.removeprefix("val_")
+        highest = self.mode == "max" or (self.mode == "auto" and bare in HIGHER_IS_BETTER)
+        self.sign = -1.0 if highest else 1.0
+        self.best = self.reference = np.inf
+        self.epoch, self.waited = 0, 0
+        self.params: npt.NDArray[np.floating] | None = None
+
+    def see(self, fit: Fit) -> bool:
+        """Take in an epoch; whether it is the best. NaN never is."""
+        value = self.sign * fit.losses[self.name]
+        self.waited += 1
+        if value < self.reference - self.min_delta:
+            self.reference, self.waited = value, 0
+        if not value < self.best:
+            return False
+        self.best, self.epoch = value, fit.epoch
+        if self.keep:
+            self.params = fit.net.params.copy()
+        return True
+
+    def end(self, fit: Fit, restore: bool) -> None:
+        """Restore the best parameters where that is wanted, and let go of them."""
+        params, self.params = getattr(self, "params", None), None
+        if restore and params is not None:
+            fit.net.params[:] = params
+            fit.restored = self.epoch
+
+
+class EarlyStopping(Callback):
+    """Stop when a column has not improved for some epochs, and restore the best parameters.
+
+    Parameters
+    ----------
+    patience : int, default=10
+        Epochs without improvement after which training stops, at least 1.
+    min_delta : float, default=0.0
+        By how much a value must be better than the last improvement to be one.
+    monitor : str or None, default=None
+        A column of the history; None takes "val_loss" where there is validation data, else
+        "loss".
+    restore_best : bool, default=True
+        At the end, also when all epochs were done or training diverged, give the net the
+        parameters after the epoch with the best value. The optimiser's state goes on from where
+        it is. After an error or Ctrl-C the parameters stay the latest.
+    mode : {"auto", "min", "max"}, default="auto"
+        Which values are better; "auto" takes the greatest of accuracy and r2 and the least of all
+        else.
+
+    Notes
+    -----
+    Prechelt, "Early stopping - but when?", 1998.
+    """
+
+    def __init__(
+        self,
+        patience: int = 10,
+        min_delta: float = 0.0,
+        monitor: str | None = None,
+        restore_best: bool = True,
+        mode: str = "auto",
+    ) -> None:
+        self.patience = checks.count("patience", patience)
+        self.restore_best = checks.flag("restore_best", restore_best)
+        self._watch = _Watch(monitor, min_delta, mode, keep=self.restore_best)
+
+    def on_fit_begin(self, fit: Fit) -> None:
+        """Start afresh."""
+        self._watch.begin(fit)
+
+    def on_epoch_end(self, fit: Fit) -> None:
+        """Count the epochs without improvement."""
+        self._watch.see(fit)
+        if self._watch.waited >= self.patience and fit.epoch < fit.epochs:
+            fit.stop(f"no improvement of {self._watch.name} for {self.patience} epochs")
+
+    def on_fit_end(self, fit: Fit) -> None:
+        """Restore the best parameters."""
+        self._watch.end(fit, fit.error is None)
+
+
+class TimeLimit(Callback):
+    """Restore the best parameters when the time of a fit has run out.
+
+    ``fit(max_seconds=...)`` uses it; `fit` itself looks at the clock.
+
+    Parameters
+    ----------
+    reason : str
+        For which the fit is then stopped.
+    """
+
+    def __init__(self, reason: str) -> None:
+        self.reason, self._watch = reason, _Watch(None, 0.0, "auto", keep=True)
+
+    def on_fit_begin(self, fit: Fit) -> None:
+        """Start afresh."""
+        self._watch.begin(fit)
+
+    def on_epoch_end(self, fit: Fit) -> None:
+        """Keep the best parameters."""
+        self._watch.see(fit)
+
+    def on_fit_end(self, fit: Fit) -> None:
+        """Restore them."""
+        self._watch.end(fit, fit.error is None and fit.stopped == self.reason)
+
+
+class Progress(Callback):
+    """Show each epoch: a bar where tqdm is installed, or plain lines.
+
+    Parameters
+    ----------
+    bar : bool, default=True
+        False prints lines in any case.
+    """
+
+    def __init__(self, bar: bool = True) -> None:
+        self.bar, self._bar = checks.flag("bar", bar), None
+
+    def on_fit_begin(self, fit: Fit) -> None:
+        """Open the bar."""
+        self._bar = _tqdm(fit.epochs) if self.bar else None
+
+    def on_epoch_end(self, fit: Fit) -> None:
+        """Show the epoch."""
+        shown = {n: x for n, x in fit.losses.items() if n not in ("seconds", "learning_rate")}
+        if self._bar is not None:
+            self._bar.set_postfix({name: f"{x:.6g}" for name, x in shown.items()}, refresh=False)
+            self._bar.update()
+            return
+        values = "  ".join(f"{name} {x:.6f}" for name, x in shown.items())
+        print(
+            f"epoch {fit.epoch:{len(str(fit.epochs))}}/{fit.epochs}  {values}  "
+            f"{fit.losses['seconds'] * 1e3:.2f} ms",
+            flush=True,
+        )
+
+    def on_fit_end(self, fit: Fit) -> None:
+        """Close the bar, say why training stopped."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+        if fit.stopped and fit.error is None:
+            print(fit.stopped, flush=True)
+
+
+def _tqdm(epochs: int) -> Any:
+    """A progress bar, None where tqdm is not installed."""
+    try:
+        from tqdm.auto import tqdm
+    except ImportError:
+        return None
+    return tqdm(total=epochs, unit="epoch")
+
+
+class Checkpoint(Callback):
+    """Keep the parameters in a file: ``net.params[:] = numpy.load(path)["params"]``.
+
+    The file also has "layer_sizes" and "epoch". It is replaced in one piece, so that there is
+    always a whole one.
+
+    Parameters
+    ----------
+    path : str or path
+        Ending in .npz by custom; its folder must exist.
+    best_only : bool, default=False
+        Write only when the monitored column is better than in all epochs of this fit before.
+    monitor, mode
+        As of `EarlyStopping`; used with `best_only`.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        best_only: bool = False,
+        monitor: str | None = None,
+        mode: str = "auto",
+    ) -> None:
+        self.path, self.best_only = Path(path), checks.flag("best_only", best_only)
+        self._watch = _Watch(monitor, 0.0, mode, keep=False)
+
+    def on_fit_begin(self, fit: Fit) -> None:
+        """Look for the folder."""
+        _check_folder(self.path)
+        self._watch.begin(fit)
+
+    def on_epoch_end(self, fit: Fit) -> None:
+        """Write the file."""
+        if not self._watch.see(fit) and self.best_only:
+            return
+        unfinished = self.path.with_name(f"{self.path.name}.{os.getpid()}.tmp")
+        try:
+            with open(unfinished, "wb") as file:
+                sizes = np.array(fit.net.layer_sizes)
+                np.savez(file, params=fit.net.params, layer_sizes=sizes, epoch=fit.epoch)
+            os.replace(unfinished, self.path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+
+def _check_folder(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {str(path.parent)!r} for {path.name!r}")
+
+
+class CSVLog(Callback):
+    """Write a line an epoch into a CSV file: the number of the epoch and what was measured.
+
+    Parameters
+    ----------
+    path : str or path
+        Its folder must exist.
+    append : bool, default=False
+        Add to a file that is there, whose columns must be the same, in place of replacing it.
+        The numbers of the epochs begin at 1 again.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], append: bool = False) -> None:
+        self.path, self.append = Path(path), checks.flag("append", append)
+        self._file: TextIO | None = None
+
+    def on_fit_begin(self, fit: Fit) -> None:
+        """Open the file and write the names of the columns."""
+        _check_folder(self.path)
+        names, first = ["epoch", *fit.history.names], ""
+        if self.append and self.path.exists():
+            with open(self.path, encoding="utf-8", newline="") as file:
+                first = file.readline()
+        if first and next(csv.reader([first])) != names:
+            raise ValueError(
+                f"{self.path} has the columns {first.strip()!r}, this fit {','.join(names)!r}; "
+                "log to another file or with append=False"
+            )
+        self._file = open(self.path, "a" if self.append else "w", encoding="utf-8", newline="")
+        if not first:
+            csv.writer(self._file).writerow(names)
+
+    def on_epoch_end(self, fit: Fit) -> None:
+        """Write the line."""
+        if self._file is not None:
+            csv.writer(self._file).writerow([fit.epoch, *fit.losses.values()])
+            self._file.flush()
+
+    def on_fit_end(self, fit: Fit) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def set_learning_rate(net: Any, rate: Any) -> None:
+    """Give the net's optimiser another rate; its state and all else of it stays.
+
+    Parameters
+    ----------
+    net : MLP
+    rate : float or Schedule
+    """
+    net.optimizer = dataclasses.replace(net.optimizer, learning_rate=rate)
+
+
+class LearningRateSchedule(Callback):
+    """Set the learning rate before each epoch; the net keeps the last one.
+
+    Parameters
+    ----------
+    schedule : callable
+        Of the number of the epoch in this fit, counted from 0; returns the rate. Rates by the
+        number of the update are faster: ``Adam(learning_rate=CosineDecay(...))``.
+    """
+
+    def __init__(self, schedule: Callable[[int], float]) -> None:
+        if not callable(schedule):
+            raise TypeError(f"schedule must be a function of the epoch; got {schedule!r}")
+        self.schedule = schedule
+
+    def on_fit_begin(self, fit: Fit) -> None:
+        """Set the rate of the first epoch."""
+        set_learning_rate(fit.net, self.schedule(0))
+
+    def on_epoch_end(self, fit: Fit) -> None:
+        """Set the rate of the next epoch."""
+        if fit.epoch < fit.epochs and not fit.stopped:
+            set_learning_rate(fit.net, self.schedule(fit.epoch))
+
+
+class ReduceOnPlateau(Callback):
+    """Lower the learning rate when a column has not improved for some epochs.
+
+    The net keeps the rate. A schedule in place of a number is scaled (`Scaled`).
+
+    Parameters
+    ----------
+    factor : float, default=0.1
+        Above 0 and below 1; what the rate is multiplied by.
+    patience : int, default=10
+        Epochs without improvement after which that happens, and happens again.
+    min_delta : float, default=1e-4
+        By how much a value must be better than the last improvement to be one.
+    min_rate : float, default=0.0
+        The rate does not fall below it. Only for an optimiser whose rate is a number.
+    monitor, mode
+        As of `EarlyStopping`.
+    """
+
+    def __init__(
+        self,
+        factor: float = 0.1,
+        patience: int = 10,
+        min_delta: float = 1e-4,
+        min_rate: float = 0.0,
+        monitor: str | None = None,
+        mode: str = "auto",
+    ) -> None:
+        self.factor, self.patience = checks.positive("factor", factor), patience
+        if self.factor >= 1:
+            raise ValueError(f"factor must be above 0 and below 1; got {factor!r}")
+        self.patience = checks.count("patience", patience)
+        self.min_rate = checks.at_least_zero("min_rate", min_rate)
+        self._watch = _Watch(monitor, min_delta, mode, keep=False)
+
+    def on_fit_begin(self, fit: Fit) -> None:
+        """Start afresh."""
+        if self.min_rate > 0 and callable(fit.net.optimizer.learning_rate):
+            raise ValueError(
+                f"min_rate={self.min_rate} needs a learning rate that is a number; the optimizer "
+                f"has {fit.net.optimizer.learning_rate!r}"
+            )
+        self._watch.begin(fit)
+
+    def on_epoch_end(self, fit: Fit) -> None:
+        """Lower the rate where it is time."""
+        self._watch.see(fit)
+        if self._watch.waited < self.patience:
+            return
+        self._watch.waited = 0
+        rate = fit.net.optimizer.learning_rate
+        if isinstance(rate, Scaled):
+            set_learning_rate(fit.net, Scaled(rate.schedule, rate.factor * self.factor))
+        elif callable(rate):
+            set_learning_rate(fit.net, Scaled(rate, self.factor))
+        elif rate > self.min_rate and rate * self.factor > 0:
+            set_learning_rate(fit.net, max(rate * self.factor, self.min_rate))

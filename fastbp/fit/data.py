@@ -1,0 +1,110 @@
+"""What users pass as X and y, checked once and in the form that the kernels take."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from fastbp import checks
+from fastbp.kernels.state import Data
+from fastbp.model.losses import Loss
+
+FloatArray = npt.NDArray[np.floating]
+
+LEAST_WEIGHT, MOST_WEIGHT = 1e-300, 1e300
+"""Of a sum of sample weights: the kernels divide by it and know no denormal numbers."""
+
+
+def inputs(X: npt.ArrayLike, n_in: int, dtype: np.dtype) -> FloatArray:
+    """X as a C-contiguous matrix of the dtype, as it is where it is one; not checked for NaN."""
+    if (
+        type(X) is np.ndarray
+        and X.dtype == dtype
+        and X.ndim == 2
+        and X.shape[1] == n_in
+        and X.shape[0] > 0
+        and X.flags.carray
+    ):
+        return X
+    return checks.matrix("X", X, n_in, dtype, "one column an input")
+
+
+def sample_weights(sample_weight: Any, rows: int) -> npt.NDArray[np.float64]:
+    """Weights of the rows, (rows,) or (0,) where there are none."""
+    if sample_weight is None:
+        return np.empty(0)
+    weights = checks.flat("sample_weight", sample_weight, rows)
+    bad = ~(np.isfinite(weights) & (weights >= 0))
+    if bad.any():
+        row = int(bad.argmax())
+        raise ValueError(
+            f"sample_weight must hold finite numbers of at least 0; got {weights[row]} at row {row}"
+        )
+    with np.errstate(over="ignore"):
+        total = float(weights.sum())
+    if total == 0:
+        raise ValueError("sample_weight must have a sum above 0; all weights are 0")
+    if not LEAST_WEIGHT <= total <= MOST_WEIGHT:
+        raise ValueError(
+            f"sample_weight must have a sum from {LEAST_WEIGHT} to {MOST_WEIGHT}; got {total}. "
+            "Scale the weights: only their ratios count"
+        )
+    return weights
+
+
+def rows_and_targets(
+    X: npt.ArrayLike,
+    y: npt.ArrayLike,
+    sample_weight: npt.ArrayLike | None,
+    layer_sizes: tuple[int, ...],
+    loss: Loss,
+    dtype: np.dtype,
+) -> tuple[Data, int]:
+    """Checked rows to train on or evaluate, in the order they stand, and how many they are."""
+    matrix = checks.finite("X", inputs(X, layer_sizes[0], dtype), X)
+    data = of_finite(matrix, y, sample_weight, layer_sizes[-1], loss)
+    return data, matrix.shape[0]
+
+
+def of_finite(
+    matrix: FloatArray, y: Any, sample_weight: npt.ArrayLike | None, outputs: int, loss: Loss
+) -> Data:
+    """As `rows_and_targets`, of inputs from `inputs` that are known to be finite."""
+    rows, dtype, no_integers = matrix.shape[0], matrix.dtype, np.empty(0, np.int64)
+    targets, labels = loss.targets(y, rows, outputs, dtype)
+    weights = sample_weights(sample_weight, rows)
+    return Data(
+        inputs=matrix.reshape(-1),
+        targets=np.empty(0, dtype) if targets is None else targets.reshape(-1),
+        labels=no_integers if labels is None else labels,
+        order=no_integers,
+        weights=weights,
+        n_labels=0 if labels is None else rows,
+        n_order=0,
+        n_weights=weights.size,
+        total=float(weights.sum()) if weights.size else float(rows),
+    )
+
+
+class Examples(NamedTuple):
+    """What users pass as rows to learn from or to validate with; checked where it says so."""
+
+    X: Any
+    y: Any
+    sample_weight: Any = None
+
+    def take(self, rows: Any) -> Examples:
+        """Some of the rows, by a slice or their numbers."""
+        weights = self.sample_weight
+        return Examples(self.X[rows], self.y[rows], None if weights is None else weights[rows])
+
+
+def check_trainable(activations: tuple[Any, ...]) -> None:
+    """Raise a ValueError for a net that backpropagation cannot train."""
+    if "step" in activations:
+        raise ValueError(
+            "a net with step units cannot be trained by backpropagation: their derivative is 0 or "
+            f"undefined; activations are {activations}. Train with sigmoid, tanh or relu"
+        )

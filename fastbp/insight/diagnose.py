@@ -1,0 +1,266 @@
+"""`diagnose`: measure what goes wrong in a net's training, and say what to do."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from fastbp import checks, inspection
+from fastbp.fit import data as dataset
+from fastbp.fit.data import Examples
+from fastbp.fit.fit import DivergenceWarning
+from fastbp.fit.history import History
+from fastbp.insight.findings import Diagnosis, LayerReport
+from fastbp.insight.symptoms import Measured, all_findings
+from fastbp.inspection import twin_of, with_schedule
+from fastbp.kernels.layout import weight_views
+from fastbp.mlp import MLP
+from fastbp.model.schedules import Scaled
+
+MOST_ROWS = 2000
+"""Rows that are looked at; of more, so many are drawn."""
+TRIAL_UPDATES = 100
+"""Updates of a trial with a learning rate."""
+RATIO_UPDATES = 10
+"""Updates over which the ratio of update to weight is taken."""
+FACTORS = (0.1, 1.0, 10.0, 100.0, 1e3, 1e4)
+"""What the learning rate is multiplied by in the trials."""
+AT_THE_END = {"sigmoid": (0.0127, 0.9873), "tanh": (-0.9747, 0.9747), "hard_sigmoid": (0.0, 1.0)}
+"""Outputs up to and from which a unit is saturated: its slope is below 5 % of the steepest."""
+MOST_OF_THE_ROWS = 0.9
+"""A unit is saturated when it is so for this share of the rows."""
+
+
+class _Sample(NamedTuple):
+    """Checked rows: inputs of the net's dtype, targets as given, weights or None."""
+
+    X: npt.NDArray[np.floating]
+    y: npt.NDArray[Any]
+    sample_weight: npt.NDArray[np.float64] | None
+
+
+def diagnose(
+    net: MLP,
+    X: npt.ArrayLike,
+    y: npt.ArrayLike,
+    sample_weight: npt.ArrayLike | None = None,
+    *,
+    validation_data: tuple[npt.ArrayLike, ...] | None = None,
+    history: History | None = None,
+    batch_size: int = 32,
+    seed: int | None = 0,
+) -> Diagnosis:
+    """Look for the usual faults of a net's training, with one line of advice for each.
+
+    Copies of the net are trained for some hundred updates; the net itself is not changed.
+
+    Parameters
+    ----------
+    net : MLP
+        Trained or not.
+    X, y, sample_weight : array-like
+        The rows it is trained on, as in `MLP.fit`. Of more than 2000, so many are drawn.
+    validation_data : (X, y) or (X, y, sample_weight), optional
+        Rows it is not trained on, to find overfitting.
+    history : History, optional
+        Of its training; by default ``net.history``. Whether it fits too little is looked at only
+        when it has epochs; whether too much, also by its "val_loss".
+    batch_size : int, default=32
+        The one that it is trained with.
+    seed : int or None, default=0
+        Of the rows and of the order in which the copies take them; None draws a new one.
+
+    Returns
+    -------
+    Diagnosis
+        Its findings by name:
+
+        "unscaled inputs"
+            A column with a root mean square above 10, or all columns below 0.01.
+        "unscaled targets"
+            Likewise of the targets, for outputs without bounds, above 100 or below 0.001.
+        "dead units"
+            In a layer, at least 20 % of the units with ReLU are 0 for every row.
+        "saturated units"
+            In a layer, at least 20 % of the units with sigmoid, hard_sigmoid or tanh stand at an
+            end of their range for 90 % of the rows.
+        "vanishing gradient"
+            The norm of the gradient by the weights of a layer is below a thousandth of the
+            largest of any layer's weights or biases. Not looked at where a layer is dead.
+        "exploding gradient"
+            The norm of the gradient by the weights of a layer is more than ten times that of
+            the weights, or not finite.
+        "large updates"
+            In a layer, the median update changes the weights by more than a tenth of their norm.
+        "small updates"
+            In all layers it changes them, but by less than 1e-5 of it, and the loss is above half
+            of that of a constant.
+        "learning rate too large"
+            In 100 updates of a copy training diverges; the loss rises by a fifth (and 2 % of that
+            of a constant), and does not at a tenth of the rate; or it falls less than half as far
+            as there below that of a constant. Or the history ended in divergence.
+        "learning rate too small"
+            In 100 updates of a copy the loss falls by less than 2 %, and by more than 10 % (and
+            2 % of that of a constant) and ten times as much at 10 to 10,000 times the rate.
+        "underfitting"
+            After training the loss is above 80 % of that of a constant, the mean of the targets.
+        "overfitting"
+            More than 30 % of the fall of the loss below that of a constant is lost on the
+            validation data; or "val_loss" has risen from its least by more than a tenth of its
+            fall, while "loss" fell.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Bad input.
+
+    Notes
+    -----
+    Bengio, "Practical recommendations for gradient-based training of deep architectures", 2012,
+    sections 3 and 4; Glorot and Bengio, AISTATS 2010, for saturation and gradients by layer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp import MLP, diagnose
+    >>> X = np.random.default_rng(0).normal(50, 20, size=(300, 2))  # not scaled
+    >>> found = diagnose(MLP((2, 16, 1), seed=0), X, X[:, 0] > X[:, 1])
+    >>> "unscaled inputs" in found
+    True
+    """
+    dataset.check_trainable(inspection.check_net(net).activations)
+    batch_size, generator = checks.count("batch_size", batch_size), checks.generator(seed)
+    history = net.history if history is None else history
+    if not isinstance(history, History):
+        raise TypeError(f"history must be a History, as fit returns it; got {history!r}")
+    sample = _sample(net, Examples(X, y, sample_weight), generator)
+    held_out = None
+    if validation_data is not None:
+        if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
+            raise TypeError(
+                "validation_data must be (X, y) or (X, y, sample_weight); got "
+                f"{type(validation_data).__name__} {validation_data!r}"
+            )
+        held_out = _sample(net, Examples(*validation_data), generator)
+    loss = net.loss(*sample)
+    measured = Measured(
+        net=net,
+        inputs=sample.X,
+        targets=np.asarray(sample.y, np.float64),
+        layers=_layers(net, sample, batch_size, generator),
+        bias_norms=_norms(inspection.layer_gradients(net, *sample)[1]),
+        loss=loss,
+        constant_loss=_constant_loss(net, sample),
+        validation_loss=None if held_out is None else net.loss(*held_out),
+        trials={factor: _trial(net, sample, batch_size, factor) for factor in FACTORS},
+        history=history,
+    )
+    return Diagnosis(all_findings(measured), measured.layers, loss, repr(net))
+
+
+def _sample(net: MLP, examples: Examples, generator: np.random.Generator) -> _Sample:
+    """All rows, checked, or MOST_ROWS of them drawn."""
+    data, rows = dataset.rows_and_targets(*examples, net.layer_sizes, net._loss, net.dtype)
+    X, y = data.inputs.reshape(rows, -1), np.asarray(examples.y)
+    weights = data.weights if data.n_weights else None
+    if rows > MOST_ROWS:
+        chosen = np.sort(generator.choice(rows, MOST_ROWS, replace=False))
+        X, y = X[chosen], y[chosen]
+        weights = None if weights is None else weights[chosen]
+    return _Sample(X, y, weights)
+
+
+def _norms(arrays: tuple[npt.NDArray[np.floating], ...]) -> list[float]:
+    return [float(np.linalg.norm(array.astype(np.float64))) for array in arrays]
+
+
+def _layers(
+    net: MLP, sample: _Sample, batch_size: int, generator: np.random.Generator
+) -> list[LayerReport]:
+    """What is measured of each layer."""
+    outputs = inspection.layer_outputs(net, sample.X)
+    gradients = _norms(inspection.layer_gradients(net, *sample)[0])
+    ratios = _update_ratios(net, sample, batch_size, generator)
+    hidden, reports = len(outputs) - 1, []
+    for layer, (name, norm) in enumerate(zip(net.activations, _norms(net.weights), strict=True)):
+        table, dead, saturated = outputs[layer], 0.0, 0.0
+        if layer < hidden and name == "relu":
+            dead = float((table == 0).all(axis=0).mean())
+        if layer < hidden and name in AT_THE_END:
+            low, high = AT_THE_END[name]
+            share = ((table <= low) | (table >= high)).mean(axis=0)
+            saturated = float((share >= MOST_OF_THE_ROWS).mean())
+        reports.append(
+            LayerReport(
+                layer + 1, str(name), net.layer_sizes[layer + 1], norm, gradients[layer],
+                ratios[layer],
+                dead, saturated,
+            )
+        )  # fmt: skip
+    return reports
+
+
+def _update_ratios(
+    net: MLP, sample: _Sample, batch_size: int, generator: np.random.Generator
+) -> list[float]:
+    """Of each layer, the median ratio of the norms of update and weights; 0 where it is frozen."""
+    twin, ratios = twin_of(net), []
+    for _ in range(RATIO_UPDATES):
+        chosen = generator.choice(len(sample.X), min(batch_size, len(sample.X)), replace=False)
+        before = twin.params.copy()
+        weight = None if sample.sample_weight is None else sample.sample_weight[chosen]
+        if weight is not None and not weight.any():
+            continue
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DivergenceWarning)  # the trials report it
+            twin.step(sample.X[chosen], sample.y[chosen], weight)
+        changes = _norms(weight_views(twin.params - before, net._layers)[0])
+        norms = _norms(weight_views(before, net._layers)[0])
+        ratios.append([c / max(n, 1e-12) for c, n in zip(changes, norms, strict=True)])
+    return np.median(ratios, axis=0).tolist() if ratios else [0.0] * len(net.weights)
+
+
+def _trial(net: MLP, sample: _Sample, batch_size: int, factor: float) -> float:
+    """The loss after some updates at a multiple of the learning rate; infinite on divergence."""
+    twin = twin_of(net)
+    twin.optimizer = with_schedule(net.optimizer, Scaled(net.optimizer.learning_rate, factor))
+    updates_an_epoch = math.ceil(len(sample.X) / batch_size)
+    epochs = math.ceil(TRIAL_UPDATES / updates_an_epoch)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DivergenceWarning)  # told by the history
+        history = twin.fit(
+            sample.X, sample.y, sample_weight=sample.sample_weight, epochs=epochs,
+            batch_size=batch_size,
+        )  # fmt: skip
+    return math.inf if history.stopped else twin.loss(*sample)
+
+
+def _constant_loss(net: MLP, sample: _Sample) -> float:
+    """The loss, by the kernels, of a net that predicts the mean of the targets for every row."""
+    n_out, name = net.layer_sizes[-1], net.activations[-1]
+    constant = MLP(
+        (1, n_out), loss=net._loss, output_activation=name, dtype=net.dtype, weight_init="zeros",
+        optimizer="sgd", seed=0,
+    )  # fmt: skip
+    y = np.asarray(sample.y, np.float64)
+    if net.loss_name == "cross_entropy" and y.ndim == 1:
+        y = np.eye(n_out)[y.astype(np.int64)]
+    mean = np.average(y.reshape(len(y), -1), axis=0, weights=sample.sample_weight)
+    constant.biases[0][...] = _net_input(name, mean)
+    return constant.loss(np.zeros((len(y), 1)), sample.y, sample.sample_weight)
+
+
+def _net_input(activation: Any, outputs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The net inputs of outputs with an activation, or of the nearest it has."""
+    if activation in ("softmax", "exp"):
+        return np.log(np.maximum(outputs, 1e-6))
+    if activation == "sigmoid":
+        share = np.clip(outputs, 1e-6, 1 - 1e-6)
+        return np.log(share / (1 - share))
+    if activation == "tanh":
+        return np.arctanh(np.clip(outputs, -1 + 1e-6, 1 - 1e-6))
+    return outputs

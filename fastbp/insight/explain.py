@@ -1,0 +1,157 @@
+"""`explain`: one backpropagation step for one sample, number by number."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import numpy.typing as npt
+
+from fastbp import checks
+from fastbp.insight.markup import as_html, as_latex
+from fastbp.insight.quantities import Step, take_step
+from fastbp.insight.tables import as_text
+from fastbp.mlp import MLP
+
+MOST = 12
+"""Rows that are shown of each layer of a wider net."""
+
+
+class Explanation(Step):
+    """What `explain` returns: the numbers of one step, and how they are shown.
+
+    Printed, it is a text; in a notebook, tables. The numbers are attributes:
+    ``explanation.layers[0].delta``, ``explanation.layers[0].weights.gradient``,
+    ``explanation.losses.by_output``. Those of `Step` are its own.
+    """
+
+    def __repr__(self) -> str:
+        sizes = "-".join(map(str, self.before.layer_sizes))
+        losses = self.losses
+        return f"Explanation({sizes}, loss {losses.total:.6g} -> {losses.after:.6g})"
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def _repr_html_(self) -> str:
+        return as_html(self, None, MOST)
+
+    def _repr_latex_(self) -> str:
+        return f"$$\n{self.to_latex()}\n$$"
+
+    def to_text(self, *, decimals: int | None = None, most: int = MOST) -> str:
+        """The step as aligned text.
+
+        Parameters
+        ----------
+        decimals : int, optional
+            Digits after the point. None writes 10 significant digits of float64 and 7 of float32.
+        most : int, default=12
+            Of units and of weights of a layer, so many are shown: the first and the last ones.
+
+        Returns
+        -------
+        str
+        """
+        return as_text(self, _digits(decimals), checks.count("most", most, 2))
+
+    def to_html(self, *, decimals: int | None = None, most: int = MOST) -> str:
+        """The step as tables of HTML; parameters as of `to_text`."""
+        return as_html(self, _digits(decimals), checks.count("most", most, 2))
+
+    def to_latex(self, *, decimals: int | None = None, most: int = MOST) -> str:
+        r"""The step as equations; parameters as of `to_text`.
+
+        Returns
+        -------
+        str
+            ``\begin{aligned} ... \end{aligned}``, for use in display mathematics; needs amsmath,
+            or MathJax or KaTeX as they are.
+        """
+        return as_latex(self, _digits(decimals), checks.count("most", most, 2))
+
+    def plot(self, *, ax: Any = None, **options: Any) -> Any:
+        """Draw the net: units with their outputs, weights before and after on the edges.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            None makes a figure.
+        **options
+            Of `fastbp.plot.network`, which this calls.
+
+        Returns
+        -------
+        matplotlib Axes
+
+        Raises
+        ------
+        ImportError
+            Without matplotlib: ``pip install 'fastbp[plot]'``.
+        """
+        from fastbp.plot.network import network
+
+        outputs = [self.inputs, *(layer.output for layer in self.layers)]
+        return network(self.before, ax=ax, after=self.after, outputs=outputs, **options)
+
+
+def _digits(decimals: int | None) -> int | None:
+    return None if decimals is None else checks.count("decimals", decimals, 0, 20)
+
+
+def explain(net: MLP, x: npt.ArrayLike, y: npt.ArrayLike) -> Explanation:
+    """Show every quantity of one backpropagation step for one sample.
+
+    That is for each unit its net input, output and delta = dE/dnet, for each weight and bias the
+    factors of its gradient dE/dw = dE/dout dout/dnet dnet/dw, the gradient, the value before and
+    after the step, and the loss by output and in total. The numbers come from the kernels that
+    train, and the step is what ``net.step([x], [y])`` would do: by the net's optimiser with its
+    state and schedule, frozen parameters, penalties, clipping and groups. The net is not changed.
+
+    Parameters
+    ----------
+    net : MLP
+        Any that can be trained, of any loss, also one in Python.
+    x : array-like, shape (n_in,) or (1, n_in)
+        One sample.
+    y : array-like
+        Its target: shape (n_out,) or (1, n_out), a number for one output, or a class label for
+        cross_entropy.
+
+    Returns
+    -------
+    Explanation
+
+    Raises
+    ------
+    ValueError, TypeError
+        Bad input, as in `MLP.fit`, several rows, or what is no net.
+
+    Warns
+    -----
+    DivergenceWarning
+        When the step is not finite, as `MLP.step` does: then the new values are the old ones.
+
+    Notes
+    -----
+    Dropout is off: the step is that of the whole net, and the text says so.
+
+    With softmax, delta_j is the sum over all outputs i of dE/dout_i dout_i/dnet_j. The
+    cross-entropies, poisson and gamma with their matching outputs are computed from net inputs:
+    delta = out - target (gamma: 1 - target / out) at once. Their dE/dout is then shown to see
+    that by; no kernel computes it.
+
+    The chain rule through a net: Rumelhart, Hinton and Williams, Nature 323, 1986.
+
+    Examples
+    --------
+    >>> import fastbp
+    >>> net = fastbp.MLP((2, 1), optimizer=fastbp.SGD(0.1), bias=False, weight_init="zeros")
+    >>> step = fastbp.explain(net, [1.0, 2.0], 3.0)
+    >>> step.layers[0].delta.tolist(), step.layers[0].weights.gradient.ravel().tolist()
+    ([-3.0], [-3.0, -6.0])
+    """
+    if not isinstance(net, MLP):
+        raise TypeError(f"net must be an MLP; got {type(net).__name__} {net!r}")
+    step = take_step(net, x, y)
+    return Explanation(**{item.name: getattr(step, item.name) for item in fields(step)})

@@ -1,0 +1,364 @@
+"""The same primitives in NumPy, for ``NUMBA_DISABLE_JIT=1``: every access is checked.
+
+The kernels run as they stand, so their loops, offsets and masks are what is tested. Sums keep
+the compiled order; the multiply-adds of tiles round twice here, quotients and roots are NumPy's: so
+results agree to a few units in the last place, not to the bit. Like the compiled code, nothing
+here warns of an overflow or a NaN. What compiled code could not tell raises: an access outside
+the buffer an IndexError, operands of different dtypes a TypeError.
+"""
+
+from __future__ import annotations
+
+import ctypes
+
+import numpy as np
+
+from fastbp.machine.fma_loop import SUMS, UNROLLED
+from fastbp.machine.hashing import hashed
+from fastbp.machine.numpy_bits import BitGenerator
+from fastbp.machine.processor import VECTOR_BITS
+from fastbp.machine.uncompiled_types import (
+    Pointer,
+    Rows,
+    Tile,
+    TileShape,
+    Vector,
+    Word,
+    lanes_inside,
+    same_dtype,
+    silently,
+)
+
+# pointers.py
+
+
+def pointer(array, index):
+    """Address of ``array[index]``; `array` is C-contiguous."""
+    if not array.flags.c_contiguous:
+        raise ValueError("a pointer needs a C-contiguous array")
+    return Pointer(array.reshape(-1), int(index))
+
+
+def advance(p, count):
+    """Address `count` elements further."""
+    return Pointer(p.buffer, p.offset + int(count))
+
+
+def load(p, index):
+    """The number at ``p[index]``; 64 unsigned bits wrap around, as they do compiled."""
+    number = p.buffer[p.check(index, 1)]
+    return Word(number) if p.dtype == np.uint64 else number.item()
+
+
+@silently
+def store(p, index, x):
+    """Set ``p[index] = x``."""
+    p.buffer[p.check(index, 1)] = x
+
+
+def flush_denormals():
+    """0: NumPy's arithmetic stays as it is."""
+    return 0
+
+
+def restore_denormals(mode):
+    """Nothing, likewise."""
+
+
+# tiles.py
+
+
+def tile_shape(rows, vectors):
+    """Shape of a tile."""
+    return TileShape(rows, vectors)
+
+
+def tile_square(p):
+    """Shape of a square tile of p's dtype: as many rows as a vector has lanes."""
+    return TileShape(lanes(p), 1)
+
+
+def tile_zeros(shape, p):
+    """Tile of zeros, of the dtype that `p` points to."""
+    return Tile(np.zeros((shape.rows, shape.vectors * lanes(p)), p.dtype))
+
+
+def tile_fill(tile, p):
+    """Tile whose row r holds ``p[r]`` in every lane."""
+    same_dtype(tile, p)
+    column = p.block(len(tile.numbers), 1, 1)
+    return Tile(np.broadcast_to(column, tile.numbers.shape).copy())
+
+
+def rows_at(shape, a, stride):
+    """Rows a, a + stride, a + 2 stride, ... of a tile's left operand."""
+    return Rows(a, shape.rows, int(stride))
+
+
+def rows_next(rows, step):
+    """The same rows `step` elements further."""
+    return Rows(advance(rows.address, step), rows.rows, rows.stride)
+
+
+def _columns(tile, tail):
+    """Columns of a tile whose last vector has `tail` lanes inside."""
+    width = lanes(tile)
+    return tile.numbers.shape[1] - width + lanes_inside(width, tail)
+
+
+@silently
+def tile_fma(tile, rows, b):
+    """``tile[r, :] += rows[r] * b[:]``: one scalar a row times consecutive vectors at `b`."""
+    same_dtype(tile, rows.address, b)
+    left = rows.address.block(rows.rows, rows.stride, 1)
+    return Tile(tile.numbers + left * b.block(1, 0, tile.numbers.shape[1]))
+
+
+def tile_relu(tile):
+    """``max(tile, 0)``; NaN stays NaN."""
+    return Tile(np.where(tile.numbers < 0, tile.dtype.type(0), tile.numbers))
+
+
+def tile_where_positive(tile, y, stride, tail):
+    """The tile where ``y > 0``, else 0; the rows of y are `stride` apart."""
+    positive = tile_load(tile, y, stride, tail).numbers > 0
+    return Tile(np.where(positive, tile.numbers, tile.dtype.type(0)))
+
+
+def tile_load(tile, c, stride, tail):
+    """Tile read from rows `stride` apart at `c`."""
+    same_dtype(tile, c)
+    columns, numbers = _columns(tile, tail), np.zeros_like(tile.numbers)
+    if columns:
+        numbers[:, :columns] = c.block(len(numbers), int(stride), columns)
+    return Tile(numbers)
+
+
+def tile_store(tile, c, stride, tail):
+    """Write the tile to rows `stride` apart at `c`."""
+    tile_put(tile, c, stride, len(tile.numbers), tail)
+
+
+def tile_gather(shape, source, offsets, count, tail):
+    """Tile of `count` rows read at ``source + offsets[r]``; the other rows are zeros."""
+    width = lanes(source)
+    columns = lanes_inside(width, tail)
+    numbers = np.zeros((shape.rows, width), source.dtype)
+    for r in range(min(shape.rows, count)):
+        row = load(offsets, r)
+        if columns:
+            numbers[r, :columns] = advance(source, row).block(1, 0, columns)
+    return Tile(numbers)
+
+
+def tile_gather_whole(shape, source, offsets):
+    """Tile with all its rows, read whole at ``source + offsets[r]``."""
+    return tile_gather(shape, source, offsets, shape.rows, lanes(source))
+
+
+def tile_put(tile, c, stride, count, tail):
+    """Write the first `count` rows of a tile at `c`."""
+    same_dtype(tile, c)
+    columns, rows = _columns(tile, tail), min(int(count), len(tile.numbers))
+    if columns and rows > 0:
+        c.block(rows, int(stride), columns)[:] = tile.numbers[:rows, :columns]
+
+
+def tile_transpose(tile):
+    """The transpose of a square tile."""
+    return Tile(tile.numbers.T.copy())
+
+
+@silently
+def tile_add_products(tile, rows, x, tail):
+    """Add to a tile of one vector a row the numbers at its `rows`, times `x`, below `tail`."""
+    return tile_add_some_products(tile, rows.address, rows.stride, x, rows.rows, tail)
+
+
+@silently
+def tile_add_some_products(tile, a, stride, x, count, tail):
+    """As tile_add_products for the first `count` rows, `stride` apart at `a`."""
+    same_dtype(tile, a)
+    columns, numbers = _columns(tile, tail), tile.numbers.copy()
+    rows = min(int(count), len(numbers))
+    if columns and rows > 0:
+        numbers[:rows, :columns] += a.block(rows, int(stride), columns) * x.numbers[:columns]
+    return Tile(numbers)
+
+
+@silently
+def tile_sums(tile):
+    """Vector of the sums of the rows of a square tile, neighbours first."""
+    numbers = tile.numbers
+    while numbers.shape[1] > 1:
+        numbers = numbers[:, ::2] + numbers[:, 1::2]
+    return Vector(numbers[:, 0])
+
+
+# vectors.py
+
+
+def lanes(p):
+    """Numbers of p's dtype in one vector register."""
+    return VECTOR_BITS // 8 // p.dtype.itemsize
+
+
+def is_single(x):
+    """Whether the vector `x` is float32."""
+    return x.dtype == np.float32
+
+
+def vload(p, tail):
+    """Vector at `p`; lanes from `tail` on are 0 and not read."""
+    width = lanes(p)
+    numbers, inside = np.zeros(width, p.dtype), lanes_inside(width, tail)
+    if inside:
+        start = p.check(0, inside)
+        numbers[:inside] = p.buffer[start : start + inside]
+    return Vector(numbers)
+
+
+def vstore(p, x, tail):
+    """Write the lanes of `x` below `tail` at `p`."""
+    same_dtype(p, x)
+    inside = lanes_inside(len(x.numbers), tail)
+    if inside:
+        start = p.check(0, inside)
+        p.buffer[start : start + inside] = x.numbers[:inside]
+
+
+@silently
+def splat(p, x):
+    """Vector of p's dtype with `x` in every lane."""
+    return Vector(np.full(lanes(p), x, p.dtype))
+
+
+def vmax(x, y):
+    """Larger of x and y by lane; y where either is NaN."""
+    return vwhere_greater(x, y, x, y)
+
+
+def vmin(x, y):
+    """Smaller of x and y by lane; y where either is NaN."""
+    return vwhere_greater(y, x, x, y)
+
+
+def vwhere_greater(x, y, yes, no):
+    """`yes` in the lanes where x > y, else `no`."""
+    same_dtype(x, y, yes, no)
+    return Vector(np.where(x.numbers > y.numbers, yes.numbers, no.numbers))
+
+
+@silently
+def vsum(x):
+    """Sum of the lanes, in the compiled order (halves are added to each other)."""
+    numbers = x.numbers
+    while len(numbers) > 1:
+        half = len(numbers) // 2
+        numbers = numbers[:half] + numbers[half:]
+    return numbers[0].item()
+
+
+def _product_and_rest(x, y):
+    """x y rounded, and what the rounding lost, in float64 (Dekker 1971)."""
+    product, halves = x * y, []
+    for number in (x, y):
+        shifted = number * 134217729.0
+        high = shifted - (shifted - number)
+        halves.append((high, number - high))
+    (x_high, x_low), (y_high, y_low) = halves
+    rest = ((x_high * y_high - product) + x_high * y_low + x_low * y_high) + x_low * y_low
+    return product, rest
+
+
+@silently
+def vfma(x, y, z):
+    """``x y + z`` by lane, rounded once (but for rare last bits)."""
+    same_dtype(x, y, z)
+    a, b, c = (v.numbers.astype(np.float64) for v in (x, y, z))
+    if is_single(x):
+        return Vector((a * b + c).astype(x.dtype))  # the product of two float32 is exact
+    product, rest = _product_and_rest(a, b)
+    total = product + c
+    part = total - product
+    lost = (product - (total - part)) + (c - part)
+    exact = total + (lost + rest)
+    return Vector(np.where(np.isfinite(exact), exact, total))
+
+
+def vabs(x):
+    """Absolute value by lane."""
+    return Vector(np.abs(x.numbers))
+
+
+def vround(x):
+    """Nearest whole number by lane, ties to even."""
+    return Vector(np.rint(x.numbers))
+
+
+def _format(x):
+    """Integer type of x's bits, bits of its mantissa, bias of its exponent."""
+    return (np.int32, 23, 127) if is_single(x) else (np.int64, 52, 1023)
+
+
+@silently
+def vpow2(n):
+    """2**n by lane for whole n, as far as the result is a normal number."""
+    bits, mantissa, bias = _format(n)
+    return Vector(((n.numbers.astype(bits) + bits(bias)) << bits(mantissa)).view(n.dtype))
+
+
+def vexponent(x):
+    """n of ``x = m 2**n`` with m in [1, 2), for positive normal x."""
+    bits, mantissa, bias = _format(x)
+    return Vector(((x.numbers.view(bits) >> bits(mantissa)) - bits(bias)).astype(x.dtype))
+
+
+@silently
+def vreciprocal(x):
+    """1 / x by lane."""
+    return Vector(x.dtype.type(1.0) / x.numbers)
+
+
+def vreciprocal_estimate(x):
+    """1 / x by lane."""
+    return vreciprocal(x)
+
+
+@silently
+def vquotient(x, y):
+    """x / y by lane."""
+    same_dtype(x, y)
+    return Vector(x.numbers / y.numbers)
+
+
+@silently
+def vsqrt(x):
+    """Square root by lane."""
+    return Vector(np.sqrt(x.numbers))
+
+
+def vrandom(p, key, index, threshold):
+    """1 in the lanes where h(index + lane, key) >= threshold, else 0: see hashing.py."""
+    bits = hashed(int(index) + np.arange(lanes(p)), int(key))
+    return Vector((bits >= threshold).astype(p.dtype))
+
+
+# chains.py
+
+
+def multiply_adds(p, turns):
+    """Add ``p[0:lanes] p[lanes:2 lanes]`` UNROLLED times a turn to SUMS vectors of zeros."""
+    width = lanes(p)
+    numbers = p.block(2, width, width)
+    vstore(p, Vector(numbers[0] * numbers[1] * p.dtype.type(SUMS * UNROLLED * turns)), width)
+
+
+# foreign.py
+
+
+def next_uint32(generator):
+    """The next 32 random bits of the bit generator whose `bitgen_t` is at this address."""
+    table = BitGenerator.from_address(generator)
+    function = ctypes.CFUNCTYPE(ctypes.c_uint32, ctypes.c_void_p)(table.next_uint32)
+    return function(table.state)

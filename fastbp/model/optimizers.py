@@ -1,0 +1,480 @@
+"""Optimisers as small immutable objects: names, defaults and checks of hyper-parameters.
+
+The steps themselves are in ``kernels/optimizers.py``, with the papers; the state that changes
+belongs to the net.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from fastbp import checks
+from fastbp.kernels import optimizers as steps
+from fastbp.kernels import updates
+from fastbp.model.schedules import Rate, check_rate, rates_of
+
+Scalars = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Parameters that have a learning rate or decay of their own.
+
+    Parameters
+    ----------
+    layers : iterable of int, optional
+        Which layers, counted from 0 at the inputs; all by default.
+    weights, biases : bool, default=True
+        Which of their parameters.
+    learning_rate : float, optional
+        Of these parameters, at least 0. When the optimiser has a schedule, that scales it too:
+        it stands for a schedule that begins at 1.
+    weight_decay : float, optional
+        Of these parameters, at least 0.
+
+    Notes
+    -----
+    What is None is taken from the optimiser. Of several groups with the same parameters the last
+    one counts.
+    """
+
+    layers: Iterable[int] | None = None
+    weights: bool = True
+    biases: bool = True
+    learning_rate: float | None = None
+    weight_decay: float | None = None
+
+    def __post_init__(self) -> None:
+        checks.flag("weights", self.weights)
+        checks.flag("biases", self.biases)
+        for name in ("learning_rate", "weight_decay"):
+            if getattr(self, name) is not None:
+                checks.at_least_zero(name, getattr(self, name))
+        if self.layers is not None:
+            object.__setattr__(self, "layers", tuple(checks.layer_indices(self.layers, 2**31)))
+
+
+@dataclass(frozen=True, repr=False)
+class Optimizer(ABC):
+    """What every optimiser has.
+
+    Parameters
+    ----------
+    learning_rate : float or callable
+        Above 0; or a schedule such as `CosineDecay`, or any function of the number of the
+        update, counted from 0.
+    weight_decay : float, default=0.0
+        Decoupled decay: before each update the parameters, biases too, are multiplied by
+        1 - learning_rate weight_decay (Loshchilov and Hutter, ICLR 2019). Not the same as a
+        penalty, which is ``MLP(l2=...)``.
+    groups : sequence of Group, optional
+        Parameters with another learning rate or decay.
+
+    Attributes
+    ----------
+    code : int
+        What the kernels know it by.
+    n_slots : int
+        Numbers that it keeps for each parameter.
+    """
+
+    learning_rate: Rate = 0.001
+    weight_decay: float = field(default=0.0, kw_only=True)
+    groups: tuple[Group, ...] = field(default=(), kw_only=True)
+
+    code: ClassVar[int]
+    n_slots: ClassVar[int]
+
+    def __post_init__(self) -> None:
+        check_rate("learning_rate", self.learning_rate)
+        checks.at_least_zero("weight_decay", self.weight_decay)
+        given: Any = self.groups
+        groups = tuple(given) if isinstance(given, Iterable) else (given,)
+        for group in groups:
+            if not isinstance(group, Group):
+                raise TypeError(f"groups must hold Group objects; got {group!r}")
+        object.__setattr__(self, "groups", groups)
+
+    def __repr__(self) -> str:
+        values = [
+            f"{item.name}={getattr(self, item.name)!r}"
+            for item in sorted(fields(self), key=lambda item: bool(item.kw_only))
+            if not item.kw_only or getattr(self, item.name) != item.default
+        ]
+        return f"{type(self).__name__}({', '.join(values)})"
+
+    @property
+    def first_rate(self) -> float:
+        """The learning rate of the first update."""
+        rate = self.learning_rate
+        return float(rates_of(rate, 0, 1)[0]) if callable(rate) else float(rate)
+
+    @abstractmethod
+    def write(self, scalars: Scalars) -> None:
+        """Write the hyper-parameters where the kernels read them; what changes stays."""
+
+    def reset(self, scalars: Scalars) -> None:
+        """Write the hyper-parameters and the state before the first update."""
+        scalars[:] = 0.0
+        self.write(scalars)
+
+    def group_table(self, n_layers: int) -> Scalars:
+        """Factor of the learning rate and decay, of the weights and biases of each layer."""
+        table = np.empty((n_layers, 2, 2))
+        table[:] = 1.0, self.weight_decay
+        for group in self.groups:
+            kinds = [kind for kind, taken in enumerate((group.weights, group.biases)) if taken]
+            for layer in checks.layer_indices(group.layers, n_layers):
+                if group.learning_rate is not None:
+                    rate = 1.0 if callable(self.learning_rate) else self.learning_rate
+                    table[layer, kinds, 0] = group.learning_rate / rate
+                if group.weight_decay is not None:
+                    table[layer, kinds, 1] = group.weight_decay
+        return table.reshape(-1)
+
+
+def _check_fraction(name: str, value: Any) -> None:
+    checks.number(name, value, "at least 0 and below 1", lambda x: 0 <= x < 1)
+
+
+@dataclass(frozen=True, repr=False)
+class SGD(Optimizer):
+    """Stochastic gradient descent, with momentum and Nesterov's momentum.
+
+    ``u = momentum u + g``; ``w -= learning_rate u``, with `nesterov` ``w -= learning_rate
+    (g + momentum u)``.
+
+    Parameters
+    ----------
+    learning_rate : float or callable, default=0.01
+        See `Optimizer`, also for `weight_decay` and `groups`.
+    momentum : float, default=0.0
+        At least 0 and below 1.
+    nesterov : bool, default=False
+        Needs a momentum above 0.
+
+    Notes
+    -----
+    Polyak 1964; Nesterov 1983 in the form of Sutskever et al., ICML 2013, as in PyTorch.
+    """
+
+    learning_rate: Rate = 0.01
+    momentum: float = 0.0
+    nesterov: bool = False
+
+    code: ClassVar[int] = updates.SGD
+    n_slots: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_fraction("momentum", self.momentum)
+        if not isinstance(self.nesterov, bool | np.bool_):
+            raise TypeError(f"nesterov must be True or False; got {self.nesterov!r}")
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("nesterov=True needs a momentum above 0, such as 0.9")
+
+    def write(self, scalars: Scalars) -> None:
+        """Write the hyper-parameters where the kernels read them."""
+        scalars[steps.LEARNING_RATE] = self.first_rate
+        scalars[steps.MOMENTUM] = self.momentum
+        scalars[steps.NESTEROV] = self.nesterov
+
+
+@dataclass(frozen=True, repr=False)
+class Adam(Optimizer):
+    """Adam: steps scaled by running means of the gradient and of its square.
+
+    ``m = beta_1 m + (1 - beta_1) g``; ``v = beta_2 v + (1 - beta_2) g^2``; ``w -= learning_rate
+    m / (1 - beta_1^t) / (sqrt(v / (1 - beta_2^t)) + epsilon)``.
+
+    Parameters
+    ----------
+    learning_rate : float or callable, default=0.001
+        See `Optimizer`, also for `weight_decay` and `groups`.
+    beta_1, beta_2 : float, default=0.9 and 0.999
+        At least 0 and below 1.
+    epsilon : float, default=1e-8
+        Above 0.
+
+    Notes
+    -----
+    Kingma and Ba, ICLR 2015, algorithm 1.
+    """
+
+    learning_rate: Rate = 0.001
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+
+    code: ClassVar[int] = updates.ADAM
+    n_slots: ClassVar[int] = 2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("beta_1", "beta_2"):
+            _check_fraction(name, getattr(self, name))
+        checks.positive("epsilon", self.epsilon)
+
+    def write(self, scalars: Scalars) -> None:
+        """Write the hyper-parameters where the kernels read them."""
+        scalars[steps.LEARNING_RATE] = self.first_rate
+        scalars[steps.BETA_1], scalars[steps.BETA_2] = self.beta_1, self.beta_2
+        scalars[steps.EPSILON] = self.epsilon
+
+
+@dataclass(frozen=True, repr=False)
+class AdamW(Adam):
+    """Adam with decoupled weight decay: `Adam` with another default.
+
+    Parameters
+    ----------
+    learning_rate, beta_1, beta_2, epsilon
+        As of `Adam`.
+    weight_decay : float, default=0.01
+        See `Optimizer`.
+
+    Notes
+    -----
+    Loshchilov and Hutter, ICLR 2019, algorithm 2; the decay times the rate, as in PyTorch.
+    """
+
+    weight_decay: float = field(default=0.01, kw_only=True)
+
+
+@dataclass(frozen=True, repr=False)
+class AMSGrad(Adam):
+    """Adam that divides by the largest mean of squares so far. Parameters as of `Adam`.
+
+    Notes
+    -----
+    Reddi et al., ICLR 2018, algorithm 2; the maximum is taken before the bias correction, as in
+    PyTorch.
+    """
+
+    code: ClassVar[int] = updates.AMSGRAD
+    n_slots: ClassVar[int] = 3
+
+
+@dataclass(frozen=True, repr=False)
+class NAdam(Adam):
+    """Adam with Nesterov's momentum.
+
+    Parameters
+    ----------
+    learning_rate : float or callable, default=0.002
+    beta_1, beta_2, epsilon
+        As of `Adam`.
+    momentum_decay : float, default=0.004
+        How fast the momentum approaches `beta_1`: in update t it is ``beta_1 (1 - 0.96^(t
+        momentum_decay) / 2)``.
+
+    Notes
+    -----
+    Dozat, ICLR workshop 2016, algorithm 8.
+    """
+
+    learning_rate: Rate = 0.002
+    momentum_decay: float = 0.004
+
+    code: ClassVar[int] = updates.NADAM
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.at_least_zero("momentum_decay", self.momentum_decay)
+
+    def write(self, scalars: Scalars) -> None:
+        """Write the hyper-parameters where the kernels read them."""
+        super().write(scalars)
+        scalars[steps.MOMENTUM_DECAY] = self.momentum_decay
+
+    def reset(self, scalars: Scalars) -> None:
+        """Write the hyper-parameters and the state before the first update."""
+        super().reset(scalars)
+        scalars[steps.MOMENTA] = 1.0
+
+
+@dataclass(frozen=True, repr=False)
+class RMSprop(Optimizer):
+    """Steps divided by the root of a running mean of the squared gradient.
+
+    ``v = rho v + (1 - rho) g^2``; ``u = momentum u + g / (sqrt(v) + epsilon)``; ``w -=
+    learning_rate u``; when `centered`, v less the square of the running mean of g.
+
+    Parameters
+    ----------
+    learning_rate : float or callable, default=0.001
+        See `Optimizer`, also for `weight_decay` and `groups`.
+    rho : float, default=0.9
+        At least 0 and below 1.
+    momentum : float, default=0.0
+        At least 0 and below 1.
+    epsilon : float, default=1e-7
+        Above 0.
+    centered : bool, default=False
+        Whether to divide by the standard deviation.
+
+    Notes
+    -----
+    Tieleman and Hinton, lecture 6e of Neural Networks for Machine Learning, 2012; centered:
+    Graves 2013, arXiv 1308.0850. Defaults as in Keras.
+    """
+
+    learning_rate: Rate = 0.001
+    rho: float = 0.9
+    momentum: float = 0.0
+    epsilon: float = 1e-7
+    centered: bool = False
+
+    code: ClassVar[int] = updates.RMSPROP
+    n_slots: ClassVar[int] = 3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_fraction("rho", self.rho)
+        _check_fraction("momentum", self.momentum)
+        checks.positive("epsilon", self.epsilon)
+        checks.flag("centered", self.centered)
+
+    def write(self, scalars: Scalars) -> None:
+        """Write the hyper-parameters where the kernels read them."""
+        scalars[steps.LEARNING_RATE] = self.first_rate
+        scalars[steps.RHO], scalars[steps.MOMENTUM] = self.rho, self.momentum
+        scalars[steps.EPSILON], scalars[steps.CENTERED] = self.epsilon, self.centered
+
+
+@dataclass(frozen=True, repr=False)
+class Adagrad(Optimizer):
+    """Steps divided by the root of the sum of all squared gradients.
+
+    ``v = v + g^2``; ``w -= learning_rate g / (sqrt(v) + epsilon)``.
+
+    Parameters
+    ----------
+    learning_rate : float or callable, default=0.01
+        See `Optimizer`, also for `weight_decay` and `groups`.
+    epsilon : float, default=1e-10
+        Above 0.
+
+    Notes
+    -----
+    Duchi, Hazan and Singer, JMLR 12, 2011, figure 1. Defaults as in PyTorch.
+    """
+
+    learning_rate: Rate = 0.01
+    epsilon: float = 1e-10
+
+    code: ClassVar[int] = updates.ADAGRAD
+    n_slots: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.positive("epsilon", self.epsilon)
+
+    def write(self, scalars: Scalars) -> None:
+        """Write the hyper-parameters where the kernels read them."""
+        scalars[steps.LEARNING_RATE], scalars[steps.EPSILON] = self.first_rate, self.epsilon
+
+
+@dataclass(frozen=True, repr=False)
+class Adadelta(Optimizer):
+    """Steps in units of the parameters: their size follows that of the steps before.
+
+    ``v = rho v + (1 - rho) g^2``; ``d = g sqrt(u + epsilon) / sqrt(v + epsilon)``; ``u = rho u +
+    (1 - rho) d^2``; ``w -= learning_rate d``.
+
+    Parameters
+    ----------
+    learning_rate : float or callable, default=1.0
+        See `Optimizer`, also for `weight_decay` and `groups`.
+    rho : float, default=0.9
+        At least 0 and below 1.
+    epsilon : float, default=1e-6
+        Above 0.
+
+    Notes
+    -----
+    Zeiler 2012, arXiv 1212.5701, algorithm 1. Defaults as in PyTorch.
+    """
+
+    learning_rate: Rate = 1.0
+    rho: float = 0.9
+    epsilon: float = 1e-6
+
+    code: ClassVar[int] = updates.ADADELTA
+    n_slots: ClassVar[int] = 2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_fraction("rho", self.rho)
+        checks.positive("epsilon", self.epsilon)
+
+    def write(self, scalars: Scalars) -> None:
+        """Write the hyper-parameters where the kernels read them."""
+        scalars[steps.LEARNING_RATE] = self.first_rate
+        scalars[steps.RHO], scalars[steps.EPSILON] = self.rho, self.epsilon
+
+
+@dataclass(frozen=True, repr=False)
+class Lion(Optimizer):
+    """Steps of one size in the direction of the sign of a running mean.
+
+    ``w -= learning_rate sign(beta_1 m + (1 - beta_1) g)``; ``m = beta_2 m + (1 - beta_2) g``.
+
+    Parameters
+    ----------
+    learning_rate : float or callable, default=0.0001
+        See `Optimizer`, also for `weight_decay` and `groups`.
+    beta_1, beta_2 : float, default=0.9 and 0.99
+        At least 0 and below 1.
+
+    Notes
+    -----
+    Chen et al., NeurIPS 2023, algorithm 2.
+    """
+
+    learning_rate: Rate = 0.0001
+    beta_1: float = 0.9
+    beta_2: float = 0.99
+
+    code: ClassVar[int] = updates.LION
+    n_slots: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("beta_1", "beta_2"):
+            _check_fraction(name, getattr(self, name))
+
+    def write(self, scalars: Scalars) -> None:
+        """Write the hyper-parameters where the kernels read them."""
+        scalars[steps.LEARNING_RATE] = self.first_rate
+        scalars[steps.BETA_1], scalars[steps.BETA_2] = self.beta_1, self.beta_2
+
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    kind.__name__.lower(): kind
+    for kind in (SGD, Adam, AdamW, AMSGrad, NAdam, RMSprop, Adagrad, Adadelta, Lion)
+}
+"""Names, for ``MLP(optimizer=...)``."""
+
+
+def as_optimizer(optimizer: str | Optimizer) -> Optimizer:
+    """An optimiser by name, with its defaults, or as it is."""
+    if isinstance(optimizer, Optimizer):
+        return optimizer
+    if isinstance(optimizer, str):
+        if optimizer in OPTIMIZERS:
+            return OPTIMIZERS[optimizer]()
+        raise ValueError(
+            f"optimizer must be one of {', '.join(map(repr, OPTIMIZERS))} or an object such as "
+            f"Adam(learning_rate=1e-3); got {optimizer!r}"
+        )
+    raise TypeError(
+        f"optimizer must be a name or an object such as Adam(learning_rate=1e-3); got "
+        f"{type(optimizer).__name__} {optimizer!r}"
+    )

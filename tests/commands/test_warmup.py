@@ -1,0 +1,135 @@
+"""Warming up: every entry point is called, and afterwards no net compiles anything."""
+
+from __future__ import annotations
+
+from collections import Counter
+from types import SimpleNamespace
+
+import numba
+import numpy as np
+import pytest
+
+from fastbp import (
+    MLP,
+    SGD,
+    Adam,
+    Group,
+    ImageRotation,
+    ImageShift,
+    ImageZoom,
+    InverseScaling,
+    gradcheck,
+)
+from fastbp.augment import kernels as images
+from fastbp.commands.warmup import FirstCall, first_call, warm_up
+from fastbp.graph import kernels as tape
+from fastbp.graph import sigmoid, variable
+from fastbp.kernels import in_python as stepwise
+from fastbp.kernels import training
+from fastbp.machine import peak as hardware
+from fastbp.methods import METHODS
+from fastbp.methods import kernels as descent
+
+NAMES = [
+    "fma_loop", "first_not_finite", "predict", "evaluate", "train", "outputs", "descend", "dot",
+    "rprop", "shift_images", "warp_images", "built_in_loss",
+]  # fmt: skip
+GRAPHS = ["value", "gradient", "jvp", "local_derivatives"]
+ENTRY_POINTS = [
+    hardware.fma_loop,
+    *(getattr(training, name) for name in NAMES[1:5]),
+    *(getattr(stepwise, name) for name in (*NAMES[5:7], NAMES[11], "shuffle", "penalties")),
+    *(getattr(descent, name) for name in ("dot", "combine", "rprop")),
+    *(getattr(images, name) for name in NAMES[9:11]),
+    *(getattr(tape, name) for name in GRAPHS),
+]
+compiled_only = pytest.mark.skipif(
+    bool(numba.config.DISABLE_JIT), reason="nothing is compiled with NUMBA_DISABLE_JIT=1"
+)
+
+
+def versions() -> list[int]:
+    """How many versions of each entry point this process holds."""
+    return [len(function.overloads) for function in ENTRY_POINTS]
+
+
+def use_everything(dtype: str) -> None:
+    """Nets and data of many kinds."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(600, 5)).astype(dtype)
+    labels, Y = rng.integers(3, size=600), rng.uniform(size=(600, 3)).astype(dtype)
+    X_read_only = X.copy()
+    X_read_only.flags.writeable = False
+    for loss, y in (
+        ("squared_error", Y),
+        ("binary_cross_entropy", Y[::-1]),
+        ("cross_entropy", labels),
+        ("cross_entropy", Y / Y.sum(axis=1, keepdims=True)),
+    ):
+        for optimizer in ("adam", SGD(), SGD(0.01, momentum=0.9, nesterov=True)):
+            net = MLP((5, 7, 3), loss=loss, optimizer=optimizer, dtype=dtype, seed=0)
+            net.fit(X, y, epochs=1)
+            net.fit(X_read_only, y, epochs=1, batch_size=600, shuffle=False)
+            net.freeze(layers=[0])
+            net.step(np.asfortranarray(X)[:50], y[:50])
+    net = MLP((5, 3), dtype=dtype, bias=False, seed=0)
+    net.fit(X.tolist(), Y.tolist(), epochs=1)
+    net.loss_and_grad(X[::2], Y[::2])
+    gradcheck(net, X[:3], Y[:3])
+    net.loss(np.tile(X, (30, 1)), np.tile(Y, (30, 1)))
+    options = {"dropout": 0.1, "l1": 0.1, "clip_norm": 1.0, "dtype": dtype, "seed": 0}
+    optimizer = Adam(InverseScaling(0.1), groups=Group(weight_decay=0.1))
+    for loss in ("poisson", lambda y_pred, y, weights=None: (0.0, 0 * y_pred)):
+        net = MLP((5, 4, 3), loss=loss, optimizer=optimizer, activation="gelu", **options)
+        net.fit(X, Y, epochs=2, sample_weight=np.ones(600), validation_fraction=0.1)
+        net.loss_and_grad(X, Y)
+    plain = MLP((5, 4, 3), dtype=dtype, seed=0)
+    for method in METHODS:
+        plain.fit(X_read_only, Y, epochs=3, method=method, sample_weight=np.ones(600))
+    image = (1, 5)
+    plain.fit(X, Y, augment=[ImageShift(image, 2), ImageRotation(image), ImageZoom(image)])
+    z = variable("z")
+    for loss in ("poisson", (variable("y_pred") - variable("y")) ** 2):
+        net = MLP((5, 4, 3), loss=loss, activation=z * sigmoid(z), **options)
+        net.fit(X, Y, epochs=2, sample_weight=np.ones(600), validation_fraction=0.1)
+        net.loss_and_grad(X, Y)
+        net.predict(X)
+    (z * z).jvp({"z": X[:, 0]}, {"z": 1})
+    net.predict(X[0:1])
+    net.predict(X_read_only.astype(int))
+
+
+@compiled_only
+def test_nothing_is_left_to_compile() -> None:
+    calls = list(warm_up())
+    assert [(call.name, call.dtype) for call in calls] == [
+        *((name, "float64") for name in GRAPHS),
+        *((name, dtype) for dtype in ("float32", "float64") for name in NAMES),
+    ]
+    assert {call.how for call in calls} <= {"compiled", "loaded", "ready"}
+    assert all(call.seconds > 0 for call in calls)
+    before = versions()
+    use_everything("float32")
+    use_everything("float64")
+    assert versions() == before
+    again = list(warm_up(("float64",)))
+    assert [(call.name, call.dtype, call.how) for call in again] == [
+        (name, "float64", "ready") for name in GRAPHS + NAMES
+    ]
+
+
+@pytest.mark.parametrize(
+    ("misses", "hits", "how"),
+    [(1, 0, "compiled"), (0, 1, "loaded"), (0, 0, "ready"), (1, 1, "compiled")],
+)
+def test_first_call_tells_what_happened(misses: int, hits: int, how: str) -> None:
+    stats = SimpleNamespace(cache_misses=Counter(a=2), cache_hits=Counter(a=5))
+    function = SimpleNamespace(stats=stats, __name__="work")
+
+    def call() -> None:
+        stats.cache_misses["b"] += misses
+        stats.cache_hits["b"] += hits
+
+    found = first_call(function, "float32", call)
+    assert found == FirstCall("work", "float32", how, found.seconds)
+    assert found.seconds > 0

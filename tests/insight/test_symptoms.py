@@ -1,0 +1,122 @@
+"""The rules on their own, at their borders: made-up measurements, one changed at a time."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+from fastbp import MLP, History
+from fastbp.insight.findings import LayerReport
+from fastbp.insight.symptoms import Measured, all_findings
+
+LAYERS = [LayerReport(1, "relu", 10, 3.0, 0.5, 1e-3, 0.0, 0.0),
+          LayerReport(2, "identity", 1, 1.0, 0.5, 1e-3, 0.0, 0.0)]  # fmt: skip
+
+
+def measured(**changes) -> Measured:
+    history = History(loss=[1.0, 0.4], seconds=[0.0, 0.0])
+    usual = {
+        "net": MLP((2, 10, 1), seed=0),
+        "inputs": np.ones((5, 2)),
+        "targets": np.ones(5),
+        "layers": LAYERS,
+        "bias_norms": [0.5, 0.5],
+        "loss": 0.4,
+        "constant_loss": 1.0,
+        "validation_loss": 0.45,
+        "trials": {0.1: 0.39, 1.0: 0.35, 10.0: 0.3, 100.0: math.inf},
+        "history": history,
+    }
+    return Measured(**(usual | changes))
+
+
+def names(**changes) -> list[str]:
+    return [finding.name for finding in all_findings(measured(**changes))]
+
+
+def layers(number: int, **changes):
+    made = list(LAYERS)
+    made[number] = dataclasses.replace(made[number], **changes)
+    return made
+
+
+def history(val):
+    made = History(loss=list(np.linspace(1, 0.4, len(val))), seconds=[0.0] * len(val))
+    made.others["val_loss"] = val
+    return made
+
+
+def test_nothing_is_found_in_usual_numbers() -> None:
+    assert names() == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"inputs": np.full((5, 2), 9.9)}, []),
+        ({"inputs": np.full((5, 2), [1, 10.1])}, ["unscaled inputs"]),
+        ({"inputs": np.full((5, 2), [1, 1e-4])}, []),
+        ({"inputs": np.full((5, 2), 0.009)}, ["unscaled inputs"]),
+        ({"inputs": np.zeros((5, 2))}, []),
+        ({"targets": np.full(5, -101.0)}, ["unscaled targets"]),
+        ({"targets": np.full(5, 99.0)}, []),
+        ({"layers": layers(0, dead=0.1)}, []),
+        ({"layers": layers(0, dead=0.2)}, ["dead units"]),
+        ({"layers": layers(0, saturated=0.2)}, ["saturated units"]),
+        ({"layers": layers(0, gradient_norm=0.51e-3)}, []),
+        ({"layers": layers(0, gradient_norm=0.49e-3)}, ["vanishing gradient"]),
+        ({"layers": layers(0, gradient_norm=0.49e-3, dead=1.0)}, ["dead units"]),
+        ({"bias_norms": [0.5, 501.0]}, ["vanishing gradient"]),
+        ({"layers": layers(1, gradient_norm=9.9)}, []),
+        ({"layers": layers(1, gradient_norm=10.1)}, ["exploding gradient"]),
+        ({"layers": layers(1, gradient_norm=math.nan)}, ["exploding gradient"]),
+        ({"layers": layers(0, update_ratio=0.09)}, []),
+        ({"layers": layers(0, update_ratio=0.11)}, ["large updates"]),
+        ({"trials": {0.1: 0.39, 1.0: math.inf, 10.0: math.inf}}, ["learning rate too large"]),
+        ({"trials": {0.1: math.inf, 1.0: math.inf, 10.0: math.inf}}, ["learning rate too large"]),
+        ({"trials": {0.1: 0.39, 1.0: 0.49, 10.0: 0.5}}, []),
+        ({"trials": {0.1: 0.39, 1.0: 0.51, 10.0: 0.5}}, ["learning rate too large"]),
+        ({"trials": {0.1: 0.42, 1.0: 0.51, 10.0: 0.6}}, []),  # noise, at any rate
+        ({"trials": {0.1: 0.19, 1.0: 0.29, 10.0: 0.4}}, []),
+        ({"trials": {0.1: 0.19, 1.0: 0.31, 10.0: 0.4}}, ["learning rate too large"]),
+        ({"trials": {0.1: 0.4, 1.0: 0.39, 10.0: 0.3}}, []),
+        ({"trials": {0.1: 0.4, 1.0: 0.399, 10.0: 0.33}}, ["learning rate too small"]),
+        ({"trials": {0.1: 0.4, 1.0: 0.399, 10.0: 0.35}}, []),
+        ({"constant_loss": 0.51, "validation_loss": None}, []),
+        ({"constant_loss": 0.49, "validation_loss": None}, ["underfitting"]),
+        ({"constant_loss": 0.49, "validation_loss": None, "history": History()}, []),
+        ({"validation_loss": 0.57}, []),
+        ({"validation_loss": 0.59}, ["overfitting"]),
+        ({"history": history([1.0, 0.5, 0.6])}, ["overfitting"]),
+        ({"history": history([1.0, 0.5, 0.54])}, []),
+        ({"history": history([1.0, 0.5, math.nan])}, []),
+    ],
+)
+def test_at_the_borders(changes, found) -> None:
+    assert names(**changes) == found
+
+
+def test_small_updates_need_a_loss_to_lose() -> None:
+    small = [dataclasses.replace(layer, update_ratio=9e-6) for layer in LAYERS]
+    assert names(layers=small) == []
+    assert names(layers=small, constant_loss=0.7, validation_loss=None) == ["small updates"]
+    still = [dataclasses.replace(layer, update_ratio=0.0) for layer in LAYERS]
+    assert names(layers=still, constant_loss=0.7, validation_loss=None) == []
+
+
+def test_bounded_outputs_have_no_scale() -> None:
+    net = MLP((2, 10, 200), loss="cross_entropy", seed=0)
+    assert names(net=net, targets=np.full(5, 199.0)) == []
+
+
+def test_each_finding_has_one_line_of_advice() -> None:
+    bad = layers(0, dead=0.5, saturated=0.5, gradient_norm=1e-9, update_ratio=1.0)
+    found = all_findings(measured(layers=bad, validation_loss=5.0, inputs=np.full((5, 2), 1e3)))
+    assert len(found) == 6
+    for finding in found:
+        assert finding.severity in ("error", "warning", "hint")
+        assert finding.advice.endswith(".") and "\n" not in finding.advice
+        assert finding.values

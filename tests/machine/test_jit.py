@@ -1,0 +1,72 @@
+"""The ``kernel`` decorator: which options it sets and what it refuses."""
+
+from __future__ import annotations
+
+import types
+
+import numba
+import pytest
+
+from fastbp.machine import jit as _jit
+from fastbp.machine.cache import PACKAGE, SafeCache
+
+COMPILED = not numba.config.DISABLE_JIT
+
+
+def plain(x):
+    return x + 1.0
+
+
+def in_package(function: types.FunctionType) -> types.FunctionType:
+    """Return the same function, as if its file stood in the package."""
+    code = function.__code__.replace(co_filename=str(PACKAGE / "made_up.py"))
+    return types.FunctionType(
+        code, function.__globals__, function.__name__, closure=function.__closure__
+    )
+
+
+@pytest.mark.skipif(COMPILED, reason="only with NUMBA_DISABLE_JIT=1")
+def test_uncompiled_function_is_itself() -> None:
+    function = in_package(plain)
+    assert _jit.kernel(plain) is plain
+    assert _jit.kernel(cached=True)(function) is function
+
+
+@pytest.mark.skipif(not COMPILED, reason="only with compilation")
+def test_options_are_shared() -> None:
+    inner, entry = _jit.kernel(plain), _jit.kernel(cached=True)(in_package(plain))
+    for dispatcher in (inner, entry):
+        options = dispatcher.targetoptions
+        assert options["nogil"] is True
+        assert options["error_model"] == "numpy"
+        assert options["fastmath"] == {"contract", "nsz", "arcp", "afn"}
+        assert not options["boundscheck"]
+    assert isinstance(entry._cache, SafeCache)
+    assert not isinstance(inner._cache, SafeCache)
+
+
+@pytest.mark.skipif(not COMPILED, reason="only with compilation")
+def test_not_a_number_and_division_by_zero() -> None:
+    def special(x, y):
+        return x != x, 1.0 / y
+
+    entry = _jit.kernel(cached=True)(in_package(special))
+    entry._cache.disable()  # its source file is made up
+    assert entry(float("nan"), 0.0) == (True, float("inf"))
+    assert entry(1.0, -2.0) == (False, -0.5)
+    assert entry._cache.load_overload(entry.signatures[0], None) is None
+
+
+def test_cached_function_stands_in_the_package() -> None:
+    with pytest.raises(ValueError, match=r"plain in .*test__jit\.py cannot be cached"):
+        _jit.kernel(cached=True)(plain)
+
+
+def test_cached_function_closes_over_nothing() -> None:
+    factor = 2.0
+
+    def scaled(x):
+        return factor * x
+
+    with pytest.raises(ValueError, match="scaled in .* cannot be cached"):
+        _jit.kernel(cached=True)(in_package(scaled))

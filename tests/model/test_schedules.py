@@ -1,0 +1,205 @@
+"""Schedules: the rates of PyTorch's, their ends, hyper-parameters, functions of one's own."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fastbp.model import schedules
+from fastbp.model.schedules import (
+    CosineDecay,
+    ExponentialDecay,
+    InverseScaling,
+    OneCycle,
+    Scaled,
+    Schedule,
+    StepDecay,
+    WarmUp,
+    check_rate,
+    rates_of,
+)
+
+FIGURES = json.loads(
+    (Path(__file__).parents[1] / "figures/torch_schedules.json").read_text("utf-8")
+)
+ALL = [
+    StepDecay(0.1, 10),
+    ExponentialDecay(0.1, 0.99),
+    CosineDecay(0.1, 100),
+    CosineDecay(0.1, 10, restarts=True),
+    CosineDecay(0.1, 10, restarts=True, growth=2),
+    InverseScaling(0.1),
+    OneCycle(0.1, 100),
+    WarmUp(0.1, 10),
+    WarmUp(StepDecay(0.1, 10), 10),
+    Scaled(CosineDecay(0.1, 100), 0.5),
+]
+
+
+def schedule_of(run):
+    options = dict(run["options"])
+    if run["schedule"] == "WarmUp":
+        options["then"] = CosineDecay(0.1, 50, min_rate=0.01)
+    return getattr(schedules, run["schedule"])(**options)
+
+
+@pytest.mark.parametrize("name", FIGURES["runs"])
+def test_rates_agree_with_pytorch(name):
+    run = FIGURES["runs"][name]
+    schedule = schedule_of(run)
+    assert len(run["rates"]) == 60
+    np.testing.assert_allclose(schedule(np.arange(60)), run["rates"], rtol=1e-10, atol=1e-15)
+    # Any part of it, and one by one.
+    np.testing.assert_array_equal(rates_of(schedule, 13, 20), schedule(np.arange(60))[13:33])
+    assert float(schedule(17)) == schedule(np.arange(60))[17]
+
+
+def test_pytorch_figures_differ_between_the_runs():
+    assert len({tuple(run["rates"]) for run in FIGURES["runs"].values()}) == 9
+
+
+def test_after_their_ends():
+    far = np.array([10**6, 10**9])
+    assert CosineDecay(0.1, 50, min_rate=0.02)(far).tolist() == [0.02, 0.02]
+    assert OneCycle(0.5, 20)(far) == pytest.approx([0.5 / 25 / 1e4] * 2, rel=1e-9)
+    assert WarmUp(0.3, 4)(far).tolist() == [0.3, 0.3]
+    assert StepDecay(0.1, 10)(far).tolist() == [0, 0]
+    assert CosineDecay(0.1, 10, restarts=True)(far).tolist() == [0.1, 0.1]
+
+
+def test_inverse_scaling():
+    assert InverseScaling(0.2)([0, 3, 99]).tolist() == [0.2, 0.1, 0.02]
+    assert InverseScaling(0.2, power=1)([0, 1, 4]).tolist() == [0.2, 0.1, 0.04]
+
+
+def test_exponential_over_several_updates():
+    assert ExponentialDecay(0.8, 0.25, every=4)([0, 2, 4]).tolist() == [0.8, 0.4, 0.2]
+
+
+def test_warm_up():
+    np.testing.assert_allclose(rates_of(WarmUp(0.5, 4), 0, 6), [0.1, 0.2, 0.3, 0.4, 0.5, 0.5])
+    seen = []
+
+    def then(update):
+        seen.append(update)
+        return 1.0 / (update + 1)
+
+    schedule = WarmUp(then, 1)
+    assert seen == [0]  # tried once
+    seen.clear()
+    np.testing.assert_allclose(rates_of(schedule, 0, 4), [0.5, 1, 1 / 2, 1 / 3])
+    assert seen == [0, 0, 1, 2]
+    assert all(type(update) is int for update in seen)
+
+
+def test_one_cycle_without_a_way_up_or_down():
+    assert OneCycle(0.5, 10, pct_start=0.0)(0) < 0.5
+    assert OneCycle(0.5, 10, pct_start=0.1)(np.arange(2)).tolist()[0] == 0.5
+    up = OneCycle(0.5, 10, pct_start=1.0, div_factor=5)(np.arange(10))
+    assert up[0] == pytest.approx(0.1)
+    assert up[9] == 0.5
+    assert (np.diff(up) > 0).all()
+
+
+def test_scaled():
+    assert Scaled(StepDecay(0.5, 2, factor=0.5), 0.1)([0, 2, 4]).tolist() == [0.05, 0.025, 0.0125]
+    assert Scaled(lambda update: update, 2.0)([0, 3]).tolist() == [0, 6]
+    assert Scaled(0.5, 0.5)([0, 1]).tolist() == [0.25, 0.25]
+
+
+@pytest.mark.parametrize("schedule", ALL, ids=repr)
+def test_shapes_and_types(schedule):
+    assert isinstance(schedule, Schedule)
+    for updates in (np.arange(6).reshape(2, 3), np.arange(0), [1, 2], 3):
+        rates = schedule(updates)
+        assert np.shape(rates) == np.shape(updates)
+        assert np.asarray(rates).dtype == np.float64
+    rates = rates_of(schedule, 0, 300)
+    assert rates.shape == (300,)
+    assert (rates >= 0).all()
+    assert 0 < rates.max() <= 0.1 * (1 + 1e-12)
+    assert pickle.loads(pickle.dumps(schedule)) == schedule
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(schedule, dataclasses.fields(schedule)[0].name, 1.0)
+
+
+@pytest.mark.parametrize("rate", [0.1, np.float32(0.5), 1, np.int64(2)])
+def test_rates_of_a_number(rate):
+    rates = rates_of(rate, 5, 3)
+    assert rates.dtype == np.float64
+    assert rates.tolist() == [float(rate)] * 3
+
+
+def test_rates_of_a_function():
+    seen = []
+
+    def rate(update):
+        seen.append(update)
+        return 0 if update == 7 else np.float32(0.5)
+
+    assert rates_of(rate, 5, 3).tolist() == [0.5, 0.5, 0.0]
+    assert seen == [5, 6, 7]
+    assert all(type(update) is int for update in seen)
+
+
+@pytest.mark.parametrize(
+    ("result", "error"),
+    [(-0.1, ValueError), (math.nan, ValueError), (math.inf, ValueError)]
+    + [(None, TypeError), ("0.1", TypeError), (True, TypeError), (np.ones(1), TypeError)],
+)
+def test_rates_of_a_function_are_checked(result, error):
+    with pytest.raises(error, match=r"finite number of at least 0 .* for update 4 "):
+        rates_of(lambda update: 0.1 if update < 4 else result, 2, 5)
+
+
+def test_rates_of_a_schedule_of_ones_own_are_checked():
+    class Own(Schedule):
+        def __call__(self, updates):
+            return np.zeros(3)
+
+    assert rates_of(Own(), 0, 3).tolist() == [0, 0, 0]
+    with pytest.raises(ValueError, match=r"one rate for each update; for \(4,\) updates"):
+        rates_of(Own(), 0, 4)
+    with pytest.raises(ValueError, match="for update 1024 .* gives inf"):
+        rates_of(ExponentialDecay(1.0, 2.0), 1000, 100)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "words"),
+    [
+        (lambda: StepDecay(0, 5), ValueError, "initial_rate must be a finite number above 0"),
+        (lambda: StepDecay(0.1, 0), ValueError, "every must be at least 1"),
+        (lambda: StepDecay(0.1, 2.5), TypeError, "every must be a whole number"),
+        (lambda: StepDecay(0.1, 5, factor=-1), ValueError, "factor"),
+        (lambda: ExponentialDecay("fast", 0.9), TypeError, "initial_rate must be a number"),
+        (lambda: ExponentialDecay(0.1, math.nan), ValueError, "factor"),
+        (lambda: CosineDecay(0.1, 10, min_rate=0.2), ValueError, "at most initial_rate, 0.1"),
+        (lambda: CosineDecay(0.1, 10, min_rate=-0.2), ValueError, "min_rate must be a finite"),
+        (lambda: CosineDecay(0.1, 10, min_rate=None), TypeError, "min_rate must be a number"),
+        (lambda: CosineDecay(0.1, 10**30), ValueError, "period must be at most"),
+        (lambda: CosineDecay(0.1, 10, restarts=1), TypeError, "restarts must be True or False"),
+        (lambda: CosineDecay(0.1, 10, growth=2), ValueError, "growth=2 needs restarts=True"),
+        (lambda: InverseScaling(0.1, power=0), ValueError, "power"),
+        (lambda: OneCycle(0.1, 1), ValueError, "total must be at least 2"),
+        (lambda: OneCycle(0.1, 10, pct_start=30), ValueError, "pct_start must be from 0 to 1"),
+        (lambda: OneCycle(0.1, 10, div_factor=0), ValueError, "div_factor"),
+        (lambda: OneCycle(0.1, 10, final_div_factor=math.inf), ValueError, "final_div_factor"),
+        (lambda: WarmUp("0.1", 5), TypeError, "then must be a number above 0, a schedule such as"),
+        (lambda: WarmUp(-0.1, 5), ValueError, "then must be a finite number above 0"),
+        (lambda: WarmUp(0.1, 0), ValueError, "updates must be at least 1"),
+        (lambda: Scaled(None, 5), TypeError, "schedule must be a number above 0"),
+        (lambda: Scaled(0.1, 0), ValueError, "factor"),
+        (lambda: check_rate("learning_rate", [0.1]), TypeError, "learning_rate must be a number"),
+        (lambda: rates_of("0.1", 0, 1), TypeError, "learning_rate must be a number"),
+    ],
+)
+def test_bad_hyperparameters(make, error, words):
+    with pytest.raises(error) as caught:
+        make()
+    assert words in str(caught.value)
