@@ -103,7 +103,7 @@ class Square(NamedTuple):
     def of(cls, width: int, batch: int, dtype: str) -> Square:
         """Make one, with random numbers in X and D."""
         net = MLP((width, width, width), activation="identity", dtype=dtype, seed=0)
-        network, work = net._space(batch, True)
+        network, work = net.workspace(batch, True)
         table, stride = network.layers.reshape(-1, N_COLUMNS), work.places[STRIDE]
 
         def matrix(layer: int, name: int) -> np.ndarray:

@@ -71,14 +71,14 @@ def layer_outputs(net: MLP, X: npt.ArrayLike) -> tuple[FloatArray, ...]:
     inputs = dataset.inputs(X, check_net(net).layer_sizes[0], net.dtype)
     rows = inputs.shape[0]
     outputs = tuple(np.empty((rows, size), net.dtype) for size in net.layer_sizes[1:])
-    own = net._own_parts
+    own = net.in_python
     in_python = own is not None and bool(own.activations)
     if in_python:
         checks.finite("X", inputs, X)
     for first in range(0, rows, PASS_ROWS):
         some = slice(first, min(first + PASS_ROWS, rows))
         count = some.stop - first
-        network, work = net._space(count, training=False)
+        network, work = net.workspace(count, training=False)
         last = np.empty((count, net.layer_sizes[-1]), net.dtype)
         if own is not None and in_python:
             stepwise.predict(own, network, work, inputs[some], last)
@@ -113,7 +113,7 @@ def layer_gradients(
         Laid out like ``net.weights`` and ``net.biases``.
     """
     gradient = check_net(net).loss_and_grad(X, y, sample_weight)[1]
-    return weight_views(gradient, net._layers)
+    return weight_views(gradient, net.layer_table)
 
 
 class GradCheck(NamedTuple):
@@ -143,7 +143,7 @@ class GradCheck(NamedTuple):
 def _name(net: MLP, index: int) -> str:
     """The name of the parameter at a flat index."""
     numbers = np.arange(net.params.size, dtype=np.int64)
-    weights, biases = weight_views(numbers, net._layers)
+    weights, biases = weight_views(numbers, net.layer_table)
     for kind, views in (("weights", weights), ("biases", biases)):
         for layer, view in enumerate(views):
             place = np.argwhere(view == index)
@@ -158,11 +158,11 @@ def _in_float64(net: MLP) -> MLP:
         net.layer_sizes,
         activation=net.activations[:-1],
         output_activation=net.activations[-1],
-        loss=net._loss,
+        loss=net.spec.loss,
         dtype="float64",
         bias=net.bias,
-        l1=net._regularization.l1,
-        l2=net._regularization.l2,
+        l1=net.regularization.l1,
+        l2=net.regularization.l2,
         seed=0,
     )
     twin.params[:] = net.params
@@ -210,7 +210,7 @@ def gradcheck(
     data = inputs, y, sample_weight
     center, names = twin.loss(*data), {*net.activations, net.loss_name}
     has_own = any(not isinstance(activation, str) for activation in net.activations)
-    has_kinks = not KINKED.isdisjoint(names) or has_own or net._regularization.l1 > 0
+    has_kinks = not KINKED.isdisjoint(names) or has_own or net.regularization.l1 > 0
     numeric, kept = np.zeros_like(analytic), np.ones(analytic.size, np.bool_)
     smallest = max(1e-3 * float(np.abs(analytic).max()), 1e-300)
     for index in range(analytic.size):

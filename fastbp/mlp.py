@@ -30,7 +30,7 @@ from fastbp.model.activations import output_activation as activation_of_outputs
 from fastbp.model.initializers import Init, check_init, init_names, initial_weights
 from fastbp.model.layers import Dense, Settings, settings
 from fastbp.model.losses import LOSSES, Loss, LossFunction, MakesLoss, as_loss
-from fastbp.model.net import FloatArray, Net
+from fastbp.model.net import FloatArray, Net, Spec
 from fastbp.model.optimizers import Optimizer, as_optimizer
 from fastbp.model.regularization import Regularization
 
@@ -42,6 +42,13 @@ BATCH_SIZE = 32
 
 OneActivation = str | Activation | MakesActivation | ActivationFunction
 """An activation by name, of a graph (`fastbp.graph`), or a function."""
+
+
+INSIDE = {
+    "from_spec", "in_python", "layer_table", "optimizer_state", "regularization",
+    "restart_optimizer", "rows_in_a_call", "rules", "spec", "state", "workspace",
+}  # fmt: skip
+"""Names of a net that are for this package's use: completion does not offer them."""
 
 
 class MLP(Net):
@@ -164,20 +171,38 @@ class MLP(Net):
         init = check_init(weight_init, pairs, dtype)
         self.weight_init = init_names(init)
         generator = checks.generator(seed)
-        self.history = History()
-        self._assemble(
-            sizes, (*hidden, output), loss, dtype, bias, regularization, as_optimizer(optimizer)
+        super().__init__(
+            Spec(sizes, (*hidden, output), loss, regularization, dtype, bias),
+            as_optimizer(optimizer),
         )
+        self.history = History()
         for layer, (pair, name) in enumerate(zip(pairs, self.activations, strict=True)):
             units = name if isinstance(name, str) else "own"
             weights = initial_weights(generator, pair, init, layer, units, self.dtype)
             self.weights[layer][...] = weights
-        self._random[:] = generator.integers(2**64, size=1, dtype=np.uint64)
+        self.state.random[:] = generator.integers(2**64, size=1, dtype=np.uint64)
+
+    @classmethod
+    def from_spec(cls, spec: Spec, optimizer: Optimizer) -> MLP:
+        """A net of parts that were checked before; all its parameters are 0.
+
+        Parameters
+        ----------
+        spec : Spec
+        optimizer : Optimizer
+        """
+        net = cls.__new__(cls)
+        Net.__init__(net, spec, optimizer)
+        net.weight_init, net.history = "zeros", History()
+        return net
 
     # ---------------------------------------------------------------- what it is
 
+    def __dir__(self) -> list[str]:
+        return sorted(set(super().__dir__()) - INSIDE)
+
     def __repr__(self) -> str:
-        hidden, loss = self.activations[:-1], self._loss
+        hidden, loss = self.activations[:-1], self.spec.loss
         names = repr(hidden[0]) if len(set(hidden)) == 1 else repr(hidden)
         parts = [f"{self.layer_sizes}"] + ([f"activation={names}"] if hidden else [])
         named = type(loss) in LOSSES.values() and loss == type(loss)()
@@ -191,7 +216,7 @@ class MLP(Net):
             parts.append("bias=False")
         if self.weight_init not in ("auto", "own"):
             parts.append(f"weight_init={self.weight_init!r}")
-        rules = self._regularization
+        rules = self.regularization
         parts += [
             f"{item.name}={getattr(rules, item.name)!r}"
             for item in fields(rules)
@@ -220,9 +245,9 @@ class MLP(Net):
         """
         inputs = dataset.inputs(X, self.layer_sizes[0], self.dtype)
         out = np.empty((inputs.shape[0], self.layer_sizes[-1]), self.dtype)
-        rows, rows_a_call = inputs.shape[0], self._rows_in_a_call
-        network, work = self._space(rows, training=False)
-        own = self._own_parts
+        rows, rows_a_call = inputs.shape[0], self.rows_in_a_call
+        network, work = self.workspace(rows, training=False)
+        own = self.in_python
         if own is not None and own.activations:
             checks.finite("X", inputs, X)
             stepwise.predict(own, network, work, inputs, out)
@@ -242,7 +267,7 @@ class MLP(Net):
         self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
     ) -> float:
         """Loss averaged over the rows, penalties included, without dropout; all as in `fit`."""
-        return self._evaluate(X, y, sample_weight, self._no_numbers)
+        return self._evaluate(X, y, sample_weight, np.empty(0, self.dtype))
 
     def loss_and_grad(
         self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
@@ -263,14 +288,14 @@ class MLP(Net):
             A new array. Frozen parameters have their gradients too.
         """
         dataset.check_trainable(self.activations)
-        grad = np.empty_like(self._params)
+        grad = np.empty_like(self.state.params)
         return self._evaluate(X, y, sample_weight, grad), grad
 
     def _evaluate(self, X: Any, y: Any, sample_weight: Any, grad: FloatArray) -> float:
         data, rows = dataset.rows_and_targets(
-            X, y, sample_weight, self.layer_sizes, self._loss, self.dtype
+            X, y, sample_weight, self.layer_sizes, self.spec.loss, self.dtype
         )
-        return fitting.evaluate(self, data, rows, self._state(), grad)
+        return fitting.evaluate(self, data, rows, self.optimizer_state(), grad)
 
     def step(
         self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None

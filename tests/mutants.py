@@ -238,7 +238,7 @@ MUTANTS = (
     Mutant(
         "parts: divergence undoes one batch only",
         "fit/fit.py",
-        "            net._params[:] = snapshot\n",
+        "            net.state.params[:] = snapshot\n",
         "            pass\n",
         ("fit/test_sources.py::test_divergence_within_an_epoch_undoes_its_first_batches",),
     ),
@@ -273,7 +273,8 @@ MUTANTS = (
     Mutant(
         "estimators: partial_fit starts the optimiser afresh",
         "sklearn/optimizers.py",
-        "            net._scalars, net._slots = own_array(self.scalars), own_array(slots)\n",
+        "            net.state = net.state._replace(\n"
+        "                scalars=own_array(self.scalars), slots=own_array(slots)\n            )\n",
         "            pass\n",
         ("sklearn_estimators/test_same_model.py::test_random_configurations",),
     ),

@@ -29,8 +29,8 @@ class Net(NamedTuple):
 
 
 def net_of(mlp) -> Net:
-    of = mlp._regularization
-    return Net(mlp.layer_sizes, mlp.activations, mlp._loss, mlp.bias, of.l1, of.l2)
+    of = mlp.regularization
+    return Net(mlp.layer_sizes, mlp.activations, mlp.spec.loss, mlp.bias, of.l1, of.l2)
 
 
 def layers(net, params):

@@ -62,7 +62,14 @@ def recipe(seed: int) -> Recipe:
 
 def digest(net: MLP, losses: list[float]) -> str:
     """Of all bits that training reads or writes, and the losses of all epochs."""
-    parts = (net.params, net._slots, net._scalars, net._random, net.frozen, np.array(losses))
+    parts = (
+        net.params,
+        net.state.slots,
+        net.state.scalars,
+        net.state.random,
+        net.frozen,
+        np.array(losses),
+    )
     return hashlib.blake2b(b"".join(p.tobytes() for p in parts), digest_size=16).hexdigest()
 
 

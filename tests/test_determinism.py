@@ -50,7 +50,7 @@ def printing(r, rng, monkeypatch):
 def in_many_compiled_calls(r, rng, monkeypatch):
     """A pass a call, as if each pass took long."""
     monkeypatch.setattr(fastbp.fit.fit, "SECONDS_A_CALL", 0.0)
-    r.net._rows_in_a_call = 1
+    r.net.rows_in_a_call = 1
     return fit(r)
 
 
@@ -126,7 +126,7 @@ def test_steps_in_the_same_order(seed, alone, tally):
     fitting, stepping = recipe(seed), recipe(seed)
     rows = len(fitting.X)
     size = next(n for n in range(min(fitting.batch_size, rows), 0, -1) if rows % n == 0)
-    stream = oracle.RandomStream(stepping.net._random[0])
+    stream = oracle.RandomStream(stepping.net.state.random[0])
     fit(fitting, epochs=3, batch_size=size)
     for _ in range(3):
         shuffled = fitting.shuffle and size < rows
@@ -134,7 +134,7 @@ def test_steps_in_the_same_order(seed, alone, tally):
         for first in range(0, rows, size):
             some = order[first : first + size]
             stepping.net.step(stepping.X[some], stepping.y[some])
-    stepping.net._random[0] = stream.state
+    stepping.net.state.random[0] = stream.state
     assert digest(stepping.net, []) == digest(fitting.net, [])
     tally["fits"] += 1
 

@@ -65,7 +65,7 @@ def test_parameters_stay_finite(seed, tally):
         twin = make()
         assert twin.fit(X, y, epochs=len(history), batch_size=batch_size).loss == history.loss
         assert twin.params.tobytes() == net.params.tobytes()
-        assert not net._slots.any()
+        assert not net.state.slots.any()
     # Training can go on, as that of a new net.
     twin, tame = make(), X / np.abs(X).max()
     net.params[:] = twin.params
@@ -101,11 +101,11 @@ def test_bad_numbers_at_random_places(seed, monkeypatch, tally):
     net, real, calls = make(), training.train, []
     when = int(rng.integers(1, 30))
     monkeypatch.setattr(fastbp.fit.fit, "SECONDS_A_CALL", 0.0)
-    net._rows_in_a_call = 1  # a pass a call
+    net.rows_in_a_call = 1  # a pass a call
 
     def spoilt(*arguments):
         if len(calls) == when:
-            array = {"params": net.params, "slots": net._slots, "rows": arguments[2].inputs,
+            array = {"params": net.params, "slots": net.state.slots, "rows": arguments[2].inputs,
                      "targets": arguments[2].targets}[place]  # fmt: skip
             array[rng.integers(array.size)] = rng.choice([np.nan, np.inf, -np.inf])
         calls.append(True)
@@ -124,7 +124,7 @@ def test_bad_numbers_at_random_places(seed, monkeypatch, tally):
     assert twin.fit(X, y, epochs=len(history), batch_size=batch_size).loss == history.loss
     assert twin.params.tobytes() == net.params.tobytes()
     assert np.isfinite(net.params).all()
-    assert not net._slots.any()
+    assert not net.state.slots.any()
     tally["runs"] += 1
     tally["diverged"] += 1
 
@@ -158,7 +158,7 @@ def test_step_that_diverges_changes_nothing(dtype, optimizer):
     assert caught[0].filename == __file__
     assert net.params.tobytes() == before.tobytes()
     assert np.isfinite(net.params).all()
-    assert not net._slots.any()
+    assert not net.state.slots.any()
 
 
 def test_fit_warns_where_it_was_called():
@@ -216,7 +216,7 @@ def test_interrupted_before_an_overflow_is_seen(epochs_before, monkeypatch):
     net.fit(X, y, epochs=epochs_before, batch_size=2, shuffle=False)
     before = net.params.copy()
     monkeypatch.setattr(fastbp.fit.fit, "SECONDS_A_CALL", 0.0)
-    net._rows_in_a_call = 1  # one update a call
+    net.rows_in_a_call = 1  # one update a call
     real, overflowed = training.train, []
 
     def interrupted(*arguments):

@@ -29,12 +29,14 @@ def data(rows, seed=0):
 
 
 def state(net):
-    return b"".join(a.tobytes() for a in (net.params, net._slots, net._scalars, net._random))
+    return b"".join(
+        a.tobytes() for a in (net.params, net.state.slots, net.state.scalars, net.state.random)
+    )
 
 
 def masks(net, rates, rows, batch_size, key):
     """What the inputs and the outputs of each hidden layer are multiplied by, rows first."""
-    stride, found = int(net._space(batch_size, training=True)[1].places[STRIDE]), []
+    stride, found = int(net.workspace(batch_size, training=True)[1].places[STRIDE]), []
     for number, (width, rate) in enumerate(zip(net.layer_sizes, rates, strict=False)):
         places = np.arange(width) * stride + np.arange(rows)[:, None]
         share = round(rate * 2**32)
@@ -81,12 +83,12 @@ def test_step_with_the_masks_of_the_stream(rates, activation, rows):
     net = make(**options)
     X, T = data(rows)
     for _ in range(3):
-        stream, before = oracle.RandomStream(net._random[0]), net.params.copy()
+        stream, before = oracle.RandomStream(net.state.random[0]), net.params.copy()
         factors = masks(net, rates, rows, rows, next_key(stream))
         loss, grad = loss_and_grad(net, before, X, T, factors)
         assert net.step(X, T) == pytest.approx(loss, rel=1e-12)
         np.testing.assert_allclose(before - net.params, grad, rtol=1e-10, atol=1e-13)
-        assert int(net._random[0]) == stream.state
+        assert int(net.state.random[0]) == stream.state
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -95,7 +97,7 @@ def test_fit_draws_an_order_an_epoch_and_a_key_a_batch(batch_size, dtype):
     rates, rows, rate = (0.1, 0.5, 0.3), 21, 0.05
     net = make(optimizer=SGD(rate), input_dropout=0.1, dropout=(0.5, 0.3), dtype=dtype)
     X, T = data(rows)
-    stream, params = oracle.RandomStream(net._random[0]), net.params.astype(np.float64)
+    stream, params = oracle.RandomStream(net.state.random[0]), net.params.astype(np.float64)
     losses, size = [], min(batch_size, rows)
     for _ in range(3):
         order = stream.permutation(rows) if batch_size < rows else np.arange(rows)
@@ -111,7 +113,7 @@ def test_fit_draws_an_order_an_epoch_and_a_key_a_batch(batch_size, dtype):
     assert history.loss == pytest.approx(losses, rel=1e-4 if single else 1e-11)
     tolerance = {"rtol": 1e-3, "atol": 1e-5} if single else {"rtol": 1e-9, "atol": 1e-12}
     np.testing.assert_allclose(net.params, params, **tolerance)
-    assert int(net._random[0]) == stream.state
+    assert int(net.state.random[0]) == stream.state
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "callable"])
@@ -123,9 +125,9 @@ def test_each_pass_of_a_large_batch_has_a_key(loss):
     rows, rates = 700, (0.25, 0.5, 0.5)
     net = make(input_dropout=0.25, dropout=0.5, loss=half_square if loss == "callable" else loss)
     X, T = data(rows)
-    capacity = int(net._space(rows, training=True)[1].places[CAPACITY])
+    capacity = int(net.workspace(rows, training=True)[1].places[CAPACITY])
     assert capacity == (256 if loss == "squared_error" else rows)
-    stream, before, pieces = oracle.RandomStream(net._random[0]), net.params.copy(), []
+    stream, before, pieces = oracle.RandomStream(net.state.random[0]), net.params.copy(), []
     for first in range(0, rows, capacity):
         count = min(capacity, rows - first)
         pieces.append(masks(net, rates, count, rows, next_key(stream)))
@@ -133,7 +135,7 @@ def test_each_pass_of_a_large_batch_has_a_key(loss):
     loss_before, grad = loss_and_grad(net, before, X, T, factors)
     assert net.step(X, T) == pytest.approx(loss_before, rel=1e-12)
     np.testing.assert_allclose(before - net.params, grad, rtol=1e-9, atol=1e-12)
-    assert int(net._random[0]) == stream.state
+    assert int(net.state.random[0]) == stream.state
 
 
 @pytest.mark.parametrize("rows", [1, 19])
@@ -142,7 +144,7 @@ def test_softmax_and_logits_are_not_dropped(rows):
     X, _ = data(rows)
     labels = np.random.default_rng(1).integers(2, size=rows)
     net = make(loss="cross_entropy", input_dropout=0.5)
-    stream, before = oracle.RandomStream(net._random[0]), net.params.copy()
+    stream, before = oracle.RandomStream(net.state.random[0]), net.params.copy()
     factors = masks(net, (0.5,), rows, rows, next_key(stream))
     args = oracle.net_of(net), before, X * factors[0], oracle.one_hot(labels, 2)
     loss, grad = oracle.loss_and_grad(*args)
@@ -160,13 +162,13 @@ def test_evaluation_drops_nothing(activation, rows):
     plain = make(activation=activation)
     X, T = data(rows)
     for _ in range(2):  # before and after training, which leaves its key nowhere
-        before = net._random.copy()
+        before = net.state.random.copy()
         assert np.array_equal(net.predict(X), plain.predict(X))
         assert net.loss(X, T) == pytest.approx(plain.loss(X, T), rel=1e-14)
         (loss, grad), (expected, plain_grad) = net.loss_and_grad(X, T), plain.loss_and_grad(X, T)
         assert loss == pytest.approx(expected, rel=1e-14)
         np.testing.assert_allclose(grad, plain_grad, rtol=1e-10, atol=1e-14)
-        assert np.array_equal(net._random, before)
+        assert np.array_equal(net.state.random, before)
         net.step(X, T)
         plain.params[:] = net.params
 

@@ -22,7 +22,7 @@ def test_outputs_of_every_layer(rows: int, dtype: str, bias: bool) -> None:
               bias=bias, dropout=0.3, seed=rows)  # fmt: skip
     for biases in net.biases:
         biases[...] = np.random.default_rng(1).normal(size=biases.size)
-    before, random = net.params.copy(), net._random.copy()
+    before, random = net.params.copy(), net.state.random.copy()
     X = np.random.default_rng(rows).normal(size=(rows, 3))
     found = layer_outputs(net, X)
     x = X.astype(dtype).astype(np.float64)
@@ -37,7 +37,7 @@ def test_outputs_of_every_layer(rows: int, dtype: str, bias: bool) -> None:
         assert outputs.dtype == np.dtype(dtype)
         assert np.allclose(outputs, x, atol=1e-5 if dtype == "float32" else 1e-13)
     assert np.allclose(found[-1], net.predict(X), rtol=1e-5, atol=1e-7)
-    assert np.array_equal(net.params, before) and np.array_equal(net._random, random)
+    assert np.array_equal(net.params, before) and np.array_equal(net.state.random, random)
 
 
 def test_outputs_with_activations_in_python() -> None:
@@ -100,14 +100,14 @@ def data(loss, seed=0):
 @pytest.mark.parametrize(("dtype", "accepted"), [("float32", 1e-4), ("float64", 1e-6)])
 def test_right_gradients_pass(loss, activation, dtype, accepted):
     net = MLP((4, 3, 3), activation=activation, loss=loss, dtype=dtype, seed=1)
-    before = net.params.tobytes(), net.frozen.tobytes(), net._random.tobytes()
+    before = net.params.tobytes(), net.frozen.tobytes(), net.state.random.tobytes()
     result = gradcheck(net, *data(loss))
     assert isinstance(result, GradCheck)
     assert 0 < result.error < accepted
     assert result.checked + result.skipped == net.params.size
     assert result.checked > net.params.size // 2
     assert result.analytic == pytest.approx(result.numeric, rel=accepted, abs=1e-7)
-    assert (net.params.tobytes(), net.frozen.tobytes(), net._random.tobytes()) == before
+    assert (net.params.tobytes(), net.frozen.tobytes(), net.state.random.tobytes()) == before
 
 
 @pytest.mark.parametrize(

@@ -208,7 +208,7 @@ def test_history_has_the_epochs_of_the_interrupted_call(call, batch_size, monkey
     X = np.random.default_rng(0).normal(size=(8, 2))
     nets = [MLP((2, 3, 1), seed=0, dtype="float64") for _ in range(2)]
     monkeypatch.setattr(fastbp.fit.fit, "SECONDS_A_CALL", 0.0)
-    nets[0]._rows_in_a_call = 1  # one update a call
+    nets[0].rows_in_a_call = 1  # one update a call
     real, calls = training.train, []
 
     def interrupted(*arguments):

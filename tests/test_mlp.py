@@ -49,7 +49,8 @@ def data(rows, dtype="float64", seed=0):
 def state(net):
     """All bits that training reads or writes."""
     return b"".join(
-        part.tobytes() for part in (net.params, net._slots, net._scalars, net._random, net.frozen)
+        part.tobytes()
+        for part in (net.params, net.state.slots, net.state.scalars, net.state.random, net.frozen)
     )
 
 
@@ -76,7 +77,7 @@ def test_fit_follows_the_oracle(optimizer, dtype):
 @pytest.mark.parametrize("batch_size", [1, 8, 37, 1000])
 def test_fit_shuffled_follows_the_oracle(batch_size):
     net, (X, labels, T) = make(), data(37)
-    stream = oracle.RandomStream(net._random[0])
+    stream = oracle.RandomStream(net.state.random[0])
     orders = [stream.permutation(37) if batch_size < 37 else np.arange(37) for _ in range(3)]
     expected, losses, _ = oracle.fit(net, X, T, epochs=3, batch_size=batch_size, orders=orders)
     history = net.fit(X, labels, epochs=3, batch_size=batch_size)
@@ -181,7 +182,7 @@ def test_fit_twice_is_fit_once(optimizer, shuffle):
 def in_small_calls(net, monkeypatch):
     """Let each compiled call of `fit` be one pass."""
     monkeypatch.setattr(fastbp.fit.fit, "SECONDS_A_CALL", 0.0)
-    net._rows_in_a_call = 1
+    net.rows_in_a_call = 1
     return net
 
 
@@ -202,7 +203,7 @@ def test_large_data_is_evaluated_in_several_calls(monkeypatch):
     X, labels, _ = data(1300)
     net = make()
     outputs, loss, (_, grad) = net.predict(X), net.loss(X, labels), net.loss_and_grad(X, labels)
-    net._rows_in_a_call = 512
+    net.rows_in_a_call = 512
     predicted, evaluated = spy(monkeypatch, "predict"), spy(monkeypatch, "evaluate")
     np.testing.assert_array_equal(net.predict(X), outputs)
     assert net.loss(X, labels) == pytest.approx(loss, rel=1e-14)
@@ -361,7 +362,7 @@ def test_optimizer_setter():
     # Another of the same kind keeps the moments and the count of the updates.
     net.optimizer = oracle_state.settings = Adam(learning_rate=0.05, epsilon=1e-3)
     sums = [m / (1 - beta) for m, beta in zip(oracle_state.slots, (0.9, 0.999), strict=True)]
-    np.testing.assert_allclose(net._slots, np.concatenate(sums), rtol=1e-8, atol=1e-12)
+    np.testing.assert_allclose(net.state.slots, np.concatenate(sums), rtol=1e-8, atol=1e-12)
     expected, _, _ = oracle.fit(net, X, T, epochs=3, batch_size=20, optimizer=oracle_state)
     net.fit(X, labels, epochs=3, batch_size=20)
     close(net, expected)
@@ -383,7 +384,7 @@ def test_optimizer_setter_changes_the_learning_rate():
     net = make(optimizer=SGD(learning_rate=0.1, momentum=0.9))
     net.fit(X, labels, epochs=2, batch_size=20)
     resumed = oracle.Optimizer(SGD(learning_rate=0.01, momentum=0.9), net.params.size)
-    resumed.slots[0] = net._slots
+    resumed.slots[0] = net.state.slots
     net.optimizer = resumed.settings
     expected, _, _ = oracle.fit(net, X, T, epochs=3, batch_size=20, optimizer=resumed)
     net.fit(X, labels, epochs=3, batch_size=20)

@@ -147,7 +147,7 @@ def test_weights_follow_their_rows_in_a_random_order(batch_size):
     X, y = data("squared_error", 700)
     weights = np.random.default_rng(5).gamma(1.0, size=700)
     net = make(optimizer=SGD(0.02))
-    stream = oracle.RandomStream(net._random[0])
+    stream = oracle.RandomStream(net.state.random[0])
     orders = [stream.permutation(700) for _ in range(2)]
     expected, losses, _ = oracle.fit(net, X, y, 2, batch_size, None, orders, weights)
     history = net.fit(X, y, epochs=2, batch_size=batch_size, sample_weight=weights)
@@ -218,7 +218,7 @@ BAD = {
 
 
 def state(net):
-    parts = (net.params, net._slots, net._scalars, net._random)
+    parts = (net.params, net.state.slots, net.state.scalars, net.state.random)
     return (*(part.tobytes() for part in parts), tuple(net.history.loss))
 
 

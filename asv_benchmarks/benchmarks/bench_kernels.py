@@ -93,7 +93,7 @@ class WeightGradient(_Product):
     """dW = D X^T, with the transposition of X and the gradient of the biases."""
 
     def product_of(self, square):
-        state = square.net._state()._replace(code=NO_UPDATE)
+        state = square.net.optimizer_state()._replace(code=NO_UPDATE)
         self.gradient = np.zeros_like(square.net.params)
         return lambda times: harness.weight_gradient(
             square.network, square.work, state, self.gradient, BATCH, times
@@ -174,7 +174,7 @@ class Update(_Elements):
     def prepare(self, name, dtype):
         net = MLP((PARAMETERS, 1), bias=False, optimizer=name, dtype=dtype, seed=0)
         gradient = np.random.default_rng(5).standard_normal(PARAMETERS).astype(dtype)
-        state, before = net._state(), net.params.copy()
+        state, before = net.optimizer_state(), net.params.copy()
 
         def work(repetitions):
             harness.update(state, net.params, gradient, repetitions)

@@ -230,14 +230,14 @@ def prepare(
     if not (validation or held or metrics or callbacks or verbose or max_seconds < math.inf):
         return None, None
     if held:
-        before = net._random.copy()
-        kept, out = _split(len(examples.X), held, net._random if shuffle else None)
+        before = net.state.random.copy()
+        kept, out = _split(len(examples.X), held, net.state.random if shuffle else None)
         examples, validation = examples.take(kept), examples.take(out)
         try:
             for part in (examples, validation):
                 dataset.sample_weights(part.sample_weight, len(part.X))
         except ValueError as error:
-            net._random[:] = before
+            net.state.random[:] = before
             raise ValueError(f"after the split by validation_fraction: {error}") from None
     evaluation = Evaluation(net, metrics, examples, validation)
     hooks = Hooks(Fit(net, epochs, History()), callbacks, evaluation, max_seconds)
@@ -302,7 +302,7 @@ def _validation(net: Any, given: Any) -> Examples:
         raise ValueError(f"{accepted}; got {len(given)} parts")
     X, y, weights = Examples(*given)
     try:
-        dataset.rows_and_targets(X, y, weights, net.layer_sizes, net._loss, net.dtype)
+        dataset.rows_and_targets(X, y, weights, net.layer_sizes, net.spec.loss, net.dtype)
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"validation_data: {error}") from None

@@ -188,7 +188,7 @@ def run_epochs(
                 hooks.end_epoch()
                 net = hooks.fit.net
                 job = job._replace(
-                    optimizer=net._state(), learning_rate=net.optimizer.learning_rate
+                    optimizer=net.optimizer_state(), learning_rate=net.optimizer.learning_rate
                 )
                 number = int(job.optimizer.scalars[UPDATES])
         except BaseException:
@@ -240,7 +240,9 @@ def run_parts(
                 part = next(iterator, None)
                 if part is None:
                     break
-                data, rows = dataset.rows_and_targets(*part, net.layer_sizes, net._loss, net.dtype)
+                data, rows = dataset.rows_and_targets(
+                    *part, net.layer_sizes, net.spec.loss, net.dtype
+                )
             except (TypeError, ValueError) as error:
                 before.restore(net)
                 error.add_note(f"in batch or part {number} of the epoch, counted from 0")
@@ -254,7 +256,7 @@ def run_parts(
             if hooks is not None and hooks.out_of_time():
                 status = training.RUNNING if status == training.FINISHED else status
         if status == training.DIVERGED:
-            net._params[:] = snapshot
+            net.state.params[:] = snapshot
         if status != training.FINISHED:
             break
         if number == 0:
@@ -262,7 +264,7 @@ def run_parts(
                 raise ValueError("there are no batches to train on: the iterable is empty")
             history.stopped = f"the batches ran out after epoch {len(history)}"
             break
-        snapshot[:], rate = net._params, float(job.optimizer.scalars[0])
+        snapshot[:], rate = net.state.params, float(job.optimizer.scalars[0])
         history.add(total / weight, time.perf_counter() - start, learning_rate=rate)
         if hooks is not None:
             hooks.end_epoch()
@@ -275,27 +277,23 @@ class _Kept:
     """All that training and callbacks change of a net, to restore it."""
 
     def __init__(self, net: Net) -> None:
-        self.optimizer, self.frozen = net._optimizer, net._frozen.copy()
-        self.arrays = tuple(a.copy() for a in (net._params, net._scalars, net._random))
-        self.slots = net._slots.copy()
+        self.optimizer, self.state = net.optimizer, net.state.copy()
 
     def restore(self, net: Net) -> None:
         """Make the net what it was."""
         net.optimizer = self.optimizer
-        arrays = (net._params, net._scalars, net._random)
-        for array, kept in zip(arrays, self.arrays, strict=True):
+        for array, kept in zip(net.state, self.state, strict=True):
             array[:] = kept
-        net._slots, net._frozen[:] = self.slots, self.frozen
 
 
 def _job(net: Net, data: Data, rows: int, batch_size: int, snapshot: FloatArray) -> tuple[Job, int]:
     """A job, and a cautious guess at how many passes take SECONDS_A_CALL."""
-    network, work = net._space(batch_size, training=True)
+    network, work = net.workspace(batch_size, training=True)
     job = Job(
-        network, work, data, net._state(), net._random, snapshot, rows, batch_size,
-        net.optimizer.learning_rate, net._own_parts,
+        network, work, data, net.optimizer_state(), net.state.random, snapshot, rows, batch_size,
+        net.optimizer.learning_rate, net.in_python,
     )  # fmt: skip
-    return job, net._rows_in_a_call // (4 * min(batch_size, int(work.places[CAPACITY])))
+    return job, net.rows_in_a_call // (4 * min(batch_size, int(work.places[CAPACITY])))
 
 
 def train(net: Net, run: Run, history: History, hooks: Hooks | None = None) -> float:
@@ -309,7 +307,7 @@ def train(net: Net, run: Run, history: History, hooks: Hooks | None = None) -> f
     history : History
     hooks : Hooks, optional
     """
-    params, kept = net._params, "the last finite epoch"
+    params, kept = net.state.params, "the last finite epoch"
     if not np.isfinite(params).all():
         warnings.warn(
             "net.params are not finite before training, which would change nothing; set them "
@@ -324,12 +322,12 @@ def train(net: Net, run: Run, history: History, hooks: Hooks | None = None) -> f
     except BaseException:
         if not np.isfinite(params).all():  # an update overflowed, and its epoch not over
             params[:] = snapshot
-            net._restart_optimizer()
+            net.restart_optimizer()
         raise
     if status == training.RUNNING and not np.isfinite(params).all():
         params[:], status = snapshot, training.DIVERGED
     if status == training.DIVERGED:
-        net._restart_optimizer()
+        net.restart_optimizer()
         history.stopped = f"diverged in epoch {len(history) + 1}"
         if hooks is not None:
             hooks.end()
@@ -350,13 +348,13 @@ def evaluate(net: Net, data: Data, rows: int, optimizer: OptimizerState, grad: F
 
     The penalties are those of `optimizer`.
     """
-    network, work = net._space(rows, training=True)
-    own = net._own_parts
+    network, work = net.workspace(rows, training=True)
+    own = net.in_python
     if own is not None:
         return stepwise_evaluate(own, network, work, data, optimizer, grad, rows)
     shared, loss = (network, work, data, optimizer, grad), 0.0
-    for first in range(0, rows, net._rows_in_a_call):
-        arguments = (*shared, first, min(net._rows_in_a_call, rows - first), rows)
+    for first in range(0, rows, net.rows_in_a_call):
+        arguments = (*shared, first, min(net.rows_in_a_call, rows - first), rows)
         ready(training.evaluate, net.dtype.char, arguments)
         loss += training.evaluate(*arguments)
     return loss
@@ -366,7 +364,7 @@ def step(net: Net, X: Any, y: Any, sample_weight: Any) -> float:
     """`MLP.step`, whose parameters these are."""
     dataset.check_trainable(net.activations)
     data, rows = dataset.rows_and_targets(
-        X, y, sample_weight, net.layer_sizes, net._loss, net.dtype
+        X, y, sample_weight, net.layer_sizes, net.spec.loss, net.dtype
     )
     history = History()
 
@@ -403,7 +401,7 @@ def rows_in_memory(
     net: Net, examples: Examples, epochs: int, shuffle: bool, options: Options
 ) -> tuple[tuple[Data, int], Hooks | None, Examples]:
     """The rows to train on, checked, and how many they are; the hooks; the rows as arrays."""
-    shape = (net.layer_sizes, net._loss, net.dtype)
+    shape = (net.layer_sizes, net.spec.loss, net.dtype)
     (data, rows), hooks = dataset.rows_and_targets(*examples, *shape), None
     table = data.inputs.reshape(rows, -1)
     weights = data.weights if data.n_weights else None
@@ -439,8 +437,8 @@ def _augmented(
 ) -> tuple[Hooks | None, Any]:  # fmt: skip
     """Likewise where each batch is changed before it is trained on."""
     _, hooks, whole = rows_in_memory(net, examples, epochs, shuffle, options)
-    source = Rows(*whole, batch_size, shuffle, net._random)
-    parts = Augmented(source, functions, net.dtype, net._random)
+    source = Rows(*whole, batch_size, shuffle, net.state.random)
+    parts = Augmented(source, functions, net.dtype, net.state.random)
 
     def run(snapshot: FloatArray, history: History) -> tuple[int, npt.NDArray[np.float64]]:
         return run_parts(net, parts, epochs, snapshot, history, hooks)
@@ -463,14 +461,14 @@ def _in_parts(
         parts = Batches(examples.X)
         examples = Examples(None, None)
     else:
-        parts = Mapped(*examples, batch_size, shuffle, net._random)
+        parts = Mapped(*examples, batch_size, shuffle, net.state.random)
         check_columns(examples.X, net.layer_sizes[0])
         examples = Examples(parts.X, parts.y, parts.sample_weight)
     hooks = None
     if options.any_given():
         hooks, _ = prepare(net, examples, shuffle, epochs, options)
     if functions:
-        parts = Augmented(parts, functions, net.dtype, net._random)
+        parts = Augmented(parts, functions, net.dtype, net.state.random)
 
     def run(snapshot: FloatArray, history: History) -> tuple[int, npt.NDArray[np.float64]]:
         return run_parts(net, parts, epochs, snapshot, history, hooks)

@@ -164,7 +164,7 @@ def diagnose(
 
 def _sample(net: MLP, examples: Examples, generator: np.random.Generator) -> _Sample:
     """All rows, checked, or MOST_ROWS of them drawn."""
-    data, rows = dataset.rows_and_targets(*examples, net.layer_sizes, net._loss, net.dtype)
+    data, rows = dataset.rows_and_targets(*examples, net.layer_sizes, net.spec.loss, net.dtype)
     X, y = data.inputs.reshape(rows, -1), np.asarray(examples.y)
     weights = data.weights if data.n_weights else None
     if rows > MOST_ROWS:
@@ -218,8 +218,8 @@ def _update_ratios(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DivergenceWarning)  # the trials report it
             twin.step(sample.X[chosen], sample.y[chosen], weight)
-        changes = _norms(weight_views(twin.params - before, net._layers)[0])
-        norms = _norms(weight_views(before, net._layers)[0])
+        changes = _norms(weight_views(twin.params - before, net.layer_table)[0])
+        norms = _norms(weight_views(before, net.layer_table)[0])
         ratios.append([c / max(n, 1e-12) for c, n in zip(changes, norms, strict=True)])
     return np.median(ratios, axis=0).tolist() if ratios else [0.0] * len(net.weights)
 
@@ -243,8 +243,8 @@ def _constant_loss(net: MLP, sample: _Sample) -> float:
     """The loss, by the kernels, of a net that predicts the mean of the targets for every row."""
     n_out, name = net.layer_sizes[-1], net.activations[-1]
     constant = MLP(
-        (1, n_out), loss=net._loss, output_activation=name, dtype=net.dtype, weight_init="zeros",
-        optimizer="sgd", seed=0,
+        (1, n_out), loss=net.spec.loss, output_activation=name, dtype=net.dtype,
+        weight_init="zeros", optimizer="sgd", seed=0,
     )  # fmt: skip
     y = np.asarray(sample.y, np.float64)
     if net.loss_name == "cross_entropy" and y.ndim == 1:

@@ -130,7 +130,7 @@ def delta_lines(step: Step, number: Number, most: int) -> Iterator[str]:
 
 def direct_line(step: Step, symbol: str, number: Number, out: Any, target: Any, delta: str) -> str:
     """The delta of an output that is computed at once."""
-    loss = step.before._loss
+    loss = step.before.spec.loss
     if not loss.from_logits:  # softmax with a loss of its outputs
         return (
             rf"\delta_{{{symbol}}} &= \sum_i \frac{{\partial E}}{{\partial out_i}} "

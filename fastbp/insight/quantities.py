@@ -136,11 +136,9 @@ def one_sample(net: MLP, x: Any, y: Any) -> tuple[npt.NDArray[Any], npt.NDArray[
 
 def twin_with(net: MLP, **changes: Any) -> MLP:
     """A copy of a net with other regularisation, without its history."""
-    shared = {id(part): part for part in (net._loss, net._optimizer)}
+    shared = {id(part): part for part in (net.spec.loss, net.optimizer)}
     twin = copy.deepcopy(net, {**shared, id(net.history): History()})
-    twin._regularization = replace(net._regularization, **changes)
-    twin._rules = twin._regularization.rules(twin._optimizer, len(twin._layers))
-    twin._dropout = twin._regularization.dropout_rates(len(twin._layers))
+    twin.regularization = replace(net.regularization, **changes)
     return twin
 
 
@@ -149,7 +147,7 @@ def beginning_with(net: MLP, layer: int, values: FloatArray, activation: str | A
     names = (activation, *net.activations[layer + 1 :])
     part = MLP(
         (1, *net.layer_sizes[layer + 1 :]), activation=names[:-1], output_activation=names[-1],
-        loss=net._loss, dtype=net.dtype, weight_init="zeros", seed=0,
+        loss=net.spec.loss, dtype=net.dtype, weight_init="zeros", seed=0,
     )  # fmt: skip
     part.biases[0][...] = values
     for index in range(layer + 1, len(net.weights)):
@@ -162,7 +160,7 @@ def beginning_with(net: MLP, layer: int, values: FloatArray, activation: str | A
 def first_gradient(net: MLP, y: Any) -> FloatArray:
     """The gradient of the first biases, of a net from `beginning_with`."""
     grad = net.loss_and_grad(np.zeros((1, 1)), y)[1]
-    return weight_views(grad, net._layers)[1][0].copy()
+    return weight_views(grad, net.layer_table)[1][0].copy()
 
 
 def net_inputs(net: MLP, layer: int, inputs: FloatArray) -> FloatArray:
@@ -212,7 +210,7 @@ def slopes(
 
 def targets_of(net: MLP, row: Any, target: Any) -> FloatArray:
     """The targets as numbers (n_out,), labels as a row of zeros with a one."""
-    data, _ = dataset.rows_and_targets(row, target, None, net.layer_sizes, net._loss, net.dtype)
+    data, _ = dataset.rows_and_targets(row, target, None, net.layer_sizes, net.spec.loss, net.dtype)
     if not data.n_labels:
         return data.targets.copy()
     targets = np.zeros(net.layer_sizes[-1], net.dtype)
@@ -230,7 +228,7 @@ def smoothed(loss: Loss, targets: FloatArray) -> FloatArray:
 
 def losses_by_output(net: MLP, last: LayerStep, targets: FloatArray) -> Any:
     """The loss of each output, (n_out,); None for a loss in Python."""
-    loss = net._loss
+    loss = net.spec.loss
     if isinstance(loss, CallableLoss):
         return None
     if isinstance(loss, CrossEntropy):
@@ -250,11 +248,11 @@ def losses_by_output(net: MLP, last: LayerStep, targets: FloatArray) -> Any:
 def derivatives_of_outputs(net: MLP, layer: LayerStep, target: Any, index: int) -> FloatArray:
     """dE/dout of a layer."""
     last = index == len(net.weights) - 1
-    if not (last and net._loss.from_logits):
+    if not (last and net.spec.loss.from_logits):
         values = layer.output
         if last:  # the loss by itself, on outputs that are what they are
             loss = MLP(
-                (1, values.size), loss=net._loss, output_activation="identity", dtype=net.dtype,
+                (1, values.size), loss=net.spec.loss, output_activation="identity", dtype=net.dtype,
                 weight_init="zeros", seed=0,
             )  # fmt: skip
             loss.biases[0][...] = values
@@ -262,7 +260,9 @@ def derivatives_of_outputs(net: MLP, layer: LayerStep, target: Any, index: int) 
         return first_gradient(beginning_with(net, index, values, "identity"), target)
     with np.errstate(divide="ignore", invalid="ignore"):
         if layer.slope is None:
-            shares = smoothed(net._loss, targets_of(net, np.zeros((1, net.layer_sizes[0])), target))
+            shares = smoothed(
+                net.spec.loss, targets_of(net, np.zeros((1, net.layer_sizes[0])), target)
+            )
             return np.where(shares == 0, shares, -shares / layer.output)
         return np.where(layer.slope == 0, np.nan, layer.delta / layer.slope)
 
@@ -273,7 +273,7 @@ def given_to_optimizer(net: MLP, row: Any, target: Any) -> FloatArray:
     probe.optimizer = "adam"  # so that SGD starts afresh
     probe.optimizer = SGD(1e-30, momentum=0.5)
     probe.step(row, target)
-    return probe._slots
+    return probe.state.slots
 
 
 def changes(
@@ -281,7 +281,7 @@ def changes(
 ) -> tuple[list[Change], list[Change | None]]:
     """The weights and the biases of each layer in a step, from flat arrays."""
     flat = (old, twin.params.copy(), grad, penalty, used, twin.frozen.copy())
-    views = [weight_views(numbers, twin._layers) for numbers in flat]
+    views = [weight_views(numbers, twin.layer_table) for numbers in flat]
     weights = [Change(*parts) for parts in zip(*(view[0] for view in views), strict=True)]
     if not twin.bias:
         return weights, [None] * len(weights)
@@ -321,18 +321,18 @@ class Step:
     @property
     def is_clipped(self) -> bool:
         """Whether the net clips gradients."""
-        rules = self.before._regularization
+        rules = self.before.regularization
         return rules.clip_value is not None or rules.clip_norm is not None
 
     @property
     def is_penalized(self) -> bool:
         """Whether the net has penalties."""
-        return bool(self.before._regularization.l1 or self.before._regularization.l2)
+        return bool(self.before.regularization.l1 or self.before.regularization.l2)
 
     def is_direct(self, index: int) -> bool:
         """Whether delta of a layer is computed at once and not as a product of two factors."""
         last = index == len(self.layers) - 1
-        return (last and self.before._loss.from_logits) or self.layers[index].slope is None
+        return (last and self.before.spec.loss.from_logits) or self.layers[index].slope is None
 
 
 def take_step(net: MLP, x: Any, y: Any) -> Step:
@@ -342,7 +342,7 @@ def take_step(net: MLP, x: Any, y: Any) -> Step:
     before = twin_with(net, dropout=0.0, input_dropout=0.0)
     total, grad = before.loss_and_grad(row, target)
     penalty, unpenalized = np.zeros_like(grad), total
-    if before._regularization.l1 or before._regularization.l2:
+    if before.regularization.l1 or before.regularization.l2:
         plain = twin_with(before, l1=0.0, l2=0.0)
         unpenalized, plain_grad = plain.loss_and_grad(row, target)
         with np.errstate(invalid="ignore"):  # of gradients that are not finite
@@ -369,9 +369,9 @@ def take_step(net: MLP, x: Any, y: Any) -> Step:
     targets = targets_of(net, row, target)
     by_output = losses_by_output(before, layers[-1], targets)
     losses = Losses(by_output, total - unpenalized, total, after.loss(row, target))
-    number = int(before._scalars[UPDATES])
+    number = int(before.state.scalars[UPDATES])
     rate = float(rates_of(net.optimizer.learning_rate, number, 1)[0])
     return Step(
-        before, after, inputs, smoothed(net._loss, targets), tuple(layers), losses, rate, number,
-        any(net._dropout),
+        before, after, inputs, smoothed(net.spec.loss, targets), tuple(layers), losses, rate,
+        number, any(net.regularization.dropout_rates(len(net.layer_table))),
     )  # fmt: skip

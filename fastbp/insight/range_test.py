@@ -189,12 +189,12 @@ def lr_find(
     beta = checks.number("smoothing", smoothing, "at least 0 and below 1", lambda x: 0 <= x < 1)
     factor = checks.number("divergence", divergence, "a finite number above 1", lambda x: x > 1)
     data, rows = dataset.rows_and_targets(
-        X, y, sample_weight, net.layer_sizes, net._loss, net.dtype
+        X, y, sample_weight, net.layer_sizes, net.spec.loss, net.dtype
     )
     inputs, targets = data.inputs.reshape(rows, -1), np.asarray(y)
     weights = data.weights if data.n_weights else None
     twin = twin_of(net)
-    first, ratio = int(twin._scalars[UPDATES]), (high / low) ** (1 / (updates - 1))
+    first, ratio = int(twin.state.scalars[UPDATES]), (high / low) ** (1 / (updates - 1))
     twin.optimizer = with_schedule(net.optimizer, lambda n: low * ratio ** (n - first))
     losses, smoothed, mean, diverged = [], [], 0.0, False
     for number, chosen in enumerate(_batches(rows, min(batch_size, rows), updates, seed), 1):

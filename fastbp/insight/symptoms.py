@@ -120,7 +120,7 @@ def units(m: Measured) -> Iterator[Finding]:
 
 def gradients(m: Measured) -> Iterator[Finding]:
     """Vanishing and exploding gradients, by the layers that are trained."""
-    frozen = [bool(mask.all()) for mask in weight_views(m.net.frozen, m.net._layers)[0]]
+    frozen = [bool(mask.all()) for mask in weight_views(m.net.frozen, m.net.layer_table)[0]]
     trained = [layer for layer, still in zip(m.layers, frozen, strict=True) if not still]
     if not trained:
         return

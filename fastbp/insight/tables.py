@@ -155,7 +155,7 @@ def direct_notes(step: Step) -> Iterator[str]:
     """What is to be said of an output layer whose delta is no product of two factors."""
     if not step.is_direct(len(step.layers) - 1):
         return
-    loss, softmax = step.before._loss, step.layers[-1].slope is None
+    loss, softmax = step.before.spec.loss, step.layers[-1].slope is None
     if softmax:
         yield (
             "softmax: each out depends on every net, delta_j = sum over i of "
@@ -248,9 +248,9 @@ def heading(step: Step) -> list[str]:
         f"{optimizer!r}, update {step.number + 1}, learning rate {step.learning_rate:g}",
     ]
     rules = {
-        name: getattr(net._regularization, name)
+        name: getattr(net.regularization, name)
         for name in ("l1", "l2", "clip_value", "clip_norm", "max_norm")
-        if getattr(net._regularization, name)
+        if getattr(net.regularization, name)
     }
     if rules:
         lines.append(", ".join(f"{name}={value!r}" for name, value in rules.items()))

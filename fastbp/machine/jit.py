@@ -98,6 +98,21 @@ def _compile(function: Callable[..., Any], cached: bool) -> Any:
 _READY: set[tuple[Any, str]] = set()
 
 
+def call(function: Any, kind: str, *arguments: Any) -> Any:
+    """Call a compiled function with arrays, compiled or loaded before as `ready` does it.
+
+    Parameters
+    ----------
+    function : dispatcher
+    kind : str
+        As in `ready`.
+    *arguments
+        Those of the function.
+    """
+    ready(function, kind, arguments)
+    return function(*arguments)
+
+
 def ready(function: Any, kind: str, arguments: tuple[Any, ...]) -> None:
     """Compile a function for these arguments, or load it from the cache, if that is to be done.
 

@@ -52,7 +52,7 @@ def fit(
     with hooks if hooks is not None and epochs else nullcontext():
         net.history = history
         if epochs:
-            objective = Objective(net, data, rows, net._state(), _clock(hooks))
+            objective = Objective(net, data, rows, net.optimizer_state(), _clock(hooks))
             iterations = _Iterations(objective, history, hooks, epochs, method.tolerance)
             _run(iterations, method)
     return history
@@ -70,7 +70,7 @@ def check_alone(batch_size: Any, augment: Any) -> None:
 
 def _check_deterministic(net: Net, method: Method) -> None:
     """Raise a ValueError for what is not part of the loss, or makes it random."""
-    rules = net._regularization
+    rules = net.regularization
     given = [
         name for name in ("clip_value", "clip_norm", "max_norm") if getattr(rules, name) is not None
     ]

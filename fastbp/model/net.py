@@ -68,62 +68,130 @@ def in_python(loss: Loss, activations: Sequence[str | Activation]) -> InPython |
     return InPython(own_loss, own) if own or own_loss is not None else None
 
 
-class Net:
-    """What `MLP` consists of: buffers, views of them, and what the kernels need to know.
+class Spec(NamedTuple):
+    """What a net is, apart from what training changes: all that its buffers are made of.
 
     Attributes
     ----------
     layer_sizes : tuple of int
+        Inputs, hidden layers, outputs.
     activations : tuple of str or Activation
-        Of each layer, the outputs included.
+        One for each layer, the outputs included.
+    loss : Loss
+    regularization : Regularization
     dtype : numpy.dtype
     bias : bool
     """
 
     layer_sizes: tuple[int, ...]
     activations: tuple[str | Activation, ...]
+    loss: Loss
+    regularization: Regularization
     dtype: np.dtype[Any]
     bias: bool
+
+
+class State(NamedTuple):
+    """What training changes of a net.
+
+    Attributes
+    ----------
+    params : array of the net's dtype, shape (n_params,)
+    slots : array of the net's dtype, shape (n_slots x n_params,)
+        What the optimiser keeps for each parameter, such as Adam's moments.
+    scalars : array of float64, shape (N_SCALARS,)
+        The optimiser's hyper-parameters, and what it counts.
+    random : array of uint64, shape (1,)
+        The random stream: orders of rows, dropout, augmentation.
+    frozen : array of bool, shape (n_params,)
+        Parameters that training leaves alone.
+    """
+
+    params: FloatArray
+    slots: FloatArray
+    scalars: npt.NDArray[np.float64]
+    random: npt.NDArray[np.uint64]
+    frozen: npt.NDArray[np.bool_]
+
+    def copy(self) -> State:
+        """The same values in arrays of their own."""
+        return self._make(array.copy() for array in self)
+
+
+class Net:
+    """What `MLP` consists of: buffers, views of them, and what the kernels need to know.
+
+    The parts were checked before. The parameters and the random stream are zeros, and the optimiser
+    stands at its beginning.
+
+    Parameters
+    ----------
+    spec : Spec
+    optimizer : Optimizer
+
+    Attributes
+    ----------
+    spec : Spec
+    state : State
+        Assigned as a whole where one of its arrays is exchanged, so that no thread sees half of it.
+    layer_table : array of int64, shape (n_layers, N_COLUMNS)
+        See `fastbp.kernels.layout`.
+    rules : array of float64
+        Penalties, clipping and groups as the kernels take them.
+    in_python : InPython or None
+        What of the net is computed in Python.
+    rows_in_a_call : int
+        Rows that one compiled call of some tenths of a second may take.
+    """
+
     history: Any  # a History, which `MLP` makes: the fit is not below this room
-    _loss: Loss
-    _own_parts: InPython | None
-    _regularization: Regularization
 
-    def _assemble(
-        self, layer_sizes: tuple[int, ...], activations: Sequence[str | Activation], loss: Loss,
-        dtype: np.dtype[Any], bias: bool, regularization: Regularization, optimizer: Optimizer,
-    ) -> None:  # fmt: skip
-        """Make the buffers, of parts that were checked before.
-
-        The parameters and the random stream are zeros, the optimiser stands at its beginning.
-        """
-        self.layer_sizes, self.activations = layer_sizes, tuple(activations)
-        self.dtype, self.bias = dtype, bias
-        self._loss, self._regularization = loss, regularization
-        self._own_parts = in_python(loss, self.activations)
-        codes = [ACTIVATIONS[a] if isinstance(a, str) else CALLABLE for a in self.activations]
-        self._layers, n_params = table_of_layers(layer_sizes, codes, bias)
-        self._params = np.zeros(n_params, dtype)
-        self._views = weight_views(self._params, self._layers)
-        self._random = np.zeros(1, np.uint64)
-        self._frozen = np.zeros(n_params, np.bool_)
+    def __init__(self, spec: Spec, optimizer: Optimizer) -> None:
+        self.spec = spec
+        self.in_python = in_python(spec.loss, spec.activations)
+        codes = [ACTIVATIONS[a] if isinstance(a, str) else CALLABLE for a in spec.activations]
+        self.layer_table, n_params = table_of_layers(spec.layer_sizes, codes, spec.bias)
+        self.state = State(
+            params=np.zeros(n_params, spec.dtype),
+            slots=np.zeros(optimizer.n_slots * n_params, spec.dtype),
+            scalars=np.zeros(N_SCALARS),
+            random=np.zeros(1, np.uint64),
+            frozen=np.zeros(n_params, np.bool_),
+        )
+        self._views = weight_views(self.state.params, self.layer_table)
         self._optimizer = optimizer
-        self._rules = regularization.rules(optimizer, len(self._layers))
-        self._dropout = regularization.dropout_rates(len(self._layers))
-        self._scalars = np.zeros(N_SCALARS)
-        self._slots = np.zeros(optimizer.n_slots * n_params, dtype)
-        optimizer.reset(self._scalars)
-        self._no_numbers = np.empty(0, dtype)
+        self.rules = spec.regularization.rules(optimizer, len(self.layer_table))
+        optimizer.reset(self.state.scalars)
         self._spaces = threading.local()
-        # At 20 GFLOP/s, which most processors exceed: they come back sooner.
+        # At 20 GFLOP/s; most processors are faster, so that their calls are shorter.
         n_weights = sum(int(weights.size) for weights in self.weights)
         passes = int(SECONDS_A_CALL * 20e9 / (6 * n_weights * PASS_ROWS))
-        self._rows_in_a_call = min(max(1, passes), 4096) * PASS_ROWS
+        self.rows_in_a_call = min(max(1, passes), 4096) * PASS_ROWS
+
+    @property
+    def layer_sizes(self) -> tuple[int, ...]:
+        """Inputs, hidden layers, outputs."""
+        return self.spec.layer_sizes
+
+    @property
+    def activations(self) -> tuple[str | Activation, ...]:
+        """The activation of each layer, the outputs included."""
+        return self.spec.activations
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Dtype of the parameters and all arithmetic."""
+        return self.spec.dtype
+
+    @property
+    def bias(self) -> bool:
+        """Whether units have biases."""
+        return self.spec.bias
 
     @property
     def params(self) -> FloatArray:
         """All parameters, (n_params,); change them in place."""
-        return self._params
+        return self.state.params
 
     @property
     def weights(self) -> tuple[FloatArray, ...]:
@@ -138,7 +206,7 @@ class Net:
     @property
     def frozen(self) -> npt.NDArray[np.bool_]:
         """Parameters that training leaves alone, (n_params,); change it in place."""
-        return self._frozen
+        return self.state.frozen
 
     @property
     def optimizer(self) -> Optimizer:
@@ -148,18 +216,30 @@ class Net:
     @optimizer.setter
     def optimizer(self, optimizer: str | Optimizer) -> None:
         new = as_optimizer(optimizer)
-        rules = self._regularization.rules(new, len(self._layers))
+        rules = self.spec.regularization.rules(new, len(self.layer_table))
         if type(new) is type(self._optimizer):
-            new.write(self._scalars)
+            new.write(self.state.scalars)
         else:
-            self._slots = np.zeros(new.n_slots * self._params.size, self.dtype)
-            new.reset(self._scalars)
-        self._optimizer, self._rules = new, rules
+            slots = np.zeros(new.n_slots * self.state.params.size, self.dtype)
+            self.state = self.state._replace(slots=slots)
+            new.reset(self.state.scalars)
+        self._optimizer, self.rules = new, rules
+
+    @property
+    def regularization(self) -> Regularization:
+        """Penalties, dropout, clipping and max-norm."""
+        return self.spec.regularization
+
+    @regularization.setter
+    def regularization(self, regularization: Regularization) -> None:
+        self.spec = self.spec._replace(regularization=regularization)
+        self.rules = regularization.rules(self._optimizer, len(self.layer_table))
+        self._spaces = threading.local()
 
     @property
     def loss_name(self) -> str:
         """Name of the loss."""
-        return self._loss.name
+        return self.spec.loss.name
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but the workspaces and the views, which are made again."""
@@ -170,8 +250,9 @@ class Net:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update((name, own_array(value)) for name, value in state.items())
+        self.state = self.state._make(map(own_array, self.state))
         self._spaces = threading.local()
-        self._views = weight_views(self._params, self._layers)
+        self._views = weight_views(self.state.params, self.layer_table)
 
     def freeze(
         self, *, weights: bool = True, biases: bool = True, layers: Iterable[int] | None = None
@@ -195,57 +276,61 @@ class Net:
 
     def _mark(self, value: bool, weights: bool, biases: bool, layers: Iterable[int] | None) -> None:
         weights, biases = checks.flag("weights", weights), checks.flag("biases", biases)
-        chosen = checks.layer_indices(layers, len(self._layers))
-        weight_masks, bias_masks = weight_views(self._frozen, self._layers)
+        chosen = checks.layer_indices(layers, len(self.layer_table))
+        weight_masks, bias_masks = weight_views(self.state.frozen, self.layer_table)
         for layer in chosen:
             if weights:
                 weight_masks[layer][...] = value
             if biases and self.bias:
                 bias_masks[layer][...] = value
 
-    def _space(self, rows: int, training: bool) -> tuple[Network, Workspace]:
+    def workspace(self, rows: int, training: bool) -> tuple[Network, Workspace]:
         """Network and workspace for batches of `rows` rows, kept for this thread's next call."""
         spaces: dict[str, tuple[Network, Workspace]] = self._spaces.__dict__
         use = "training" if training else "prediction"
         found = spaces.get(use)
-        whole = rows <= WHOLE_BATCH or (training and self._own_parts is not None)
+        whole = rows <= WHOLE_BATCH or (training and self.in_python is not None)
         capacity = rows if whole else PASS_ROWS
         if found is not None and found[1].places[CAPACITY] == capacity:
             return found
-        layers = self._layers.copy()
-        if training and self._loss.from_logits:
+        spec = self.spec
+        dropout = spec.regularization.dropout_rates(len(self.layer_table))
+        layers = self.layer_table.copy()
+        if training and spec.loss.from_logits:
             layers[-1, ACTIVATION] = ACTIVATIONS["identity"]  # the loss takes the net inputs
-        shares = [min(round(rate * 2**32), 2**32 - 1) for rate in self._dropout]
+        shares = [min(round(rate * 2**32), 2**32 - 1) for rate in dropout]
         layers[:-1, DROPOUT] = shares[1:]
         slopes = {
-            i for i, a in enumerate(self.activations) if a in STORED_SLOPE or not isinstance(a, str)
+            i for i, a in enumerate(spec.activations) if a in STORED_SLOPE or not isinstance(a, str)
         }
-        slopes |= {i for i, rate in enumerate(self._dropout[1:]) if rate > 0}
-        layers, work = workspace_for(layers, capacity, self.dtype, training, slopes, shares[0])
+        slopes |= {i for i, rate in enumerate(dropout[1:]) if rate > 0}
+        layers, work = workspace_for(layers, capacity, spec.dtype, training, slopes, shares[0])
         work.places[DROPS_OUT] = any(shares)
         network = Network(
-            params=self._params,
+            params=self.state.params,
             layers=layers.reshape(-1),
-            n_params=self._params.size,
+            n_params=self.state.params.size,
             n_layers=len(layers),
-            loss=self._loss.code,
-            loss_numbers=self._loss.numbers(self.layer_sizes[-1]),
+            loss=spec.loss.code,
+            loss_numbers=spec.loss.numbers(spec.layer_sizes[-1]),
         )
         spaces[use] = network, work
         return network, work
 
-    def _state(self) -> OptimizerState:
+    def optimizer_state(self) -> OptimizerState:
         """The optimiser as the kernels take it, without a schedule."""
-        frozen = self._frozen if self._frozen.any() else self._frozen[:0]
+        state = self.state
+        frozen = state.frozen if state.frozen.any() else state.frozen[:0]
         return OptimizerState(
             code=self._optimizer.code,
-            scalars=self._scalars,
-            slots=self._slots,
+            scalars=state.scalars,
+            slots=state.slots,
             frozen=frozen.view(np.uint8),
-            rules=self._rules,
+            rules=self.rules,
             n_frozen=frozen.size,
         )
 
-    def _restart_optimizer(self) -> None:
-        self._optimizer.reset(self._scalars)
-        self._slots[:] = 0
+    def restart_optimizer(self) -> None:
+        """Put the optimiser back to where it was before its first update."""
+        self._optimizer.reset(self.state.scalars)
+        self.state.slots[:] = 0

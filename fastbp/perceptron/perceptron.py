@@ -278,7 +278,7 @@ class Perceptron:
         mistakes, progress = np.zeros(epochs, np.int64), np.zeros(N_PROGRESS, np.int64)
         order = np.arange(len(inputs) if shuffle else 0)
         arguments = (
-            self.params, inputs, targets, order, self._net._random, progress, mistakes,
+            self.params, inputs, targets, order, self._net.state.random, progress, mistakes,
             self.params.copy(), self.learning_rate, self._rows_a_call(),
         )  # fmt: skip
         ready(perceptron.learn, self.dtype.char, arguments)

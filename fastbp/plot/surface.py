@@ -75,7 +75,7 @@ def loss_surface(
     """
     check_net(net)
     span, resolution = checks.positive("span", span), checks.count("resolution", resolution, 3)
-    dataset.rows_and_targets(X, y, None, net.layer_sizes, net._loss, net.dtype)
+    dataset.rows_and_targets(X, y, None, net.layer_sizes, net.spec.loss, net.dtype)
     points = None if path is None else _points(net, path)
     plane, labels = _plane(net, points, directions, checks.generator(seed))
     origin = net.params.astype(np.float64)
@@ -142,7 +142,7 @@ def random_direction(net: MLP, generator: np.random.Generator) -> FloatArray:
     array of float64, shape (n_params,)
     """
     direction = np.zeros(net.params.size)
-    for part, weights in zip(weight_views(direction, net._layers)[0], net.weights, strict=True):
+    for part, weights in zip(weight_views(direction, net.layer_table)[0], net.weights, strict=True):
         drawn = generator.normal(size=weights.shape)
         norms = np.linalg.norm(weights.astype(np.float64), axis=0)
         part[...] = drawn * (norms / np.linalg.norm(drawn, axis=0))

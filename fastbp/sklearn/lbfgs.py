@@ -19,7 +19,7 @@ from fastbp.sklearn.validation import Validation
 
 def objective_of(net: MLP, data: Data) -> Objective:
     """Loss and gradient, with penalties that scikit-learn's solvers divide by the rows."""
-    state = net._state()._replace(rules=net._rules.copy())
+    state = net.optimizer_state()._replace(rules=net.rules.copy())
     state.rules[[L1, L2]] /= data.total
     return Objective(net, data, data.inputs.size // net.layer_sizes[0], state)
 

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp import checks
-from fastbp.fit.history import History
 from fastbp.kernels.activations import HIDDEN_ACTIVATIONS
 from fastbp.kernels.updates import L1, L2, SUMMED, SUMMED_L1, SUMMED_L2
 from fastbp.mlp import MLP
 from fastbp.model.losses import Loss
+from fastbp.model.net import Spec
 from fastbp.model.optimizers import Optimizer
 from fastbp.model.regularization import Regularization
 
@@ -84,13 +84,9 @@ def build(
     )
     activations = *hidden_activations(estimator, len(sizes) - 2), loss.activation
     # Without `MLP.__init__`: the rest of what it checks is checked, and nothing is drawn.
-    net = MLP.__new__(MLP)
-    net.weight_init, net.history = "zeros", History()
-    net._assemble(
-        checks.layer_sizes(sizes), activations, loss, np.dtype(dtype), True, regularization,
-        optimizer,
-    )  # fmt: skip
-    return net
+    sizes = checks.layer_sizes(sizes)
+    spec = Spec(sizes, tuple(activations), loss, regularization, np.dtype(dtype), True)
+    return MLP.from_spec(spec, optimizer)
 
 
 def draw_initial(net: MLP, estimator: Any, random_state: np.random.RandomState) -> None:
@@ -110,8 +106,8 @@ def draw_initial(net: MLP, estimator: Any, random_state: np.random.RandomState) 
 
 def draw_dropout(net: MLP, random_state: np.random.RandomState) -> None:
     """Begin the stream of dropout; without dropout nothing is drawn."""
-    if any(net._dropout):
-        net._random[:] = random_state.randint(2**31 - 1)
+    if any(net.regularization.dropout_rates(len(net.layer_table))):
+        net.state.random[:] = random_state.randint(2**31 - 1)
 
 
 def load(net: MLP, coefs: Arrays, intercepts: Arrays) -> None:

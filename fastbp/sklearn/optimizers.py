@@ -85,9 +85,9 @@ class OptimizerMemory:
     def attach(self, net: Any) -> None:
         """Let the net go on from this state; from the beginning where it has another shape."""
         slots = self.slots
-        if slots is not None and (slots.shape, slots.dtype) == (net._slots.shape, net.dtype):
-            net._scalars, net._slots = own_array(self.scalars), own_array(slots)
-        self.scalars, self.slots = net._scalars, net._slots
+        if slots is not None and (slots.shape, slots.dtype) == (net.state.slots.shape, net.dtype):
+            net.state = net.state._replace(scalars=own_array(self.scalars), slots=own_array(slots))
+        self.scalars, self.slots = net.state.scalars, net.state.slots
 
     def end_epoch(self, samples: int) -> None:
         """Lower the rate of learning_rate="invscaling" after `samples` rows in all."""

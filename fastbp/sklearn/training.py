@@ -57,19 +57,19 @@ class Epochs:
         if random_state is not None:
             self.address, self.lock = bits_of(random_state)
             data = data._replace(order=np.arange(rows), n_order=rows)
-        network, work = net._space(batch_size, training=True)
+        network, work = net.workspace(batch_size, training=True)
         capacity = int(work.places[CAPACITY])
         self.job = Job(
-            network, work, data, net._state(), net._random, net.params.copy(), rows, batch_size,
-            net.optimizer.learning_rate, net._own_parts,
+            network, work, data, net.optimizer_state(), net.state.random, net.params.copy(),
+            rows, batch_size, net.optimizer.learning_rate, net.in_python,
         )  # fmt: skip
-        self.passes = max(1, net._rows_in_a_call // (4 * min(batch_size, capacity)))
+        self.passes = max(1, net.rows_in_a_call // (4 * min(batch_size, capacity)))
         self.progress, self.losses = np.zeros(training.N_PROGRESS, np.int64), np.zeros(0)
         self.call = cast(Any, training.train)
-        own = net._own_parts
+        own = net.in_python
         if own is not None:
             self.call = partial(stepwise_train, own)
-        whole = batch_size > capacity or net._rules[CLIP_NORM] > 0
+        whole = batch_size > capacity or net.rules[CLIP_NORM] > 0
         self.grad = np.empty(net.params.size if whole else 0, net.dtype)
 
     @property
@@ -81,7 +81,7 @@ class Epochs:
         """Take over what callbacks have changed of the optimiser."""
         net = self.net
         self.job = self.job._replace(
-            optimizer=net._state(), learning_rate=net.optimizer.learning_rate
+            optimizer=net.optimizer_state(), learning_rate=net.optimizer.learning_rate
         )
 
     def run(self, epochs: int) -> bool:
@@ -319,7 +319,7 @@ class Trainer:
         self.stopping.see()
         self.memory.end_epoch(estimator.t_)
         if self.hooks is not None:
-            rate = float(self.net._scalars[LEARNING_RATE])
+            rate = float(self.net.state.scalars[LEARNING_RATE])
             self.hooks.fit.history.add(loss, seconds, learning_rate=rate)
             self.hooks.end_epoch()
             self.epochs.refresh()

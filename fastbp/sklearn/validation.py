@@ -45,7 +45,9 @@ class Rows(NamedTuple):
 def data_of(net: MLP, rows: Rows, targets: npt.NDArray[Any]) -> Data:
     """What kernels take, from checked rows and the targets of the loss."""
     matrix = dataset.inputs(rows.X, net.layer_sizes[0], net.dtype)
-    return dataset.of_finite(matrix, targets, rows.sample_weight, net.layer_sizes[-1], net._loss)
+    return dataset.of_finite(
+        matrix, targets, rows.sample_weight, net.layer_sizes[-1], net.spec.loss
+    )
 
 
 def split(
@@ -87,7 +89,7 @@ class Validation:
 
     def __init__(self, estimator: Any, net: MLP, rows: Rows, targets: npt.NDArray[Any]) -> None:
         self.rows, self.data = rows, data_of(net, rows, targets)
-        self.no_penalties = net._state()._replace(rules=np.zeros_like(net._rules))
+        self.no_penalties = net.optimizer_state()._replace(rules=np.zeros_like(net.rules))
         self.no_gradient = net.params[:0].copy()
         self.scorer = None
         if estimator.scoring not in (None, "loss"):

@@ -37,7 +37,7 @@ def with_number(number, row, column, columns=3, dtype=float):
 
 def state(net):
     """All of a net, in bits."""
-    parts = [net.params, net.frozen, net._slots, net._scalars, net._random]
+    parts = [net.params, net.frozen, net.state.slots, net.state.scalars, net.state.random]
     bits = [part.tobytes() for part in parts]
     bits += [w.tobytes() for w in net.weights] + [b.tobytes() for b in net.biases]
     return (*bits, repr(net), tuple(net.history.loss), tuple(net.history.seconds))

@@ -180,8 +180,8 @@ def test_rows_without_weight() -> None:
 )
 def test_what_it_refuses(augment, kind, message) -> None:
     net = make()
-    before = net.params.copy(), net._random.copy(), net._slots.copy()
+    before = net.params.copy(), net.state.random.copy(), net.state.slots.copy()
     with pytest.raises(kind, match=message):
         net.fit(X, Y, batch_size=16, augment=augment)
-    after = net.params, net._random, net._slots
+    after = net.params, net.state.random, net.state.slots
     assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))

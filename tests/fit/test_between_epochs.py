@@ -26,7 +26,9 @@ def make(**options):
 
 
 def state(net):
-    return b"".join(a.tobytes() for a in (net.params, net._slots, net._scalars, net._random))
+    return b"".join(
+        a.tobytes() for a in (net.params, net.state.slots, net.state.scalars, net.state.random)
+    )
 
 
 class Spy(Callback):
@@ -210,8 +212,8 @@ def test_rows_for_validation_are_drawn_by_the_seed():
         seen = {}
         numbers = np.arange(37.0).reshape(-1, 1)
         probe = MLP((5, 1), seed=0)
-        probe._random[:] = net._random
-        before = probe._random.copy()
+        probe.state.random[:] = net.state.random
+        before = probe.state.random.copy()
 
         def rows(y_true, y_pred):
             seen.setdefault(len(y_true), y_true.ravel().astype(int).tolist())
@@ -220,7 +222,7 @@ def test_rows_for_validation_are_drawn_by_the_seed():
         probe.fit(X, numbers, epochs=1, validation_fraction=0.25, metrics=rows)
         assert sorted(seen[10] + seen[27]) == list(range(37))
         assert seen[27] == sorted(seen[27])
-        assert probe._random[0] != before[0]
+        assert probe.state.random[0] != before[0]
         return seen[10]
 
     rows = held(make(seed=3))
@@ -289,7 +291,7 @@ def test_a_split_at_random_keeps_each_row_its_weight():
 def test_a_split_that_leaves_no_weight_changes_nothing(shuffle):
     net = make()
     kept, history = state(net), net.history
-    generator = np.random.default_rng(net._random)
+    generator = np.random.default_rng(net.state.random)
     chosen = np.sort(generator.permutation(37)[:4]) if shuffle else np.arange(33, 37)
     for zero in (chosen, np.setdiff1d(np.arange(37), chosen)):
         weights = np.ones(37)
@@ -340,7 +342,7 @@ def test_patience_stops_and_restores_the_best():
 
     def keep_slots(fit):
         nonlocal slots_before
-        slots_before = fit.net._slots.copy()
+        slots_before = fit.net.state.slots.copy()
 
     class Slots(Callback):
         def on_epoch_end(self, fit):
@@ -354,7 +356,7 @@ def test_patience_stops_and_restores_the_best():
     assert net.params.tobytes() == spy.params[best].tobytes()
     assert net.params.tobytes() != spy.params[-1].tobytes()
     assert net.loss(*data["validation_data"]) == history["val_loss"][best]
-    assert (net._slots == slots_before).all()  # the optimiser goes on
+    assert (net.state.slots == slots_before).all()  # the optimiser goes on
 
 
 def test_patience_that_lasts_restores_the_best_too():
@@ -618,7 +620,7 @@ def test_divergence(patience):
     assert history.stopped == "diverged in epoch 5"
     assert spy.calls == ["begin", 1, 2, 3, 4, "end"]
     assert net.params.tobytes() == spy.params[3].tobytes()
-    assert not net._slots.any()
+    assert not net.state.slots.any()
 
 
 # ---- what callbacks may change ------------------------------------------------------------------

@@ -41,7 +41,9 @@ def make(optimizer, **options):
 
 
 def state(net):
-    return b"".join(a.tobytes() for a in (net.params, net._slots, net._scalars, net._random))
+    return b"".join(
+        a.tobytes() for a in (net.params, net.state.slots, net.state.scalars, net.state.random)
+    )
 
 
 def by_hand(net, rate, updates, first=0):
@@ -124,7 +126,7 @@ def test_ten_thousands_of_updates():
     net, twin = make(SGD(schedule)), make(SGD(0.5))
     history = net.fit(X[:1], Y[:1], epochs=updates, batch_size=1)
     for update in range(updates):
-        twin._scalars[0] = schedule(update)
+        twin.state.scalars[0] = schedule(update)
         twin.step(X[:1], Y[:1])
     assert np.array_equal(net.params, twin.params)
     assert history["learning_rate"] == schedule(np.arange(updates)).tolist()
@@ -249,7 +251,7 @@ def test_learning_rate_schedule(start):
     assert state(net) == state(twin)
     assert history["learning_rate"] == [0.1, 0.05, 0.1 / 3]
     assert net.optimizer == Adam(0.1 / 3)
-    assert net._scalars[1] == 16
+    assert net.state.scalars[1] == 16
 
 
 def test_learning_rate_schedule_may_give_schedules():
@@ -286,7 +288,7 @@ def test_reduce_on_plateau_of_a_schedule():
     assert history["learning_rate"] == [rate(update) for update in (4, 9, 14, 19)]
     by_hand(twin, rate, 20)
     assert net.params.tobytes() == twin.params.tobytes()
-    assert net._slots.tobytes() == twin._slots.tobytes()
+    assert net.state.slots.tobytes() == twin.state.slots.tobytes()
     assert net.optimizer == Adam(Scaled(schedule, 0.125))
 
 
@@ -303,7 +305,7 @@ def test_a_new_kind_of_optimizer_begins_its_schedule():
     history = net.fit(X, Y, epochs=4, batch_size=8, callbacks=Change())
     expected = [0.01, 0.01, *schedule([4, 9]).tolist()]
     assert history["learning_rate"] == expected
-    assert net._scalars[1] == 10
+    assert net.state.scalars[1] == 10
 
 
 # ---- sample weights -----------------------------------------------------------------------------

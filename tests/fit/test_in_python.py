@@ -33,15 +33,17 @@ def pair(**options):
 
 
 def state(net):
-    return b"".join(a.tobytes() for a in (net.params, net._slots, net._scalars, net._random))
+    return b"".join(
+        a.tobytes() for a in (net.params, net.state.slots, net.state.scalars, net.state.random)
+    )
 
 
 def same(net, twin):
     rtol, atol = (1e-10, 1e-13) if net.dtype == np.float64 else (1e-4, 1e-6)
     np.testing.assert_allclose(net.params, twin.params, rtol=rtol, atol=atol)
-    np.testing.assert_allclose(net._slots, twin._slots, rtol=rtol, atol=atol)
-    np.testing.assert_allclose(net._scalars, twin._scalars, rtol=1e-14)
-    assert np.array_equal(net._random, twin._random)
+    np.testing.assert_allclose(net.state.slots, twin.state.slots, rtol=rtol, atol=atol)
+    np.testing.assert_allclose(net.state.scalars, twin.state.scalars, rtol=1e-14)
+    assert np.array_equal(net.state.random, twin.state.random)
 
 
 OPTIONS = {
@@ -236,12 +238,12 @@ BAD = {
 @pytest.mark.parametrize(("loss", "error", "words"), BAD.values(), ids=BAD)
 def test_bad_returns_change_nothing(loss, error, words):
     net = make(loss)
-    kept = net.params.copy(), net._slots.copy(), net._scalars.copy()
+    kept = net.params.copy(), net.state.slots.copy(), net.state.scalars.copy()
     for call in (net.step, net.loss, net.loss_and_grad, lambda *d: net.fit(*d, batch_size=37)):
         with pytest.raises(error) as caught:
             call(X, Y)
         assert words in str(caught.value)
-    for array, before in zip((net.params, net._slots, net._scalars), kept, strict=True):
+    for array, before in zip((net.params, net.state.slots, net.state.scalars), kept, strict=True):
         assert np.array_equal(array, before)
 
 
@@ -285,7 +287,7 @@ def test_what_is_not_finite_is_divergence(bad, what):
     assert history.stopped == "diverged in epoch 3"
     assert history.loss == twin.history.loss
     assert np.array_equal(net.params, twin.params)
-    assert not net._slots.any()
+    assert not net.state.slots.any()
     assert np.isfinite(net.fit(X, Y, epochs=1).loss).all()
 
 

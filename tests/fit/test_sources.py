@@ -30,7 +30,9 @@ def make(**options):
 
 
 def state(net):
-    return b"".join(a.tobytes() for a in (net.params, net._slots, net._scalars, net._random))
+    return b"".join(
+        a.tobytes() for a in (net.params, net.state.slots, net.state.scalars, net.state.random)
+    )
 
 
 def batches(weighted=False):
@@ -417,7 +419,7 @@ def test_with_shuffle_every_row_once_an_epoch(weighted, small, tmp_path):
     assert epochs[0] != epochs[1] != epochs[2]
     again, twin = taken(tmp_path, 1, **options)
     assert again == epochs
-    assert np.array_equal(net._random, twin._random)
+    assert np.array_equal(net.state.random, twin.state.random)
     assert taken(tmp_path, 2, **options)[0] != epochs
 
 

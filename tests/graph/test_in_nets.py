@@ -44,7 +44,7 @@ def check_pair(net, twin, targets=Y, rtol=1e-11):
     np.testing.assert_allclose(net.params, twin.params, rtol=100 * rtol, atol=rtol)
     np.testing.assert_allclose(net.predict(X), twin.predict(X), rtol=100 * rtol, atol=rtol)
     np.testing.assert_allclose(net.predict(X[:1]), twin.predict(X[:1]), rtol=100 * rtol, atol=rtol)
-    assert np.array_equal(net._random, twin._random)
+    assert np.array_equal(net.state.random, twin.state.random)
 
 
 # ---- as the activation --------------------------------------------------------------------------

@@ -216,10 +216,10 @@ def test_the_net_and_the_data_are_as_they_were() -> None:
     one, twin = (net(dropout=0.1, optimizer=Adam(0.01)) for _ in range(2))
     for each in (one, twin):
         each.fit(MOONS, CLASSES, epochs=2)
-    before, X = (one.params.tobytes(), one._random.tobytes(), one.optimizer), MOONS.copy()
+    before, X = (one.params.tobytes(), one.state.random.tobytes(), one.optimizer), MOONS.copy()
     history, weights = one.history, np.linspace(0, 1, 400)
     first = diagnose(one, X, CLASSES, weights, validation_data=(X, CLASSES, weights))
-    assert (one.params.tobytes(), one._random.tobytes(), one.optimizer) == before
+    assert (one.params.tobytes(), one.state.random.tobytes(), one.optimizer) == before
     assert one.history is history and np.array_equal(X, MOONS)
     again = diagnose(one, X, CLASSES, weights, validation_data=(X, CLASSES, weights))
     assert str(first) == str(again)

@@ -85,12 +85,12 @@ def trained(name, dtype):
 @pytest.mark.parametrize("name", NETS)
 def test_numbers_are_those_of_the_net(name, dtype) -> None:
     net = trained(name, dtype)
-    net._frozen[1] = True
+    net.state.frozen[1] = True
     before = pickle.dumps(net)
     step = explain(net, X, Y)
     assert pickle.dumps(net) == before  # nothing is changed, neither state nor random stream
     loss, grad = net.loss_and_grad([X], [Y])
-    weights, biases = weight_views(grad, net._layers)
+    weights, biases = weight_views(grad, net.layer_table)
     assert step.losses.total == loss
     for index, layer in enumerate(step.layers):
         assert np.array_equal(layer.weights.gradient, weights[index])
@@ -163,7 +163,7 @@ def test_penalties_and_clipping() -> None:
     step, grad = explain(net, X, Y), net.loss_and_grad([X], [Y])[1]
     clipped = np.clip(grad, -0.05, 0.05)
     assert np.linalg.norm(clipped) > 0.1
-    used = weight_views(clipped * 0.1 / np.linalg.norm(clipped), net._layers)
+    used = weight_views(clipped * 0.1 / np.linalg.norm(clipped), net.layer_table)
     for layer, weights, biases in zip(step.layers, *used, strict=True):
         np.testing.assert_allclose(layer.weights.used, weights, rtol=1e-14)
         np.testing.assert_allclose(layer.biases.used, biases, rtol=1e-14)
@@ -266,4 +266,4 @@ def test_twins_share_nothing_that_changes() -> None:
     with warnings.catch_warnings():
         twin.step([X], [Y])
     assert np.array_equal(net.params, kept)
-    assert net._regularization.l2 == 0.1
+    assert net.regularization.l2 == 0.1

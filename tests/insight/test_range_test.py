@@ -23,7 +23,7 @@ def net(optimizer, **options):
 
 
 def state(one):
-    arrays = (one.params, one._scalars, one._slots, one._random, one.frozen)
+    arrays = (one.params, one.state.scalars, one.state.slots, one.state.random, one.frozen)
     return [a.tobytes() for a in arrays], one.optimizer, one.history
 
 

@@ -304,7 +304,7 @@ def test_several_rows_a_call(monkeypatch) -> None:
     """Losses and gradients of many rows come from several compiled calls."""
     net, twin = make(), make()
     X_many, y_many = np.tile(X, (20, 1)), np.tile(Y, 20)
-    net._rows_in_a_call = 512
+    net.rows_in_a_call = 512
     net.fit(X_many, y_many, epochs=5, method="conjugate_gradient")
     twin.fit(X, Y, epochs=5, method="conjugate_gradient")
     np.testing.assert_allclose(net.params, twin.params, rtol=1e-8)

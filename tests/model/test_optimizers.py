@@ -134,7 +134,7 @@ def test_codes_and_slots():
     assert [kind.n_slots for kind in ALL] == [1, 2, 2, 3, 2, 3, 1, 2, 1]
     for kind in ALL:
         net = MLP((2, 3), optimizer=kind(), seed=0)
-        assert net._slots.size == kind.n_slots * 9
+        assert net.state.slots.size == kind.n_slots * 9
 
 
 WRITTEN = [
@@ -238,18 +238,18 @@ def test_with_a_schedule_a_group_scales_it():
 
 def test_groups_that_change_with_the_optimizer():
     net = MLP((2, 2, 1), activation="tanh", optimizer=SGD(0.5), seed=0)
-    assert not net._rules[REGULATED]
+    assert not net.rules[REGULATED]
     net.optimizer = SGD(0.5, groups=Group(layers=[1], learning_rate=0.0))
-    assert net._rules[GROUPS:].tolist() == [1, 0, 1, 0, 0, 0, 0, 0]
+    assert net.rules[GROUPS:].tolist() == [1, 0, 1, 0, 0, 0, 0, 0]
     before = net.params.copy()
     net.step([[1.0, 2.0]], [3.0])
     assert np.array_equal(net.params[6:], before[6:])
     assert not np.array_equal(net.params[:6], before[:6])
-    kept = net._rules.tolist()
+    kept = net.rules.tolist()
     with pytest.raises(ValueError, match="layers must be 0 to 1; got 2"):
         net.optimizer = SGD(groups=[Group(layers=[2])])
     assert net.optimizer.groups[0].layers == (1,)
-    assert net._rules.tolist() == kept
+    assert net.rules.tolist() == kept
     with pytest.raises(ValueError, match="layers must be 0 to 1; got 2"):
         MLP((2, 2, 1), optimizer=SGD(groups=[Group(layers=[2])]))
 
@@ -388,8 +388,8 @@ def test_unknown_optimizers(bad, error):
         as_optimizer(bad)
     net = MLP((2, 1), optimizer="sgd", seed=0)
     net.fit([[1.0, 2.0]], [3.0])
-    kept = net._slots.tobytes(), net._scalars.tobytes()
+    kept = net.state.slots.tobytes(), net.state.scalars.tobytes()
     with pytest.raises(error):
         net.optimizer = bad
-    assert (net._slots.tobytes(), net._scalars.tobytes()) == kept
+    assert (net.state.slots.tobytes(), net.state.scalars.tobytes()) == kept
     assert net.optimizer == SGD()

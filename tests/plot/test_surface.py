@@ -38,9 +38,9 @@ def test_losses_on_the_plane() -> None:
 def test_path_on_given_directions() -> None:
     net, recorder = linear(), Recorder()
     net.fit(X, Y, epochs=6, callbacks=recorder)
-    before = net.params.tobytes(), net._random.tobytes(), net._slots.tobytes()
+    before = net.params.tobytes(), net.state.random.tobytes(), net.state.slots.tobytes()
     ax = loss_surface(net, X, Y, path=recorder, directions=np.eye(2), resolution=9)
-    assert (net.params.tobytes(), net._random.tobytes(), net._slots.tobytes()) == before
+    assert (net.params.tobytes(), net.state.random.tobytes(), net.state.slots.tobytes()) == before
     line = next(line for line in ax.lines if line.get_label() == "path")
     assert np.allclose(line.get_xydata(), recorder.params - net.params)
     start = next(line for line in ax.lines if line.get_label() == "start")

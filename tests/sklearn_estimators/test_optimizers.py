@@ -116,7 +116,7 @@ def test_partial_fit_goes_on_with_the_optimizer_it_began_with() -> None:
     net.partial_fit(X, Y)
     net.set_params(learning_rate_init=0.5).partial_fit(X, Y)
     assert net._optimizer.learning_rate == 0.1
-    assert net._net._scalars[LEARNING_RATE] == 0.1
-    assert net._optimizer.slots is net._net._slots
+    assert net._net.state.scalars[LEARNING_RATE] == 0.1
+    assert net._optimizer.slots is net._net.state.slots
     assert np.abs(net._optimizer.slots).max() > 0
     assert isinstance(net._optimizer.optimizer, SGD)

@@ -348,7 +348,7 @@ def test_callbacks_of_the_core() -> None:
 def test_callbacks_change_the_learning_rate() -> None:
     reduce = ReduceOnPlateau(factor=0.5, patience=1, min_delta=100.0)
     net = small(callbacks=[reduce], max_iter=4).fit(X, Y)
-    assert net._net._scalars[LEARNING_RATE] == pytest.approx(0.001 / 2**3)
+    assert net._net.state.scalars[LEARNING_RATE] == pytest.approx(0.001 / 2**3)
     assert not np.array_equal(net.coefs_[0], small(max_iter=4).fit(X, Y).coefs_[0])
 
 
