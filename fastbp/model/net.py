@@ -115,7 +115,7 @@ class State(NamedTuple):
 
     def copy(self) -> State:
         """The same values in arrays of their own."""
-        return self._make(array.copy() for array in self)
+        return State._make(array.copy() for array in self)
 
 
 class Net:
@@ -250,7 +250,7 @@ class Net:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update((name, own_array(value)) for name, value in state.items())
-        self.state = self.state._make(map(own_array, self.state))
+        self.state = State._make(map(own_array, self.state))
         self._spaces = threading.local()
         self._views = weight_views(self.state.params, self.layer_table)
 
