@@ -9,9 +9,7 @@ import pytest
 from fastbp.kernels import optimizers as steps
 from fastbp.kernels import regularization as kernels
 from fastbp.kernels.layout import table_of_layers, weight_views
-from fastbp.kernels.state import Network
-from fastbp.kernels.updates import (
-    ADAM,
+from fastbp.kernels.state import (
     CLIP_NORM,
     CLIP_VALUE,
     GROUPS,
@@ -19,10 +17,10 @@ from fastbp.kernels.updates import (
     L2,
     MAX_NORM,
     REGULATED,
-    SGD,
+    Network,
     OptimizerState,
-    begin_update,
 )
+from fastbp.kernels.updates import ADAM, SGD, begin_update
 from fastbp.machine.simd import advance, pointer
 
 DTYPES = ("float32", "float64")
