@@ -47,7 +47,9 @@ class Progress:
     """A line that is written over in a terminal, and plain lines elsewhere."""
 
     def __init__(self, out: TextIO) -> None:
-        self.out, self.in_place, self.width = out, out.isatty(), 0
+        self.out = out
+        self.in_place = out.isatty()
+        self.width = 0
 
     def show(self, line: str) -> None:
         """Replace the line."""
@@ -93,7 +95,9 @@ def new_net() -> MLP:
 
 def prepare(digits: Digits) -> list[FirstCall]:
     """Compile what the demo needs, or load it from the cache."""
-    net, X, y = new_net(), digits.X[:BATCH_SIZE], digits.y[:BATCH_SIZE]
+    net = new_net()
+    X = digits.X[:BATCH_SIZE]
+    y = digits.y[:BATCH_SIZE]
     return [
         first_call(training.train, "float32", lambda: net.fit(X, y, epochs=1)),
         first_call(evaluation.predict, "float32", lambda: net.predict(X)),
@@ -102,13 +106,16 @@ def prepare(digits: Digits) -> list[FirstCall]:
 
 def train_fastbp(digits: Digits, epochs: int, progress: Progress) -> Trained:
     """Train by fastbp, in a few calls of `fit`, so that there is progress to show."""
-    net, seconds, done = new_net(), 0.0, 0
+    net = new_net()
+    seconds = 0.0
+    done = 0
     width = len(str(epochs))
     while done < epochs:
         count = min(-(-epochs // PIECES), epochs - done)
         start = time.perf_counter()
         history = net.fit(digits.X, digits.y, epochs=count, batch_size=BATCH_SIZE)
-        seconds, done = seconds + time.perf_counter() - start, done + count
+        seconds = seconds + time.perf_counter() - start
+        done = done + count
         progress.show(
             f"fastbp         epoch {done:{width}}/{epochs}  loss {history.loss[-1]:.4f}  "
             f"{seconds:.3f} s"
@@ -223,7 +230,8 @@ def run(epochs: int = EPOCHS, out: TextIO | None = None) -> int:
     first = sum(call.seconds for call in calls)
     how = "compiling" if any(call.how == "compiled" for call in calls) else "loading compiled code"
     print(f"fastbp         {how} took {first:.2f} s", file=out, flush=True)
-    progress, peak = Progress(out), fma_peak(seconds=PEAK_SECONDS)
+    progress = Progress(out)
+    peak = fma_peak(seconds=PEAK_SECONDS)
     ours = train_fastbp(digits, epochs, progress)
     peak = max(peak, fma_peak(seconds=PEAK_SECONDS))
     theirs = train_sklearn(digits, epochs, progress)

@@ -57,9 +57,11 @@ def first_call(function: Any, dtype: str, call: Callable[[], object]) -> FirstCa
         stats = function.stats
         return sum(stats.cache_misses.values()), sum(stats.cache_hits.values())
 
-    before, start = counts(), time.perf_counter()
+    before = counts()
+    start = time.perf_counter()
     call()
-    seconds, after = time.perf_counter() - start, counts()
+    seconds = time.perf_counter() - start
+    after = counts()
     how = "compiled" if after[0] > before[0] else "loaded" if after[1] > before[1] else "ready"
     return FirstCall(function.__name__, dtype, how, seconds)
 
@@ -83,7 +85,8 @@ def warm_up(dtypes: Sequence[str] = ("float32", "float64")) -> Iterator[FirstCal
     dtypes : sequence of {"float32", "float64"}
     """
     rng = np.random.default_rng(0)
-    z, at = variable("z"), {"z": 0.0}
+    z = variable("z")
+    at = {"z": 0.0}
     graphs: tuple[tuple[Any, Callable[[], object]], ...] = (
         (tape.value, lambda: z.value(at)),
         (tape.gradient, lambda: z.gradient(at)),
@@ -93,7 +96,8 @@ def warm_up(dtypes: Sequence[str] = ("float32", "float64")) -> Iterator[FirstCal
     for function, call in graphs:
         yield first_call(function, "float64", call)
     for dtype in dtypes:
-        X, y = np.zeros((4, 2), dtype), np.zeros((4, 1), dtype)
+        X = np.zeros((4, 2), dtype)
+        y = np.zeros((4, 1), dtype)
         many = np.zeros((arrays.FEW_NUMBERS + 1, 1), dtype)
         net = MLP((2, 3, 1), dtype=dtype, seed=0)
         ours = MLP((2, 3, 1), loss=_no_loss, dtype=dtype, seed=0)

@@ -53,7 +53,8 @@ def read(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
             f"{path} is not an IDX file: it must begin with two bytes 0 and a type, one of "
             f"{sorted(TYPES)}; got {list(content[:3])}"
         )
-    dtype, start = np.dtype(TYPES[content[2]]), 4 + 4 * content[3]
+    dtype = np.dtype(TYPES[content[2]])
+    start = 4 + 4 * content[3]
     if len(content) < start:
         raise ValueError(f"{path} must begin with {start} bytes; got {len(content)}. Is it whole?")
     shape = tuple(int(x) for x in np.frombuffer(content[4:start], ">u4"))
