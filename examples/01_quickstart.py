@@ -9,7 +9,10 @@ y = np.arange(1000) % 2  # which spiral
 angle = rng.uniform(0.5, 9.5, size=1000)
 direction = np.column_stack([np.cos(angle + np.pi * y), np.sin(angle + np.pi * y)])
 X = angle[:, None] / 5 * direction + rng.normal(scale=0.05, size=(1000, 2))
-X_test, y_test, X, y = X[800:], y[800:], X[:800], y[:800]
+X_test = X[800:]
+y_test = y[800:]
+X = X[:800]
+y = y[:800]
 
 net = MLP((2, 64, 64, 2), loss="cross_entropy", optimizer=Adam(learning_rate=3e-3), seed=0)
 history = net.fit(X, y, epochs=150, batch_size=32)

@@ -27,8 +27,10 @@ print("NOT 0, NOT 1", *(f"{y:2.0f}" for y in negation.predict([[0], [1]])[:, 0])
 
 hidden = Perceptron.by_hand([[1, 1], [1, 1]], [-1.5, -0.5])  # AND and OR again
 xor = MLP((2, 2, 1), activation="step", output_activation="step")
-xor.weights[0][...], xor.biases[0][...] = hidden.weights[0], hidden.biases[0]
-xor.weights[1][...], xor.biases[1][...] = [[-1], [1]], -0.5  # OR and not AND
+xor.weights[0][...] = hidden.weights[0]
+xor.biases[0][...] = hidden.biases[0]
+xor.weights[1][...] = [[-1], [1]]
+xor.biases[1][...] = -0.5  # OR and not AND
 print("\nXOR: hidden net inputs  ", *(f"({a:g}, {b:g})" for a, b in hidden.net_inputs(X)))
 output = Perceptron.by_hand(xor.weights[1], xor.biases[1])
 print("     output's net inputs", *output.net_inputs(hidden.predict(X))[:, 0])

@@ -35,7 +35,9 @@ parser.add_argument("--data", type=Path, help="heart.csv; else scikit-learn fetc
 parser.add_argument("--folder", type=Path, default="build/examples", help="for the picture")
 arguments = parser.parse_args()
 rate, disease = load(arguments.data)
-y, mean, scale = disease == "Yes", rate.mean(), rate.std()
+y = disease == "Yes"
+mean = rate.mean()
+scale = rate.std()
 X = ((rate - mean) / scale)[:, None]
 at = np.linspace(rate.min() - 10, rate.max() + 10, 300)
 figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")

@@ -41,7 +41,8 @@ RUNS = {  # batch size, learning rate, epochs, momentum
     "momentum, 40 updates": {"0.8": (40, 0.1, 40, 0.8), "none": (40, 0.1, 40)},
 }  # fmt: skip
 grid = np.meshgrid(np.linspace(-1.5, 4.5, 60), np.linspace(-1, 4, 60))
-net, heights = MLP((1, 1), dtype="float64"), np.zeros((60, 60))
+net = MLP((1, 1), dtype="float64")
+heights = np.zeros((60, 60))
 for at in np.ndindex(60, 60):
     net.params[:] = grid[0][at], grid[1][at]
     heights[at] = net.loss(x, y)

@@ -32,7 +32,8 @@ def net(optimizer: str | SGD | Adam = "adam") -> MLP:
 start = net().loss(X, y)
 curves = {}
 for name, optimizer in (("SGD, batches of 25", SGD(0.2)), ("Adam, batches of 25", Adam(1e-2))):
-    trained, losses = net(optimizer), [start]
+    trained = net(optimizer)
+    losses = [start]
     for _ in range(options.evaluations):
         trained.fit(X, y, epochs=1, batch_size=25)
         losses.append(trained.loss(X, y))

@@ -18,7 +18,8 @@ options = parser.parse_args()
 options.folder.mkdir(parents=True, exist_ok=True)
 
 rng = np.random.default_rng(0)
-angle, turn = rng.uniform(0, 2 * np.pi, 300), rng.integers(2, size=300)
+angle = rng.uniform(0, 2 * np.pi, 300)
+turn = rng.integers(2, size=300)
 X = np.stack([np.cos(angle), np.sin(angle)], axis=1) * (0.45 + 0.65 * turn)[:, None]
 X += rng.normal(0, 0.12, size=X.shape)
 y = turn  # a ring within a ring: no line tells them apart

@@ -15,7 +15,8 @@ from fastbp import MLP, SGD, Adam
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--folder", type=Path, default="build/examples", help="for the picture")
 parser.add_argument("--seeds", type=int, default=5, help="nets a row; the first one is drawn")
-arguments, rng = parser.parse_args(), np.random.default_rng(0)
+arguments = parser.parse_args()
+rng = np.random.default_rng(0)
 
 
 def sample(rows: int) -> tuple[np.ndarray, np.ndarray]:
@@ -24,7 +25,9 @@ def sample(rows: int) -> tuple[np.ndarray, np.ndarray]:
     return x, np.sin(4 * x) + rng.normal(scale=0.35, size=(rows, 1))
 
 
-(X, y), (X_test, y_test), at = sample(30), sample(1000), np.linspace(-1, 1, 400)[:, None]
+X, y = sample(30)
+X_test, y_test = sample(1000)
+at = np.linspace(-1, 1, 400)[:, None]
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.5), layout="constrained")
 left.plot(X, y, "k.", label="training data")
 METHODS = {  # options of the net, options of fit

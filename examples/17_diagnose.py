@@ -23,7 +23,8 @@ dead = classifier((2, 16, 1))
 dead.biases[0][:10] = -5.0
 linear = classifier((2, 1), optimizer=Adam(0.01))
 linear.fit(X, y, epochs=30)
-few, noise = X[:40], rng.integers(2, size=40)
+few = X[:40]
+noise = rng.integers(2, size=40)
 memory = classifier((2, 100, 100, 1), optimizer=Adam(0.01))
 memory.fit(few, noise, epochs=200)
 

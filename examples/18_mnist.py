@@ -26,14 +26,16 @@ if options.openml:
     from sklearn.datasets import fetch_openml
 
     pixels, names = fetch_openml("mnist_784", return_X_y=True, as_frame=False)
-    X, y = np.float32(pixels[-10_000:] / 255), names[-10_000:].astype(int)
+    X = np.float32(pixels[-10_000:] / 255)
+    y = names[-10_000:].astype(int)
 else:
     try:
         X, y = mnist(options.data)
     except FileNotFoundError as error:
         raise SystemExit(f"{error} by --data or FASTBP_DATA; --openml fetches it") from None
 order = np.random.default_rng(0).permutation(len(X))
-train, test = order[: 1_500 if options.quick else 8_500], order[8_500:]
+train = order[: 1_500 if options.quick else 8_500]
+test = order[8_500:]
 
 
 def show(name: str, net: MLP, epochs: int, **how: object) -> None:

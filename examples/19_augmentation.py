@@ -27,7 +27,8 @@ try:
 except FileNotFoundError as error:
     raise SystemExit(f"{error} by --data or FASTBP_DATA") from None
 order = np.random.default_rng(0).permutation(len(X))
-train, test = order[:1_000], order[8_500:]
+train = order[:1_000]
+test = order[8_500:]
 
 shape = (28, 28)
 kinds = {
@@ -46,7 +47,8 @@ for row, (name, augment) in zip(axes, kinds.items(), strict=True):
         accuracies.append((net.predict(X[test]).argmax(axis=1) == y[test]).mean())
     seeds = " ".join(f"{accuracy:.2%}" for accuracy in accuracies)
     print(f"1,000 digits {name:14}{np.mean(accuracies):7.2%}  ({seeds})", flush=True)
-    changed, rng = np.repeat(X[train[:1]], len(row), axis=0), np.random.default_rng(0)
+    changed = np.repeat(X[train[:1]], len(row), axis=0)
+    rng = np.random.default_rng(0)
     for function in augment:
         changed = function(changed, rng)
     for ax, image in zip(row, changed, strict=True):

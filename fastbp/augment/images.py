@@ -48,7 +48,8 @@ class _OfImages:
 
     def _flat(self, X: Any) -> tuple[Batch, ImageShape]:
         """A batch as a C-contiguous float array, and the shape of its images."""
-        array, size = np.asarray(X), math.prod(self.shape)
+        array = np.asarray(X)
+        size = math.prod(self.shape)
         dtype = array.dtype if array.dtype in (np.float32, np.float64) else np.dtype(np.float64)
         what = f"images of shape {self.shape}"
         flat = checks.matrix("X", array, size, dtype, what)

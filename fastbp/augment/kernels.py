@@ -56,9 +56,13 @@ def shift_images(y, x, shape, down, right, fill):
 def between(x, shape, i, j, channel, fill):
     """The number at a place between pixels, interpolated from the four around it."""
     top, left = math.floor(i), math.floor(j)
-    a, b, i0, j0 = i - top, j - left, int(top), int(left)
+    a = i - top
+    b = j - left
+    i0 = int(top)
+    j0 = int(left)
     if 0 <= i0 < shape.height - 1 and 0 <= j0 < shape.width - 1:
-        right, down = shape.channels, shape.channels * shape.width
+        right = shape.channels
+        down = shape.channels * shape.width
         p = advance(x, (i0 * shape.width + j0) * shape.channels + channel)
         above = (1.0 - b) * load(p, 0) + b * load(p, right)
         return (1.0 - a) * above + a * ((1.0 - b) * load(p, down) + b * load(p, down + right))
@@ -72,10 +76,13 @@ def between(x, shape, i, j, channel, fill):
 @kernel
 def warp_image(y, x, shape, m, fill):
     """y[c + d] = x[c + M d], c the centre, d a place relative to it, M the 2 x 2 matrix m."""
-    at, middle, centre = 0, 0.5 * (shape.height - 1), 0.5 * (shape.width - 1)
+    at = 0
+    middle = 0.5 * (shape.height - 1)
+    centre = 0.5 * (shape.width - 1)
     for i in range(shape.height):
         for j in range(shape.width):
-            down, right = i - middle, j - centre
+            down = i - middle
+            right = j - centre
             row = middle + load(m, 0) * down + load(m, 1) * right
             column = centre + load(m, 2) * down + load(m, 3) * right
             for channel in range(shape.channels):

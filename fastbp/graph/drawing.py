@@ -9,14 +9,16 @@ from fastbp.graph.flat import Flat
 from fastbp.graph.placement import layout_of
 from fastbp.graph.text import SYMBOLS, number_text
 
-VALUE, DERIVATIVE = "#1a7f37", "#c62828"
+VALUE = "#1a7f37"
+DERIVATIVE = "#c62828"
 FILLS = {"variable": "#dbe9fb", "constant": "#f1f1f1", "output": "#fdf0d0"}
 DIGITS = 4
 
 
 def _label(flat: Flat, node: int) -> str:
     """What stands in a node: a variable's name, a step's name and operation."""
-    operation, name = flat.operations[node], flat.names[node]
+    operation = flat.operations[node]
+    name = flat.names[node]
     if operation in ("constant", "variable"):
         return name
     symbol = SYMBOLS.get(operation, operation)

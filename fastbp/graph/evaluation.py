@@ -19,8 +19,10 @@ Result = float | Array
 
 BLOCK_NUMBERS = 1 << 15
 """Values of a block of rows, about: with their adjoints they fit the second cache."""
-FEWEST_ROWS, MOST_ROWS = 8, 512
-"""Rows of a block."""
+FEWEST_ROWS = 8
+"""The fewest rows of a block."""
+MOST_ROWS = 512
+"""The most rows of a block."""
 DOMAINS: dict[str, tuple[tuple[str, Callable[..., bool]], ...]] = {
     "log": (("log of a negative number", lambda a: a < 0), ("log of 0", lambda a: a == 0)),
     "sqrt": (("sqrt of a negative number", lambda a: a < 0),),
@@ -48,7 +50,9 @@ class GraphError(ValueError):
 
     def __init__(self, message: str, node: str, row: int | None, overflow: bool = False) -> None:
         super().__init__(message)
-        self.node, self.row, self.overflow = node, row, overflow
+        self.node = node
+        self.row = row
+        self.overflow = overflow
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.args[0], self.node, self.row, self.overflow)
@@ -102,7 +106,9 @@ def point_of(flat: Flat, values: Mapping[str, Any], missing: float | None = None
 
 def _from_arrays(sizes: Mapping[str, int | None], given: Sequence[Any]) -> Point:
     """The inputs from numbers and arrays, each as a matrix (size, rows) or (size, 1)."""
-    matrices, rows, counted = [], None, ""
+    matrices = []
+    rows = None
+    counted = ""
     for (name, size), value in zip(sizes.items(), given, strict=True):
         array = _numbers(name, value)
         shape = () if size is None else (size,)
@@ -117,7 +123,8 @@ def _from_arrays(sizes: Mapping[str, int | None], given: Sequence[Any]) -> Point
                     f"all inputs must have as many rows; got {rows} of {counted} and {len(array)} "
                     f"of {name}"
                 )
-            rows, counted = len(array), name
+            rows = len(array)
+            counted = name
             matrices.append(array.T.reshape(size or 1, rows))
         else:
             matrices.append(array.reshape(size or 1, 1))
@@ -164,7 +171,8 @@ def _stride(flat: Flat, point: Point) -> int:
 def values_of(flat: Flat, point: Point, wanted: IntArray) -> Array:
     """Values of some nodes, (nodes, rows)."""
     rows = point.table.shape[1]
-    out, values = np.empty((len(wanted), rows)), np.empty((len(flat), _stride(flat, point)))
+    out = np.empty((len(wanted), rows))
+    values = np.empty((len(flat), _stride(flat, point)))
     index = _call(kernels.value, (out, values, flat.tape, wanted, point.table))
     if index != kernels.ALL_FINITE:
         raise no_value(flat, point, index)
@@ -173,8 +181,10 @@ def values_of(flat: Flat, point: Point, wanted: IntArray) -> Array:
 
 def gradient_of(flat: Flat, point: Point, wanted: IntArray) -> tuple[Array, Array]:
     """The output, (rows,), and its derivatives by some nodes, (nodes, rows), by backward mode."""
-    rows, stride = point.table.shape[1], _stride(flat, point)
-    out, found = np.empty(rows), np.empty((len(wanted), rows))
+    rows = point.table.shape[1]
+    stride = _stride(flat, point)
+    out = np.empty(rows)
+    found = np.empty((len(wanted), rows))
     values, adjoints = np.empty((2, len(flat), stride))
     slopes = np.empty(stride)
     arguments = (out, found, values, adjoints, slopes, flat.tape, wanted, point.table)
@@ -190,14 +200,16 @@ def gradient_of_inputs(flat: Flat, point: Point) -> tuple[Array, Array]:
     """The output, (rows,), and its derivatives by all inputs, (inputs, rows)."""
     out, found = gradient_of(flat, point, flat.variable_nodes)
     if not flat.rows_in_order:
-        some, found = found, np.zeros((flat.n_inputs, found.shape[1]))
+        some = found
+        found = np.zeros((flat.n_inputs, found.shape[1]))
         found[flat.variable_rows] = some  # the others are numbers of vectors that are not used
     return out, found
 
 
 def jvp_of(flat: Flat, point: Point, directions: Array, wanted: IntArray) -> tuple[Array, Array]:
     """Values and tangents of some nodes, both (nodes, rows), by forward mode."""
-    rows, stride = point.table.shape[1], _stride(flat, point)
+    rows = point.table.shape[1]
+    stride = _stride(flat, point)
     out, found = np.empty((2, len(wanted), rows))
     values, tangents = np.empty((2, len(flat), stride))
     arguments = (
@@ -226,7 +238,8 @@ def locals_of(flat: Flat, values: Array) -> Array:
 
 def _place(flat: Flat, node: int) -> str:
     """The node as an error names it."""
-    name, step = flat.names[node], flat.step(node)
+    name = flat.names[node]
+    step = flat.step(node)
     return f"{name} = {step}" if step != name else name
 
 
@@ -247,7 +260,8 @@ def _column(point: Point, row: int) -> Point:
 def no_value(flat: Flat, point: Point, index: int) -> GraphError:
     """Why a node has no finite value; `index` as from the kernels."""
     node, row = divmod(int(index), point.table.shape[1])
-    shown, name = row if point.has_rows else None, flat.names[node]
+    shown = row if point.has_rows else None
+    name = flat.names[node]
     if flat.operations[node] == "variable":
         bad = point.table[flat.variable_rows[flat.variable_nodes == node][0], row]
         where = f" in row {row}" if point.has_rows else ""
@@ -266,9 +280,11 @@ def no_value(flat: Flat, point: Point, index: int) -> GraphError:
 def no_derivative(flat: Flat, point: Point, found: Array) -> GraphError:
     """Why a derivative is not finite: the last node that has none, though it has a value."""
     row = int((~np.isfinite(found)).any(axis=0).argmax())
-    column, shown = _column(point, row), row if point.has_rows else None
+    column = _column(point, row)
+    shown = row if point.has_rows else None
     values = values_of(flat, column, np.arange(len(flat)))
-    slopes, starts = locals_of(flat, values)[:, 0], flat.tape.starts
+    slopes = locals_of(flat, values)[:, 0]
+    starts = flat.tape.starts
     for node in range(len(flat) - 1, -1, -1):
         for argument, slope in zip(flat.arguments[node], slopes[starts[node] :], strict=False):
             if not np.isfinite(slope) and flat.operations[argument] != "constant":

@@ -70,8 +70,11 @@ class Expression:
         slot: Slot | None = None,
         name: str | None = None,
     ) -> None:
-        self.operation, self.arguments, self.number = operation, arguments, number
-        self.slot, self.name = slot, name
+        self.operation = operation
+        self.arguments = arguments
+        self.number = number
+        self.slot = slot
+        self.name = name
         self._flat: Flat | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -242,7 +245,8 @@ class Expression:
         result: Gradient = {}
         first = 0
         for name, nodes in zip(asked, chosen, strict=True):
-            some, first = found[first : first + len(nodes)], first + len(nodes)
+            some = found[first : first + len(nodes)]
+            first += len(nodes)
             size = flat.sizes.get(name)
             if size is not None:
                 whole = np.zeros((size, found.shape[1]))

@@ -152,9 +152,11 @@ class Flat:
             nodes.append(node)
         self.sizes = _sizes(list(by_slot))
         self.has_vectors = any(size is not None for size in self.sizes.values())
-        self.rows, self.n_inputs = {}, 0
+        self.rows = {}
+        self.n_inputs = 0
         for name, size in self.sizes.items():
-            first, self.n_inputs = self.n_inputs, self.n_inputs + (1 if size is None else size)
+            first = self.n_inputs
+            self.n_inputs += 1 if size is None else size
             self.rows[name] = slice(first, self.n_inputs)
         self.operations = [node.operation for node in nodes]
         self.arguments = [[number_of[id(a)] for a in node.arguments] for node in nodes]
@@ -225,7 +227,8 @@ def _names(nodes: Sequence[Node]) -> tuple[list[str], list[bool]]:
                 "name of its own"
             )
         taken |= set() if name is None else {name}
-    names, count = [], 0
+    names = []
+    count = 0
     for node, name in zip(nodes, own, strict=True):
         if name is None and node.operation == "constant":
             name = number_text(node.number)

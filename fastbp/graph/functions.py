@@ -48,7 +48,8 @@ def vector(name: str, size: int) -> Vector:
     size : int
         At least 1.
     """
-    size, name = checks.count("size", size), checked_name(name)
+    size = checks.count("size", size)
+    name = checked_name(name)
     return Vector(Expression("variable", slot=Slot(name, size, i)) for i in range(size))
 
 
@@ -276,6 +277,7 @@ def dot(left: Iterable[Any], right: Iterable[Any]) -> Expression:
                 "dot takes two vectors or sequences of expressions; got "
                 f"{type(side).__name__} {side!r}"
             )
-    first, second = tuple(left), tuple(right)
+    first = tuple(left)
+    second = tuple(right)
     _same_length(first, second)
     return Expression("dot", (*_terms("dot", first), *_terms("dot", second)))

@@ -88,7 +88,8 @@ class GraphLoss(CallableLoss):
     def _value_and_derivative(
         self, y_pred: FloatArray, y: FloatArray, sample_weight: Array | None = None
     ) -> tuple[float, FloatArray]:
-        flat, (rows, outputs) = self.expression.flat(), y_pred.shape
+        flat = self.expression.flat()
+        rows, outputs = y_pred.shape
         if not np.isfinite(y_pred).all():
             return np.nan, np.zeros_like(y_pred)
         arrays = {"y_pred": y_pred, "y": y}
@@ -104,9 +105,11 @@ class GraphLoss(CallableLoss):
             if by_output:
                 raise _by_unit(error, outputs, "output") from None
             raise
-        losses, slopes = values, found[flat.rows["y_pred"]].T
+        losses = values
+        slopes = found[flat.rows["y_pred"]].T
         if by_output:
-            losses, slopes = values.reshape(y_pred.shape).sum(axis=1), slopes.reshape(y_pred.shape)
+            losses = values.reshape(y_pred.shape).sum(axis=1)
+            slopes = slopes.reshape(y_pred.shape)
         share = np.full(rows, 1.0 / rows)
         if sample_weight is not None:
             share = sample_weight / sample_weight.sum()

@@ -112,7 +112,8 @@ def operate_many(out, tape, values, stride, node, rows):
 @kernel
 def operate(values, tape, inputs, total, stride, node, first, rows):
     """The values of a node for `rows` rows of the data, from `first` of `total` on."""
-    code, out = load(tape.codes, node), advance(values, node * stride)
+    code = load(tape.codes, node)
+    out = advance(values, node * stride)
     if code == CONSTANT:
         fill(out, load(tape.numbers, node), rows)
     elif code == VARIABLE:
@@ -144,7 +145,8 @@ def slopes_of_many(d, tape, values, stride, node, k, rows):
         for r in range(rows):
             store(d, r, load(b, r))
     else:
-        a, y = argument_of(tape, values, stride, node, k), advance(values, node * stride)
+        a = argument_of(tape, values, stride, node, k)
+        y = advance(values, node * stride)
         for r in range(rows):
             ties = 0.0
             for j in range(count):
@@ -156,7 +158,8 @@ def slopes_of_many(d, tape, values, stride, node, k, rows):
 @kernel
 def differentiate(d, tape, values, stride, node, k, rows):
     """``d <- `` the derivative of a node by its argument k."""
-    code, y = load(tape.codes, node), advance(values, node * stride)
+    code = load(tape.codes, node)
+    y = advance(values, node * stride)
     if code >= MAX:
         slopes_of_many(d, tape, values, stride, node, k, rows)
     elif code <= POWER:
@@ -195,13 +198,15 @@ def adjoints_of_block(adjoints, d, tape, values, n_nodes, stride, rows):
     for node in range(n_nodes - 1, -1, -1):
         if load(tape.codes, node) <= VARIABLE:
             continue
-        start, above = load(tape.starts, node), advance(adjoints, node * stride)
+        start = load(tape.starts, node)
+        above = advance(adjoints, node * stride)
         for k in range(load(tape.starts, node + 1) - start):
             below = load(tape.arguments, start + k)
             if load(tape.codes, below) != CONSTANT:
                 differentiate(d, tape, values, stride, node, k, rows)
                 for r in range(rows):
-                    at, up = below * stride + r, load(above, r)
+                    at = below * stride + r
+                    up = load(above, r)
                     if up != 0.0:
                         store(adjoints, at, load(adjoints, at) + up * load(d, r))
 
@@ -213,11 +218,9 @@ def tangents_of_block(tangents, d, tape, values, directions, n_nodes, total, str
     Where an argument's tangent is 0 nothing is handed on, as above.
     """
     for node in range(n_nodes):
-        out, code, start = (
-            advance(tangents, node * stride),
-            load(tape.codes, node),
-            load(tape.starts, node),
-        )
+        out = advance(tangents, node * stride)
+        code = load(tape.codes, node)
+        start = load(tape.starts, node)
         fill(out, 0.0, rows)
         if code == VARIABLE:
             for r in range(rows):
@@ -330,7 +333,8 @@ def value(out, values, tape, wanted, inputs):
         ALL_FINITE, or ``node * rows + row`` of the first value that is not: `out` is undefined.
     """
     total, n_nodes, stride = inputs.shape[1], values.shape[0], values.shape[1]
-    nodes, table = tape_pointers(tape), pointer(values, 0)
+    nodes = tape_pointers(tape)
+    table = pointer(values, 0)
     for first in range(0, total, stride):
         rows = min(stride, total - first)
         bad = values_of_some(table, nodes, pointer(inputs, 0), n_nodes, total, stride, first, rows)
@@ -358,7 +362,9 @@ def gradient(out, derivatives, values, adjoints, slopes, tape, wanted, inputs):
         As in `value`, and so is what is returned.
     """
     total, n_nodes, stride = inputs.shape[1], values.shape[0], values.shape[1]
-    nodes, table, other = tape_pointers(tape), pointer(values, 0), pointer(adjoints, 0)
+    nodes = tape_pointers(tape)
+    table = pointer(values, 0)
+    other = pointer(adjoints, 0)
     for first in range(0, total, stride):
         rows = min(stride, total - first)
         bad = values_of_some(table, nodes, pointer(inputs, 0), n_nodes, total, stride, first, rows)
@@ -394,7 +400,9 @@ def jvp(out, derivatives, values, tangents, slopes, tape, wanted, inputs, direct
         Tangents of the variables.
     """
     total, n_nodes, stride = inputs.shape[1], values.shape[0], values.shape[1]
-    nodes, table, other = tape_pointers(tape), pointer(values, 0), pointer(tangents, 0)
+    nodes = tape_pointers(tape)
+    table = pointer(values, 0)
+    other = pointer(tangents, 0)
     for first in range(0, total, stride):
         rows = min(stride, total - first)
         bad = values_of_some(table, nodes, pointer(inputs, 0), n_nodes, total, stride, first, rows)
@@ -415,7 +423,8 @@ def jvp(out, derivatives, values, tangents, slopes, tape, wanted, inputs, direct
 @kernel(cached=True)
 def local_derivatives(out, values, tape):
     """Of each argument of each node, (arguments, rows), from the values (N, rows) of all nodes."""
-    nodes, stride = tape_pointers(tape), values.shape[1]
+    nodes = tape_pointers(tape)
+    stride = values.shape[1]
     for node in range(values.shape[0]):
         if tape.codes[node] > VARIABLE:
             for at in range(tape.starts[node], tape.starts[node + 1]):

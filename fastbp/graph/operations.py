@@ -33,7 +33,8 @@ import numpy as np
 
 from fastbp.machine.jit import kernel
 
-CONSTANT, VARIABLE = 0, 1
+CONSTANT = 0
+VARIABLE = 1
 ADD, SUBTRACT, MULTIPLY, DIVIDE, POWER, NEGATE = range(2, 8)
 EXP, LOG, TANH, SIGMOID, SQRT, SIN, COS, ABS, RELU = range(8, 17)
 MAX, SUM, DOT = range(17, 20)

@@ -52,7 +52,9 @@ class Table(Sequence[Row]):
     """
 
     def __init__(self, mode: str, heading: str, rows: Sequence[Row]) -> None:
-        self.mode, self.heading, self.rows = mode, heading, tuple(rows)
+        self.mode = mode
+        self.heading = heading
+        self.rows = tuple(rows)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -107,8 +109,10 @@ def steps_of(flat: Flat, every: bool) -> list[int]:
 
 def _local(flat: Flat, node: int, steps: set[int], slopes: Array) -> dict[str, float]:
     """Derivatives of a step by the steps that it is made of, through the nodes between."""
-    adjoints, found = {node: 1.0}, {}
-    waiting, starts = [-node], flat.tape.starts
+    adjoints = {node: 1.0}
+    found = {}
+    waiting = [-node]
+    starts = flat.tape.starts
     while waiting:
         at = -heapq.heappop(waiting)
         if at != node and at in steps:
@@ -127,7 +131,8 @@ def table_of(
 ) -> Table:
     """A table from the values and running derivatives of all nodes, (N,) each."""
     steps = steps_of(flat, every)
-    slopes, all_steps = locals_of(flat, values.reshape(-1, 1))[:, 0], set(steps)
+    slopes = locals_of(flat, values.reshape(-1, 1))[:, 0]
+    all_steps = set(steps)
     rows = [
         Row(
             flat.names[i], flat.step(i) if every else flat.formulas[i], float(values[i]),

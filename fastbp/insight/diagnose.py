@@ -133,7 +133,8 @@ def diagnose(
     True
     """
     dataset.check_trainable(inspection.check_net(net).activations)
-    batch_size, generator = checks.count("batch_size", batch_size), checks.generator(seed)
+    batch_size = checks.count("batch_size", batch_size)
+    generator = checks.generator(seed)
     history = net.history if history is None else history
     if not isinstance(history, History):
         raise TypeError(f"history must be a History, as fit returns it; got {history!r}")
@@ -165,11 +166,13 @@ def diagnose(
 def _sample(net: MLP, examples: Examples, generator: np.random.Generator) -> _Sample:
     """All rows, checked, or MOST_ROWS of them drawn."""
     data, rows = dataset.rows_and_targets(*examples, net.layer_sizes, net.spec.loss, net.dtype)
-    X, y = data.inputs.reshape(rows, -1), np.asarray(examples.y)
+    X = data.inputs.reshape(rows, -1)
+    y = np.asarray(examples.y)
     weights = data.weights if data.n_weights else None
     if rows > MOST_ROWS:
         chosen = np.sort(generator.choice(rows, MOST_ROWS, replace=False))
-        X, y = X[chosen], y[chosen]
+        X = X[chosen]
+        y = y[chosen]
         weights = None if weights is None else weights[chosen]
     return _Sample(X, y, weights)
 
@@ -185,9 +188,12 @@ def _layers(
     outputs = inspection.layer_outputs(net, sample.X)
     gradients = _norms(inspection.layer_gradients(net, *sample)[0])
     ratios = _update_ratios(net, sample, batch_size, generator)
-    hidden, reports = len(outputs) - 1, []
+    hidden = len(outputs) - 1
+    reports = []
     for layer, (name, norm) in enumerate(zip(net.activations, _norms(net.weights), strict=True)):
-        table, dead, saturated = outputs[layer], 0.0, 0.0
+        table = outputs[layer]
+        dead = 0.0
+        saturated = 0.0
         if layer < hidden and name == "relu":
             dead = float((table == 0).all(axis=0).mean())
         if layer < hidden and name in AT_THE_END:
@@ -208,7 +214,8 @@ def _update_ratios(
     net: MLP, sample: _Sample, batch_size: int, generator: np.random.Generator
 ) -> list[float]:
     """Of each layer, the median ratio of the norms of update and weights; 0 where it is frozen."""
-    twin, ratios = twin_of(net), []
+    twin = twin_of(net)
+    ratios = []
     for _ in range(RATIO_UPDATES):
         chosen = generator.choice(len(sample.X), min(batch_size, len(sample.X)), replace=False)
         before = twin.params.copy()
@@ -241,7 +248,8 @@ def _trial(net: MLP, sample: _Sample, batch_size: int, factor: float) -> float:
 
 def _constant_loss(net: MLP, sample: _Sample) -> float:
     """The loss, by the kernels, of a net that predicts the mean of the targets for every row."""
-    n_out, name = net.layer_sizes[-1], net.activations[-1]
+    n_out = net.layer_sizes[-1]
+    name = net.activations[-1]
     constant = MLP(
         (1, n_out), loss=net.spec.loss, output_activation=name, dtype=net.dtype,
         weight_init="zeros", optimizer="sgd", seed=0,

@@ -103,7 +103,9 @@ class Diagnosis(Sequence[Finding]):
         self, findings: list[Finding], layers: list[LayerReport], loss: float, what: str
     ) -> None:
         self.findings = sorted(findings, key=lambda found: SEVERITIES.index(found.severity))
-        self.layers, self.loss, self.what = layers, loss, what
+        self.layers = layers
+        self.loss = loss
+        self.what = what
 
     def __len__(self) -> int:
         return len(self.findings)

@@ -85,7 +85,8 @@ def forward_lines(step: Step, number: Number, most: int) -> Iterator[str]:
 
 def loss_lines(step: Step, number: Number, most: int) -> Iterator[str]:
     """The loss by output and in total."""
-    losses, last = step.losses, len(step.layers)
+    losses = step.losses
+    last = len(step.layers)
     parts = [] if losses.by_output is None else losses.by_output.tolist()
     for k in shown(len(parts), most):
         if k is None:
@@ -148,7 +149,8 @@ def weight_line(
     step: Step, index: int, unit: int, below: int | None, change: Change, number: Number
 ) -> str:
     """The gradient of one weight and its old and new value."""
-    layer, at = step.layers[index], (unit,) if below is None else (below, unit)
+    layer = step.layers[index]
+    at = (unit,) if below is None else (below, unit)
     symbol = unit_symbol(step, index + 1, unit)
     source = "" if below is None else unit_symbol(step, index, below) + " "
     name = rf"{'b' if below is None else 'w'}_{{{source}{symbol}}}"

@@ -128,7 +128,8 @@ def one_sample(net: MLP, x: Any, y: Any) -> tuple[npt.NDArray[Any], npt.NDArray[
             f"explain takes one sample, x of shape ({net.layer_sizes[0]},); got {row.shape[0]} "
             "rows. Pass one of them: explain(net, X[i], y[i])"
         )
-    target, outputs = np.asarray(y), net.layer_sizes[-1]
+    target = np.asarray(y)
+    outputs = net.layer_sizes[-1]
     if target.ndim == 0 or (target.ndim == 1 and outputs > 1 and target.shape == (outputs,)):
         target = target[np.newaxis]
     return row, target
@@ -341,7 +342,8 @@ def take_step(net: MLP, x: Any, y: Any) -> Step:
     row, target = one_sample(net, x, y)
     before = twin_with(net, dropout=0.0, input_dropout=0.0)
     total, grad = before.loss_and_grad(row, target)
-    penalty, unpenalized = np.zeros_like(grad), total
+    penalty = np.zeros_like(grad)
+    unpenalized = total
     if before.regularization.l1 or before.regularization.l2:
         plain = twin_with(before, l1=0.0, l2=0.0)
         unpenalized, plain_grad = plain.loss_and_grad(row, target)
@@ -354,7 +356,8 @@ def take_step(net: MLP, x: Any, y: Any) -> Step:
 
     inputs = checks.matrix("x", row, net.layer_sizes[0], net.dtype, "one column an input")[0]
     inputs = inputs.copy()
-    layers, below = [], inputs
+    layers = []
+    below = inputs
     for index, activation in enumerate(net.activations):
         z = net_inputs(before, index, below)
         out = activated(z, activation)

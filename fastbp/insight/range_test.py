@@ -24,9 +24,10 @@ LEAST_FALL = 0.02
 """Share by which the smoothed loss must fall for a rate to be suggested, beyond its noise."""
 STILL = 0.1
 """Share of the updates whose rates are so low that they show the noise of the loss."""
-NEAR_THE_LEAST, BELOW_IT = 0.1, 10.0
-"""The suggestion is at most the highest rate at which the smoothed loss is still within this share
-of its fall of the least, divided by the second number."""
+NEAR_THE_LEAST = 0.1
+"""A smoothed loss is near the least when it is above it by at most this share of its fall."""
+BELOW_IT = 10.0
+"""The suggestion is at most the highest rate with a loss near the least, divided by this."""
 MOST_OF_THE_FALL = 0.8
 """And at most the rate at which this share of the fall is done."""
 
@@ -67,7 +68,8 @@ class LRFind:
             found = "no rate lowers the loss; look at the data, the net and the range of the rates"
         else:
             found = f"suggested learning rate {self.suggestion:.2g}"
-        best, count = int(self.smoothed.argmin()), len(self.rates)
+        best = int(self.smoothed.argmin())
+        count = len(self.rates)
         end = "diverged" if self.diverged else "ended"
         return (
             f"{found} (loss {self.start:.4g}, least {self.smoothed[best]:.4g} at "
@@ -103,7 +105,8 @@ class LRFind:
         if self.suggestion is not None:
             label = f"suggestion {self.suggestion:.2g}"
             ax.axvline(self.suggestion, color="C3", linestyle="--", label=label)
-        low, top = float(self.smoothed.min()), self.start
+        low = float(self.smoothed.min())
+        top = self.start
         room = max(top - low, 0.05 * abs(top), 1e-12)
         ax.set(
             xscale="log", xlabel="Learning rate", ylabel="Loss", title="Learning-rate range test",
@@ -182,21 +185,24 @@ def lr_find(
     low, high = checks.positive("min_rate", min_rate), checks.positive("max_rate", max_rate)
     if low >= high:
         raise ValueError(f"max_rate must be above min_rate, {min_rate}; got {max_rate}")
-    updates, batch_size = (
-        checks.count("updates", updates, 10),
-        checks.count("batch_size", batch_size),
-    )
+    updates = checks.count("updates", updates, 10)
+    batch_size = checks.count("batch_size", batch_size)
     beta = checks.number("smoothing", smoothing, "at least 0 and below 1", lambda x: 0 <= x < 1)
     factor = checks.number("divergence", divergence, "a finite number above 1", lambda x: x > 1)
     data, rows = dataset.rows_and_targets(
         X, y, sample_weight, net.layer_sizes, net.spec.loss, net.dtype
     )
-    inputs, targets = data.inputs.reshape(rows, -1), np.asarray(y)
+    inputs = data.inputs.reshape(rows, -1)
+    targets = np.asarray(y)
     weights = data.weights if data.n_weights else None
     twin = twin_of(net)
-    first, ratio = int(twin.state.scalars[UPDATES]), (high / low) ** (1 / (updates - 1))
+    first = int(twin.state.scalars[UPDATES])
+    ratio = (high / low) ** (1 / (updates - 1))
     twin.optimizer = with_schedule(net.optimizer, lambda n: low * ratio ** (n - first))
-    losses, smoothed, mean, diverged = [], [], 0.0, False
+    losses = []
+    smoothed = []
+    mean = 0.0
+    diverged = False
     for number, chosen in enumerate(_batches(rows, min(batch_size, rows), updates, seed), 1):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", DivergenceWarning)
@@ -223,10 +229,13 @@ def lr_find(
 
 def _batches(rows: int, batch_size: int, count: int, seed: int | None) -> Any:
     """Numbers of the rows of so many batches, a new order in each epoch."""
-    generator, order, at = checks.generator(seed), np.empty(0, np.int64), 0
+    generator = checks.generator(seed)
+    order = np.empty(0, np.int64)
+    at = 0
     for _ in range(count):
         if at + batch_size > len(order):
-            order, at = generator.permutation(rows), 0
+            order = generator.permutation(rows)
+            at = 0
         yield order[at : at + batch_size]
         at += batch_size
 
@@ -242,7 +251,8 @@ def _result(
     """The result, with the suggestion; `noise` times its deviation is no fall of the loss."""
     rates = low * np.power(ratio, np.arange(len(losses), dtype=np.float64))
     early = _early(len(losses))
-    still, best = losses[: early + 1], early + int(smoothed[early:].argmin())
+    still = losses[: early + 1]
+    best = early + int(smoothed[early:].argmin())
     start = float(still.mean())
     fall = start - float(smoothed[best])
     if fall <= LEAST_FALL * abs(start) + noise * float(still.std()):

@@ -14,13 +14,20 @@ from fastbp.insight.findings import Finding, LayerReport
 from fastbp.kernels.layout import weight_views
 from fastbp.mlp import MLP
 
-LARGE_INPUT, SMALL_INPUT = 10.0, 0.01
-LARGE_TARGET, SMALL_TARGET = 100.0, 1e-3
+LARGE_INPUT = 10.0
+SMALL_INPUT = 0.01
+LARGE_TARGET = 100.0
+SMALL_TARGET = 1e-3
 SHARE_OF_UNITS = 0.2
-VANISHED, EXPLODED = 1e-3, 10.0
-LARGE_UPDATE, SMALL_UPDATE = 0.1, 1e-5
-ROSE, GAIN, LITTLE = 0.2, 0.1, 0.02
-UNDERFIT, LOST = 0.8, 0.3
+VANISHED = 1e-3
+EXPLODED = 10.0
+LARGE_UPDATE = 0.1
+SMALL_UPDATE = 1e-5
+ROSE = 0.2
+GAIN = 0.1
+LITTLE = 0.02
+UNDERFIT = 0.8
+LOST = 0.3
 BOUNDED = {"sigmoid", "softmax", "tanh", "hard_sigmoid"}
 
 
@@ -140,7 +147,8 @@ def gradients(m: Measured) -> Iterator[Finding]:
         )  # fmt: skip
     if any(layer.dead == 1.0 for layer in m.layers):  # told already; nothing passes them
         return
-    largest, least = max([*norms.values(), *m.bias_norms]), min(trained, key=_gradient_norm)
+    largest = max([*norms.values(), *m.bias_norms])
+    least = min(trained, key=_gradient_norm)
     if math.isfinite(largest) and largest > 0 and least.gradient_norm < VANISHED * largest:
         yield Finding(
             "vanishing gradient", "warning",
@@ -181,7 +189,8 @@ def learning_rate(m: Measured) -> Iterator[Finding]:
     values = {f"loss at {factor:g} x": loss for factor, loss in m.trials.items()}
     here, lower = m.trials[1.0], m.trials[0.1]
     noise = LITTLE * abs(m.constant_loss)  # what a trained net's loss may rise and fall by
-    diverged, fails = m.history.stopped.startswith("diverged"), math.isinf(here)
+    diverged = m.history.stopped.startswith("diverged")
+    fails = math.isinf(here)
     rise = ROSE * abs(m.loss) + noise
     rises = here > m.loss + rise and lower < here - rise
     # What an untrained net loses on its way to a constant, it does at any rate.
@@ -199,7 +208,8 @@ def learning_rate(m: Measured) -> Iterator[Finding]:
             "Lower the learning rate, first to a tenth; lr_find suggests one.", values,
         )  # fmt: skip
     better = min((factor for factor in m.trials if factor > 1), key=m.trials.__getitem__)
-    fell, could = m.loss - here, m.loss - m.trials[better]
+    fell = m.loss - here
+    could = m.loss - m.trials[better]
     if abs(fell) < LITTLE * abs(m.loss) and could > max(GAIN * abs(m.loss) + noise, 10 * fell):
         yield Finding(
             "learning rate too small", "hint",
@@ -245,11 +255,13 @@ def _risen(history: History) -> tuple[int, float, float] | None:
     """Epoch of the least val_loss, and the least and the last, where it has risen since."""
     if "val_loss" not in history or not len(history):
         return None
-    losses, values = np.array(history.loss), np.array(history["val_loss"])
+    losses = np.array(history.loss)
+    values = np.array(history["val_loss"])
     if not np.isfinite(values).all():
         return None
     best = int(values.argmin())
-    fell, rose = values[0] - values[best], values[-1] - values[best]
+    fell = values[0] - values[best]
+    rose = values[-1] - values[best]
     if rose > GAIN * fell and rose > LITTLE * abs(values[best]) and losses[-1] < losses[best]:
         return best, float(values[best]), float(values[-1])
     return None

@@ -104,7 +104,8 @@ def forward_table(step: Step, number: Number, most: int) -> Table:
 
 def loss_table(step: Step, number: Number, most: int) -> Table:
     """The loss by output and in total."""
-    losses, outputs = step.losses, step.layers[-1].output
+    losses = step.losses
+    outputs = step.layers[-1].output
     by_output = losses.by_output
 
     def row(k: int) -> Cells:
@@ -144,7 +145,8 @@ def backward_table(step: Step, number: Number, most: int) -> Table:
                          number(layer.delta[unit]), terms))  # fmt: skip
     header: Cells = ("unit", "dE/dout", "dout/dnet", "delta", "dE/dout as sum of delta w")
     if last == 0:
-        header, rows = header[:4], [row[:4] for row in rows]
+        header = header[:4]
+        rows = [row[:4] for row in rows]
     notes = tuple(direct_notes(step))
     return Table(
         "Backward: delta = dE/dnet = dE/dout dout/dnet", header, tuple(rows), notes
@@ -155,7 +157,8 @@ def direct_notes(step: Step) -> Iterator[str]:
     """What is to be said of an output layer whose delta is no product of two factors."""
     if not step.is_direct(len(step.layers) - 1):
         return
-    loss, softmax = step.before.spec.loss, step.layers[-1].slope is None
+    loss = step.before.spec.loss
+    softmax = step.layers[-1].slope is None
     if softmax:
         yield (
             "softmax: each out depends on every net, delta_j = sum over i of "
@@ -171,7 +174,8 @@ def direct_notes(step: Step) -> Iterator[str]:
 
 def jacobian_table(step: Step, number: Number) -> Iterator[Table]:
     """The Jacobian of a softmax of few outputs."""
-    layer, last = step.layers[-1], len(step.layers)
+    layer = step.layers[-1]
+    last = len(step.layers)
     if layer.slope is None and layer.net.size <= MOST_JACOBIAN:
         names = [unit_name(step, last, k) for k in range(layer.net.size)]
         rows = [
@@ -194,7 +198,8 @@ def update_row(
     step: Step, index: int, unit: int, below: int | None, change: Change, number: Number
 ) -> Cells:
     """One weight, or the bias of a unit for ``below=None``."""
-    layer, at = step.layers[index], (unit,) if below is None else (below, unit)
+    layer = step.layers[index]
+    at = (unit,) if below is None else (below, unit)
     factors = [layer.delta[unit]]
     if layer.slope is not None and not step.is_direct(index):
         factors = [layer.d_output[unit], layer.slope[unit]]
@@ -211,7 +216,8 @@ def update_row(
 
 def update_table(step: Step, index: int, number: Number, most: int) -> Table:
     """The weights and biases of a layer, unit by unit."""
-    layer, header = step.layers[index], update_header(step, index)
+    layer = step.layers[index]
+    header = update_header(step, index)
     n_in, n_out = layer.weights.old.shape
     entries = n_in + (layer.biases is not None)
 
@@ -242,7 +248,8 @@ def tables_of(step: Step, decimals: int | None, most: int) -> list[Table]:
 
 def heading(step: Step) -> list[str]:
     """What is explained, in a few lines."""
-    net, optimizer = step.before, step.before.optimizer
+    net = step.before
+    optimizer = step.before.optimizer
     lines = [
         f"One step of {type(net).__name__}({net.layer_sizes}) for one sample, {net.dtype}",
         f"{optimizer!r}, update {step.number + 1}, learning rate {step.learning_rate:g}",

@@ -83,10 +83,15 @@ class _AlongDirections(Method):
     def minimise(self, objective: Objective, report: Callable[[], bool]) -> str:
         """See `Method.minimise`."""
         params, grad = objective.params, objective.grad
-        start, direction, before = params.copy(), -grad, grad.copy()
+        start = params.copy()
+        direction = -grad
+        before = grad.copy()
         square = objective.dot(grad, grad)
-        slope, last, since = -square, None, 0
-        wolfe, epsilon = Wolfe(curvature=self.curvature), float(np.finfo(params.dtype).eps)
+        slope = -square
+        last = None
+        since = 0
+        wolfe = Wolfe(curvature=self.curvature)
+        epsilon = float(np.finfo(params.dtype).eps)
 
         def at(step: float) -> Point:
             objective.combine(params, start, direction, 1.0, step)
@@ -104,23 +109,30 @@ class _AlongDirections(Method):
                 if since == 0:
                     break
                 grad[:] = before  # of `start`, along which the next search goes
-                objective.loss, since, last = origin.loss, 0, None
+                objective.loss = origin.loss
+                since = 0
+                last = None
                 objective.combine(direction, grad, grad, -1.0, 0.0)
                 slope = -square
                 continue
             if report():
                 return ""
-            start[:], since, square_before = params, since + 1, square
+            start[:] = params
+            since += 1
+            square_before = square
             square = objective.dot(grad, grad)
             beta = self.beta(objective, before, square_before, square)
-            before[:], last = grad, point.step * slope
+            before[:] = grad
+            last = point.step * slope
             if beta == 0 or since >= params.size:
-                beta, since = 0.0, 0
+                beta = 0.0
+                since = 0
             objective.combine(direction, grad, direction, -1.0, beta)
             slope = objective.dot(grad, direction)
             if slope >= 0:
                 objective.combine(direction, grad, grad, -1.0, 0.0)
-                slope, since = -square, 0
+                slope = -square
+                since = 0
         return LOWEST
 
 
@@ -229,14 +241,23 @@ class ScaledConjugateGradient(Method):
 
     def minimise(self, objective: Objective, report: Callable[[], bool]) -> str:
         """See `Method.minimise`; p is the direction, mu, delta and alpha are Moller's."""
-        params, grad, dot = objective.params, objective.grad, objective.dot
-        start, p, before = params.copy(), -grad, grad.copy()
-        damping, since, square = self.first_lambda, 0, dot(grad, grad)
+        params = objective.params
+        grad = objective.grad
+        dot = objective.dot
+        start = params.copy()
+        p = -grad
+        before = grad.copy()
+        damping = self.first_lambda
+        since = 0
+        square = dot(grad, grad)
         while square > 0:
-            length, mu = dot(p, p), -dot(p, before)
+            length = dot(p, p)
+            mu = -dot(p, before)
             if mu <= 0 or since == params.size:
                 objective.combine(p, before, before, -1.0, 0.0)
-                length, mu, since = square, square, 0
+                length = square
+                mu = square
+                since = 0
             trial = _Trial(objective, start, p, before, mu, length)
             trial.measure_curvature(self.sigma)
             for _ in range(MOST_FAILURES):
@@ -248,7 +269,8 @@ class ScaledConjugateGradient(Method):
                 return LOWEST
             if report():
                 return ""
-            start[:], since = params, since + 1
+            start[:] = params
+            since += 1
             square = dot(grad, grad)
             beta = (square - dot(grad, before)) / mu
             objective.combine(p, grad, p, -1.0, beta)
@@ -275,8 +297,13 @@ class _Trial:
     def __init__(
         self, objective: Objective, start: Any, p: Any, before: Any, mu: float, length: float
     ) -> None:
-        self.objective, self.start, self.p, self.before = objective, start, p, before
-        self.mu, self.length, self.loss = mu, length, objective.loss
+        self.objective = objective
+        self.start = start
+        self.p = p
+        self.before = before
+        self.mu = mu
+        self.length = length
+        self.loss = objective.loss
         self.noise = ROUNDING * float(np.finfo(start.dtype).eps) * abs(self.loss)
 
     def measure_curvature(self, sigma: float) -> None:
@@ -365,7 +392,8 @@ class Rprop(Method):
         numbers = RpropNumbers(*map(float, (
             self.eta_minus, self.eta_plus, self.min_step, self.max_step
         )))  # fmt: skip
-        params, back = objective.params, False
+        params = objective.params
+        back = False
         sizes = np.full_like(params, self.first_step)
         buffers = np.zeros_like(params), sizes, np.zeros_like(params)
         while True:
@@ -405,7 +433,8 @@ class LBFGS(Method):
 
     def minimise(self, objective: Objective, report: Callable[[], bool]) -> str:
         """See `Method.minimise`."""
-        params, asked = objective.params, False
+        params = objective.params
+        asked = False
 
         def end_iteration(result: Any) -> None:
             nonlocal asked

@@ -38,7 +38,9 @@ def dot_of_block(x, y, count):
 @kernel(cached=True)
 def dot(x, y):
     """x . y of two flat arrays."""
-    mode, total, count = flush_denormals(), 0.0, x.shape[0]
+    mode = flush_denormals()
+    total = 0.0
+    count = x.shape[0]
     for start in range(0, count, BLOCK):
         block = min(BLOCK, count - start)
         total += dot_of_block(pointer(x, start), pointer(y, start), block)
@@ -89,10 +91,12 @@ def sign_of(x, zero, one):
 @kernel
 def rprop_run(w, g, p, s, m, x, back, count):
     """The loop of `rprop`, on pointers."""
-    zero, one = splat(w, 0.0), splat(w, 1.0)
+    zero = splat(w, 0.0)
+    one = splat(w, 1.0)
     for i in range(0, count, lanes(w)):
         tail = count - i
-        sign, step = sign_of(vload(advance(g, i), tail), zero, one), vload(advance(s, i), tail)
+        sign = sign_of(vload(advance(g, i), tail), zero, one)
+        step = vload(advance(s, i), tail)
         agreement = sign * vload(advance(p, i), tail)
         longer = vmin(step * splat(w, x.eta_plus), splat(w, x.max_step))
         shorter = vmax(step * splat(w, x.eta_minus), splat(w, x.min_step))

@@ -95,7 +95,10 @@ class StrongWolfe:
     def __init__(
         self, at: Callable[[float], Point], start: Point, wolfe: Wolfe, epsilon: float
     ) -> None:
-        self._at, self.start, self.wolfe, self.trials = at, start, wolfe, 0
+        self._at = at
+        self.start = start
+        self.wolfe = wolfe
+        self.trials = 0
         self.noise = ROUNDING * epsilon * abs(start.loss)
 
     def find(self, first: float) -> Point | None:
@@ -111,7 +114,8 @@ class StrongWolfe:
         Point or None
             None when no step lowers the loss.
         """
-        before, step = self.start, first
+        before = self.start
+        step = first
         while self.trials < self.wolfe.trials:
             point = self._try(step)
             if not self._decreases(point) or point.loss > before.loss + self.noise:
@@ -133,7 +137,8 @@ class StrongWolfe:
 
     def _decreases(self, point: Point) -> bool:
         """The sufficient decrease, by the losses or, where these are too close, by the slopes."""
-        (_, loss, slope), c1 = self.start, self.wolfe.decrease
+        _, loss, slope = self.start
+        c1 = self.wolfe.decrease
         if point.loss <= loss + c1 * point.step * slope:
             return True
         return abs(point.loss - loss) <= self.noise and point.slope <= (2 * c1 - 1) * slope
@@ -152,7 +157,8 @@ class StrongWolfe:
             width = high.step - low.step
             if abs(width) <= 1e-12 * max(low.step, high.step):
                 break
-            step, margin = self._minimum(low, high), MARGIN * abs(width)
+            step = self._minimum(low, high)
+            margin = MARGIN * abs(width)
             ends = min(low.step, high.step) + margin, max(low.step, high.step) - margin
             step = low.step + width / 2 if math.isnan(step) else min(max(step, ends[0]), ends[1])
             point = self._try(step)

@@ -46,9 +46,15 @@ class Objective:
         self, net: Net, data: Data, rows: int, state: OptimizerState,
         before_each: Callable[[], None] | None = None,
     ) -> None:  # fmt: skip
-        self.net, self.data, self.rows, self.state = net, data, rows, state
-        self.params, self.grad = net.params, np.empty_like(net.params)
-        self.loss, self.evaluations, self._before_each = np.nan, 0, before_each
+        self.net = net
+        self.data = data
+        self.rows = rows
+        self.state = state
+        self.params = net.params
+        self.grad = np.empty_like(net.params)
+        self.loss = np.nan
+        self.evaluations = 0
+        self._before_each = before_each
 
     def __call__(self) -> float:
         """Evaluate; returns the loss."""

@@ -46,14 +46,16 @@ def add_scaled(w, x, factor, k):
     """w <- w + factor x."""
     scale = splat(w, factor)
     for i in range(0, k, lanes(w)):
-        tail, p = k - i, advance(w, i)
+        tail = k - i
+        p = advance(w, i)
         vstore(p, vload(p, tail) + vload(advance(x, i), tail) * scale, tail)
 
 
 @kernel
 def learn_row(params, x, targets, rate, k, n, has_biases):
     """One row; returns how many units were wrong."""
-    mistakes, biases = 0, advance(params, n * k)
+    mistakes = 0
+    biases = advance(params, n * k)
     for j in range(n):
         w = advance(params, j * k)
         bias = load(biases, j) if has_biases else 0.0
@@ -90,7 +92,8 @@ def learn_rows(params, inputs, targets, order, n_order, random, progress, mistak
                 return DIVERGED
             for i in range(n_params):
                 store(safe, i, load(params, i))
-            epoch, row = epoch + 1, 0
+            epoch += 1
+            row = 0
             if load(mistakes, epoch - 1) == 0:
                 store(progress, EPOCH, epoch)
                 store(progress, ROW, row)
@@ -141,8 +144,13 @@ def learn(params, inputs, targets, order, random, progress, mistakes, snapshot, 
 def net_inputs(params, inputs, out):
     """Net inputs of all units for all rows, in `out`, (rows, N)."""
     mode = flush_denormals()
-    rows, k, n = inputs.shape[0], inputs.shape[1], out.shape[1]
-    w, x, z, has_biases = pointer(params, 0), pointer(inputs, 0), pointer(out, 0), 0
+    rows = inputs.shape[0]
+    k = inputs.shape[1]
+    n = out.shape[1]
+    w = pointer(params, 0)
+    x = pointer(inputs, 0)
+    z = pointer(out, 0)
+    has_biases = 0
     biases = advance(w, n * k)
     if params.shape[0] > n * k:
         has_biases = 1

@@ -54,7 +54,8 @@ def truncate(w, q, x, u, only_inputs, k):
 @kernel
 def norms(w, k):
     """Half the sum of squares, and the sum of magnitudes."""
-    squares, magnitudes = 0.0, 0.0
+    squares = 0.0
+    magnitudes = 0.0
     for i in range(k):
         x = load(w, i)
         squares += x * x
@@ -66,14 +67,16 @@ def norms(w, k):
 def plane_rows(w, state, q, inputs, targets, weights, order, rules, rows, k):
     """The loop of `plane_epoch`, on pointers."""
     rate, decay, l2, l1 = load(rules, 0), load(rules, 1), load(rules, 2), load(rules, 3)
-    total, learned = 0.0, 0
+    total = 0.0
+    learned = 0
     for at in range(rows):
         row = load(order, at)
         weight = load(weights, row)
         if weight < 0.0:  # held out
             continue
         learned += 1
-        x, t = advance(inputs, row * k), load(targets, row)
+        x = advance(inputs, row * k)
+        t = load(targets, row)
         margin = net_input(w, x, load(state, 0), k) * t
         total += max(0.0, -margin)
         if l1 + l2 > 0.0:

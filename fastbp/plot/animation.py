@@ -64,10 +64,12 @@ class LearningAnimation(Recorder):
         checks.finite("X", self.X, X)
         self.y = np.array(y)
         classes_of(self.y, len(self.X))
-        self.path, self.fps = Path(path), checks.count("fps", fps)
+        self.path = Path(path)
+        self.fps = checks.count("fps", fps)
         if self.path.suffix.lower() != ".gif":
             raise ValueError(f"path must end in .gif; got {str(path)!r}")
-        self.hidden, self.resolution = checks.flag("hidden", hidden), resolution
+        self.hidden = checks.flag("hidden", hidden)
+        self.resolution = resolution
         checks.count("resolution", resolution, 2)
 
     def on_fit_begin(self, fit: Fit) -> None:

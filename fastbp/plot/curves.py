@@ -47,7 +47,8 @@ def loss_curves(history: Any, *, log_scale: bool | None = None, ax: Any = None) 
     if not curves:
         raise ValueError("there is no history to draw; got none")
     ax = axes(ax)
-    alone, bare = len(curves) == 1, not any(validation for _, validation in curves.values())
+    alone = len(curves) == 1
+    bare = not any(validation for _, validation in curves.values())
     for number, (name, (training, validation)) in enumerate(curves.items()):
         best = int(np.nanargmin(validation)) + 1 if alone and len(validation) else None
         lines = draw_curves(ax, training, validation or None, best, f"{name}: " if name else "")
@@ -82,9 +83,10 @@ def draw_curves(
     """
     epochs = np.arange(1, len(training) + 1)
     (line,) = ax.plot(epochs, training, **({"label": f"{prefix}training"} | style))
-    validation_line = best_line = None
+    validation_line = None
+    best_line = None
     if validation is not None:
-        (validation_line,) = ax.plot(
+        validation_line, = ax.plot(
             np.arange(1, len(validation) + 1), validation, linestyle="--",
             label=f"{prefix}validation",
         )  # fmt: skip

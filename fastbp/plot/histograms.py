@@ -39,7 +39,8 @@ def activation_histograms(
     ValueError, TypeError
         Bad input, as in `MLP.predict`, or another number of axes.
     """
-    bins, outputs = checks.count("bins", bins), layer_outputs(net, X)
+    bins = checks.count("bins", bins)
+    outputs = layer_outputs(net, X)
     titles = [
         f"{place}\n{name}" + (f", {(values == 0).mean():.0%} zeros" if name == "relu" else "")
         for place, name, values in zip(_places(len(outputs)), net.activations, outputs, strict=True)
@@ -79,7 +80,8 @@ def gradient_histograms(
     ValueError, TypeError
         Bad input, as in `MLP.fit`, or another number of axes.
     """
-    bins, gradients = checks.count("bins", bins), layer_gradients(net, X, y, sample_weight)[0]
+    bins = checks.count("bins", bins)
+    gradients = layer_gradients(net, X, y, sample_weight)[0]
     titles = [
         f"{place}\nnorm {np.linalg.norm(values.astype(np.float64)):.2g}"
         for place, values in zip(_places(len(gradients)), gradients, strict=True)

@@ -11,12 +11,15 @@ import numpy.typing as npt
 from fastbp import checks
 from fastbp.plot.axes import axes
 
-POSITIVE, NEGATIVE = "#2166ac", "#b2182b"
+POSITIVE = "#2166ac"
+NEGATIVE = "#b2182b"
 """Colours of weights by their sign, told apart by the colour-blind too."""
 MOST_LABELS = 16
 """Lines between two layers up to which their weights are written on them."""
-RADIUS, ACROSS = 0.3, 3.0
-"""Of a unit; from one layer to the next. Units stand 1 apart."""
+RADIUS = 0.3
+"""Radius of a unit; units of a layer are 1 apart."""
+ACROSS = 3.0
+"""Distance from one layer to the next."""
 FloatArray = npt.NDArray[np.floating]
 
 
@@ -56,11 +59,14 @@ class Column(NamedTuple):
 def column_of(count: int, most: int) -> Column:
     """The units of a layer that are drawn, the first at the top, their middle at height 0."""
     if count <= most:
-        places, units, gap = count, list(range(count)), None
+        places = count
+        units = list(range(count))
+        gap = None
     else:
         first = -(-most // 2)
         units = [*range(first), *range(count - (most - first), count)]
-        places, gap = most + 1, first
+        places = most + 1
+        gap = first
     middle = (places - 1) / 2
     heights = [middle - place for place in range(places) if place != gap]
     return Column(units, heights, None if gap is None else middle - gap)
@@ -184,7 +190,8 @@ def _draw_weights(
     written: bool,
 ) -> None:
     """The lines between two layers."""
-    weights, (left, right) = net.weights[layer], ends
+    weights = net.weights[layer]
+    left, right = ends
     largest = float(np.abs(weights).max()) or 1.0
     for at, (i, low) in enumerate(zip(left.units, left.heights, strict=True)):
         for j, high in zip(right.units, right.heights, strict=True):
@@ -265,7 +272,8 @@ def _circle(*arguments: Any, **options: Any) -> Any:
 
 def _draw_name(ax: Any, net: _Drawable, index: int, height: float) -> None:
     """What a layer is, below it."""
-    size, last = net.layer_sizes[index], len(net.layer_sizes) - 1
+    size = net.layer_sizes[index]
+    last = len(net.layer_sizes) - 1
     if index == 0:
         text = f"{size} input{'s' * (size > 1)}"
     else:

@@ -42,7 +42,8 @@ class Recorder(Callback):
 
     def on_fit_begin(self, fit: Fit) -> None:
         """Start afresh."""
-        self.epochs, self._params = [], []
+        self.epochs = []
+        self._params = []
         self._wanted = frozenset(chosen_epochs(fit.epochs, self.frames))
         self._keep(fit)
 
@@ -66,7 +67,8 @@ def chosen_epochs(epochs: int, frames: int) -> list[int]:
     """
     if epochs < frames:
         return list(range(epochs + 1))
-    chosen, last = [0], frames - 1
+    chosen = [0]
+    last = frames - 1
     for number in range(1, frames):
         # A square, but each at least one on, and no more than leaves one for each that follows.
         square = round(epochs * (number / last) ** 2)

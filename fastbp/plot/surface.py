@@ -74,16 +74,20 @@ def loss_surface(
     directions, section 7.2 for the path.
     """
     check_net(net)
-    span, resolution = checks.positive("span", span), checks.count("resolution", resolution, 3)
+    span = checks.positive("span", span)
+    resolution = checks.count("resolution", resolution, 3)
     dataset.rows_and_targets(X, y, None, net.layer_sizes, net.spec.loss, net.dtype)
     points = None if path is None else _points(net, path)
     plane, labels = _plane(net, points, directions, checks.generator(seed))
     origin = net.params.astype(np.float64)
-    low, high, line = np.full(2, -span), np.full(2, span), None
+    low = np.full(2, -span)
+    high = np.full(2, span)
+    line = None
     if points is not None:
         line = np.linalg.lstsq(plane.T, (points - origin).T)[0].T
         room = ROOM * np.maximum(np.ptp(np.vstack([line, [[0, 0]]]), axis=0), 1e-6)
-        low, high = np.minimum(line.min(axis=0), 0) - room, np.maximum(line.max(axis=0), 0) + room
+        low = np.minimum(line.min(axis=0), 0) - room
+        high = np.maximum(line.max(axis=0), 0) + room
     first, second = (np.linspace(low[i], high[i], resolution) for i in (0, 1))
     losses = plane_losses(net, X, y, plane, first, second)
     ax = axes(ax)
@@ -120,8 +124,10 @@ def plane_losses(
     -------
     array of float64, shape (rows, columns)
     """
-    twin, (across, up) = twin_of(net), np.asarray(plane, np.float64)
-    origin, losses = net.params.astype(np.float64), np.empty((len(second), len(first)))
+    twin = twin_of(net)
+    across, up = np.asarray(plane, np.float64)
+    origin = net.params.astype(np.float64)
+    losses = np.empty((len(second), len(first)))
     for row, b in enumerate(second):
         for column, a in enumerate(first):
             twin.params[:] = origin + a * across + b * up
@@ -194,9 +200,11 @@ def _contours(ax: Any, first: FloatArray, second: FloatArray, losses: FloatArray
     low, high = float(shown.min()), float(shown.max())
     high = max(high, low + 1e-9 * max(abs(low), 1.0))
     if low > 0 and high > 3 * low:
-        levels, scale = np.geomspace(low, high, 25), {"norm": "log"}
+        levels = np.geomspace(low, high, 25)
+        scale = {"norm": "log"}
     else:
-        levels, scale = np.linspace(low, high, 25), {}
+        levels = np.linspace(low, high, 25)
+        scale = {}
     filled = ax.contourf(first, second, shown, levels=levels, cmap="viridis", **scale)
     ax.contour(first, second, shown, levels=levels[1:-1], colors="white", linewidths=0.3, **scale)
     bar = ax.figure.colorbar(filled, ax=ax, label="Loss")

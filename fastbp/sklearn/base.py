@@ -228,7 +228,8 @@ class BaseMLP(
         classes: Any = None,
     ) -> Any:  # fmt: skip
         """Fit; `validation` is None or (X, y, sample_weight). A refused fit changes nothing."""
-        before, stream = vars(self).copy(), self.random_state
+        before = vars(self).copy()
+        stream = self.random_state
         drawn = stream.get_state() if isinstance(stream, np.random.RandomState) else None
         first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
         try:
@@ -328,7 +329,8 @@ class BaseMLP(
     def _begin(self, net: MLP, first: bool, random_state: np.random.RandomState) -> None:
         """Parameters and attributes before training."""
         if first:
-            self.t_, self.n_iter_ = 0, 0
+            self.t_ = 0
+            self.n_iter_ = 0
             networks.draw_initial(net, self, random_state)
         else:
             self.t_ = getattr(self, "t_", 0)
@@ -336,8 +338,11 @@ class BaseMLP(
             networks.draw_dropout(net, random_state)
         if self._by_epochs:
             training.begin_curves(self, first)
-        self._net, self.n_outputs_, self.n_layers_ = net, net.layer_sizes[-1], len(net.layer_sizes)
-        self.coefs_, self.intercepts_ = list(net.weights), list(net.biases)
+        self._net = net
+        self.n_outputs_ = net.layer_sizes[-1]
+        self.n_layers_ = len(net.layer_sizes)
+        self.coefs_ = list(net.weights)
+        self.intercepts_ = list(net.biases)
 
     def _validation(
         self, net: MLP, rows: Rows, given: Any, random_state: np.random.RandomState
@@ -365,7 +370,8 @@ class BaseMLP(
         return rows, Validation(self, net, held, self._targets(held.y))
 
     def _train(self, problem: Problem, listener: Listener, incremental: bool, first: bool) -> None:
-        net, data = problem.net, problem.data
+        net = problem.net
+        data = problem.data
         if not self._by_epochs:
             lbfgs.minimize(self, net, data, problem.validation, listener)
             return
@@ -389,12 +395,14 @@ class BaseMLP(
         if "coefs_" not in vars(self):
             check_is_fitted(self, "coefs_")
         net: MLP = self._net
-        theirs, ours = (*self.coefs_, *self.intercepts_), (*net.weights, *net.biases)
+        theirs = (*self.coefs_, *self.intercepts_)
+        ours = (*net.weights, *net.biases)
         if len(theirs) != len(ours) or any(a is not b for a, b in zip(theirs, ours, strict=True)):
             net = copy.deepcopy(net)
             networks.load(net, self.coefs_, self.intercepts_)
             self._net = net
-            self.coefs_, self.intercepts_ = list(net.weights), list(net.biases)
+            self.coefs_ = list(net.weights)
+            self.intercepts_ = list(net.biases)
         return net
 
     def _outputs(self, X: Any) -> FloatArray:
@@ -448,7 +456,8 @@ class BaseMLP(
         super().__setstate__(state)
         if "_net" in state:
             net = state["_net"]
-            self.coefs_, self.intercepts_ = list(net.weights), list(net.biases)
+            self.coefs_ = list(net.weights)
+            self.intercepts_ = list(net.biases)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

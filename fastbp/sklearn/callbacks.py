@@ -39,7 +39,9 @@ class Listener:
         self, estimator: Any, net: MLP, X: Any, y: Any, sample_weight: Any, subtasks: int,
         task_name: str,
     ) -> None:  # fmt: skip
-        self.estimator, self.net, self.task_name = estimator, net, task_name
+        self.estimator = estimator
+        self.net = net
+        self.task_name = task_name
         self.subtask: Any = None
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         self.shared = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
@@ -59,7 +61,8 @@ class Listener:
         """After an epoch; whether a callback asks to stop."""
         if self.subtask is None:
             return False
-        subtask, self.subtask = self.subtask, None
+        subtask = self.subtask
+        self.subtask = None
         return bool(self._call(subtask.call_on_fit_task_end))
 
     def end(self) -> None:

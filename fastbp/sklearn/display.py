@@ -83,13 +83,15 @@ class LossCurveDisplay:
         ImportError
             Without matplotlib: ``pip install 'fastbp[plot]'``.
         """
-        ax, name = axes(ax), self.estimator_name
+        ax = axes(ax)
+        name = self.estimator_name
         self.line_, self.validation_line_, self.best_line_ = draw_curves(
             ax, self.loss_curve, self.validation_loss_curve, self.best_epoch,
             f"{name}: " if name else "", **kwargs,
         )  # fmt: skip
         finish(ax, log_scale)
-        self.ax_, self.figure_ = ax, ax.figure
+        self.ax_ = ax
+        self.figure_ = ax.figure
         return self
 
     @classmethod

@@ -239,7 +239,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             right = binarizer.inverse_transform(outputs) == binarizer.inverse_transform(y)
             return float(np.average(right.all(axis=1), weights=sample_weight))
         if binarizer.y_type_ == "multiclass":
-            y, predicted = y.argmax(axis=1), outputs.argmax(axis=1)
+            y = y.argmax(axis=1)
+            predicted = outputs.argmax(axis=1)
         else:
             predicted = outputs > 0.5
         y, predicted = (a.ravel() if a.ndim == 2 and a.shape[1] == 1 else a for a in (y, predicted))
@@ -258,7 +259,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         -------
         array, shape (n_samples,) or (n_samples, n_outputs)
         """
-        outputs, classes = self._outputs(X), self.classes_
+        outputs = self._outputs(X)
+        classes = self.classes_
         kind = self._label_binarizer.y_type_
         labels: npt.NDArray[Any]
         if kind == "multiclass":

@@ -33,7 +33,9 @@ class SummedRegularization(Regularization):
     def rules(self, optimizer: Optimizer, n_layers: int) -> npt.NDArray[np.float64]:
         """What the kernels read, with the optimiser's groups, but for a schedule."""
         rules = super().rules(optimizer, n_layers)
-        rules[SUMMED], rules[SUMMED_L1], rules[SUMMED_L2] = 1.0, rules[L1], rules[L2]
+        rules[SUMMED] = 1.0
+        rules[SUMMED_L1] = rules[L1]
+        rules[SUMMED_L2] = rules[L2]
         return rules
 
 

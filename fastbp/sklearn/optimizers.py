@@ -87,7 +87,8 @@ class OptimizerMemory:
         slots = self.slots
         if slots is not None and (slots.shape, slots.dtype) == (net.state.slots.shape, net.dtype):
             net.state = net.state._replace(scalars=own_array(self.scalars), slots=own_array(slots))
-        self.scalars, self.slots = net.state.scalars, net.state.slots
+        self.scalars = net.state.scalars
+        self.slots = net.state.slots
 
     def end_epoch(self, samples: int) -> None:
         """Lower the rate of learning_rate="invscaling" after `samples` rows in all."""

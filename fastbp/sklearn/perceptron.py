@@ -214,7 +214,8 @@ class Perceptron(ClassifierMixin, BaseEstimator):
             coef_init = self.coef_ if coef_init is None else coef_init
             intercept_init = self.intercept_ if intercept_init is None else intercept_init
         coef, intercept = _beginning(X, len(classes), coef_init, intercept_init)
-        self.classes_, self.t_ = classes, 1.0
+        self.classes_ = classes
+        self.t_ = 1.0
         self._train(X, y, sample_weight, self.max_iter, coef, intercept)
         if self.tol is not None and self.n_iter_ == self.max_iter:
             warnings.warn(
@@ -256,7 +257,8 @@ class Perceptron(ClassifierMixin, BaseEstimator):
             raise ValueError("early_stopping should be False with partial_fit")
         X, y = self._checked(X, y, first)
         if first:
-            self.classes_, self.t_ = np.unique(classes), 1.0
+            self.classes_ = np.unique(classes)
+            self.t_ = 1.0
             self.coef_, self.intercept_ = _beginning(X, len(self.classes_), None, None)
         elif classes is not None and not np.array_equal(self.classes_, np.unique(classes)):
             raise ValueError(
@@ -294,12 +296,15 @@ class Perceptron(ClassifierMixin, BaseEstimator):
         intercept: FloatArray,
     ) -> None:  # fmt: skip
         """Train a unit for each class, or one for two classes."""
-        classes, several = self.classes_, len(self.classes_) > 2
+        classes = self.classes_
+        several = len(self.classes_) > 2
         weights = compute_class_weight(self.class_weight, classes=classes, y=y)
         sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
         random_state = random_state_of(self.random_state)
-        X_dense, sparse = np.ascontiguousarray(dense(X)), scipy.sparse.issparse(X)
-        coef, intercept = coef.copy(), intercept.copy()
+        X_dense = np.ascontiguousarray(dense(X))
+        sparse = scipy.sparse.issparse(X)
+        coef = coef.copy()
+        intercept = intercept.copy()
         held = self._held_out(y, sample_weight) if several else None
         seeds = random_state.randint(MOST_SEED, size=len(classes)) if several else [None]
         most = 0
@@ -316,7 +321,8 @@ class Perceptron(ClassifierMixin, BaseEstimator):
                 int(stream.randint(MOST_SEED)),
             )  # fmt: skip
             most = max(most, count)
-        self.coef_, self.intercept_ = coef, intercept
+        self.coef_ = coef
+        self.intercept_ = intercept
         self.n_iter_ = most
         self.t_ += most * len(X_dense)
 
@@ -329,7 +335,8 @@ class Perceptron(ClassifierMixin, BaseEstimator):
         alpha = 0.0 if self.penalty is None else self.alpha
         decay = (SPARSE_DECAY if rows.is_sparse else 1.0) * self.fit_intercept
         rules = np.array([self.eta0, decay, alpha * (1 - l1), alpha * l1, rows.is_sparse])
-        state, targets = np.array([bias, 0.0]), np.where(rows.is_class, 1.0, -1.0)
+        state = np.array([bias, 0.0])
+        targets = np.where(rows.is_class, 1.0, -1.0)
         arguments = (
             w, state, np.zeros_like(w), rows.X, targets,
             np.where(rows.held, -1.0, rows.sample_weight * factors), np.arange(len(targets)),
@@ -416,8 +423,10 @@ class _Stopping:
     """Counts epochs in which a number has not fallen below its best by `tol`."""
 
     def __init__(self, tol: float | None, patience: int) -> None:
-        self.tol, self.patience = -np.inf if tol is None else tol, patience
-        self.best, self.count = np.inf, 0
+        self.tol = -np.inf if tol is None else tol
+        self.patience = patience
+        self.best = np.inf
+        self.count = 0
 
     def is_over(self, value: float) -> bool:
         """Whether to stop after this value."""
@@ -438,7 +447,8 @@ def _beginning(
 ) -> tuple[FloatArray, FloatArray]:
     """The parameters to begin with, zeros by default."""
     units = 1 if classes == 2 else classes
-    coef, intercept = np.zeros((units, X.shape[1]), X.dtype), np.zeros(units, X.dtype)
+    coef = np.zeros((units, X.shape[1]), X.dtype)
+    intercept = np.zeros(units, X.dtype)
     for name, own, given in (("coef_", coef, coef_init), ("intercept_", intercept, intercept_init)):
         if given is None:
             continue

@@ -71,7 +71,8 @@ def binarizer_for(y: Any) -> LabelBinarizer | SeveralOutputs:
     """
     if is_plain(y) and len(y):
         binarizer = LabelBinarizer()
-        binarizer.classes_, binarizer.sparse_input_ = np.unique(y), False
+        binarizer.classes_ = np.unique(y)
+        binarizer.sparse_input_ = False
         binarizer.y_type_ = "binary" if len(binarizer.classes_) < 3 else "multiclass"
         return binarizer
     kind = SeveralOutputs if type_of_target(y) == SEVERAL else LabelBinarizer
