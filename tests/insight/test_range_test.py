@@ -105,7 +105,7 @@ def test_it_prints_and_draws() -> None:
     assert re.match(r"suggested learning rate \d\.?\d*", str(found))
     assert f"{found.suggestion:.2g}" in str(found)
     assert found.start == pytest.approx(net(SGD()).loss(X, Y), rel=0.2)
-    assert f"(loss {found.start:.4g}, least {found.smoothed.min():.4g} at" in str(found)
+    assert f"(loss {found.start:.4g}, minimum {found.smoothed.min():.4g} at" in str(found)
     assert found._repr_html_() == f"<p>{found}</p>"
     assert "rates" not in repr(found) and "suggestion=" in repr(found)
     ax = found.plot()
