@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp import checks
-from fastbp.fit import data as dataset
+from fastbp.fit.data import rows_and_targets
 from fastbp.inspection import check_net, twin_of
 from fastbp.kernels.layout import weight_views
 from fastbp.mlp import MLP
@@ -38,22 +38,22 @@ def loss_surface(
     Parameters
     ----------
     net : MLP
-        Its parameters are the origin of the plane. It is not changed.
+        Its parameters are the origin of the plane. The net is not changed.
     X, y : array-like
-        As in `MLP.fit`. The loss of all rows is taken ``resolution**2`` times.
+        As in `MLP.fit`. The loss of all rows is computed ``resolution**2`` times.
     path : Recorder or array of shape (points, n_params), optional
-        Parameters by and by, such as a `Recorder` keeps, projected onto the plane and drawn.
+        Successive parameters, such as a `Recorder` keeps, projected onto the plane and drawn.
     directions : {"random", "pca"} or pair of arrays of shape (n_params,), optional
-        What spans the plane. "random": normal numbers, those of each unit's weights scaled to the
-        norm of its weights, biases 0. "pca": the first two principal components of the path about
-        the net's parameters, which need a path of three points. By default "pca" with a path,
-        else "random".
+        The directions that span the plane. "random": normally distributed, scaled for each unit to
+        the norm of its weights; 0 for biases. "pca": the first two principal components of the
+        path about the net's parameters, which needs a path of three points. The default is "pca"
+        with a path, else "random".
     span : float, default=1.0
-        Without a path, the plane reaches from -span to span of each direction.
+        Without a path, the plane reaches from -span to span in each direction.
     resolution : int, default=41
         Points along each axis, at least 3.
     seed : int or None, default=0
-        Of the random directions; None draws a new one.
+        Seed for the random directions; None draws a new one.
     ax : matplotlib Axes, default=None
         None makes a figure.
 
@@ -63,8 +63,6 @@ def loss_surface(
 
     Raises
     ------
-    ImportError
-        Without matplotlib: ``pip install 'fastbp[plot]'``.
     ValueError, TypeError
         Bad input.
 
@@ -76,7 +74,7 @@ def loss_surface(
     check_net(net)
     span = checks.positive("span", span)
     resolution = checks.count("resolution", resolution, 3)
-    dataset.rows_and_targets(X, y, None, net.layer_sizes, net.spec.loss, net.dtype)
+    rows_and_targets(X, y, None, net.layer_sizes, net.spec.loss, net.dtype)
     points = None if path is None else _points(net, path)
     plane, labels = _plane(net, points, directions, checks.generator(seed))
     origin = net.params.astype(np.float64)
@@ -118,7 +116,7 @@ def plane_losses(
         As in `MLP.fit`.
     plane : array-like, shape (2, n_params)
     first, second : array, shapes (columns,) and (rows,)
-        The numbers a and b.
+        The values of a and b.
 
     Returns
     -------
@@ -136,7 +134,7 @@ def plane_losses(
 
 
 def random_direction(net: MLP, generator: np.random.Generator) -> FloatArray:
-    """A direction whose part of each unit's weights has the norm of these weights; biases 0.
+    """A random direction, scaled for each unit to the norm of its weights; 0 for biases.
 
     Parameters
     ----------
@@ -158,7 +156,7 @@ def random_direction(net: MLP, generator: np.random.Generator) -> FloatArray:
 def _points(net: MLP, path: Any) -> FloatArray:
     """The points of a path, checked."""
     given = path.params if isinstance(path, Recorder) else path
-    points = checks.matrix("path", given, net.params.size, np.float64, "one column a parameter")
+    points = checks.matrix("path", given, net.params.size, np.float64, "one column per parameter")
     return np.asarray(checks.finite("path", points, points), np.float64)
 
 
@@ -187,15 +185,15 @@ def _plane(
         labels = [f"Principal component {i + 1} ({shares[i]:.0%})" for i in (0, 1)]
         return components[:2], (labels[0], labels[1])
     plane = checks.matrix(
-        "directions", directions, net.params.size, np.float64, "one column a parameter"
+        "directions", directions, net.params.size, np.float64, "one column per parameter"
     )
     if len(plane) != 2 or np.linalg.matrix_rank(checks.finite("directions", plane, plane)) < 2:
-        raise ValueError("directions must be two that are not parallel")
+        raise ValueError("directions must be two vectors that are not parallel")
     return plane.astype(np.float64), ("Direction 1", "Direction 2")
 
 
 def _contours(ax: Any, first: FloatArray, second: FloatArray, losses: FloatArray) -> None:
-    """Filled contours with a bar; the levels are logarithmic where all losses are above 0."""
+    """Filled contours with a colour bar; the levels are logarithmic if all losses are above 0."""
     shown = np.ma.masked_invalid(losses)
     low, high = float(shown.min()), float(shown.max())
     high = max(high, low + 1e-9 * max(abs(low), 1.0))
