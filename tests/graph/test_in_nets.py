@@ -138,8 +138,8 @@ def test_activations_that_have_no_value():
         make(activation=log(z + 30)).predict(np.vstack([np.zeros((900, 4)), X + 1e3, X - 1e3]))
     assert caught.value.__notes__ == ["rows are counted from row 768 of X on"]
     for bad, words in (
-        (z * y, "has one variable, the net input; got 'z', 'y'"),
-        (P[0], "has one variable, the net input; got 'y_pred'"),
+        (z * y, "must have one variable, the net input; got 'z', 'y'"),
+        (P[0], "must have one variable, the net input; got 'y_pred'"),
         (tanh(1), "got none"),
     ):
         with pytest.raises(ValueError, match=re.escape(words)):
