@@ -351,7 +351,7 @@ MUTANTS = (
     Mutant(
         "estimators: a refused fit leaves traces",
         "sklearn/base.py",
-        "        except BaseException:\n            self._become(before)\n",
+        "        except BaseException:\n            self._restore(before)\n",
         "        except BaseException:\n",
         ("sklearn_estimators/test_base.py::test_a_refused_fit_changes_nothing",),
     ),

@@ -22,7 +22,7 @@ from fastbp.sklearn import MLPClassifier, MLPRegressor, training
 from fastbp.sklearn.networks import build
 from fastbp.sklearn.optimizers import OptimizerMemory
 from fastbp.sklearn.randomness import bits_of
-from fastbp.sklearn.validation import Rows, data_of
+from fastbp.sklearn.validation import CheckedRows, data_of
 
 X, Y = load_iris(return_X_y=True)
 X = (X - X.mean(axis=0)) / X.std(axis=0)
@@ -41,7 +41,7 @@ def epochs_of(random_state, rows=37, batch_size=10):
     net = build(estimator, (2, 3, 1), estimator._choose_loss(1, np.dtype("float64"))[0], "float64",
                 memory.optimizer)  # fmt: skip
     x = np.random.default_rng(0).normal(size=(rows, 2))
-    data = data_of(net, Rows(x, x[:, :1], None, (x, x)), x[:, :1])
+    data = data_of(net, CheckedRows(x, x[:, :1], None, (x, x)), x[:, :1])
     return training.Epochs(net, data, batch_size, random_state)
 
 
