@@ -23,7 +23,7 @@ probabilities = net.predict(X_test)  # (rows, classes), after the softmax
 print(f"loss on held-out rows      {net.loss(X_test, y_test):.4f}")
 print(f"accuracy on held-out rows  {(probabilities.argmax(axis=1) == y_test).mean():.1%}\n")
 
-# What it makes of the plane: 'o' and '.' are its two classes.
+# The class it predicts for each point of the plane: 'o' or '.'.
 grid = np.linspace(-2, 2, 41)
 for row in np.linspace(2, -2, 21):
     classes = net.predict([[column, row] for column in grid]).argmax(axis=1)

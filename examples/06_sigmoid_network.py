@@ -1,7 +1,7 @@
-"""A sigmoid 2-2-2 network, one step number by number and 10,000 steps (MC886, ID2223).
+"""A sigmoid 2-2-2 network: one step value by value, then 10,000 steps (MC886, ID2223).
 
-The example of M. Mazur: w1 ... w4 lead to h1 and h2, w5 ... w8 to o1 and o2, biases stay as they
-are, E is the sum of the halved squares.
+The example of M. Mazur: w1 ... w4 lead to h1 and h2, w5 ... w8 to o1 and o2, biases are frozen,
+and E is half the sum of the squared errors.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import numpy as np
 from fastbp import MLP, SGD, explain
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--folder", type=Path, default=Path("build/examples"), help="for the picture")
+parser.add_argument("--folder", type=Path, default=Path("build/examples"), help="output folder")
 folder = parser.parse_args().folder
 
 x = [0.05, 0.10]
