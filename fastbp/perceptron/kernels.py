@@ -12,8 +12,9 @@ if a plane separates the classes: Novikoff, Symposium on the Mathematical Theory
 All net inputs are computed by `net_input`, so that prediction and learning agree to the bit.
 """
 
+from fastbp.kernels.finite import all_finite
 from fastbp.kernels.sampling import draw_order
-from fastbp.kernels.training import DIVERGED, EPOCH, FINISHED, ROW, RUNNING, all_finite
+from fastbp.kernels.training import DIVERGED, EPOCH, FINISHED, ROW, RUNNING
 from fastbp.machine.jit import kernel
 from fastbp.machine.simd import (
     advance,
