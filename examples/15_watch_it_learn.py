@@ -45,5 +45,5 @@ fastbp.plot.activation_histograms(deep, X, axes=rows[0])
 fastbp.plot.gradient_histograms(deep, X, y, axes=rows[1])
 rows[0, 0].figure.savefig(options.folder / "15_histograms.png")
 norms = [ax.get_title().split()[-1] for ax in rows[1]]
-print(f"three layers of sigmoid units and the outputs, gradient norms: {', '.join(norms)}")
+print(f"three layers of sigmoid units, norms of their gradients: {', '.join(norms)}")
 print(f"in {options.folder}: 15_animation.gif, 15_loss_surface.png, 15_histograms.png")

@@ -273,8 +273,8 @@ MUTANTS = (
     Mutant(
         "estimators: partial_fit starts the optimiser afresh",
         "sklearn/optimizers.py",
-        "            net.state = net.state._replace(\n"
-        "                scalars=own_array(self.scalars), slots=own_array(slots)\n            )\n",
+        "            net.state = net.state._replace(scalars=own_array(self.scalars), "
+        "slots=own_array(slots))\n",
         "            pass\n",
         ("sklearn_estimators/test_same_model.py::test_random_configurations",),
     ),

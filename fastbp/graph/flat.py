@@ -24,17 +24,17 @@ class Slot(NamedTuple):
         Name of the variable, or of the vector that it belongs to.
     size : int or None
         Size of that vector; None for a single variable.
-    place : int
+    position : int
         Its index in the vector.
     """
 
     name: str
     size: int | None
-    place: int
+    position: int
 
     def text(self) -> str:
         """The name of the node: ``x`` or ``x[1]``."""
-        return self.name if self.size is None else f"{self.name}[{self.place}]"
+        return self.name if self.size is None else f"{self.name}[{self.position}]"
 
 
 class Node(Protocol):
@@ -165,7 +165,7 @@ class Flat:
         self.formulas = self._formulas()
         self.variable_nodes = np.array(list(by_slot.values()), np.int64)
         self.variable_rows = np.array(
-            [self.rows[slot.name].start + slot.place for slot in by_slot], np.int64
+            [self.rows[slot.name].start + slot.position for slot in by_slot], np.int64
         )
         self.rows_in_order = self.variable_rows.tolist() == list(range(self.n_inputs))
         self.tape = self._tape(nodes)
@@ -182,7 +182,7 @@ class Flat:
             codes=np.array([OPERATIONS[name] for name in self.operations], np.int64),
             starts=np.cumsum([0, *map(len, listed)], dtype=np.int64),
             arguments=np.array([a for some in listed for a in some], np.int64),
-            numbers=np.array([node.number for node in nodes], np.float64),
+            constants=np.array([node.number for node in nodes], np.float64),
         )
 
     def _formulas(self) -> list[str]:

@@ -164,7 +164,7 @@ class GraphActivation(Activation):
 
 
 def _by_unit(error: GraphError, units: int, what: str) -> GraphError:
-    """The error with row and unit in place of the index on their joint axis."""
+    """The error with row and unit instead of the index on their joint axis."""
     at = error.row or 0
     row, unit = divmod(at, units)
     where = f"row {row} of the batch, {what} {unit}"

@@ -49,14 +49,14 @@ class Tape(NamedTuple):
         Node i has the arguments ``arguments[starts[i]:starts[i + 1]]``.
     arguments : int64
         Indices of nodes; for a variable, the row of the inputs that holds it.
-    numbers : float64, shape (N,)
-        Values of constants.
+    constants : float64, shape (N,)
+        Value of each node that is a constant.
     """
 
     codes: npt.NDArray[np.int64]
     starts: npt.NDArray[np.int64]
     arguments: npt.NDArray[np.int64]
-    numbers: npt.NDArray[np.float64]
+    constants: npt.NDArray[np.float64]
 
 
 @kernel
@@ -64,7 +64,7 @@ def tape_pointers(tape):
     """The tape with pointers instead of arrays."""
     return Tape(
         pointer(tape.codes, 0), pointer(tape.starts, 0), pointer(tape.arguments, 0),
-        pointer(tape.numbers, 0),
+        pointer(tape.constants, 0),
     )  # fmt: skip
 
 
@@ -115,7 +115,7 @@ def operate(values, tape, inputs, total, stride, node, first, rows):
     code = load(tape.codes, node)
     out = advance(values, node * stride)
     if code == CONSTANT:
-        fill(out, load(tape.numbers, node), rows)
+        fill(out, load(tape.constants, node), rows)
     elif code == VARIABLE:
         row = load(tape.arguments, load(tape.starts, node))
         for r in range(rows):
@@ -242,7 +242,7 @@ def value_of_row(values, tape, inputs, total, node, row):
     """The value of a node when a single row is computed."""
     code, start = load(tape.codes, node), load(tape.starts, node)
     if code == CONSTANT:
-        return load(tape.numbers, node)
+        return load(tape.constants, node)
     first = load(tape.arguments, start)
     if code == VARIABLE:
         return load(inputs, first * total + row)

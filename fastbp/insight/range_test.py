@@ -102,10 +102,10 @@ class LRFind:
             ax.axvline(self.suggestion, color="C3", linestyle="--", label=label)
         low = float(self.smoothed.min())
         top = self.start
-        room = max(top - low, 0.05 * abs(top), 1e-12)
+        margin = max(top - low, 0.05 * abs(top), 1e-12)
         ax.set(
             xscale="log", xlabel="Learning rate", ylabel="Loss", title="Learning-rate range test",
-            ylim=(low - 0.15 * room, top + 0.5 * room),
+            ylim=(low - 0.15 * margin, top + 0.5 * margin),
         )  # fmt: skip
         ax.legend()
         return ax
@@ -208,8 +208,8 @@ def lr_find(
         losses.append(loss)
         smoothed.append(mean / (1 - beta**number))
         best = min(smoothed)
-        room = (factor - 1) * max(abs(best), smoothed[0] - best)
-        diverged = bool(caught) or smoothed[-1] > best + room
+        margin = (factor - 1) * max(abs(best), smoothed[0] - best)
+        diverged = bool(caught) or smoothed[-1] > best + margin
         if diverged:
             break
     if not losses:

@@ -48,7 +48,7 @@ def number_format(step: Step, decimals: int | None) -> Number:
 
 
 def shown(count: int, most: int) -> list[int | None]:
-    """Indices of the items that are shown, at most `most` of `count`; None stands for the gap."""
+    """Indices of the items that are shown, at most `most` of `count`; None for the gap."""
     if count <= most:
         return list(range(count))
     first = -(-most // 2)

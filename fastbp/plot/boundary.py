@@ -116,19 +116,19 @@ def classes_of(y: npt.ArrayLike, rows: int) -> tuple[npt.NDArray[Any], npt.NDArr
         )
     if targets.ndim == 2:
         return np.arange(targets.shape[1]), targets.argmax(axis=1)
-    names, numbers = np.unique(targets, return_inverse=True)
+    names, indices = np.unique(targets, return_inverse=True)
     if len(names) > 20:
         raise ValueError(
             f"y must hold classes, at most 20 of them; got {len(names)} different values"
         )
-    return names, numbers
+    return names, indices
 
 
 def _frame(points: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Lower left and upper right corner of the drawing."""
     low, high = points.min(axis=0), points.max(axis=0)
-    room = np.where(high > low, MARGIN * (high - low), 1.0)
-    return low - room, high + room
+    margin = np.where(high > low, MARGIN * (high - low), 1.0)
+    return low - margin, high + margin
 
 
 def _ask(net: Any, grid: FloatArray, y: npt.ArrayLike, names: npt.NDArray[Any]) -> Outcome:

@@ -17,7 +17,7 @@ from fastbp.plot.recording import Recorder
 
 FloatArray = npt.NDArray[np.float64]
 
-ROOM = 0.25
+MARGIN = 0.25
 """Share of the extent of a path that is drawn around it."""
 
 
@@ -83,9 +83,9 @@ def loss_surface(
     line = None
     if points is not None:
         line = np.linalg.lstsq(plane.T, (points - origin).T)[0].T
-        room = ROOM * np.maximum(np.ptp(np.vstack([line, [[0, 0]]]), axis=0), 1e-6)
-        low = np.minimum(line.min(axis=0), 0) - room
-        high = np.maximum(line.max(axis=0), 0) + room
+        margin = MARGIN * np.maximum(np.ptp(np.vstack([line, [[0, 0]]]), axis=0), 1e-6)
+        low = np.minimum(line.min(axis=0), 0) - margin
+        high = np.maximum(line.max(axis=0), 0) + margin
     first, second = (np.linspace(low[i], high[i], resolution) for i in (0, 1))
     losses = plane_losses(net, X, y, plane, first, second)
     ax = axes(ax)

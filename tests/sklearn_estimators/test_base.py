@@ -64,7 +64,7 @@ REFUSED = {
     "scoring": ({"scoring": "accuracy"}, fit_all, "set early_stopping=True"),
     "y_val": ({}, lambda e: e.fit(X, Y, X_val=X), "X_val is provided, but y_val was not"),
     "X_val": ({}, lambda e: e.fit(X, Y, y_val=Y), "y_val is provided, but X_val was not"),
-    "classes of y_val": ({}, lambda e: e.fit(X, Y, X_val=X, y_val=Y + 1), "y does not have: \\[3\\]"),
+    "classes of y_val": ({}, lambda e: e.fit(X, Y, X_val=X, y_val=Y + 1), "y does not have: .3."),
     "columns of X_val": ({}, lambda e: e.fit(X, Y, X_val=X[:, :2], y_val=Y), "X has 2 features"),
     "eval_set": ({}, lambda e: e.fit(X, Y, eval_set=[(X, Y), (X, Y)]), "a list of one such tuple"),
     "both": ({}, lambda e: e.fit(X, Y, X_val=X, y_val=Y, eval_set=(X, Y)), "not both"),
