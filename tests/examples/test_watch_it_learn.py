@@ -6,7 +6,8 @@ from pathlib import Path
 
 import matplotlib
 import pytest
-from example_runs import long_uncompiled, numbers, run
+from example_runs import numbers, run
+from helpers import long_uncompiled
 from PIL import Image
 
 matplotlib.use("agg")

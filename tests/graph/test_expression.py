@@ -8,8 +8,8 @@ import re
 
 import numpy as np
 import pytest
-from conftest import COMPILED, counts
 from graph.random_graphs import OURS, complex_step, run, steps_of
+from helpers import COMPILED, counts
 
 from fastbp import graph
 from fastbp.graph import GraphError, variable, variables, vector

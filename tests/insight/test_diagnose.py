@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import COMPILED
+from helpers import long_uncompiled
 from sklearn.datasets import load_diabetes, load_digits, load_iris, make_moons
 
 from fastbp import MLP, SGD, Adam, DivergenceWarning, History, diagnose
 
-pytestmark = pytest.mark.skipif(not COMPILED, reason="takes minutes uncompiled")
+pytestmark = long_uncompiled
 MOONS, CLASSES = make_moons(400, noise=0.15, random_state=0)
 RNG = np.random.default_rng(6)
 silent = pytest.mark.filterwarnings("ignore::fastbp.DivergenceWarning")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 
+import helpers
 import matplotlib
 import numpy as np
 import pytest
-from conftest import COMPILED
+from helpers import long_uncompiled
 
 from fastbp import MLP, SGD, Adam, DivergenceWarning, Group, lr_find
 
 matplotlib.use("agg")
-pytestmark = pytest.mark.skipif(not COMPILED, reason="takes minutes uncompiled")
+pytestmark = long_uncompiled
 RNG = np.random.default_rng(5)
 X = RNG.normal(size=(300, 3))
 Y = np.sin(2 * X[:, 0]) + X[:, 1]
@@ -23,8 +24,8 @@ def net(optimizer, **options):
 
 
 def state(one):
-    arrays = (one.params, one.state.scalars, one.state.slots, one.state.random, one.frozen)
-    return [a.tobytes() for a in arrays], one.optimizer, one.history
+    """All bits, and what the range test must put back as it was."""
+    return helpers.state(one), one.optimizer, one.history
 
 
 @pytest.mark.parametrize("kind", [SGD, Adam, lambda rate: SGD(rate, momentum=0.9)])

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers import DTYPES
 
 from fastbp.methods.kernels import BLOCK, RpropSettings, combine, dot, rprop
 
-DTYPES = ("float32", "float64")
 LENGTHS = (1, 7, 16, 33, 200)
 
 

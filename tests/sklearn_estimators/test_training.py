@@ -10,6 +10,7 @@ import warnings
 
 import numpy as np
 import pytest
+from helpers import At, interrupt
 from sklearn.datasets import load_iris, make_regression
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier as Theirs
@@ -299,15 +300,9 @@ def test_ctrl_c_ends_training_and_the_model_is_usable() -> None:
     assert net.score(X, Y) > 0.9
 
 
-class Interrupts(Callback):
-    def on_epoch_end(self, fit) -> None:
-        if fit.epoch == 3:
-            raise KeyboardInterrupt
-
-
 def test_interrupted_between_epochs() -> None:
     with pytest.warns(UserWarning, match="Training interrupted by user."):
-        net = small(callbacks=[Interrupts()], max_iter=9).fit(X, Y)
+        net = small(callbacks=[At(3, interrupt)], max_iter=9).fit(X, Y)
     assert net.n_iter_ == 3
 
 
