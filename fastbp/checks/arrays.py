@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp.kernels.finite import first_not_finite
-from fastbp.machine.jit import ready
+from fastbp.machine import jit
 
 FloatArray = npt.NDArray[np.floating]
 IntArray = npt.NDArray[np.int64]
@@ -103,8 +103,7 @@ def finite(name: str, array: FloatArray, given: Any) -> FloatArray:
             return array
         index = int(np.isfinite(numbers).argmin())
     else:
-        ready(first_not_finite, array.dtype.char, (numbers,))
-        index = int(first_not_finite(numbers))
+        index = int(jit.call(first_not_finite, array.dtype.char, numbers))
     if index >= 0:
         raise_not_finite(name, array, index, given)
     return array
