@@ -7,6 +7,7 @@ and the gradient of those biases is dE/dx.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -16,7 +17,6 @@ import numpy.typing as npt
 from fastbp import checks
 from fastbp.fit.data import check_trainable, rows_and_targets
 from fastbp.fit.history import History
-from fastbp.inspection import twin_of
 from fastbp.kernels.layout import weight_views
 from fastbp.kernels.optimizers import UPDATES
 from fastbp.mlp import MLP
@@ -137,8 +137,9 @@ def one_sample(net: MLP, x: Any, y: Any) -> tuple[npt.NDArray[Any], npt.NDArray[
 
 def twin_with(net: MLP, **changes: Any) -> MLP:
     """A copy of a net with other regularisation and an empty history."""
-    twin = twin_of(net)
-    twin.history = History()
+    # The loss and the optimiser are not changed, and a user's own need not have copies.
+    shared = {id(part): part for part in (net.spec.loss, net.optimizer)}
+    twin = copy.deepcopy(net, {**shared, id(net.history): History()})
     twin.regularization = replace(net.regularization, **changes)
     return twin
 
