@@ -143,9 +143,7 @@ def train_sklearn(digits: Digits, epochs: int, progress: Progress) -> Trained:
         progress.show(f"MLPClassifier  training for {epochs} epochs ...")
     with threadpool_limits(limits=1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # it says that max_iter is reached
-        MLPClassifier(max_iter=1, **options).fit(
-            digits.X, digits.y
-        )  # the first call does more
+        MLPClassifier(max_iter=1, **options).fit(digits.X, digits.y)  # the first call does more
         classifier = MLPClassifier(max_iter=epochs, **options)
         start = time.perf_counter()
         classifier.fit(digits.X, digits.y)
