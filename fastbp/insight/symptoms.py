@@ -13,6 +13,7 @@ from fastbp.fit.history import History
 from fastbp.insight.findings import Finding, LayerReport
 from fastbp.kernels.layout import weight_views
 from fastbp.mlp import MLP
+from fastbp.model.activations import traits_of
 
 LARGE_INPUT, SMALL_INPUT = 10.0, 0.01
 LARGE_TARGET, SMALL_TARGET = 100.0, 1e-3
@@ -21,7 +22,6 @@ VANISHED, EXPLODED = 1e-3, 10.0
 LARGE_UPDATE, SMALL_UPDATE = 0.1, 1e-5
 ROSE, GAIN, LITTLE = 0.2, 0.1, 0.02
 UNDERFIT, LOST = 0.8, 0.3
-BOUNDED = {"sigmoid", "softmax", "tanh", "hard_sigmoid"}
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def scales(m: Measured) -> Iterator[Finding]:
             "Scale the inputs: subtract each column's mean and divide by its standard deviation.",
             {"largest": float(sizes.max()), "columns": float(large.sum())},
         )  # fmt: skip
-    if m.net.activations[-1] in BOUNDED:
+    if traits_of(m.net.activations[-1]).is_bounded:
         return
     size = math.sqrt(float(np.mean(m.targets**2)))
     if size > LARGE_TARGET or 0 < size < SMALL_TARGET:

@@ -95,7 +95,7 @@ class Traits(NamedTuple):
     kinked : bool
         Whether its first or second derivative jumps.
     dies : bool
-        Whether a unit whose output is 0 for every row gets no gradient any more.
+        Whether a unit is dead, rather than saturated, when its output is 0 for every row.
     hidden : bool
         Whether hidden layers may have it.
     trainable : bool

@@ -152,7 +152,7 @@ def random_direction(net: MLP, generator: np.random.Generator) -> FloatArray:
 def _points(net: MLP, path: Any) -> FloatArray:
     """The points of a path, checked."""
     given = path.params if isinstance(path, Recorder) else path
-    points = checks.matrix("path", given, net.params.size, np.float64, "one column a parameter")
+    points = checks.matrix("path", given, net.params.size, np.float64, "one column per parameter")
     return np.asarray(checks.finite("path", points, points), np.float64)
 
 
@@ -181,7 +181,7 @@ def _plane(
         labels = [f"Principal component {i + 1} ({shares[i]:.0%})" for i in (0, 1)]
         return components[:2], (labels[0], labels[1])
     plane = checks.matrix(
-        "directions", directions, net.params.size, np.float64, "one column a parameter"
+        "directions", directions, net.params.size, np.float64, "one column per parameter"
     )
     if len(plane) != 2 or np.linalg.matrix_rank(checks.finite("directions", plane, plane)) < 2:
         raise ValueError("directions must be two that are not parallel")

@@ -140,8 +140,8 @@ def test_first_of_many_not_finite():
 # ---- targets -------------------------------------------------------------------------------------
 
 ANY_Y = {
-    "rows": (np.ones((5, 2)), ValueError, "as many rows", "4 and 5"),
-    "no rows": (np.empty((0, 2)), ValueError, "as many rows", "4 and 0"),
+    "rows": (np.ones((5, 2)), ValueError, "the same number of rows", "4 and 5"),
+    "no rows": (np.empty((0, 2)), ValueError, "the same number of rows", "4 and 0"),
     "3-d": (np.ones((4, 2, 1)), ValueError, "(4, 2)", "(4, 2, 1)"),
     "number": (1.0, ValueError, "(4, 2)", "()"),
     "columns": (np.ones((4, 3)), ValueError, "(4, 2)", "(4, 3)"),
@@ -166,8 +166,8 @@ BAD_Y = {
         "labels of two": (np.array([0, 1, 1, 0]), ValueError, "(4, 2)", "(4,)"),
     },
     "cross_entropy": {
-        "too few labels": ([0, 1, 1], ValueError, "as many rows", "4 and 3"),
-        "no labels": (np.empty(0, int), ValueError, "as many rows", "4 and 0"),
+        "too few labels": ([0, 1, 1], ValueError, "the same number of rows", "4 and 3"),
+        "no labels": (np.empty(0, int), ValueError, "the same number of rows", "4 and 0"),
         "label above": ([0, 1, 2, 0], ValueError, "label 2 at row 2", "0 to 1", "numpy.unique"),
         "label below": ([0, -1, 1, 5], ValueError, "label -1 at row 1", "0 to 1"),
         "huge label": (np.array([0, 0, 0, 2**63 + 1], "u8"), ValueError, str(2**63 + 1)),
