@@ -163,7 +163,7 @@ MUTANTS = (
         "checks/arrays.py",
         'return finite("y", matrix("y", array, outputs, dtype, "one column per output"), array)',
         'return matrix("y", array, outputs, dtype, "one column per output")',
-        ("checks/test_checks.py::test_bad_targets",),
+        ("checks/test_arrays.py::test_bad_targets",),
     ),
     Mutant(
         "dropout: the slopes are not dropped",

@@ -79,7 +79,7 @@ def scales(m: Measured) -> Iterator[Finding]:
             "Scale the inputs: subtract each column's mean and divide by its standard deviation.",
             {"largest": float(sizes.max()), "columns": float(large.sum())},
         )  # fmt: skip
-    if traits_of(m.net.activations[-1]).is_bounded:
+    if np.isfinite(traits_of(m.net.activations[-1]).bounds).all():
         return
     size = math.sqrt(float(np.mean(m.targets**2)))
     if size > LARGE_TARGET or 0 < size < SMALL_TARGET:

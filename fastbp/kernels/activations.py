@@ -112,11 +112,6 @@ class Traits(NamedTuple):
     hidden: bool = True
     trainable: bool = True
 
-    @property
-    def is_bounded(self) -> bool:
-        """Whether the outputs are bounded on both sides."""
-        return math.isfinite(self.bounds[0]) and math.isfinite(self.bounds[1])
-
 
 ACTIVATIONS = {
     "identity": Traits(IDENTITY),
