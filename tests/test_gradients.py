@@ -21,18 +21,17 @@ NETS = counts(20, 200, 5)
 PARTIALS = counts(100, 400, 40)  # of each net
 SEEDS = range(NETS)
 DTYPES = ("float32", "float64")
-HIDDEN = tuple(name for name, traits in ACTIVATIONS.items() if traits.hidden and traits.trainable)
+TRAINABLE = {name: traits for name, traits in ACTIVATIONS.items() if traits.trainable}
+HIDDEN = tuple(name for name, traits in TRAINABLE.items() if traits.hidden)
 OUTPUTS = [
-    *(("squared_error", name) for name in (*HIDDEN, "exp", "softmax")),
-    ("absolute_error", "identity"),
+    *(("squared_error", name) for name in TRAINABLE),
+    *(
+        (name, loss.activation)
+        for name, loss in LOSSES.items()
+        if name not in ("squared_error", "huber")
+    ),
     ("huber", "tanh"),
-    ("quantile", "identity"),
-    ("hinge", "identity"),
-    ("poisson", "exp"),
-    ("gamma", "exp"),
-    ("binary_cross_entropy", "sigmoid"),
     ("binary_cross_entropy smoothed", "sigmoid"),
-    ("cross_entropy", "softmax"),
     ("cross_entropy with labels", "softmax"),
     ("cross_entropy with labels smoothed", "softmax"),
 ]
