@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import re
 
+import helpers
 import numpy as np
 import pytest
-from conftest import counts
+from helpers import counts
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -24,11 +25,10 @@ Y = {  # of a net with 2 outputs
 
 
 def state(net):
-    """All of a net, in bits."""
-    parts = [net.params, net.frozen, net.state.slots, net.state.scalars, net.state.random]
-    bits = [part.tobytes() for part in parts]
-    bits += [w.tobytes() for w in net.weights] + [b.tobytes() for b in net.biases]
-    return (*bits, repr(net), tuple(net.history.loss), tuple(net.history.seconds))
+    """All of a net, in bits, with its views and its history."""
+    views = [array.tobytes() for array in (*net.weights, *net.biases)]
+    history = tuple(net.history.loss), tuple(net.history.seconds)
+    return helpers.state(net), views, repr(net), history
 
 
 def check_refused(net, call, error, *words):

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 from bad_input import EXAMPLES, INF, NAN, X, Y, attempt, check_refused, good_or_bad, state
-from conftest import COMPILED
+from helpers import COMPILED
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
