@@ -371,7 +371,7 @@ MUTANTS = (
     ),
     Mutant(
         "cache: a damaged entry is run",
-        "machine/cache.py",
+        "machine/cache_entries.py",
         "if _seal(payload) != content[:_SEAL_BYTES]:",
         "if len(content) < _SEAL_BYTES:",
         ("machine/test_cache.py::test_no_flipped_bit_is_loaded",),

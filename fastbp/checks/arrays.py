@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp.kernels.finite import first_not_finite
-from fastbp.machine.jit import call
+from fastbp.machine import jit
 
 FloatArray = npt.NDArray[np.floating]
 IntArray = npt.NDArray[np.int64]
@@ -112,7 +112,7 @@ def finite(name: str, array: FloatArray, given: Any) -> FloatArray:
 def _first_not_finite(values: FloatArray) -> int:
     """Index of the first NaN or infinity in a flat array, -1 when there is none."""
     if values.size > FEW_VALUES:
-        return int(call(first_not_finite, values.dtype.char, values))
+        return int(jit.call(first_not_finite, values.dtype.char, values))
     is_finite = np.isfinite(values)
     return -1 if is_finite.all() else int(is_finite.argmin())
 
