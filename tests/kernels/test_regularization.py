@@ -83,7 +83,7 @@ def network_and_state(params, layers, n_layers, code, scalars, slots, frozen, ru
     )
     state = OptimizerState(
         code, pointer(scalars, 0), pointer(slots, 0), pointer(frozen, 0), pointer(rules, 0),
-        frozen.shape[0],
+        frozen.shape[0], 1.0,
     )  # fmt: skip
     return network, state
 
@@ -121,7 +121,7 @@ def run_blocks(grad, blocks, arguments):
     for i in range(blocks.shape[0]):
         layer, done, units, at, last = blocks[i]
         g = advance(pointer(grad, 0), at)
-        updates.update_by_rules(network, state, layer, done, units, g, last != 0)
+        updates.update_regulated(network, state, layer, done, units, g, last != 0)
 
 
 class Net:

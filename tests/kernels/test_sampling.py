@@ -143,7 +143,7 @@ def run_drop_out(x, stride, n, batch, share, key):
 
 @numba.njit
 def run_key(state):
-    return dropout_key(pointer(state, 0))
+    return dropout_key(next_random(pointer(state, 0)))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

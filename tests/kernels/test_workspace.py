@@ -95,7 +95,7 @@ def test_parts_of_a_workspace_are_apart(
     found = parts(table, work.places, dtype, training)
     assert sum("slope" in name for name in found) == (len(slopes) if training else 0)
     for name, (start, size) in found.items():
-        assert 0 <= start <= start + size <= work.numbers.size, name
+        assert 0 <= start <= start + size <= work.values.size, name
     for a, b in itertools.combinations(found, 2):
         both_deltas = a.startswith("delta") and b.startswith("delta")
         # Hidden deltas two layers apart take turns; the last one is the targets' place.
@@ -105,9 +105,9 @@ def test_parts_of_a_workspace_are_apart(
         assert not overlap(found[a], found[b]), (a, b)
     if training:
         assert work.places[TARGETS] == table[-1, DELTA]
-        ones = work.numbers[work.places[ONES] :][:capacity]
+        ones = work.values[work.places[ONES] :][:capacity]
         assert np.all(ones == 1.0)
-        assert np.count_nonzero(work.numbers) == capacity
+        assert np.count_nonzero(work.values) == capacity
 
 
 @given(sizes=SIZES, capacity=st.integers(1, 600), dtype=DTYPES, training=st.booleans())
@@ -116,15 +116,15 @@ def test_rows_start_at_whole_vectors(
 ) -> None:
     table, work = workspace_for(net(sizes)[0], capacity, dtype, training)
     lanes, stride = workspace.LANES_BYTES // np.dtype(dtype).itemsize, int(work.places[STRIDE])
-    assert work.numbers.dtype == dtype
-    assert work.numbers.ctypes.data % 64 == 0
+    assert work.values.dtype == dtype
+    assert work.values.ctypes.data % 64 == 0
     assert work.places[CAPACITY] == capacity
     if capacity == 1:
         assert stride == 1  # the features of a single sample follow each other
     else:
         assert stride % lanes == 0
         assert capacity <= stride < capacity + 2 * lanes
-        assert stride * work.numbers.itemsize % 512 != 0  # rows fall into different cache sets
+        assert stride * work.values.itemsize % 512 != 0  # rows fall into different cache sets
     for start, _ in parts(table, work.places, dtype, training).values():
         assert start % lanes == 0
 
@@ -186,7 +186,7 @@ def test_slopes_where_they_are_asked_for() -> None:
     assert [at >= 0 for at in filled[:, SLOPE]] == [False, True, False]
     _, without = workspace_for(table, 20, "float32", True)
     stride = int(without.places[STRIDE])
-    assert with_one.numbers.size - without.numbers.size == 3 * stride
+    assert with_one.values.size - without.values.size == 3 * stride
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -209,7 +209,7 @@ def test_the_given_table_is_left_alone() -> None:
 
 def test_prediction_takes_no_room_for_training() -> None:
     table, _ = net((5, 9, 3))
-    sizes = [workspace_for(table, 64, "float32", training)[1].numbers.size for training in (0, 1)]
+    sizes = [workspace_for(table, 64, "float32", training)[1].values.size for training in (0, 1)]
     stride = int(workspace_for(table, 64, "float32", False)[1].places[STRIDE])
     assert sizes[0] == (5 + 9 + 3) * stride < sizes[1]
 
