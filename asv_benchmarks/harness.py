@@ -62,7 +62,7 @@ def weight_gradient(network, work, state, grad, batch, repetitions):
     gradient = Gradient(pointer(grad, 0), grad.shape[0], FROM_ZERO)
     for _ in range(repetitions):
         x = outputs(layer_of(net, space, 0))
-        layer_gradient(layer_of(net, space, 1), net, x, batch, gradient, optimizer)
+        layer_gradient(layer_of(net, space, 1), x, batch, gradient, optimizer)
 
 
 @numba.njit(cache=True)
@@ -94,7 +94,7 @@ def update(state, params, gradient, repetitions):
     for _ in range(repetitions):
         updates.begin_update(optimizer)
         updates.update(
-            optimizer, pointer(params, 0), params.shape[0], 0, params.shape[0],
+            optimizer, pointer(params, 0), 0, params.shape[0],
             pointer(gradient, 0), 1.0, 0.0,
         )  # fmt: skip
     restore_denormals(mode)

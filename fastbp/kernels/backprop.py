@@ -61,6 +61,6 @@ def backward(network, work, batch, grad, optimizer):
         layer = layer_of(network, work, number)
         below = layer_of(network, work, number - 1)
         delta_below(layer, below, batch)
-        layer_gradient(layer, network, outputs(below), batch, grad, optimizer)
+        layer_gradient(layer, outputs(below), batch, grad, optimizer)
     layer = layer_of(network, work, 0)
-    layer_gradient(layer, network, scratch(work, INPUTS), batch, grad, optimizer)
+    layer_gradient(layer, scratch(work, INPUTS), batch, grad, optimizer)

@@ -50,8 +50,9 @@ def add_gradient(network, work, done, rows, grad, optimizer):
     """Backward of a pass after `done` rows of its batch, into `grad` and without an update."""
     o = optimizer
     paused = OptimizerState(
-        NO_UPDATE, o.scalars, o.slots, o.frozen, o.settings, o.n_frozen, o.penalty_share
-    )
+        NO_UPDATE, o.scalars, o.slots, o.frozen, o.settings, o.n_params, o.n_frozen,
+        o.penalty_share,
+    )  # fmt: skip
     start = FROM_ZERO if done == 0 else FROM_OUTPUT
     backward(network, work, rows, Gradient(grad.values, grad.length, start), paused)
 

@@ -36,6 +36,7 @@ from fastbp.kernels.matmul import (
 )
 from fastbp.kernels.state import (
     REGULATED,
+    LayerParameters,
     delta,
     feature_rows,
     first_parameter,
@@ -73,7 +74,7 @@ def gradient_block(layer, grad, done):
 
 
 @kernel
-def end_block(layer, network, batch, grad, optimizer, done, rows, out):
+def end_block(layer, batch, grad, optimizer, done, rows, out):
     """Update `rows` units after the first `done`; the gradient of their weights stands at out.
 
     The biases stand behind the weights of the last block: they are updated together.
@@ -92,14 +93,15 @@ def end_block(layer, network, batch, grad, optimizer, done, rows, out):
     if optimizer.code == NO_UPDATE:
         return
     if load(optimizer.settings, REGULATED) != 0.0:
-        update_regulated(network, optimizer, layer.number, done, rows, out, with_biases)
+        block = LayerParameters(layer.row, layer.params, layer.number)
+        update_regulated(block, optimizer, done, rows, out, with_biases)
     else:
         start = first_parameter(layer) + done * k
-        update(optimizer, network.params, network.n_params, start, count, out, 1.0, 0.0)
+        update(optimizer, layer.params, start, count, out, 1.0, 0.0)
 
 
 @kernel
-def gradient_of_single_sample(layer, network, x, grad, optimizer):
+def gradient_of_single_sample(layer, x, grad, optimizer):
     """dW = D X^T, a block of units at a time."""
     k, n = n_inputs(layer), n_units(layer)
     d = delta(layer)
@@ -108,7 +110,7 @@ def gradient_of_single_sample(layer, network, x, grad, optimizer):
         rows = min(SINGLE_BLOCK // k + 1, n - done)
         out = gradient_block(layer, grad, done)
         outer_product(out, advance(d, done), rows, x, k, grad.start)
-        end_block(layer, network, 1, grad, optimizer, done, rows, out)
+        end_block(layer, 1, grad, optimizer, done, rows, out)
         done += rows
 
 
@@ -126,7 +128,7 @@ def fetch_panels(layer, x, batch):
 
 
 @kernel
-def gradient_by_tiles(layer, network, x, batch, grad, optimizer):
+def gradient_by_tiles(layer, x, batch, grad, optimizer):
     """dW = D S from panels of x; those of the first layer may have come with its inputs."""
     k, n, stride = n_inputs(layer), n_units(layer), stride_of(layer)
     d = delta(layer)
@@ -145,12 +147,12 @@ def gradient_by_tiles(layer, network, x, batch, grad, optimizer):
             grad.start, d, AS_IT_IS, d,
         )  # fmt: skip
         multiply_rows(rows, product, k)
-        end_block(layer, network, batch, grad, optimizer, done, rows, out)
+        end_block(layer, batch, grad, optimizer, done, rows, out)
         done += rows
 
 
 @kernel
-def gradient_by_outputs(layer, network, x, batch, grad, optimizer):
+def gradient_by_outputs(layer, x, batch, grad, optimizer):
     """dW as products of the rows of D with a vector of rows of x (K, B); needs no panels."""
     k, n, stride = n_inputs(layer), n_units(layer), stride_of(layer)
     d = delta(layer)
@@ -173,11 +175,11 @@ def gradient_by_outputs(layer, network, x, batch, grad, optimizer):
                         total = total + vload(to, inputs)
                     vstore(to, total, inputs)
                 done += some
-        end_block(layer, network, batch, grad, optimizer, first, end - first, out)
+        end_block(layer, batch, grad, optimizer, first, end - first, out)
 
 
 @kernel
-def gradient_by_inputs(layer, network, x, batch, grad, optimizer):
+def gradient_by_inputs(layer, x, batch, grad, optimizer):
     """dW as products of the rows of x (K, B) with a vector of rows of D; needs no panels."""
     k, n, stride = n_inputs(layer), n_units(layer), stride_of(layer)
     d = delta(layer)
@@ -199,20 +201,20 @@ def gradient_by_inputs(layer, network, x, batch, grad, optimizer):
                         total += load(out, at)
                     store(out, at, total)
             done += some
-        end_block(layer, network, batch, grad, optimizer, first, units, out)
+        end_block(layer, batch, grad, optimizer, first, units, out)
 
 
 @kernel
-def layer_gradient(layer, network, x, batch, grad, optimizer):
+def layer_gradient(layer, x, batch, grad, optimizer):
     """dW and db from the layer's inputs x (K, B), a block of units at a time, then updated."""
     method = load(layer.row, GRADIENT)
     if batch < load(layer.row, GRADIENT_FROM):
         method = BY_TILES
     if is_single_sample(layer):
-        gradient_of_single_sample(layer, network, x, grad, optimizer)
+        gradient_of_single_sample(layer, x, grad, optimizer)
     elif method == BY_OUTPUTS:
-        gradient_by_outputs(layer, network, x, batch, grad, optimizer)
+        gradient_by_outputs(layer, x, batch, grad, optimizer)
     elif method == BY_INPUTS:
-        gradient_by_inputs(layer, network, x, batch, grad, optimizer)
+        gradient_by_inputs(layer, x, batch, grad, optimizer)
     else:
-        gradient_by_tiles(layer, network, x, batch, grad, optimizer)
+        gradient_by_tiles(layer, x, batch, grad, optimizer)

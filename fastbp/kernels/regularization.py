@@ -119,13 +119,13 @@ def any_frozen(optimizer, start, count):
 
 
 @kernel
-def limit_norms(network, optimizer, limit, start, k, n):
+def limit_norms(params, optimizer, limit, start, k, n):
     """The k weights into each of n units from `start` on scaled to a norm of at most `limit`.
 
     Units with frozen weights stay as they are.
     """
     for at in range(start, start + n * k, k):
-        w = advance(network.params, at)
+        w = advance(params, at)
         norm = math.sqrt(sum_of_squares(w, k))
         if norm > limit and not any_frozen(optimizer, at, k):
             scale(w, limit / norm, k)
@@ -138,7 +138,9 @@ def share_penalties(optimizer, weight):
     if load(o.settings, PENALTIES_SHARED) == 0.0:
         return o
     share = 1.0 / weight if weight > 0.0 else 0.0
-    return OptimizerState(o.code, o.scalars, o.slots, o.frozen, o.settings, o.n_frozen, share)
+    return OptimizerState(
+        o.code, o.scalars, o.slots, o.frozen, o.settings, o.n_params, o.n_frozen, share
+    )
 
 
 @kernel

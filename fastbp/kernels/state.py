@@ -142,6 +142,8 @@ class OptimizerState(NamedTuple):
         1 for parameters that no update touches.
     settings : float64, shape (GROUPS + 4 x layers + rates,)
         Regularisation, groups of parameters and the learning rates of the next updates.
+    n_params : int
+        Length of a slot.
     n_frozen : int
         Length of `frozen`.
     penalty_share : float, default=1.0
@@ -153,6 +155,7 @@ class OptimizerState(NamedTuple):
     slots: npt.NDArray[np.floating]
     frozen: npt.NDArray[np.uint8]
     settings: npt.NDArray[np.float64]
+    n_params: int
     n_frozen: int
     penalty_share: float = 1.0
 
@@ -191,7 +194,7 @@ def optimizer_pointers(optimizer):
     o = optimizer
     return OptimizerState(
         o.code, pointer(o.scalars, 0), pointer(o.slots, 0), pointer(o.frozen, 0),
-        pointer(o.settings, 0), o.n_frozen, o.penalty_share,
+        pointer(o.settings, 0), o.n_params, o.n_frozen, o.penalty_share,
     )  # fmt: skip
 
 
@@ -229,6 +232,7 @@ class LayerParameters(NamedTuple):
 
     row: Any
     params: Any
+    number: int
 
 
 @kernel
@@ -241,7 +245,8 @@ def layer_of(network, work, number):
 @kernel
 def parameters_of(network, number):
     """The layer of this number, without a workspace."""
-    return LayerParameters(advance(network.layers, number * N_COLUMNS), network.params)
+    row = advance(network.layers, number * N_COLUMNS)
+    return LayerParameters(row, network.params, number)
 
 
 @kernel

@@ -124,7 +124,7 @@ def other_step(code, scalars, rate, w, g, slot, n_params, count):
 
 
 @kernel
-def update_run(optimizer, params, n_params, start, count, g, factor, decay):
+def update_run(optimizer, params, start, count, g, factor, decay):
     """Update `count` parameters from `start` on; their gradient stands at g.
 
     The learning rate is multiplied by `factor`. With a decay the parameters are first multiplied
@@ -137,18 +137,18 @@ def update_run(optimizer, params, n_params, start, count, g, factor, decay):
     if decay != 0.0:
         scale(w, 1.0 - rate * decay, count)
     if optimizer.code == ADAM:
-        adam(s, rate, w, g, slot, advance(slot, n_params), count)
+        adam(s, rate, w, g, slot, advance(slot, optimizer.n_params), count)
     elif optimizer.code == SGD:
         sgd(s, rate, w, g, slot, count)
     else:
-        other_step(optimizer.code, s, rate, w, g, slot, n_params, count)
+        other_step(optimizer.code, s, rate, w, g, slot, optimizer.n_params, count)
 
 
 @kernel
-def update(optimizer, params, n_params, start, count, g, factor, decay):
+def update(optimizer, params, start, count, g, factor, decay):
     """Update those of `count` parameters that are not frozen, one run after the other."""
     if optimizer.n_frozen == 0:
-        update_run(optimizer, params, n_params, start, count, g, factor, decay)
+        update_run(optimizer, params, start, count, g, factor, decay)
         return
     frozen = advance(optimizer.frozen, start)
     first = 0
@@ -158,20 +158,19 @@ def update(optimizer, params, n_params, start, count, g, factor, decay):
             after += 1
         if after > first:
             update_run(
-                optimizer, params, n_params, start + first, after - first, advance(g, first),
-                factor, decay,
+                optimizer, params, start + first, after - first, advance(g, first), factor, decay,
             )  # fmt: skip
         first = after + 1
 
 
 @kernel
-def update_group(network, optimizer, group, start, count, g):
+def update_group(params, optimizer, group, start, count, g):
     """Update parameters with the learning rate and decay of their group."""
     pair = GROUPS + 2 * group
     factor = load(optimizer.settings, pair)
     decay = load(optimizer.settings, pair + 1)
     if factor > 0.0:
-        update(optimizer, network.params, network.n_params, start, count, g, factor, decay)
+        update(optimizer, params, start, count, g, factor, decay)
 
 
 @kernel
@@ -184,33 +183,32 @@ def shape_gradient(layer, optimizer, done, units, g, count):
 
 
 @kernel
-def update_units(network, optimizer, number, done, units, g, with_biases):
-    """Update a block of layer `number`, whose gradient has been shaped.
+def update_units(layer, optimizer, done, units, g, with_biases):
+    """Update a block whose gradient has been shaped.
 
     Weights with a learning rate of 0 are not limited either.
     """
-    layer = parameters_of(network, number)
+    number = layer.number
     k = n_inputs(layer)
     start = first_parameter(layer) + done * k
     count = units * k
-    update_group(network, optimizer, 2 * number, start, count, g)
+    update_group(layer.params, optimizer, 2 * number, start, count, g)
     limit = load(optimizer.settings, MAX_NORM)
     if limit > 0.0 and load(optimizer.settings, GROUPS + 4 * number) > 0.0:
-        limit_norms(network, optimizer, limit, start, k, units)
+        limit_norms(layer.params, optimizer, limit, start, k, units)
     if with_biases:
-        n = n_units(layer)
-        update_group(network, optimizer, 2 * number + 1, start + count, n, advance(g, count))
+        db = advance(g, count)
+        update_group(layer.params, optimizer, 2 * number + 1, start + count, n_units(layer), db)
 
 
 @kernel
-def update_regulated(network, optimizer, number, done, units, g, with_biases):
-    """Update a block of layer `number` with regularisation and groups."""
-    layer = parameters_of(network, number)
+def update_regulated(layer, optimizer, done, units, g, with_biases):
+    """Update a block with regularisation and groups; the layer is a LayerParameters."""
     count = units * n_inputs(layer)
     if with_biases:
         count += n_units(layer)
     shape_gradient(layer, optimizer, done, units, g, count)
-    update_units(network, optimizer, number, done, units, g, with_biases)
+    update_units(layer, optimizer, done, units, g, with_biases)
 
 
 @kernel
@@ -218,7 +216,7 @@ def update_all(network, optimizer, grad):
     """Update all parameters; their gradient stands at grad."""
     count = network.n_params
     if load(optimizer.settings, REGULATED) == 0.0:
-        update(optimizer, network.params, count, 0, count, grad, 1.0, 0.0)
+        update(optimizer, network.params, 0, count, grad, 1.0, 0.0)
         return
     for number in range(network.n_layers):
         layer = parameters_of(network, number)
@@ -233,4 +231,4 @@ def update_all(network, optimizer, grad):
     for number in range(network.n_layers):
         layer = parameters_of(network, number)
         g = advance(grad, first_parameter(layer))
-        update_units(network, optimizer, number, 0, n_units(layer), g, has_biases(layer))
+        update_units(layer, optimizer, 0, n_units(layer), g, has_biases(layer))

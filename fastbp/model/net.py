@@ -318,6 +318,7 @@ class Net:
             slots=state.slots,
             frozen=frozen.view(np.uint8),
             settings=self.rules,
+            n_params=state.params.size,
             n_frozen=frozen.size,
         )
 
