@@ -161,9 +161,9 @@ MUTANTS = (
     Mutant(
         "bad input: infinite targets pass",
         "checks/arrays.py",
-        'return finite("y", matrix("y", array, outputs, dtype, "one column an output"), array)',
-        'return matrix("y", array, outputs, dtype, "one column an output")',
-        ("checks/test_checks.py::test_bad_targets",),
+        'return finite("y", matrix("y", array, outputs, dtype, "one column per output"), array)',
+        'return matrix("y", array, outputs, dtype, "one column per output")',
+        ("checks/test_arrays.py::test_bad_targets",),
     ),
     Mutant(
         "dropout: the slopes are not dropped",

@@ -94,7 +94,7 @@ def warm_up(dtypes: Sequence[str] = ("float32", "float64")) -> Iterator[FirstCal
         yield first_call(function, "float64", call)
     for dtype in dtypes:
         X, y = np.zeros((4, 2), dtype), np.zeros((4, 1), dtype)
-        many = np.zeros((arrays.FEW_NUMBERS + 1, 1), dtype)
+        many = np.zeros((arrays.FEW_VALUES + 1, 1), dtype)
         net = MLP((2, 3, 1), dtype=dtype, seed=0)
         ours = MLP((2, 3, 1), loss=_no_loss, dtype=dtype, seed=0)
         units = MLP((2, 3, 1), activation=_no_activation, dtype=dtype, seed=0)

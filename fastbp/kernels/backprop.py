@@ -6,13 +6,11 @@ then come the layer's gradient and its update. So `backward` takes an optimiser:
 of weights while its gradient is in the cache saves 8 % of a step.
 """
 
-from fastbp.kernels.activations import SOFTMAX, STEP, softmax_backward
 from fastbp.kernels.batches import first_net_inputs
 from fastbp.kernels.dense import activate_layer, delta_below, delta_through, net_inputs
 from fastbp.kernels.gradient import layer_gradient
 from fastbp.kernels.losses import loss_and_delta
 from fastbp.kernels.state import (
-    activation_of,
     delta,
     layer_of,
     n_units,
@@ -46,11 +44,7 @@ def output_delta(network, work, batch):
     loss = loss_and_delta(
         network.loss, d, y, d, scratch(work, SHARES), network.loss_parameters, stride, n, batch
     )
-    code = activation_of(last)
-    if code == SOFTMAX:
-        softmax_backward(d, y, stride, n, batch)
-    elif code != STEP:  # forward only: its loss is asked for, its delta is not
-        delta_through(last, batch)
+    delta_through(last, batch)
     return loss
 
 

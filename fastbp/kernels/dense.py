@@ -11,15 +11,11 @@ single samples (see `is_single_sample`) the stride is 1, so that features stand 
 """
 
 from fastbp.kernels.activations import (
-    GELU,
     RELU,
-    SILU,
-    SOFTMAX,
-    STEP,
     activate,
     activate_backward,
     multiply_by_slope,
-    softmax,
+    stores_slope,
 )
 from fastbp.kernels.matmul import (
     AS_IT_IS,
@@ -126,7 +122,7 @@ def store_slope(layer, batch):
     n, stride = n_units(layer), stride_of(layer)
     code = activation_of(layer)
     s = slope(layer)
-    if code != GELU and code != SILU and code != STEP:
+    if not stores_slope(code):
         width = lanes(s)
         one = splat(s, 1.0)
         for i in range(0, n * stride, width):
@@ -150,9 +146,7 @@ def activate_layer(layer, batch, key):
     n, stride = n_units(layer), stride_of(layer)
     code = activation_of(layer)
     y = outputs(layer)
-    if code == SOFTMAX:
-        softmax(y, stride, n, batch)
-    elif code != RELU:
+    if code != RELU:  # the product has done ReLU
         activate(code, y, slope(layer) if has_slope(layer) else y, stride, n, batch)
     if has_slope(layer):
         store_slope(layer, batch)

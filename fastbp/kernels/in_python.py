@@ -6,7 +6,7 @@ activation in Python interrupts it, then `built_in_loss` unless the loss is in P
 """
 
 from fastbp.kernels import state
-from fastbp.kernels.activations import CALLABLE, SOFTMAX, softmax_backward
+from fastbp.kernels.activations import CALLABLE
 from fastbp.kernels.backprop import backward, output_delta
 from fastbp.kernels.batches import fetch_shares, fetch_targets, first_net_inputs
 from fastbp.kernels.dense import activate_layer, delta_through, drop_outputs, net_inputs
@@ -124,10 +124,7 @@ def fetch_delta(last, source, batch):
     for b in range(batch):
         store(rows, b, b * n)
     transpose(d, stride, source, rows, batch, n)
-    if activation_of(last) == SOFTMAX:
-        softmax_backward(d, state.outputs(last), stride, n, batch)
-    else:
-        delta_through(last, batch)
+    delta_through(last, batch)
 
 
 @kernel
