@@ -26,8 +26,8 @@ import pytest
 import fastbp
 from fastbp import MLP, CosineDecay, Group, checks
 from fastbp.fit import fit as fitting
+from fastbp.kernels import evaluation, training
 from fastbp.kernels import in_python as stepwise
-from fastbp.kernels import training
 from fastbp.kernels.activations import HIDDEN_ACTIVATIONS
 from fastbp.machine.simd import load, pointer, store
 from fastbp.model import net
@@ -37,7 +37,7 @@ from fastbp.model.optimizers import OPTIMIZERS
 SOAK = os.environ.get("FASTBP_SOAK") == "1"
 COMPILED = not numba.config.DISABLE_JIT
 pytestmark = pytest.mark.promise("memory safety")
-# Uncompiled, the checks of fastbp/simd/uncompiled.py are what is tested here.
+# Uncompiled, the checks of fastbp/machine/uncompiled.py are what is tested here.
 SHAPES = 500 if SOAK and COMPILED else 20
 SIDES = ("after", "before") if COMPILED else ("after",)
 RULES = ("l1", "l2", "dropout", "input_dropout", "clip_value", "clip_norm", "max_norm")
@@ -129,7 +129,7 @@ class ShortOut(Guard):
 
 def guard_entry_points(side: str | None) -> None:
     """Let everything in the package call guarded entry points, or the plain ones again."""
-    for module in (training, stepwise, checks):
+    for module in (evaluation, training, stepwise, checks.arrays):
         for name in ONLY_READ:
             function = getattr(module, name, None)
             if function is not None:
@@ -231,7 +231,7 @@ def run_case(case: dict) -> list[np.ndarray]:
         results.append(unit.predict(X))
     bad = np.zeros(int(rng.integers(1, 10_000)), case["dtype"])
     bad[-1] = np.nan
-    results.append(np.array([checks.first_not_finite(bad), checks.first_not_finite(bad[:-1])]))
+    results.append(np.array([checks.arrays.first_not_finite(x) for x in (bad, bad[:-1])]))
     return results
 
 
@@ -268,11 +268,11 @@ def overrun(which: str) -> None:
             touch(numbers, 0, write)
     side, _, how = which.partition(" ")
     if how == "kernel":
-        plain = training.predict
-        training.predict = Guard(plain, side)
+        plain = evaluation.predict
+        evaluation.predict = Guard(plain, side)
         net.predict(inputs)
         print("inside", flush=True)
-        training.predict = ShortOut(plain, side)
+        evaluation.predict = ShortOut(plain, side)
         net.predict(inputs)
     else:
         pages = Pages(np.ones(10), side)

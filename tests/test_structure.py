@@ -58,6 +58,7 @@ ON_DEMAND = {  # imported inside functions
     "sklearn.validation": {"sklearn"},
 }
 ON_TOP = {"sklearn": {"scipy", "sklearn"}}  # what a package that is itself on demand is made of
+TABLES = {"kernels.layout", "kernels.workspace"}  # Python that makes what the kernels read
 FILE_LINES, FUNCTION_LINES = 400, 60  # without blank lines, comments and docstrings
 
 
@@ -207,7 +208,7 @@ def test_public_names_are_documented(name: str) -> None:
 
 @each_file
 def test_no_code_from_strings_and_one_decorator(name: str) -> None:
-    if not (name.startswith("kernels") or name.endswith(".kernels")):
+    if name in TABLES or not (name.startswith("kernels") or name.endswith(".kernels")):
         return
     for node in ast.walk(TREES[name]):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):

@@ -551,14 +551,14 @@ def test_anything_to_freeze(name, value, tally):
 def test_writable_views_share_memory_and_live_on():
     array = np.arange(6.0).reshape(2, 3)
     array.flags.writeable = False
-    view = checks._writable(array)
+    view = checks.arrays._writable(array)
     assert view.flags.writeable
     assert np.shares_memory(view, array)
     expected = array.tolist()
     del array
     np.full(1000, 7.0)
     assert view.tolist() == expected
-    assert not COMPILED or checks.first_not_finite(view.reshape(-1)) == -1
+    assert not COMPILED or checks.arrays.first_not_finite(view.reshape(-1)) == -1
 
 
 def test_names_of_classes_are_told_how_to_become_labels():

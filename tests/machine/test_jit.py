@@ -58,7 +58,7 @@ def test_not_a_number_and_division_by_zero() -> None:
 
 
 def test_cached_function_stands_in_the_package() -> None:
-    with pytest.raises(ValueError, match=r"plain in .*test__jit\.py cannot be cached"):
+    with pytest.raises(ValueError, match=r"plain in .*test_jit\.py cannot be cached"):
         _jit.kernel(cached=True)(plain)
 
 
