@@ -106,7 +106,7 @@ def activation_forward(y, z, activation):
 
 @njit
 def activation_backward(dz, dy, y, activation):
-    """dz = dy * dy/dz, from the output y; softmax is dz_n = y_n (dy_n - sum of dy y over the row)."""
+    """dz from dy and the output y; softmax is dz_n = y_n (dy_n - sum of dy y over the row)."""
     for row in range(len(y)):
         mean = 0.0
         for n in range(y.shape[1]):
@@ -193,9 +193,9 @@ class Workspace(NamedTuple):
 @njit
 def workspace(params, net, rows):
     """A workspace for batches of up to `rows` rows, with moments of 0."""
-    y, z, dy, dz = np.zeros((4, rows * net.sizes.sum()), params.dtype)
-    grad, m, v = np.zeros((3, len(params)), params.dtype)
-    return Workspace(y, z, dy, dz, grad, m, v)
+    y = np.zeros(rows * net.sizes.sum(), params.dtype)
+    grad = np.zeros_like(params)
+    return Workspace(y, y.copy(), y.copy(), y.copy(), grad, grad.copy(), grad.copy())
 
 
 @njit
@@ -286,9 +286,9 @@ def sgd(params, u, grad, rate, momentum):
 
 @njit
 def adam(params, m, v, grad, step, rate, beta_1, beta_2, epsilon):
-    """m = beta_1 m + (1 - beta_1) g; v = beta_2 v + (1 - beta_2) g^2; from 0 in step 1, hence:
+    """w = w - rate m_hat / (sqrt(v_hat) + epsilon), in step 1, 2, ...
 
-    w = w - rate (m / (1 - beta_1^step)) / (sqrt(v / (1 - beta_2^step)) + epsilon).
+    m and v are means of g and g^2 that begin at 0, m_hat and v_hat make up for that.
     """
     for i in range(len(params)):
         m[i] = beta_1 * m[i] + (1 - beta_1) * grad[i]
