@@ -56,7 +56,10 @@ def random_case(seed, functions, dtype, optimizer="sgd"):
         T = rng.uniform(size=(rows, sizes[-1]))
     else:
         T = rng.normal(size=(rows, sizes[-1]))
-    return net, X, T.astype(dtype)
+    T = T.astype(dtype)
+    if np.abs(net.loss_and_grad(X, T)[1]).max() < 1e-3:  # the ReLUs of a whole layer are off
+        return random_case(seed + len(CASES), functions, dtype, optimizer)
+    return net, X, T
 
 
 def plain_of(net):
@@ -118,7 +121,6 @@ def test_fast_loss_and_gradient(seed, functions, dtype):
     exact = 1e-13 if dtype == "float64" else 1e-5
     assert loss == pytest.approx(expected_loss, rel=exact)
     assert grad.dtype == expected.dtype == dtype
-    assert np.abs(expected).max() > 1e-6
     np.testing.assert_allclose(grad, expected, rtol=0, atol=exact * np.abs(expected).max())
     work = plain.workspace(params, same, len(X))
     outputs = plain.forward(work, params, same, X)
