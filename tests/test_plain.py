@@ -11,7 +11,7 @@ import sys
 import numba
 import numpy as np
 import pytest
-from conftest import counts
+from helpers import counts
 
 from fastbp import MLP, SGD, Adam, plain
 from fastbp.kernels.activations import ACTIVATIONS
