@@ -161,9 +161,9 @@ MUTANTS = (
     Mutant(
         "bad input: infinite targets pass",
         "checks/arrays.py",
-        'return finite("y", matrix("y", array, outputs, dtype, "one column an output"), array)',
-        'return matrix("y", array, outputs, dtype, "one column an output")',
-        ("checks/test_checks.py::test_bad_targets",),
+        'return finite("y", matrix("y", array, outputs, dtype, "one column per output"), array)',
+        'return matrix("y", array, outputs, dtype, "one column per output")',
+        ("checks/test_arrays.py::test_bad_targets",),
     ),
     Mutant(
         "dropout: the slopes are not dropped",
@@ -273,8 +273,8 @@ MUTANTS = (
     Mutant(
         "estimators: partial_fit starts the optimiser afresh",
         "sklearn/optimizers.py",
-        "            net.state = net.state._replace(\n"
-        "                scalars=own_array(self.scalars), slots=own_array(slots)\n            )\n",
+        "            net.state = net.state._replace(scalars=own_array(self.scalars), "
+        "slots=own_array(slots))\n",
         "            pass\n",
         ("sklearn_estimators/test_same_model.py::test_random_configurations",),
     ),
@@ -351,7 +351,7 @@ MUTANTS = (
     Mutant(
         "estimators: a refused fit leaves traces",
         "sklearn/base.py",
-        "        except BaseException:\n            self._become(before)\n",
+        "        except BaseException:\n            self._restore(before)\n",
         "        except BaseException:\n",
         ("sklearn_estimators/test_base.py::test_a_refused_fit_changes_nothing",),
     ),
@@ -371,7 +371,7 @@ MUTANTS = (
     ),
     Mutant(
         "cache: a damaged entry is run",
-        "machine/cache.py",
+        "machine/cache_entries.py",
         "if _seal(payload) != content[:_SEAL_BYTES]:",
         "if len(content) < _SEAL_BYTES:",
         ("machine/test_cache.py::test_no_flipped_bit_is_loaded",),

@@ -22,20 +22,19 @@ from pathlib import Path
 import numba
 import numpy as np
 import pytest
+from helpers import COMPILED, SOAK
 
 import fastbp
 from fastbp import MLP, CosineDecay, Group, checks
 from fastbp.fit import fit as fitting
 from fastbp.kernels import evaluation, training
 from fastbp.kernels import in_python as stepwise
-from fastbp.kernels.activations import HIDDEN_ACTIVATIONS
+from fastbp.kernels.activations import ACTIVATIONS
 from fastbp.machine.simd import load, pointer, store
 from fastbp.model import net
 from fastbp.model.losses import LOSSES
 from fastbp.model.optimizers import OPTIMIZERS
 
-SOAK = os.environ.get("FASTBP_SOAK") == "1"
-COMPILED = not numba.config.DISABLE_JIT
 pytestmark = pytest.mark.promise("memory safety")
 # Uncompiled, the checks of fastbp/machine/uncompiled.py are what is tested here.
 SHAPES = 500 if SOAK and COMPILED else 20
@@ -143,10 +142,11 @@ def random_case(seed: int) -> dict:
     widest = int(rng.choice([4, 20, 70] if COMPILED else [4, 20]))
     depth = int(rng.integers(0, 5))
     sizes = [int(n) for n in rng.integers(1, widest + 1, depth + 2)]
-    loss = (*LOSSES, "callable")[seed // 2 % 10]
+    losses = (*LOSSES, "callable")
+    loss = losses[seed // 2 % len(losses)]
     if loss == "cross_entropy":
         sizes[-1] = max(sizes[-1], 2)
-    hidden = [name for name in HIDDEN_ACTIVATIONS if name != "step"]
+    hidden = [name for name, traits in ACTIVATIONS.items() if traits.hidden and traits.trainable]
     outputs = (*hidden, "exp", "softmax")
     rows = int(rng.integers(1, 100 if COMPILED else 20))
     return {

@@ -5,15 +5,15 @@ from __future__ import annotations
 import copy
 import math
 
+import helpers
 import numpy as np
 import oracle
 import pytest
-from conftest import COMPILED
+from helpers import COMPILED, DTYPES
 
-from fastbp import MLP, SGD, Adam
+from fastbp import SGD, Adam
 from fastbp.model.losses import Huber, Quantile
 
-DTYPES = ("float32", "float64")
 each_dtype = pytest.mark.parametrize("dtype", DTYPES)
 LOSSES = {
     "squared_error": "squared_error",
@@ -30,8 +30,8 @@ INF, NAN = math.inf, math.nan
 
 def make(loss="squared_error", dtype="float64", seed=3, **options):
     """A net of 5-7-3."""
-    options = {"activation": "tanh", "optimizer": Adam(0.01)} | options
-    return MLP((5, 7, 3), loss=LOSSES[loss], dtype=dtype, seed=seed, **options)
+    options = {"dtype": dtype, "seed": seed, "optimizer": Adam(0.01)} | options
+    return helpers.make((5, 7, 3), loss=LOSSES[loss], **options)
 
 
 def data(loss, rows, dtype="float64", seed=0):
@@ -205,9 +205,9 @@ BAD = {
     "sum beyond": ([1e308] * 4, ValueError, "a sum from 1e-300 to 1e+300; got inf"),
     "sum too large": ([1e308, 1, 1, 1], ValueError, "a sum from 1e-300 to 1e+300; got 1e+308"),
     "sum too small": ([1e-310, 0, 0, 0], ValueError, "a sum from 1e-300 to 1e+300; got 1e-310"),
-    "too few": ([1, 2, 3], ValueError, "shape (4,), a number for each row; got shape (3,)"),
-    "column": (np.ones((4, 1)), ValueError, "shape (4,), a number for each row; got shape (4, 1)"),
-    "number": (1.0, ValueError, "shape (4,), a number for each row; got shape ()"),
+    "too few": ([1, 2, 3], ValueError, "shape (4,), one number per row; got shape (3,)"),
+    "column": (np.ones((4, 1)), ValueError, "shape (4,), one number per row; got shape (4, 1)"),
+    "number": (1.0, ValueError, "shape (4,), one number per row; got shape ()"),
     "empty": ([], ValueError, "got shape (0,)"),
     "text": (["1"] * 4, TypeError, "real numbers (floats, integers or booleans); got dtype <U1"),
     "name": ("balanced", TypeError, "real numbers"),
@@ -218,8 +218,8 @@ BAD = {
 
 
 def state(net):
-    parts = (net.params, net.state.slots, net.state.scalars, net.state.random)
-    return (*(part.tobytes() for part in parts), tuple(net.history.loss))
+    """All bits, and the losses so far."""
+    return helpers.state(net), tuple(net.history.loss)
 
 
 @pytest.mark.parametrize("case", BAD)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from types import SimpleNamespace
 
-import numba
 import numpy as np
 import pytest
+from helpers import needs_compiler
 
 from fastbp import (
     MLP,
@@ -46,9 +46,6 @@ ENTRY_POINTS = [
     *(getattr(images, name) for name in NAMES[9:11]),
     *(getattr(tape, name) for name in GRAPHS),
 ]
-compiled_only = pytest.mark.skipif(
-    bool(numba.config.DISABLE_JIT), reason="nothing is compiled with NUMBA_DISABLE_JIT=1"
-)
 
 
 def versions() -> list[int]:
@@ -60,7 +57,8 @@ def use_everything(dtype: str) -> None:
     """Nets and data of many kinds."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(600, 5)).astype(dtype)
-    labels, Y = rng.integers(3, size=600), rng.uniform(size=(600, 3)).astype(dtype)
+    labels = rng.integers(3, size=600)
+    Y = rng.uniform(size=(600, 3)).astype(dtype)
     X_read_only = X.copy()
     X_read_only.flags.writeable = False
     for loss, y in (
@@ -102,7 +100,7 @@ def use_everything(dtype: str) -> None:
     net.predict(X_read_only.astype(int))
 
 
-@compiled_only
+@needs_compiler
 def test_nothing_is_left_to_compile() -> None:
     calls = list(warm_up())
     assert [(call.name, call.dtype) for call in calls] == [

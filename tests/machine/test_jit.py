@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import types
 
-import numba
 import pytest
+from helpers import COMPILED, needs_compiler
 
-from fastbp.machine import jit as _jit
-from fastbp.machine.cache import PACKAGE, SafeCache
-
-COMPILED = not numba.config.DISABLE_JIT
+from fastbp.machine import jit
+from fastbp.machine.cache import PACKAGE
+from fastbp.machine.cache_entries import SafeCache
 
 
 def plain(x):
@@ -28,13 +27,14 @@ def in_package(function: types.FunctionType) -> types.FunctionType:
 @pytest.mark.skipif(COMPILED, reason="only with NUMBA_DISABLE_JIT=1")
 def test_uncompiled_function_is_itself() -> None:
     function = in_package(plain)
-    assert _jit.kernel(plain) is plain
-    assert _jit.kernel(cached=True)(function) is function
+    assert jit.kernel(plain) is plain
+    assert jit.kernel(cached=True)(function) is function
 
 
-@pytest.mark.skipif(not COMPILED, reason="only with compilation")
+@needs_compiler
 def test_options_are_shared() -> None:
-    inner, entry = _jit.kernel(plain), _jit.kernel(cached=True)(in_package(plain))
+    inner = jit.kernel(plain)
+    entry = jit.kernel(cached=True)(in_package(plain))
     for dispatcher in (inner, entry):
         options = dispatcher.targetoptions
         assert options["nogil"] is True
@@ -45,12 +45,12 @@ def test_options_are_shared() -> None:
     assert not isinstance(inner._cache, SafeCache)
 
 
-@pytest.mark.skipif(not COMPILED, reason="only with compilation")
+@needs_compiler
 def test_not_a_number_and_division_by_zero() -> None:
     def special(x, y):
         return x != x, 1.0 / y
 
-    entry = _jit.kernel(cached=True)(in_package(special))
+    entry = jit.kernel(cached=True)(in_package(special))
     entry._cache.disable()  # its source file is made up
     assert entry(float("nan"), 0.0) == (True, float("inf"))
     assert entry(1.0, -2.0) == (False, -0.5)
@@ -59,7 +59,7 @@ def test_not_a_number_and_division_by_zero() -> None:
 
 def test_cached_function_stands_in_the_package() -> None:
     with pytest.raises(ValueError, match=r"plain in .*test_jit\.py cannot be cached"):
-        _jit.kernel(cached=True)(plain)
+        jit.kernel(cached=True)(plain)
 
 
 def test_cached_function_closes_over_nothing() -> None:
@@ -69,4 +69,4 @@ def test_cached_function_closes_over_nothing() -> None:
         return factor * x
 
     with pytest.raises(ValueError, match="scaled in .* cannot be cached"):
-        _jit.kernel(cached=True)(in_package(scaled))
+        jit.kernel(cached=True)(in_package(scaled))
