@@ -94,13 +94,18 @@ class Formula:
 
 
 def sgd(o, g, MOMENTUM=0.0, NESTEROV=False, **_):
-    step, u = np.zeros(len(g)), o.remember("u", len(g))
+    """The step itself, by `plain`: where a rate of -1 leads from 0."""
+    step = np.zeros(len(g))
+    u = o.remember("u", len(g))
     plain.sgd(step, u, g, -1.0, MOMENTUM)
     return g + MOMENTUM * u if NESTEROV else step
 
 
 def adam(o, g, BETA_1, BETA_2, EPSILON, **_):
-    step, m, v = np.zeros(len(g)), o.remember("m", len(g)), o.remember("v", len(g))
+    """As `sgd`."""
+    step = np.zeros(len(g))
+    m = o.remember("m", len(g))
+    v = o.remember("v", len(g))
     plain.adam(step, m, v, g, o.step, -1.0, BETA_1, BETA_2, EPSILON)
     return step
 
