@@ -45,8 +45,8 @@ from fastbp.fit.callbacks import (
     Progress,
     ReduceOnPlateau,
 )
-from fastbp.fit.fit import DivergenceWarning
 from fastbp.fit.history import History
+from fastbp.fit.warn import DivergenceWarning
 from fastbp.inspection import GradCheck, gradcheck
 from fastbp.mlp import MLP
 from fastbp.model.layers import Dense

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from fastbp import checks, inspection
 from fastbp.fit import data as dataset
 from fastbp.fit.data import Examples
-from fastbp.fit.fit import DivergenceWarning
 from fastbp.fit.history import History
+from fastbp.fit.warn import DivergenceWarning
 from fastbp.insight.findings import Diagnosis, LayerReport
 from fastbp.insight.symptoms import Measured, all_findings
 from fastbp.inspection import twin_of, with_schedule

@@ -105,7 +105,7 @@ class State(NamedTuple):
     frozen: npt.NDArray[np.bool_]
 
     def copy(self) -> State:
-        """The same values in arrays of their own."""
+        """The same values in new arrays."""
         return State._make(array.copy() for array in self)
 
 
@@ -134,8 +134,6 @@ class Net:
     rows_in_a_call : int
         Rows that one compiled call of some tenths of a second may take.
     """
-
-    history: Any  # a History, which `MLP` makes: the fit is not below this room
 
     def __init__(self, spec: Spec, optimizer: Optimizer) -> None:
         self.spec = spec
@@ -201,7 +199,7 @@ class Net:
 
     @property
     def optimizer(self) -> Optimizer:
-        """The optimiser. Another of the same kind keeps the state, a new kind starts afresh."""
+        """The optimiser. Another of the same class keeps the state, a new class starts afresh."""
         return self._optimizer
 
     @optimizer.setter
@@ -214,7 +212,8 @@ class Net:
             slots = np.zeros(new.n_slots * self.state.params.size, self.dtype)
             self.state = self.state._replace(slots=slots)
             new.reset(self.state.scalars)
-        self._optimizer, self.rules = new, rules
+        self._optimizer = new
+        self.rules = rules
 
     @property
     def regularization(self) -> Regularization:
@@ -253,7 +252,7 @@ class Net:
         Parameters
         ----------
         weights, biases : bool, default=True
-            Which kinds to freeze; the others stay as they are.
+            Which of the two to freeze; the other stays as it is.
         layers : iterable of int, optional
             Which layers, counted from 0 at the inputs; all by default.
         """
@@ -262,11 +261,12 @@ class Net:
     def unfreeze(
         self, *, weights: bool = True, biases: bool = True, layers: Iterable[int] | None = None
     ) -> None:
-        """Undo `freeze`; parameters as there."""
+        """Undo `freeze`, whose parameters it has."""
         self._mark(False, weights, biases, layers)
 
     def _mark(self, value: bool, weights: bool, biases: bool, layers: Iterable[int] | None) -> None:
-        weights, biases = checks.flag("weights", weights), checks.flag("biases", biases)
+        weights = checks.flag("weights", weights)
+        biases = checks.flag("biases", biases)
         chosen = checks.layer_indices(layers, len(self.layer_table))
         weight_masks, bias_masks = weight_views(self.state.frozen, self.layer_table)
         for layer in chosen:

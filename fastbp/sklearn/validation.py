@@ -10,7 +10,7 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 
 from fastbp.fit import data as dataset
-from fastbp.fit import fit as fitting
+from fastbp.fit.evaluation import evaluate
 from fastbp.kernels.state import Data
 from fastbp.mlp import MLP
 
@@ -98,7 +98,7 @@ class Validation:
     def loss(self, net: MLP) -> float:
         """The loss, without penalties and dropout."""
         count = len(self.rows.X)
-        return fitting.evaluate(net, self.data, count, self.no_penalties, self.no_gradient)
+        return evaluate(net, self.data, count, self.no_penalties, self.no_gradient)
 
     def score(self, estimator: Any, net: MLP) -> float:
         """The score: accuracy or R^2, or that of the estimator's `scoring`."""
