@@ -1,7 +1,7 @@
 """McCulloch-Pitts units: AND, OR and NOT by one unit each, XOR by two layers (ECE448, ID2223).
 
-A unit says 1 on one side of a line and 0 on the other. No line has (0,1) and (1,0) on one side
-and (0,0) and (1,1) on the other, so XOR needs a second layer.
+The output of a unit is 1 on one side of a line and 0 on the other. No line has (0,1) and (1,0) on
+one side and (0,0) and (1,1) on the other, so XOR needs a second layer.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import numpy as np
 from fastbp import MLP, Perceptron
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--folder", type=Path, default=Path("build/examples"), help="for the picture")
+parser.add_argument("--folder", type=Path, default=Path("build/examples"), help="output folder")
 folder = parser.parse_args().folder
 X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
 
@@ -25,10 +25,12 @@ print("x1 AND x2   ", *(f"{y:2.0f}" for y in conjunction.predict(X)[:, 0]))
 print("x1 OR x2    ", *(f"{y:2.0f}" for y in disjunction.predict(X)[:, 0]))
 print("NOT 0, NOT 1", *(f"{y:2.0f}" for y in negation.predict([[0], [1]])[:, 0]))
 
-hidden = Perceptron.by_hand([[1, 1], [1, 1]], [-1.5, -0.5])  # AND and OR again
+hidden = Perceptron.by_hand([[1, 1], [1, 1]], [-1.5, -0.5])  # AND and OR, as above
 xor = MLP((2, 2, 1), activation="step", output_activation="step")
-xor.weights[0][...], xor.biases[0][...] = hidden.weights[0], hidden.biases[0]
-xor.weights[1][...], xor.biases[1][...] = [[-1], [1]], -0.5  # OR and not AND
+xor.weights[0][...] = hidden.weights[0]
+xor.biases[0][...] = hidden.biases[0]
+xor.weights[1][...] = [[-1], [1]]
+xor.biases[1][...] = -0.5  # OR and not AND
 print("\nXOR: hidden net inputs  ", *(f"({a:g}, {b:g})" for a, b in hidden.net_inputs(X)))
 output = Perceptron.by_hand(xor.weights[1], xor.biases[1])
 print("     output's net inputs", *output.net_inputs(hidden.predict(X))[:, 0])

@@ -1,4 +1,4 @@
-"""XOR: hand-set step units solve it, no single layer can, backpropagation does (ECE448, ID2223)."""
+"""XOR: hand-set step units solve it, one layer cannot, backpropagation can (ECE448, ID2223)."""
 
 import numpy as np
 

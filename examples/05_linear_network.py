@@ -1,4 +1,4 @@
-"""One step of a linear 2-3-1 network, number by number (TJ, Neural Networks II).
+"""One step of a linear 2-3-1 network, value by value (TJ, Neural Networks II).
 
 Inputs 1 and 2 are x1 and x2 here, hidden units 3, 4, 5 are h1, h2, h3, and unit 6 is o1.
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 from fastbp import MLP, SGD, explain
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--folder", type=Path, default=Path("build/examples"), help="for the picture")
+parser.add_argument("--folder", type=Path, default=Path("build/examples"), help="output folder")
 folder = parser.parse_args().folder
 
 net = MLP((2, 3, 1), activation="identity", bias=False, dtype="float64", optimizer=SGD(0.1))

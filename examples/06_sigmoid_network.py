@@ -1,7 +1,7 @@
-"""A sigmoid 2-2-2 network, one step number by number and 10,000 steps (MC886, ID2223).
+"""A sigmoid 2-2-2 network: one step value by value, then 10,000 steps (MC886, ID2223).
 
-The example of M. Mazur: w1 ... w4 lead to h1 and h2, w5 ... w8 to o1 and o2, biases stay as they
-are, E is the sum of the halved squares.
+The example of M. Mazur: w1 ... w4 lead to h1 and h2, w5 ... w8 to o1 and o2, biases are frozen,
+and E is half the sum of the squared errors.
 """
 
 import argparse
@@ -12,17 +12,19 @@ import numpy as np
 from fastbp import MLP, SGD, explain
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--folder", type=Path, default=Path("build/examples"), help="for the picture")
+parser.add_argument("--folder", type=Path, default=Path("build/examples"), help="output folder")
 folder = parser.parse_args().folder
 
-x, target = [0.05, 0.10], [0.01, 0.99]
+x = [0.05, 0.10]
+target = [0.01, 0.99]
 net = MLP(
     (2, 2, 2), activation="sigmoid", output_activation="sigmoid", dtype="float64",
     optimizer=SGD(0.5),
 )  # fmt: skip
 net.weights[0][...] = np.transpose([[0.15, 0.20], [0.25, 0.30]])  # w1 w2, w3 w4
 net.weights[1][...] = np.transpose([[0.40, 0.45], [0.50, 0.55]])  # w5 w6, w7 w8
-net.biases[0][...], net.biases[1][...] = 0.35, 0.60
+net.biases[0][...] = 0.35
+net.biases[1][...] = 0.60
 net.freeze(weights=False, biases=True)
 
 step = explain(net, x, target)

@@ -1,7 +1,7 @@
 """Computational graphs: forward and backward mode, step by step (MC886, CS109A).
 
-f = (x + y) z; then the cross-entropy of a logistic unit, in one branch and in full, as tables and
-pictures; last a net that trains on the same graph. No derivative is written anywhere.
+First f = (x + y) z; then the cross-entropy of a logistic unit, in one branch and in full, as tables
+and pictures; finally a net that trains on the same graph. No derivative is written by hand.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import numpy as np
 from fastbp import MLP, SGD, graph
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-parser.add_argument("--folder", type=Path, default=Path("build/examples"), help="of the pictures")
+parser.add_argument("--folder", type=Path, default=Path("build/examples"), help="output folder")
 folder = parser.parse_args().folder
 folder.mkdir(parents=True, exist_ok=True)
 
@@ -44,7 +44,7 @@ print("forward mode, derivatives by W:", L.forward_table("W", at), sep="\n")
 print("\nbackward mode, derivatives of L:", L.backward_table(at), sep="\n")
 save(L, at, "one_branch")
 
-xi6 = graph.log((1 - xi4).named("1-xi4")).named("xi6")  # a step more, and nothing derived again
+xi6 = graph.log((1 - xi4).named("1-xi4")).named("xi6")  # one more step, and nothing to derive
 full = (-y * xi5 - (1 - y) * xi6).named("full")
 for label in (1, 0):
     slope = full.gradient({**at, "y": label})["W"]

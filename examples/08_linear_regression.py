@@ -13,10 +13,10 @@ print(f"closed form       slope {slope:.6f}  intercept {y.mean() - slope * x.mea
 
 net = MLP((1, 1), dtype="float64", optimizer=SGD(learning_rate=0.5), seed=0)
 for epochs in (0, 1, 10, 100, 500):
-    net.fit(x[:, None], y, epochs=epochs, batch_size=50)  # goes on from where it is
+    net.fit(x[:, None], y, epochs=epochs, batch_size=50)  # continues from the current weights
     (slope,), (intercept,) = net.weights[0][0], net.biases[0]
     loss, gradient = net.loss_and_grad(x[:, None], y)
     print(
-        f"{epochs:3} epochs more   slope {slope:9.6f}  intercept {intercept:9.6f}  "
+        f"{epochs:3} more epochs   slope {slope:9.6f}  intercept {intercept:9.6f}  "
         f"loss {loss:.6f}  gradient {np.abs(gradient).max():.1e}"
     )

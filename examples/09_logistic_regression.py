@@ -1,7 +1,7 @@
-"""Heart disease by the heart rate reached: logistic regression, then two hidden units (CS109A).
+"""Heart disease by maximum heart rate: logistic regression, then two hidden units (CS109A).
 
-`--data heart.csv` reads the file of the lecture, with the columns MaxHR and AHD; without it
-scikit-learn fetches a copy of the same patients (heart-c) from OpenML.
+`--data heart.csv` reads the file of the lecture, with the columns MaxHR and AHD; without it,
+scikit-learn fetches data of the same patients (heart-c) from OpenML.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from fastbp import MLP, SGD
 
 
 def load(path: Path | None) -> tuple[np.ndarray, np.ndarray]:
-    """Read the heart rate (beats a minute) and whether there is a disease, by patient."""
+    """Read the maximum heart rate (beats per minute) and the diagnosis of each patient."""
     if path is not None:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
@@ -25,17 +25,21 @@ def load(path: Path | None) -> tuple[np.ndarray, np.ndarray]:
     try:
         found = fetch_openml("heart-c", version=1, as_frame=False, parser="liac-arff")
     except OSError as error:
-        raise SystemExit(f"No network ({error}): give a file by --data heart.csv") from error
+        raise SystemExit(f"No network ({error}): pass a file with --data heart.csv") from error
     disease = np.array([{"<50": "No", ">50_1": "Yes"}[kind] for kind in found.target])
     return found.data[:, found.feature_names.index("thalach")].astype(float), disease
 
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--data", type=Path, help="heart.csv; else scikit-learn fetches the data")
-parser.add_argument("--folder", type=Path, default="build/examples", help="for the picture")
+parser.add_argument(
+    "--data", type=Path, help="path of heart.csv; without it, scikit-learn fetches the data"
+)
+parser.add_argument("--folder", type=Path, default="build/examples", help="output folder")
 arguments = parser.parse_args()
 rate, disease = load(arguments.data)
-y, mean, scale = disease == "Yes", rate.mean(), rate.std()
+y = disease == "Yes"
+mean = rate.mean()
+scale = rate.std()
 X = ((rate - mean) / scale)[:, None]
 at = np.linspace(rate.min() - 10, rate.max() + 10, 300)
 figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
@@ -44,7 +48,7 @@ axes.plot(rate[y], np.ones(y.sum()), "|", color="tab:red", ms=12, label="heart d
 
 kind = {"activation": "sigmoid", "loss": "binary_cross_entropy", "dtype": "float64", "seed": 0}
 line = MLP((1, 1), optimizer=SGD(1.0), **kind)
-line.fit(X, y, epochs=300, batch_size=len(y))  # the whole data a step: gradient descent
+line.fit(X, y, epochs=300, batch_size=len(y))  # all rows in each step: gradient descent
 curve = MLP((1, 2, 1), optimizer=SGD(0.5, momentum=0.9), **kind)
 curve.fit(X, y, epochs=10_000, batch_size=len(y))
 
@@ -54,7 +58,7 @@ for net, name, style in ((line, "logistic regression", "k-"), (curve, "2 hidden 
     grad = np.abs(net.loss_and_grad(X, y)[1]).max()
     print(f"{name:<20} log loss {net.loss(X, y):.5f}  largest partial derivative {grad:.0e}")
     axes.plot(at, net.predict((at - mean)[:, None] / scale), style, label=name)
-axes.set(xlabel="MaxHR, beats a minute", ylabel="probability of heart disease")
+axes.set(xlabel="MaxHR, beats per minute", ylabel="probability of heart disease")
 axes.legend(loc="center right", fontsize="small")
 arguments.folder.mkdir(parents=True, exist_ok=True)
 figure.savefig(arguments.folder / "09_logistic_regression.png", dpi=90)

@@ -1,6 +1,6 @@
 """The path of gradient descent over the loss: batches, learning rates, momentum (MC886, CS109A).
 
-A line is fitted to points, so that the loss is a bowl over two numbers, slope and intercept.
+A line is fitted to points, so the loss is a bowl over two parameters, slope and intercept.
 """
 
 import argparse
@@ -12,15 +12,15 @@ import numpy as np
 from fastbp import MLP, SGD
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--folder", type=Path, default="build/examples", help="for the picture")
+parser.add_argument("--folder", type=Path, default="build/examples", help="output folder")
 folder = parser.parse_args().folder
 rng = np.random.default_rng(0)
-x = rng.normal(loc=1.0, size=(40, 1))  # off the middle, so that the bowl becomes a valley
+x = rng.normal(loc=1.0, size=(40, 1))  # off centre, so that the bowl becomes a valley
 y = 2 * x + 1 + rng.normal(scale=0.5, size=(40, 1))
 
 
 def descend(batch_size: int, rate: float, epochs: int, momentum: float = 0.0) -> np.ndarray:
-    """Train a line; slope and intercept at the beginning and after each update."""
+    """Fit a line; return slope and intercept at the start and after each update."""
     net = MLP((1, 1), optimizer=SGD(rate, momentum), dtype="float64", seed=0)
     net.params[:] = -0.7, 2.0
     path = [net.params.copy()]
@@ -41,7 +41,8 @@ RUNS = {  # batch size, learning rate, epochs, momentum
     "momentum, 40 updates": {"0.8": (40, 0.1, 40, 0.8), "none": (40, 0.1, 40)},
 }  # fmt: skip
 grid = np.meshgrid(np.linspace(-1.5, 4.5, 60), np.linspace(-1, 4, 60))
-net, heights = MLP((1, 1), dtype="float64"), np.zeros((60, 60))
+net = MLP((1, 1), dtype="float64")
+heights = np.zeros((60, 60))
 for at in np.ndindex(60, 60):
     net.params[:] = grid[0][at], grid[1][at]
     heights[at] = net.loss(x, y)

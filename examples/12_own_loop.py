@@ -9,7 +9,7 @@ net = MLP((3, 16, 1), activation="tanh", optimizer=SGD(0.1, momentum=0.9), seed=
 
 
 def sample(rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draw rows of a stream that never ends."""
+    """Draw rows from an endless stream."""
     X = rng.uniform(-1, 1, size=(rows, 3))
     return X, np.sin(3 * X[:, 0]) * X[:, 1]
 
@@ -18,7 +18,7 @@ check = gradcheck(net, *sample(5))
 print(f"gradient: relative error at most {check.error:.0e}, at {check.worst}\n")
 
 for number in range(1, 3001):
-    if number % 1000 == 0:  # another object of the same kind keeps the momentum
+    if number % 1000 == 0:  # another optimiser of the same class keeps the momentum
         net.optimizer = SGD(net.optimizer.learning_rate / 4, momentum=0.9)
     loss = net.step(*sample(16))
     if number in (1, 10, 100, 1000, 2000, 3000):

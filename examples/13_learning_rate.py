@@ -1,7 +1,7 @@
-"""The learning rate: too small, good, too large and divergent; and `lr_find`, which suggests one.
+"""Learning rates too small, good, too large and divergent; and `lr_find`, which suggests one.
 
-MC886 and CS109A: the learning rate's effect on gradient descent. The range test is Smith's (WACV
-2017): train while the rate rises, and watch where the loss falls.
+MC886 and CS109A: the effect of the learning rate on gradient descent. The range test is Smith's
+(WACV 2017): train while the rate rises, and watch where the loss falls.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import fastbp.plot
 from fastbp import MLP, SGD, lr_find
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--folder", type=Path, default=Path("build/examples"), help="of the picture")
+parser.add_argument("--folder", type=Path, default=Path("build/examples"), help="output folder")
 folder = parser.parse_args().folder
 folder.mkdir(parents=True, exist_ok=True)
 
@@ -38,7 +38,7 @@ rates = {
     "divergent": found.suggestion * 100,
 }
 histories = {}
-warnings.filterwarnings("ignore", category=fastbp.DivergenceWarning)  # it is the point here
+warnings.filterwarnings("ignore", category=fastbp.DivergenceWarning)  # divergence is the point here
 for name, rate in rates.items():
     history = new_net(rate).fit(X, y, epochs=40)
     if len(history):
@@ -51,4 +51,4 @@ found.plot(left)
 fastbp.plot.loss_curves(histories, ax=right)
 right.set_title("Training at these rates")
 left.figure.savefig(folder / "13_learning_rate.png")
-print(f"\ndrawn: {folder / '13_learning_rate.png'}")
+print(f"\nwritten: {folder / '13_learning_rate.png'}")

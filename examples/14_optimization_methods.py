@@ -1,8 +1,8 @@
-"""Ways down the same loss: gradient descent, conjugate gradients, Rprop, L-BFGS, SGD and Adam.
+"""Minimising the same loss: gradient descent, conjugate gradients, Rprop, L-BFGS, SGD and Adam.
 
-CS109A, Lecture 12 names the line search and conjugate gradients, ID2223 full-batch, stochastic and
-mini-batch descent. The unit of work is the gradient of all rows once: an epoch of mini-batches is
-one, an iteration with a line search takes as many as it evaluates.
+CS109A, Lecture 12 covers the line search and conjugate gradients, ID2223 full-batch, stochastic and
+mini-batch descent. The unit of work is one full-batch gradient evaluation: an epoch of mini-batches
+counts as one, an iteration with a line search as many as it makes.
 """
 
 import argparse
@@ -15,8 +15,10 @@ from fastbp import MLP, SGD, Adam
 from fastbp.methods import METHODS
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--folder", type=Path, default=Path("build/examples"), help="for the picture")
-parser.add_argument("--evaluations", type=int, default=1000, help="gradients of all rows")
+parser.add_argument("--folder", type=Path, default=Path("build/examples"), help="output folder")
+parser.add_argument(
+    "--evaluations", type=int, default=1000, help="number of full-batch gradient evaluations"
+)
 options = parser.parse_args()
 
 rng = np.random.default_rng(0)
@@ -25,31 +27,32 @@ y = np.sin(3 * X[:, 0]) * X[:, 1]
 
 
 def net(optimizer: str | SGD | Adam = "adam") -> MLP:
-    """The same untrained net each time."""
+    """Make the same untrained net each time."""
     return MLP((2, 20, 1), activation="tanh", optimizer=optimizer, dtype="float64", seed=0)
 
 
 start = net().loss(X, y)
 curves = {}
 for name, optimizer in (("SGD, batches of 25", SGD(0.2)), ("Adam, batches of 25", Adam(1e-2))):
-    trained, losses = net(optimizer), [start]
+    trained = net(optimizer)
+    losses = [start]
     for _ in range(options.evaluations):
         trained.fit(X, y, epochs=1, batch_size=25)
         losses.append(trained.loss(X, y))
     curves[name] = (np.arange(len(losses)), np.array(losses))
-for method in METHODS:  # each by its name
+for method in METHODS:  # by name
     history = net().fit(X, y, epochs=options.evaluations, method=method)
     evaluations, losses = (np.array(history[name]) for name in ("evaluations", "loss"))
     inside = evaluations <= options.evaluations
     curves[method] = (np.r_[1, evaluations[inside]], np.r_[start, losses[inside]])
 
-print(f"{'loss after so many gradients':28} {10:>9} {100:>9} {options.evaluations:>9}")
+print(f"{'loss after n gradients, n =':28} {10:>9} {100:>9} {options.evaluations:>9}")
 figure, ax = plt.subplots(figsize=(8, 5), layout="constrained")
 for name, (evaluations, losses) in curves.items():
     shown = [losses[evaluations <= count][-1] for count in (10, 100, options.evaluations)]
     print(f"{name:28} " + " ".join(f"{loss:9.1e}" for loss in shown))
     ax.plot(evaluations, losses, "--" if "batches" in name else "-", label=name, linewidth=1.3)
-ax.set(xlabel="gradients of all rows", xscale="log", xlim=(1, options.evaluations))
+ax.set(xlabel="full-batch gradient evaluations", xscale="log", xlim=(1, options.evaluations))
 ax.set(ylabel="loss of all rows", yscale="log", title="sin(3 x1) x2, by a 2-20-1 net of tanh units")
 ax.legend(loc="lower left")
 options.folder.mkdir(parents=True, exist_ok=True)

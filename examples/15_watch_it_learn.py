@@ -1,4 +1,4 @@
-"""Watch a net learn: its boundary as a film, its loss surface, its activations and gradients.
+"""Watch a net learn: its boundary as an animation, its loss surface, activations and gradients.
 
 ECE448 and ID2223: what hidden units do; MC886 and CS109A: descent on the loss surface.
 """
@@ -12,29 +12,31 @@ import fastbp.plot
 from fastbp import MLP, Adam
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--folder", type=Path, default=Path("build/examples"), help="of the pictures")
-parser.add_argument("--frames", type=int, default=50, help="of the film")
+parser.add_argument("--folder", type=Path, default=Path("build/examples"), help="output folder")
+parser.add_argument("--frames", type=int, default=50, help="number of animation frames")
 options = parser.parse_args()
 options.folder.mkdir(parents=True, exist_ok=True)
 
 rng = np.random.default_rng(0)
-angle, turn = rng.uniform(0, 2 * np.pi, 300), rng.integers(2, size=300)
+angle = rng.uniform(0, 2 * np.pi, 300)
+turn = rng.integers(2, size=300)
 X = np.stack([np.cos(angle), np.sin(angle)], axis=1) * (0.45 + 0.65 * turn)[:, None]
 X += rng.normal(0, 0.12, size=X.shape)
-y = turn  # a ring within a ring: no line tells them apart
+y = turn  # a ring within a ring: no line separates them
 
 net = MLP((2, 6, 1), activation="tanh", loss="binary_cross_entropy", optimizer=Adam(0.02), seed=3)
-film = fastbp.plot.LearningAnimation(X, y, options.folder / "15_film.gif", options.frames)
+animation = fastbp.plot.LearningAnimation(X, y, options.folder / "15_animation.gif", options.frames)
 path = fastbp.plot.Recorder()
-print(net.fit(X, y, epochs=150, callbacks=[film, path]).__repr__())
+print(repr(net.fit(X, y, epochs=150, callbacks=[animation, path])))
 accuracy = ((net.predict(X).ravel() > 0.5) == y).mean()
-print(f"accuracy {accuracy:.3f}; film: {len(film.epochs)} frames, epochs {film.epochs[:5]} ... 150")
+epochs = animation.epochs
+print(f"accuracy {accuracy:.3f}; animation: {len(epochs)} frames, epochs {epochs[:5]} ... 150")
 
 left, right = fastbp.plot.axes(ncols=2, figsize=(11, 4.5))
 fastbp.plot.loss_surface(net, X, y, path=path, ax=left)
-left.set_title("Descent, on the plane of its path")
+left.set_title("The path of descent, in its plane")
 fastbp.plot.loss_surface(net, X, y, ax=right)
-right.set_title("Around the minimum, random directions")
+right.set_title("Around the trained net, random directions")
 left.figure.savefig(options.folder / "15_loss_surface.png")
 
 deep = MLP((2, 16, 16, 16, 1), activation="sigmoid", loss="binary_cross_entropy", seed=0)
@@ -44,4 +46,4 @@ fastbp.plot.gradient_histograms(deep, X, y, axes=rows[1])
 rows[0, 0].figure.savefig(options.folder / "15_histograms.png")
 norms = [ax.get_title().split()[-1] for ax in rows[1]]
 print(f"three layers of sigmoid units, norms of their gradients: {', '.join(norms)}")
-print(f"drawn in {options.folder}: 15_film.gif, 15_loss_surface.png, 15_histograms.png")
+print(f"in {options.folder}: 15_animation.gif, 15_loss_surface.png, 15_histograms.png")

@@ -1,7 +1,7 @@
-"""Against fitting noise: L2, L1, dropout, early stopping; and how to begin (MC886, ID2223).
+"""Regularisation: L2, L1, dropout, early stopping; and initial weights (MC886, ID2223).
 
 Thirty noisy points and a net of 4,353 parameters. The errors are means over `--seeds` nets; on new
-rows the noise leaves 0.12 at best. The strengths are chosen by hand.
+rows the noise leaves at least 0.12. The strengths are chosen by hand.
 """
 
 import argparse
@@ -13,18 +13,23 @@ import numpy as np
 from fastbp import MLP, SGD, Adam
 
 parser = argparse.ArgumentParser(description=__doc__)
-parser.add_argument("--folder", type=Path, default="build/examples", help="for the picture")
-parser.add_argument("--seeds", type=int, default=5, help="nets a row; the first one is drawn")
-arguments, rng = parser.parse_args(), np.random.default_rng(0)
+parser.add_argument("--folder", type=Path, default="build/examples", help="output folder")
+parser.add_argument(
+    "--seeds", type=int, default=5, help="number of nets per method; the first one is drawn"
+)
+arguments = parser.parse_args()
+rng = np.random.default_rng(0)
 
 
 def sample(rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draw a sine with noise of standard deviation 0.35."""
+    """Draw points of a sine with noise of standard deviation 0.35."""
     x = rng.uniform(-1, 1, size=(rows, 1))
     return x, np.sin(4 * x) + rng.normal(scale=0.35, size=(rows, 1))
 
 
-(X, y), (X_test, y_test), at = sample(30), sample(1000), np.linspace(-1, 1, 400)[:, None]
+X, y = sample(30)
+X_test, y_test = sample(1000)
+at = np.linspace(-1, 1, 400)[:, None]
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.5), layout="constrained")
 left.plot(X, y, "k.", label="training data")
 METHODS = {  # options of the net, options of fit
@@ -55,6 +60,7 @@ for init in ("he", "glorot", "orthogonal", "zeros"):
     right.plot(history.loss, lw=1, label=init)
 left.set(title="regularisation", xlabel="x", ylabel="y", ylim=(-1.7, 3.8))
 right.set(title="initial weights", xlabel="step", ylabel="loss of the training data", ylim=(0, 0.4))
-left.legend(fontsize="small"), right.legend(fontsize="small")
+left.legend(fontsize="small")
+right.legend(fontsize="small")
 arguments.folder.mkdir(parents=True, exist_ok=True)
 figure.savefig(arguments.folder / "16_regularization.png", dpi=72)

@@ -1,4 +1,4 @@
-"""What is wrong with this net? `diagnose` measures, names the fault and says what to do.
+"""What is wrong with this net? `diagnose` measures, names the problem and says what to do.
 
 MC886: heuristics for choosing hyper-parameters, after M. Nielsen's chapter 3.
 """
@@ -15,7 +15,7 @@ validation = held, (held[:, 0] * held[:, 1] > 0).astype(int)
 
 
 def classifier(sizes: tuple[int, ...], **options: object) -> MLP:
-    """A net for two classes."""
+    """Make a net for two classes."""
     return MLP(sizes, loss="binary_cross_entropy", seed=0, **options)
 
 
@@ -23,7 +23,8 @@ dead = classifier((2, 16, 1))
 dead.biases[0][:10] = -5.0
 linear = classifier((2, 1), optimizer=Adam(0.01))
 linear.fit(X, y, epochs=30)
-few, noise = X[:40], rng.integers(2, size=40)
+few = X[:40]
+noise = rng.integers(2, size=40)
 memory = classifier((2, 100, 100, 1), optimizer=Adam(0.01))
 memory.fit(few, noise, epochs=200)
 
@@ -34,7 +35,7 @@ reports = {
     "a tiny learning rate": diagnose(classifier((2, 16, 1), optimizer=SGD(1e-6)), X, y),
     "a huge learning rate": diagnose(classifier((2, 16, 1), optimizer=SGD(300.0)), X, y),
     "no hidden layer": diagnose(linear, X, y),
-    "labels of noise": diagnose(memory, few, noise, validation_data=validation),
+    "random labels": diagnose(memory, few, noise, validation_data=validation),
 }
 for name, report in reports.items():
     print(f"-- {name}")

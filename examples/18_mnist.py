@@ -1,8 +1,8 @@
-"""Handwritten digits: three nets on 10,000 digits of MNIST, 8,500 to learn from, 1,500 to test.
+"""Handwritten digits: three nets on 10,000 digits of MNIST, 8,500 for training, 1,500 for testing.
 
-The course that MC886 points to (Nielsen, Neural Networks and Deep Learning) trains 784-30-10 by
-stochastic gradient descent, then regularises and expands the data artificially. All settings were
-chosen beforehand on 1,500 of the 8,500 digits; the test digits are looked at once, at the end.
+The book that MC886 refers to (Nielsen, Neural Networks and Deep Learning) trains 784-30-10 by
+stochastic gradient descent, then adds regularisation and artificial data. All settings were chosen
+beforehand on 1,500 of the 8,500 digits; the test digits are used once, at the end.
 """
 
 import argparse
@@ -16,28 +16,36 @@ from fastbp.files.idx import mnist
 
 parser = argparse.ArgumentParser(description=__doc__)
 folder = Path(os.environ.get("FASTBP_DATA", "data"))
-parser.add_argument("--data", type=Path, default=folder, help="folder of t10k-*-ubyte.gz")
-parser.add_argument("--openml", action="store_true", help="fetch them by scikit-learn instead")
-parser.add_argument("--quick", action="store_true", help="2,000 digits, few epochs")
-parser.add_argument("--seed", type=int, default=0, help="of the nets, not of the split")
+parser.add_argument(
+    "--data", type=Path, default=folder, help="folder with the files t10k-*-ubyte.gz"
+)
+parser.add_argument(
+    "--openml", action="store_true", help="download the digits with scikit-learn instead"
+)
+parser.add_argument("--quick", action="store_true", help="fewer digits and epochs")
+parser.add_argument(
+    "--seed", type=int, default=0, help="random seed of the nets (not of the split)"
+)
 options = parser.parse_args()
 
 if options.openml:
     from sklearn.datasets import fetch_openml
 
     pixels, names = fetch_openml("mnist_784", return_X_y=True, as_frame=False)
-    X, y = np.float32(pixels[-10_000:] / 255), names[-10_000:].astype(int)
+    X = np.float32(pixels[-10_000:] / 255)
+    y = names[-10_000:].astype(int)
 else:
     try:
         X, y = mnist(options.data)
     except FileNotFoundError as error:
-        raise SystemExit(f"{error} by --data or FASTBP_DATA; --openml fetches it") from None
+        raise SystemExit(f"{error} with --data or FASTBP_DATA; --openml downloads it") from None
 order = np.random.default_rng(0).permutation(len(X))
-train, test = order[: 1_500 if options.quick else 8_500], order[8_500:]
+train = order[: 1_500 if options.quick else 8_500]
+test = order[8_500:]
 
 
 def show(name: str, net: MLP, epochs: int, **how: object) -> None:
-    """Train, and print the accuracy on the digits never seen."""
+    """Train, and print the accuracy on the test digits."""
     epochs = 3 if options.quick else epochs
     history = net.fit(X[train], y[train], epochs=epochs, **how)
     right = net.predict(X[test]).argmax(axis=1) == y[test]

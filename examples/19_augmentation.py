@@ -1,7 +1,7 @@
-"""Artificial expansion of the training data: the accuracy that 1,000 digits of MNIST are good for.
+"""Artificial expansion of the training data: the accuracy that 1,000 MNIST digits can give.
 
-Nielsen's chapter 3, to which MC886 points, shifts digits by a pixel. Here each batch is changed
-anew before it is trained on; the table has the means over several seeds.
+Nielsen's chapter 3, to which MC886 refers, shifts digits by a pixel. Here each batch is changed at
+random before the net trains on it; the table shows means over several seeds.
 """
 
 import argparse
@@ -16,25 +16,28 @@ from fastbp.files.idx import mnist
 
 parser = argparse.ArgumentParser(description=__doc__)
 folder = Path(os.environ.get("FASTBP_DATA", "data"))
-parser.add_argument("--data", type=Path, default=folder, help="folder of t10k-*-ubyte.gz")
-parser.add_argument("--folder", type=Path, default=Path("build/examples"), help="for the picture")
-parser.add_argument("--seeds", type=int, default=3)
-parser.add_argument("--epochs", type=int, default=50)
+parser.add_argument(
+    "--data", type=Path, default=folder, help="folder with the files t10k-*-ubyte.gz"
+)
+parser.add_argument("--folder", type=Path, default=Path("build/examples"), help="output folder")
+parser.add_argument("--seeds", type=int, default=3, help="number of nets per row of the table")
+parser.add_argument("--epochs", type=int, default=50, help="number of epochs per net")
 options = parser.parse_args()
 
 try:
     X, y = mnist(options.data)
 except FileNotFoundError as error:
-    raise SystemExit(f"{error} by --data or FASTBP_DATA") from None
+    raise SystemExit(f"{error} with --data or FASTBP_DATA") from None
 order = np.random.default_rng(0).permutation(len(X))
-train, test = order[:1_000], order[8_500:]
+train = order[:1_000]
+test = order[8_500:]
 
 shape = (28, 28)
 kinds = {
-    "as they are": [],
+    "original": [],
     "noise": [GaussianNoise(0.1)],
     "shifted": [ImageShift(shape, pixels=1)],
-    "turned": [ImageRotation(shape, degrees=15)],
+    "rotated": [ImageRotation(shape, degrees=15)],
     "all of these": [ImageRotation(shape, 15), ImageShift(shape, 1), GaussianNoise(0.1)],
 }
 figure, axes = plt.subplots(len(kinds), 9, figsize=(6.5, 4), layout="constrained")
@@ -46,7 +49,8 @@ for row, (name, augment) in zip(axes, kinds.items(), strict=True):
         accuracies.append((net.predict(X[test]).argmax(axis=1) == y[test]).mean())
     seeds = " ".join(f"{accuracy:.2%}" for accuracy in accuracies)
     print(f"1,000 digits {name:14}{np.mean(accuracies):7.2%}  ({seeds})", flush=True)
-    changed, rng = np.repeat(X[train[:1]], len(row), axis=0), np.random.default_rng(0)
+    changed = np.repeat(X[train[:1]], len(row), axis=0)
+    rng = np.random.default_rng(0)
     for function in augment:
         changed = function(changed, rng)
     for ax, image in zip(row, changed, strict=True):

@@ -6,15 +6,18 @@ from fastbp import MLP, AdamW, CosineDecay, Quantile, WarmUp
 
 rng = np.random.default_rng(0)
 X = rng.uniform(-2, 2, size=(4000, 1))
-spread = 0.1 + 0.4 * np.abs(X[:, 0])  # the noise grows to both sides
+spread = 0.1 + 0.4 * np.abs(X[:, 0])  # the noise grows on both sides
 y = np.sin(2 * X[:, 0]) + spread * rng.normal(size=4000)
-X_test, y_test, X, y = X[3000:], y[3000:], X[:3000], y[:3000]
+X_test = X[3000:]
+y_test = y[3000:]
+X = X[:3000]
+y = y[:3000]
 
 rates = WarmUp(CosineDecay(3e-3, period=8000), updates=200)
 net = MLP(
     (1, 64, 64, 3),
     activation="silu",
-    loss=Quantile([0.1, 0.5, 0.9]),  # one output each, all learn from the same column
+    loss=Quantile([0.1, 0.5, 0.9]),  # one output each, all from the same target column
     optimizer=AdamW(rates, weight_decay=1e-2),
     dropout=0.05,
     seed=0,

@@ -1,4 +1,4 @@
-"""One import changed in a program for scikit-learn, and what that adds."""
+"""A scikit-learn program with one import changed, and what else is then possible."""
 
 import time
 
@@ -24,10 +24,10 @@ for kind in (MLPClassifier, sklearn.neural_network.MLPClassifier):
 
 ours, theirs = (model[-1] for model in models.values())
 apart = max(np.abs(a - b).max() for a, b in zip(ours.coefs_, theirs.coefs_, strict=True))
-print(f"epochs {ours.n_iter_} and {theirs.n_iter_}, largest difference of a weight {apart:.0e}")
+print(f"epochs {ours.n_iter_} and {theirs.n_iter_}, largest difference in a weight {apart:.0e}")
 
-# Rare classes count more, half of the units drop out, and rows of our own say when to stop: neither
-# those trained on nor those of the accuracy, which would be too good if they had chosen the epoch.
+# Rare classes count more, half of the units drop out, and separate validation rows decide when to
+# stop. The test rows must not choose the epoch: the accuracy on them would be too good.
 X_train, X_val, y_train, y_val = train_test_split(X / 16, y, random_state=0)
 model = MLPClassifier(
     (64, 32), ["gelu", "tanh"], class_weight="balanced", dropout=0.5, optimizer=AdamW(5e-3),

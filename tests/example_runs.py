@@ -9,13 +9,9 @@ import sys
 from pathlib import Path
 from unittest import mock
 
-import numba
 import pytest
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
-long_uncompiled = pytest.mark.skipif(
-    bool(numba.config.DISABLE_JIT), reason="takes a minute with NUMBA_DISABLE_JIT=1"
-)
 
 
 def run(

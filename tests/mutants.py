@@ -273,8 +273,8 @@ MUTANTS = (
     Mutant(
         "estimators: partial_fit starts the optimiser afresh",
         "sklearn/optimizers.py",
-        "            net.state = net.state._replace(\n"
-        "                scalars=own_array(self.scalars), slots=own_array(slots)\n            )\n",
+        "            net.state = net.state._replace(scalars=own_array(self.scalars), "
+        "slots=own_array(slots))\n",
         "            pass\n",
         ("sklearn_estimators/test_same_model.py::test_random_configurations",),
     ),
@@ -351,7 +351,7 @@ MUTANTS = (
     Mutant(
         "estimators: a refused fit leaves traces",
         "sklearn/base.py",
-        "        except BaseException:\n            self._become(before)\n",
+        "        except BaseException:\n            self._restore(before)\n",
         "        except BaseException:\n",
         ("sklearn_estimators/test_base.py::test_a_refused_fit_changes_nothing",),
     ),

@@ -9,12 +9,11 @@ import hashlib
 import threading
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
+from helpers import COMPILED, state
 
 from fastbp import MLP, SGD, Adam
 
-COMPILED = not numba.config.DISABLE_JIT
 LOSSES = ("squared_error", "binary_cross_entropy", "cross_entropy")
 OPTIMIZERS = (
     SGD(0.02),
@@ -61,16 +60,9 @@ def recipe(seed: int) -> Recipe:
 
 
 def digest(net: MLP, losses: list[float]) -> str:
-    """Of all bits that training reads or writes, and the losses of all epochs."""
-    parts = (
-        net.params,
-        net.state.slots,
-        net.state.scalars,
-        net.state.random,
-        net.frozen,
-        np.array(losses),
-    )
-    return hashlib.blake2b(b"".join(p.tobytes() for p in parts), digest_size=16).hexdigest()
+    """A digest of all bits that training reads or writes, and the losses of all epochs."""
+    bits = state(net) + np.array(losses).tobytes()
+    return hashlib.blake2b(bits, digest_size=16).hexdigest()
 
 
 def fit(r: Recipe, **changed: Any) -> list[float]:

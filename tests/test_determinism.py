@@ -14,7 +14,7 @@ import numpy as np
 import oracle
 import pytest
 import recipes
-from conftest import COMPILED, SOAK, counts
+from helpers import COMPILED, SOAK, counts
 from recipes import digest, fit, fitted, recipe
 
 import fastbp

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
-from conftest import counts
+from helpers import counts
 
 import fastbp.fit.fit
 from fastbp import MLP, SGD, Adam, DivergenceWarning

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import pickle
+from functools import partial
 
+import helpers
 import numpy as np
 import oracle
 import pytest
-from conftest import COMPILED
+from helpers import COMPILED, state
 
 from fastbp import MLP, SGD, Adam
 from fastbp.kernels.workspace import CAPACITY, STRIDE
@@ -18,20 +20,12 @@ from fastbp.model.regularization import Regularization
 SIZES = (5, 9, 6, 2)
 
 
-def make(sizes=SIZES, **options):
-    defaults = {"activation": "tanh", "dtype": "float64", "seed": 0, "optimizer": SGD(1.0)}
-    return MLP(sizes, **(defaults | options))
+make = partial(helpers.make, SIZES, optimizer=SGD(1.0))
 
 
 def data(rows, seed=0):
     rng = np.random.default_rng(seed)
     return rng.normal(size=(rows, 5)), rng.normal(size=(rows, 2))
-
-
-def state(net):
-    return b"".join(
-        a.tobytes() for a in (net.params, net.state.slots, net.state.scalars, net.state.random)
-    )
 
 
 def masks(net, rates, rows, batch_size, key):

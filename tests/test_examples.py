@@ -18,7 +18,7 @@ LECTURES = {"TJ", "MC886", "ECE448", "ID2223", "CS109A"}
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_is_short_and_tested(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= 60
+    assert len(text.splitlines()) <= 70
     assert ast.get_docstring(ast.parse(text))
     assert (Path(__file__).parent / "examples" / f"test_{path.stem[3:]}.py").exists()
 

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import oracle
 import pytest
-from conftest import counts
+from helpers import DTYPES, counts
 
 from fastbp import MLP
 from fastbp.kernels import workspace
@@ -20,7 +20,6 @@ pytestmark = pytest.mark.promise("gradients")
 NETS = counts(20, 200, 5)
 PARTIALS = counts(100, 400, 40)  # of each net
 SEEDS = range(NETS)
-DTYPES = ("float32", "float64")
 HIDDEN = tuple(name for name in HIDDEN_ACTIVATIONS if name != "step")
 OUTPUTS = [
     *(("squared_error", name) for name in (*HIDDEN, "exp", "softmax")),

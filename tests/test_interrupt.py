@@ -10,7 +10,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import COMPILED, counts
+from helpers import COMPILED, counts
 
 import fastbp.fit.fit
 from fastbp import MLP

@@ -22,6 +22,7 @@ from pathlib import Path
 import numba
 import numpy as np
 import pytest
+from helpers import COMPILED, SOAK
 
 import fastbp
 from fastbp import MLP, CosineDecay, Group, checks
@@ -34,8 +35,6 @@ from fastbp.model import net
 from fastbp.model.losses import LOSSES
 from fastbp.model.optimizers import OPTIMIZERS
 
-SOAK = os.environ.get("FASTBP_SOAK") == "1"
-COMPILED = not numba.config.DISABLE_JIT
 pytestmark = pytest.mark.promise("memory safety")
 # Uncompiled, the checks of fastbp/machine/uncompiled.py are what is tested here.
 SHAPES = 500 if SOAK and COMPILED else 20

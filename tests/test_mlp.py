@@ -6,22 +6,23 @@ import contextlib
 import copy
 import pickle
 import re
-import threading
 import time
 import tracemalloc
+from functools import partial
 
+import helpers
 import numpy as np
 import oracle
 import pytest
-from conftest import COMPILED, counts
+from helpers import COMPILED, DTYPES, counts, needs_compiler, state
 from numba.core.runtime import _nrt_python, rtsys
+from recipes import in_threads
 
 import fastbp.fit.fit
 from fastbp import MLP, SGD, Adam, History, Huber
 from fastbp.kernels import evaluation, finite, training
 from fastbp.kernels.activations import ACTIVATIONS
 
-DTYPES = ("float32", "float64")
 OPTIMIZERS = [
     SGD(learning_rate=0.1),
     SGD(learning_rate=0.05, momentum=0.9),
@@ -31,12 +32,8 @@ OPTIMIZERS = [
 ]
 IDS = ["sgd", "momentum", "nesterov", "adam", "adam-2"]
 
-needs_compiler = pytest.mark.skipif(not COMPILED, reason="is about compiled code")
 
-
-def make(**options):
-    defaults = {"activation": "tanh", "loss": "cross_entropy", "dtype": "float64", "seed": 0}
-    return MLP((5, 7, 6, 3), **(defaults | options))
+make = partial(helpers.make, (5, 7, 6, 3), loss="cross_entropy")
 
 
 def data(rows, dtype="float64", seed=0):
@@ -44,14 +41,6 @@ def data(rows, dtype="float64", seed=0):
     rng = np.random.default_rng(seed)
     labels = rng.integers(3, size=rows)
     return rng.normal(size=(rows, 5)).astype(dtype), labels, oracle.one_hot(labels, 3)
-
-
-def state(net):
-    """All bits that training reads or writes."""
-    return b"".join(
-        part.tobytes()
-        for part in (net.params, net.state.slots, net.state.scalars, net.state.random, net.frozen)
-    )
 
 
 def close(net, expected):
@@ -716,25 +705,6 @@ def test_verbose_prints_a_line_an_epoch(capsys):
         assert match[2] == f"{loss:.6f}"
     net.fit(X, labels, epochs=3)
     assert capsys.readouterr() == ("", "")
-
-
-def in_threads(functions):
-    """Run them side by side; errors are raised here."""
-    errors, barrier = [], threading.Barrier(len(functions))
-
-    def run(function):
-        barrier.wait()
-        try:
-            function()
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=run, args=(function,)) for function in functions]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not errors, errors
 
 
 def test_four_nets_train_side_by_side():

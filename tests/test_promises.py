@@ -42,7 +42,8 @@ def broken():
 
 def soak(folder: Path, threads: int = 105, broken: bool = False, soak: str = "1"):
     """Exit status, and the rows of the table by promise."""
-    shutil.copy(Path(__file__).with_name("conftest.py"), folder)
+    for name in ("conftest.py", "helpers.py"):
+        shutil.copy(Path(__file__).with_name(name), folder)
     tests = TESTS.replace("THREADS", str(threads)).replace("BROKEN", str(not broken))
     (folder / "test_some.py").write_text(tests)
     done = subprocess.run(

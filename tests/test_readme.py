@@ -6,15 +6,12 @@ import doctest
 import re
 from pathlib import Path
 
-import numba
 import numpy as np
 import pytest
+from helpers import long_uncompiled
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 TEXT = README.read_text(encoding="utf-8")
-long_uncompiled = pytest.mark.skipif(
-    bool(numba.config.DISABLE_JIT), reason="takes a minute with NUMBA_DISABLE_JIT=1"
-)
 
 
 def blocks(language: str) -> list[str]:

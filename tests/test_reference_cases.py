@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import COMPILED
+from helpers import COMPILED, DTYPES
 
 from fastbp import MLP, SGD, graph
 
-DTYPES = ("float32", "float64")
 POINTS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
 XOR = np.array([0, 1, 1, 0])
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import copy
 import math
 
+import helpers
 import numpy as np
 import oracle
 import pytest
-from conftest import COMPILED
+from helpers import COMPILED, DTYPES
 
-from fastbp import MLP, SGD, Adam
+from fastbp import SGD, Adam
 from fastbp.model.losses import Huber, Quantile
 
-DTYPES = ("float32", "float64")
 each_dtype = pytest.mark.parametrize("dtype", DTYPES)
 LOSSES = {
     "squared_error": "squared_error",
@@ -30,8 +30,8 @@ INF, NAN = math.inf, math.nan
 
 def make(loss="squared_error", dtype="float64", seed=3, **options):
     """A net of 5-7-3."""
-    options = {"activation": "tanh", "optimizer": Adam(0.01)} | options
-    return MLP((5, 7, 3), loss=LOSSES[loss], dtype=dtype, seed=seed, **options)
+    options = {"dtype": dtype, "seed": seed, "optimizer": Adam(0.01)} | options
+    return helpers.make((5, 7, 3), loss=LOSSES[loss], **options)
 
 
 def data(loss, rows, dtype="float64", seed=0):
@@ -218,8 +218,8 @@ BAD = {
 
 
 def state(net):
-    parts = (net.params, net.state.slots, net.state.scalars, net.state.random)
-    return (*(part.tobytes() for part in parts), tuple(net.history.loss))
+    """All bits, and the losses so far."""
+    return helpers.state(net), tuple(net.history.loss)
 
 
 @pytest.mark.parametrize("case", BAD)

@@ -12,7 +12,7 @@ import joblib
 import numpy as np
 import pytest
 import recipes
-from conftest import COMPILED, counts
+from helpers import COMPILED, counts
 from recipes import digest, fit, fitted_net, recipe
 
 import fastbp

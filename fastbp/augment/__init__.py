@@ -1,1 +1,1 @@
-"""Batches changed at random: ``fit(augment=...)``."""
+"""Random changes of the training data, for ``fit(augment=...)``: `images`."""

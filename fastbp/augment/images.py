@@ -1,7 +1,7 @@
-"""Ready functions for ``fit(..., augment=...)``: artificial expansion of the training data.
+"""Ready-made functions for ``fit(..., augment=...)``: artificial expansion of the training data.
 
-Each is called with a batch X, (rows, n_in), and a NumPy generator, draws new numbers for each row
-and returns a new array of the shape and dtype of X. A list of them is a composition, from left to
+Each takes a batch X, (rows, n_in), and a NumPy generator, draws new random numbers for each row,
+and returns a new array with the shape and dtype of X. A list of them is applied from left to
 right: ``augment=[ImageRotation((28, 28)), ImageShift((28, 28)), GaussianNoise(0.1)]``.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp import checks
-from fastbp.augment import kernels as images
+from fastbp.augment import kernels
 from fastbp.augment.kernels import ImageShape
 from fastbp.machine.jit import ready
 
@@ -24,13 +24,13 @@ Batch = npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True)
-class _OfImages:
-    """What augmentations of images have.
+class _ImageFunction:
+    """The common part of the functions on images.
 
     Parameters
     ----------
     shape : (height, width) or (height, width, channels)
-        Of the image that a row holds, flat and in C order; channels are the last axis.
+        Shape of the image that a row holds, flat and in C order; channels are the last axis.
     """
 
     shape: tuple[int, ...]
@@ -38,7 +38,7 @@ class _OfImages:
     def __post_init__(self) -> None:
         given: Any = self.shape
         if isinstance(given, str) or not isinstance(given, Iterable):
-            raise TypeError(f"shape must be such as (28, 28) or (32, 32, 3); got {given!r}")
+            raise TypeError(f"shape must be a tuple such as (28, 28) or (32, 32, 3); got {given!r}")
         shape = tuple(checks.count(f"shape[{i}]", size) for i, size in enumerate(given))
         if len(shape) not in (2, 3):
             raise ValueError(
@@ -48,7 +48,8 @@ class _OfImages:
 
     def _flat(self, X: Any) -> tuple[Batch, ImageShape]:
         """A batch as a C-contiguous float array, and the shape of its images."""
-        array, size = np.asarray(X), math.prod(self.shape)
+        array = np.asarray(X)
+        size = math.prod(self.shape)
         dtype = array.dtype if array.dtype in (np.float32, np.float64) else np.dtype(np.float64)
         what = f"images of shape {self.shape}"
         flat = checks.matrix("X", array, size, dtype, what)
@@ -56,17 +57,17 @@ class _OfImages:
 
 
 @dataclass(frozen=True)
-class ImageShift(_OfImages):
-    """Shift each image by whole numbers of pixels, down and right each at random.
+class ImageShift(_ImageFunction):
+    """Shift each image by a random whole number of pixels, down and right.
 
     Parameters
     ----------
     shape : (height, width) or (height, width, channels)
-        Of the image that a row holds, flat and in C order; channels are the last axis.
+        Shape of the image that a row holds, flat and in C order; channels are the last axis.
     pixels : int, default=1
         The farthest shift in each direction, at least 0; all shifts are equally likely.
     fill : float, default=0.0
-        What comes in from outside.
+        The value of pixels from outside the image.
 
     Notes
     -----
@@ -85,21 +86,21 @@ class ImageShift(_OfImages):
         """Shifted images, a new array."""
         flat, shape = self._flat(X)
         down, right = rng.integers(-self.pixels, self.pixels, (2, len(flat)), endpoint=True)
-        return _call(images.shift_images, flat, shape, down, right, float(self.fill))
+        return _call(kernels.shift_images, flat, shape, down, right, float(self.fill))
 
 
 @dataclass(frozen=True)
-class ImageRotation(_OfImages):
-    """Turn each image about its centre by a random angle, with bilinear interpolation.
+class ImageRotation(_ImageFunction):
+    """Rotate each image about its centre by a random angle, with bilinear interpolation.
 
     Parameters
     ----------
     shape : (height, width) or (height, width, channels)
-        Of the image that a row holds, flat and in C order; channels are the last axis.
+        Shape of the image that a row holds, flat and in C order; channels are the last axis.
     degrees : float, default=10.0
         The largest angle to either side, at least 0; all angles are equally likely.
     fill : float, default=0.0
-        What comes in from outside.
+        The value of pixels from outside the image.
     """
 
     degrees: float = 10.0
@@ -111,27 +112,27 @@ class ImageRotation(_OfImages):
         _check_fill(self.fill)
 
     def __call__(self, X: npt.ArrayLike, rng: np.random.Generator) -> Batch:
-        """Turned images, a new array."""
+        """Rotated images, a new array."""
         flat, shape = self._flat(X)
         angles = np.deg2rad(rng.uniform(-self.degrees, self.degrees, len(flat)))
         cosine, sine = np.cos(angles), np.sin(angles)
         matrices = np.stack([cosine, -sine, sine, cosine], axis=1)
-        return _call(images.warp_images, flat, shape, matrices.reshape(-1), float(self.fill))
+        return _call(kernels.warp_images, flat, shape, matrices.reshape(-1), float(self.fill))
 
 
 @dataclass(frozen=True)
-class ImageZoom(_OfImages):
+class ImageZoom(_ImageFunction):
     """Enlarge or shrink each image about its centre, with bilinear interpolation.
 
     Parameters
     ----------
     shape : (height, width) or (height, width, channels)
-        Of the image that a row holds, flat and in C order; channels are the last axis.
+        Shape of the image that a row holds, flat and in C order; channels are the last axis.
     factor : float, default=1.1
-        At least 1; height and width are each multiplied by a number of their own between 1 /
-        factor and factor, whose logarithm is equally likely everywhere.
+        At least 1. Height and width are each multiplied by a random number between 1 / factor and
+        factor, log-uniformly distributed.
     fill : float, default=0.0
-        What comes in from outside.
+        The value of pixels from outside the image.
     """
 
     factor: float = 1.1
@@ -148,17 +149,17 @@ class ImageZoom(_OfImages):
         most = math.log(self.factor)
         matrices = np.zeros((len(flat), 4))
         matrices[:, ::3] = np.exp(rng.uniform(-most, most, (len(flat), 2)))
-        return _call(images.warp_images, flat, shape, matrices.reshape(-1), float(self.fill))
+        return _call(kernels.warp_images, flat, shape, matrices.reshape(-1), float(self.fill))
 
 
 @dataclass(frozen=True)
 class GaussianNoise:
-    """Add independent normal numbers of mean 0 to all inputs.
+    """Add independent normal noise of mean 0 to all inputs.
 
     Parameters
     ----------
     scale : float, default=0.1
-        Their standard deviation, at least 0.
+        Standard deviation of the noise, at least 0.
 
     Notes
     -----

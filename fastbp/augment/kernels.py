@@ -1,7 +1,7 @@
-"""Images that are shifted, turned and scaled, row by row of a batch.
+"""Shifting, rotating and scaling the images in the rows of a batch.
 
-Legend: x rows of flat images, height by width by channels, channels last; y what becomes of them.
-Pixels from outside of an image have the value `fill`.
+Legend: x rows of flat images, height by width by channels, channels last; y the changed images.
+Pixels from outside the image have the value `fill`.
 """
 
 import math
@@ -26,7 +26,7 @@ class ImageShape(NamedTuple):
 
 @kernel
 def pixel(x, shape, i, j, channel, fill):
-    """The number at row i, column j of an image, `fill` outside."""
+    """The value at row i, column j of an image; `fill` outside."""
     if i < 0 or i >= shape.height or j < 0 or j >= shape.width:
         return fill
     return load(x, (i * shape.width + j) * shape.channels + channel)
@@ -54,11 +54,15 @@ def shift_images(y, x, shape, down, right, fill):
 
 @kernel
 def between(x, shape, i, j, channel, fill):
-    """The number at a place between pixels, interpolated from the four around it."""
+    """The value at a point between pixels, interpolated from the four around it."""
     top, left = math.floor(i), math.floor(j)
-    a, b, i0, j0 = i - top, j - left, int(top), int(left)
+    a = i - top
+    b = j - left
+    i0 = int(top)
+    j0 = int(left)
     if 0 <= i0 < shape.height - 1 and 0 <= j0 < shape.width - 1:
-        right, down = shape.channels, shape.channels * shape.width
+        right = shape.channels
+        down = shape.channels * shape.width
         p = advance(x, (i0 * shape.width + j0) * shape.channels + channel)
         above = (1.0 - b) * load(p, 0) + b * load(p, right)
         return (1.0 - a) * above + a * ((1.0 - b) * load(p, down) + b * load(p, down + right))
@@ -71,11 +75,14 @@ def between(x, shape, i, j, channel, fill):
 
 @kernel
 def warp_image(y, x, shape, m, fill):
-    """y[c + d] = x[c + M d], c the centre, d a place relative to it, M the 2 x 2 matrix m."""
-    at, middle, centre = 0, 0.5 * (shape.height - 1), 0.5 * (shape.width - 1)
+    """y[c + d] = x[c + M d], c the centre, d an offset from it, M the 2 x 2 matrix m."""
+    at = 0
+    middle = 0.5 * (shape.height - 1)
+    centre = 0.5 * (shape.width - 1)
     for i in range(shape.height):
         for j in range(shape.width):
-            down, right = i - middle, j - centre
+            down = i - middle
+            right = j - centre
             row = middle + load(m, 0) * down + load(m, 1) * right
             column = centre + load(m, 2) * down + load(m, 3) * right
             for channel in range(shape.channels):
@@ -85,7 +92,7 @@ def warp_image(y, x, shape, m, fill):
 
 @kernel(cached=True)
 def warp_images(y, x, shape, matrices, fill):
-    """Warp each row's image by its own matrix, of (rows x 4,), about the centre; y is not x."""
+    """Warp each row's image about its centre by its own 2 x 2 matrix; y is not x."""
     size = shape.height * shape.width * shape.channels
     for row in range(matrices.shape[0] // 4):
         at = row * size

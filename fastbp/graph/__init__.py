@@ -1,19 +1,19 @@
 """Computational graphs: expressions with exact derivatives by forward and backward mode.
 
 ===================================  ============================================================
-variable, variables, vector          named inputs; a Vector is a bundle of expressions
+variable, variables, vector          named inputs; a Vector is a sequence of expressions
 ``+ - * / **``, unary ``-``          operators, between expressions and numbers
-exp log tanh sigmoid sqrt sin cos    functions of one expression, or of each of a vector
+exp log tanh sigmoid sqrt sin cos    functions of one expression, or of each item of a vector
 abs relu
-max sum dot                          of several expressions, or of vectors
-Expression                           what all of these make: value, gradient, jvp, tables, drawings
-Table                                each step's value, local and running derivative
-GraphError                           a node has no finite value or derivative; it is named
+max sum dot                          functions of several expressions, or of vectors
+Expression                           the result of all these: value, gradient, jvp, tables, drawings
+Table                                the value and the derivatives of each step
+GraphError                           names the node that has no finite value or derivative
 ===================================  ============================================================
 
-An expression serves as ``MLP(loss=...)``, of ``y_pred`` and ``y``, and as ``MLP(activation=...)``,
-of one variable. `abs`, `max` and `sum` have the names of Python's own: import the module,
-``from fastbp import graph``, or these names on purpose.
+An expression of ``y_pred`` and ``y`` serves as ``MLP(loss=...)``, an expression of one variable as
+``MLP(activation=...)``. `abs`, `max` and `sum` hide Python's own functions when they are imported
+by name; ``from fastbp import graph`` avoids that.
 """
 
 from fastbp.graph.evaluation import GraphError

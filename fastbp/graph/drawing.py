@@ -1,4 +1,4 @@
-"""Pictures of a graph: with matplotlib, and as text for Graphviz."""
+"""Drawings of a graph: with matplotlib, and as text for Graphviz."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from fastbp.graph.flat import Flat
 from fastbp.graph.placement import layout_of
 from fastbp.graph.text import SYMBOLS, number_text
 
-VALUE, DERIVATIVE = "#1a7f37", "#c62828"
+VALUE = "#1a7f37"
+DERIVATIVE = "#c62828"
 FILLS = {"variable": "#dbe9fb", "constant": "#f1f1f1", "output": "#fdf0d0"}
 DIGITS = 4
 
 
 def _label(flat: Flat, node: int) -> str:
-    """What stands in a node: a variable's name, a step's name and operation."""
-    operation, name = flat.operations[node], flat.names[node]
+    """The text in a node: a variable's name, a step's name and operation."""
+    operation = flat.operations[node]
+    name = flat.names[node]
     if operation in ("constant", "variable"):
         return name
     symbol = SYMBOLS.get(operation, operation)
@@ -24,7 +26,7 @@ def _label(flat: Flat, node: int) -> str:
 
 
 def _is_automatic(flat: Flat, node: int) -> bool:
-    """Whether the node's name is only its number: that of an output without a name."""
+    """Whether the node's name was made from its number, as for an output without a name."""
     name = flat.names[node]
     return node == len(flat) - 1 and name[0] == "v" and name[1:].isdigit()
 
@@ -35,26 +37,26 @@ def _fill(flat: Flat, node: int) -> str:
 
 
 def draw(flat: Flat, found: tuple[Array, Array] | None, ax: Any) -> Any:
-    """`Expression.draw`, with the values and adjoints of all nodes where there are some."""
+    """`Expression.draw`; `found` holds the values and adjoints of all nodes, if there are any."""
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
         raise ImportError(
-            "drawing needs matplotlib: pip install 'fastbp[plot]'; to_dot needs nothing"
+            "drawing needs matplotlib: pip install 'fastbp[plot]'; to_dot works without it"
         ) from error
     layout = layout_of(flat)
-    width, height = (max(place[i] for place in layout.places.values()) for i in (0, 1))
+    width, height = (max(position[i] for position in layout.positions.values()) for i in (0, 1))
     if ax is None:
         size = max(4.0, 1.35 * (width + 1)), max(2.0, 0.95 * (height + 1))
         _, ax = plt.subplots(figsize=size, layout="constrained")
     boxes = {}
-    for node, place in layout.places.items():
+    for node, position in layout.positions.items():
         style = {"boxstyle": "round,pad=0.35", "fc": _fill(flat, node), "ec": "#444444"}
         boxes[node] = ax.text(
-            *place, _label(flat, node), ha="center", va="center", bbox=style, zorder=3
+            *position, _label(flat, node), ha="center", va="center", bbox=style, zorder=3
         )
         if found is not None:
-            _numbers(ax, flat, node, place, found)
+            _write_values(ax, flat, node, position, found)
     for argument, node, bends in layout.edges:
         _edge(ax, boxes[argument], boxes[node], bends)
     ax.set(xlim=(-0.6, width + 0.6), ylim=(-0.6, height + 0.6))
@@ -69,8 +71,8 @@ def _output_name(flat: Flat) -> str:
     return "the output" if _is_automatic(flat, len(flat) - 1) else flat.names[-1]
 
 
-def _numbers(
-    ax: Any, flat: Flat, node: int, place: tuple[float, float], found: tuple[Array, Array]
+def _write_values(
+    ax: Any, flat: Flat, node: int, position: tuple[float, float], found: tuple[Array, Array]
 ) -> None:
     """The value above a node and its derivative below."""
     if flat.operations[node] == "constant":
@@ -80,14 +82,14 @@ def _numbers(
         (found[1], -13, "top", DERIVATIVE),
     ):
         ax.annotate(
-            number_text(array[node], DIGITS), place, (0, offset), textcoords="offset points",
+            number_text(array[node], DIGITS), position, (0, offset), textcoords="offset points",
             ha="center", va=va, color=color, fontsize="small", zorder=4,
             bbox={"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.8},
         )  # fmt: skip
 
 
 def _edge(ax: Any, start: Any, end: Any, bends: list[tuple[float, float]]) -> None:
-    """A line from one box over the bends to an arrow at the other."""
+    """A line from one box along the bends, with an arrow at the other box."""
     points = [start.get_position(), *bends, end.get_position()]
     line = {"color": "#777777", "lw": 1.0, "zorder": 1}
     if bends:
@@ -111,7 +113,7 @@ def _quoted(text: str) -> str:
 
 
 def to_dot(flat: Flat, found: tuple[Array, Array] | None) -> str:
-    """`Expression.to_dot`, with values and adjoints as in `draw`."""
+    """`Expression.to_dot`; `found` as in `draw`."""
     lines = ["digraph {", "  rankdir=LR;", '  node [style="rounded,filled", fillcolor=white];']
     for node, operation in enumerate(flat.operations):
         label = _label(flat, node)

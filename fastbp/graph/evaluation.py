@@ -1,4 +1,4 @@
-"""Values and derivatives of a flat graph: checks, calls of the kernels, errors with the node."""
+"""Values and derivatives of a flat graph: checks, kernel calls, and errors that name the node."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fastbp.graph import kernels as kernels
+from fastbp.graph import kernels
 from fastbp.graph.flat import Flat
 from fastbp.graph.text import number_text
 from fastbp.machine.jit import ready
@@ -17,10 +17,12 @@ Array = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 Result = float | Array
 
-BLOCK_NUMBERS = 1 << 15
-"""Values of a block of rows, about: with their adjoints they fit the second cache."""
-FEWEST_ROWS, MOST_ROWS = 8, 512
-"""Rows of a block."""
+BLOCK_VALUES = 1 << 15
+"""Values in a block of rows, about: with their adjoints they fit into the second-level cache."""
+FEWEST_ROWS = 8
+"""The fewest rows of a block."""
+MOST_ROWS = 512
+"""The most rows of a block."""
 DOMAINS: dict[str, tuple[tuple[str, Callable[..., bool]], ...]] = {
     "log": (("log of a negative number", lambda a: a < 0), ("log of 0", lambda a: a == 0)),
     "sqrt": (("sqrt of a negative number", lambda a: a < 0),),
@@ -30,7 +32,7 @@ DOMAINS: dict[str, tuple[tuple[str, Callable[..., bool]], ...]] = {
         ("a power that is not whole of a negative number", lambda a, b: a < 0 and b != round(b)),
     ),
 }
-"""Where an operation has no value, and what that is called."""
+"""For each operation: the reasons why it has no value, and when they apply."""
 
 
 class GraphError(ValueError):
@@ -39,51 +41,53 @@ class GraphError(ValueError):
     Attributes
     ----------
     node : str
-        Name of the node.
+        Name of that node.
     row : int or None
-        Row of the inputs; None where they are single numbers.
+        Row of the inputs; None if they are single numbers.
     overflow : bool
-        Whether a number has become too large, rather than the operation having none.
+        Whether a number became too large; otherwise the operation has no value there.
     """
 
     def __init__(self, message: str, node: str, row: int | None, overflow: bool = False) -> None:
         super().__init__(message)
-        self.node, self.row, self.overflow = node, row, overflow
+        self.node = node
+        self.row = row
+        self.overflow = overflow
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.args[0], self.node, self.row, self.overflow)
 
 
-class Point(NamedTuple):
-    """Where a graph is evaluated.
+class GraphInputs(NamedTuple):
+    """The inputs at which a graph is evaluated.
 
     Attributes
     ----------
     table : float64, shape (inputs, rows)
     has_rows : bool
-        Whether rows were given; otherwise there is one, and results are single numbers.
+        Whether rows were given; otherwise there is one row, and results are single numbers.
     """
 
     table: Array
     has_rows: bool
 
 
-def point_of(flat: Flat, values: Mapping[str, Any], missing: float | None = None) -> Point:
-    """The inputs of a graph from what was given by name.
+def point_of(flat: Flat, values: Mapping[str, Any], missing: float | None = None) -> GraphInputs:
+    """The inputs of a graph, from values by name.
 
     Parameters
     ----------
     flat : Flat
     values : mapping of str to array-like
-        Of a variable a number or (rows,); of a vector (size,) or (rows, size).
+        A number or (rows,) for a variable; (size,) or (rows, size) for a vector.
     missing : float, optional
-        In place of what is not given; without it that is an error.
+        Used for variables without a value; None makes them an error.
     """
     sizes = flat.sizes
     if not flat.has_vectors and len(values) == len(sizes):  # the most frequent case, at once
         numbers = [values.get(name) for name in sizes]
         if {*map(type, numbers)} == {float}:
-            return Point(np.array(numbers, np.float64).reshape(-1, 1), False)
+            return GraphInputs(np.array(numbers, np.float64).reshape(-1, 1), False)
     for name in values:
         if name not in sizes:
             raise ValueError(f"the graph has no variable {name!r}; it has {_listed(sizes)}")
@@ -100,9 +104,11 @@ def point_of(flat: Flat, values: Mapping[str, Any], missing: float | None = None
     return _from_arrays(sizes, given)
 
 
-def _from_arrays(sizes: Mapping[str, int | None], given: Sequence[Any]) -> Point:
+def _from_arrays(sizes: Mapping[str, int | None], given: Sequence[Any]) -> GraphInputs:
     """The inputs from numbers and arrays, each as a matrix (size, rows) or (size, 1)."""
-    matrices, rows, counted = [], None, ""
+    matrices = []
+    rows = None
+    counted = ""
     for (name, size), value in zip(sizes.items(), given, strict=True):
         array = _numbers(name, value)
         shape = () if size is None else (size,)
@@ -114,10 +120,11 @@ def _from_arrays(sizes: Mapping[str, int | None], given: Sequence[Any]) -> Point
                 raise ValueError(f"{name} must have at least one row; got shape {array.shape}")
             if rows is not None and rows != len(array):
                 raise ValueError(
-                    f"all inputs must have as many rows; got {rows} of {counted} and {len(array)} "
-                    f"of {name}"
+                    f"all inputs must have the same number of rows; got {rows} for {counted} and "
+                    f"{len(array)} for {name}"
                 )
-            rows, counted = len(array), name
+            rows = len(array)
+            counted = name
             matrices.append(array.T.reshape(size or 1, rows))
         else:
             matrices.append(array.reshape(size or 1, 1))
@@ -126,7 +133,7 @@ def _from_arrays(sizes: Mapping[str, int | None], given: Sequence[Any]) -> Point
     for matrix in matrices:
         table[first : first + len(matrix)] = matrix
         first += len(matrix)
-    return Point(table, rows is not None)
+    return GraphInputs(table, rows is not None)
 
 
 def _numbers(name: str, value: Any) -> npt.NDArray[Any]:
@@ -152,29 +159,32 @@ def _listed(sizes: Mapping[str, int | None]) -> str:
 
 def _call(function: Any, arguments: tuple[Any, ...]) -> int:
     ready(function, "", arguments)
-    with np.errstate(all="ignore"):  # uncompiled, NumPy would warn of what is reported below
+    with np.errstate(all="ignore"):  # uncompiled, NumPy would warn about what is reported below
         return int(function(*arguments))
 
 
-def _stride(flat: Flat, point: Point) -> int:
-    rows = BLOCK_NUMBERS // len(flat)
+def _stride(flat: Flat, point: GraphInputs) -> int:
+    rows = BLOCK_VALUES // len(flat)
     return int(min(point.table.shape[1], max(FEWEST_ROWS, min(MOST_ROWS, rows))))
 
 
-def values_of(flat: Flat, point: Point, wanted: IntArray) -> Array:
-    """Values of some nodes, (nodes, rows)."""
+def values_of(flat: Flat, point: GraphInputs, wanted: IntArray) -> Array:
+    """Values of the nodes `wanted`, (nodes, rows)."""
     rows = point.table.shape[1]
-    out, values = np.empty((len(wanted), rows)), np.empty((len(flat), _stride(flat, point)))
+    out = np.empty((len(wanted), rows))
+    values = np.empty((len(flat), _stride(flat, point)))
     index = _call(kernels.value, (out, values, flat.tape, wanted, point.table))
     if index != kernels.ALL_FINITE:
         raise no_value(flat, point, index)
     return out
 
 
-def gradient_of(flat: Flat, point: Point, wanted: IntArray) -> tuple[Array, Array]:
-    """The output, (rows,), and its derivatives by some nodes, (nodes, rows), by backward mode."""
-    rows, stride = point.table.shape[1], _stride(flat, point)
-    out, found = np.empty(rows), np.empty((len(wanted), rows))
+def gradient_of(flat: Flat, point: GraphInputs, wanted: IntArray) -> tuple[Array, Array]:
+    """The output, (rows,), and by backward mode its derivatives by `wanted`, (nodes, rows)."""
+    rows = point.table.shape[1]
+    stride = _stride(flat, point)
+    out = np.empty(rows)
+    found = np.empty((len(wanted), rows))
     values, adjoints = np.empty((2, len(flat), stride))
     slopes = np.empty(stride)
     arguments = (out, found, values, adjoints, slopes, flat.tape, wanted, point.table)
@@ -186,18 +196,22 @@ def gradient_of(flat: Flat, point: Point, wanted: IntArray) -> tuple[Array, Arra
     return out, found
 
 
-def gradient_of_inputs(flat: Flat, point: Point) -> tuple[Array, Array]:
+def gradient_of_inputs(flat: Flat, point: GraphInputs) -> tuple[Array, Array]:
     """The output, (rows,), and its derivatives by all inputs, (inputs, rows)."""
     out, found = gradient_of(flat, point, flat.variable_nodes)
     if not flat.rows_in_order:
-        some, found = found, np.zeros((flat.n_inputs, found.shape[1]))
-        found[flat.variable_rows] = some  # the others are numbers of vectors that are not used
+        some = found
+        found = np.zeros((flat.n_inputs, found.shape[1]))
+        found[flat.variable_rows] = some  # the others are unused items of vectors
     return out, found
 
 
-def jvp_of(flat: Flat, point: Point, directions: Array, wanted: IntArray) -> tuple[Array, Array]:
-    """Values and tangents of some nodes, both (nodes, rows), by forward mode."""
-    rows, stride = point.table.shape[1], _stride(flat, point)
+def jvp_of(
+    flat: Flat, point: GraphInputs, directions: Array, wanted: IntArray
+) -> tuple[Array, Array]:
+    """Values and tangents of the nodes `wanted`, both (nodes, rows), by forward mode."""
+    rows = point.table.shape[1]
+    stride = _stride(flat, point)
     out, found = np.empty((2, len(wanted), rows))
     values, tangents = np.empty((2, len(flat), stride))
     arguments = (
@@ -224,14 +238,15 @@ def locals_of(flat: Flat, values: Array) -> Array:
 # ---- what is wrong ------------------------------------------------------------------------------
 
 
-def _place(flat: Flat, node: int) -> str:
-    """The node as an error names it."""
-    name, step = flat.names[node], flat.step(node)
+def _node_text(flat: Flat, node: int) -> str:
+    """The node as errors name it: its name and its formula."""
+    name = flat.names[node]
+    step = flat.step(node)
     return f"{name} = {step}" if step != name else name
 
 
-def _where(flat: Flat, point: Point, node: int, values: Array, row: int) -> str:
-    """``, row 3: a = 1, b = 2``, the arguments of a node."""
+def _where(flat: Flat, point: GraphInputs, node: int, values: Array, row: int) -> str:
+    """The row and the arguments of a node: ``, row 3: a = 1, b = 2``."""
     at = ", ".join(
         f"{flat.names[a]} = {number_text(values[a])}"
         for a in dict.fromkeys(flat.arguments[node])
@@ -240,14 +255,15 @@ def _where(flat: Flat, point: Point, node: int, values: Array, row: int) -> str:
     return (f", row {row}" if point.has_rows else "") + (f": {at}" if at else "")
 
 
-def _column(point: Point, row: int) -> Point:
-    return Point(np.ascontiguousarray(point.table[:, row : row + 1]), point.has_rows)
+def _column(point: GraphInputs, row: int) -> GraphInputs:
+    return GraphInputs(np.ascontiguousarray(point.table[:, row : row + 1]), point.has_rows)
 
 
-def no_value(flat: Flat, point: Point, index: int) -> GraphError:
-    """Why a node has no finite value; `index` as from the kernels."""
+def no_value(flat: Flat, point: GraphInputs, index: int) -> GraphError:
+    """Why a node has no finite value; `index` is what the kernels return."""
     node, row = divmod(int(index), point.table.shape[1])
-    shown, name = row if point.has_rows else None, flat.names[node]
+    shown = row if point.has_rows else None
+    name = flat.names[node]
     if flat.operations[node] == "variable":
         bad = point.table[flat.variable_rows[flat.variable_nodes == node][0], row]
         where = f" in row {row}" if point.has_rows else ""
@@ -258,24 +274,26 @@ def no_value(flat: Flat, point: Point, index: int) -> GraphError:
     inputs = [values[a, 0] for a in flat.arguments[node]]
     rules = DOMAINS.get(flat.operations[node], ())
     reasons = [what for what, is_bad in rules if is_bad(*inputs)]
-    reason = reasons[0] if reasons else "overflow: no finite number"
-    place = f" at node {_place(flat, node)}{_where(flat, point, node, values[:, 0], row)}"
-    return GraphError(reason + place, name, shown, overflow=not reasons)
+    reason = reasons[0] if reasons else "overflow: no finite value"
+    where = f" at node {_node_text(flat, node)}{_where(flat, point, node, values[:, 0], row)}"
+    return GraphError(reason + where, name, shown, overflow=not reasons)
 
 
-def no_derivative(flat: Flat, point: Point, found: Array) -> GraphError:
-    """Why a derivative is not finite: the last node that has none, though it has a value."""
+def no_derivative(flat: Flat, point: GraphInputs, found: Array) -> GraphError:
+    """Why a derivative is not finite: the last node with a value but no derivative."""
     row = int((~np.isfinite(found)).any(axis=0).argmax())
-    column, shown = _column(point, row), row if point.has_rows else None
+    column = _column(point, row)
+    shown = row if point.has_rows else None
     values = values_of(flat, column, np.arange(len(flat)))
-    slopes, starts = locals_of(flat, values)[:, 0], flat.tape.starts
+    slopes = locals_of(flat, values)[:, 0]
+    starts = flat.tape.starts
     for node in range(len(flat) - 1, -1, -1):
         for argument, slope in zip(flat.arguments[node], slopes[starts[node] :], strict=False):
             if not np.isfinite(slope) and flat.operations[argument] != "constant":
                 where = _where(flat, point, node, values[:, 0], row)
                 return GraphError(
                     f"no finite derivative by {flat.names[argument]} at node "
-                    f"{_place(flat, node)}{where}", flat.names[node], shown,
+                    f"{_node_text(flat, node)}{where}", flat.names[node], shown,
                 )  # fmt: skip
     name = flat.names[-1]
     return GraphError(

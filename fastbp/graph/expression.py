@@ -1,4 +1,4 @@
-"""`Expression`: what Python operators make of variables, with its value and derivatives."""
+"""`Expression`: a node of a graph, made by Python operators, with its value and derivatives."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp.graph import drawing, evaluation
-from fastbp.graph.evaluation import Array, IntArray, Point, Result
+from fastbp.graph.evaluation import Array, GraphInputs, IntArray, Result
 from fastbp.graph.flat import Flat, Slot, in_order
 from fastbp.graph.in_nets import GraphActivation, GraphLoss
 from fastbp.graph.table import Table, single_point, table_of
@@ -23,29 +23,29 @@ LONGEST_REPR = 200
 
 
 class Expression:
-    """A node of a computational graph, and with all it is made of the graph itself.
+    """A node of a computational graph; with all its arguments it is the graph itself.
 
     Made by `variable`, by the operators ``+ - * / **`` and unary ``-``, and by the functions of
-    `fastbp.graph`. It does not change; one expression may be part of many others.
+    `fastbp.graph`. It is immutable; one expression may be part of many others.
 
     The methods that evaluate it take the values of the variables by name, as a mapping or as
-    keywords: of a variable a number, or an array (rows,) of numbers, one a row; of a vector
-    (size,) or (rows, size). All arithmetic is in float64. Where rows are given for any variable,
-    results have rows: (rows,) or (rows, size); else they are floats, or (size,).
+    keywords: a number or an array (rows,) for a variable, (size,) or (rows, size) for a vector.
+    All arithmetic is in float64. If rows are given for any variable, results have rows too:
+    (rows,) or (rows, size); else they are floats, or (size,).
 
     Raises
     ------
     GraphError
-        A ValueError: a node has no finite value or derivative. It names node and row.
+        A node has no finite value or derivative; the error, a ValueError, names node and row.
     ValueError, TypeError
-        When a value is missing, not of the graph, of another shape, or not a number.
+        If a value is missing, belongs to no variable, has a wrong shape, or is not a number.
 
     Notes
     -----
     The first evaluation lays the graph out as a tape (`fastbp.graph.kernels`): backward mode then
-    costs a few nanoseconds a node and row, for all inputs in one pass; forward mode takes a pass
-    for each direction. relu and abs have the derivative 0 at their kink; max hands its derivative
-    on in equal shares to those that are equal to it.
+    costs a few nanoseconds per node and row, for all inputs in one pass; forward mode takes one
+    pass per direction. The derivative of relu and abs at their kink is 0; max distributes its
+    derivative equally over the arguments that attain it.
 
     Examples
     --------
@@ -70,8 +70,11 @@ class Expression:
         slot: Slot | None = None,
         name: str | None = None,
     ) -> None:
-        self.operation, self.arguments, self.number = operation, arguments, number
-        self.slot, self.name = slot, name
+        self.operation = operation
+        self.arguments = arguments
+        self.number = number
+        self.slot = slot
+        self.name = name
         self._flat: Flat | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -98,20 +101,22 @@ class Expression:
         return f"<expression of {nodes} nodes>"
 
     def named(self, name: str) -> Expression:
-        """The expression under a name: for tables, drawings and errors, and to differentiate by.
+        """The same expression with a name, for tables, drawings, errors and derivatives.
 
         Parameters
         ----------
         name : str
-            Unlike those of the other nodes and variables of the graph.
+            Unique among the nodes and variables of the graph.
 
         Returns
         -------
         Expression
-            A new one; this one stays without the name.
+            A new one; this one is not changed.
         """
         if self.slot is not None:
-            raise ValueError(f"the variable {self.slot.text()!r} has a name; make another variable")
+            raise ValueError(
+                f"the variable {self.slot.text()!r} has a name already; make another variable"
+            )
         return Expression(
             self.operation, self.arguments, number=self.number, name=checked_name(name)
         )
@@ -159,8 +164,8 @@ class Expression:
 
     def __bool__(self) -> bool:
         raise TypeError(
-            "an expression has no truth value before its variables have values; relu, max and abs "
-            "are the functions with branches"
+            "an expression has no truth value before its variables have values; use relu, max or "
+            "abs for a function with branches"
         )
 
     # ---------------------------------------------------------------- evaluation
@@ -182,7 +187,7 @@ class Expression:
         Parameters
         ----------
         values, **named : number or array-like
-            Of the variables, by name.
+            Values of the variables, by name.
 
         Returns
         -------
@@ -200,21 +205,21 @@ class Expression:
         Parameters
         ----------
         values, **named : number or array-like
-            Of the variables, by name; one that is called ``wrt`` must be in the mapping.
+            Values of the variables, by name; for one called ``wrt``, use the mapping.
         wrt : str or sequence of str, optional
-            Names of the variables and steps to differentiate by; all variables by default.
+            Names of the variables and steps to differentiate by; by default all variables.
 
         Returns
         -------
         dict of str to float or array of float64
-            Shaped as the values, or with a row for each.
+            One per name, shaped like its value, with rows if there are any.
         """
         return self.value_and_gradient(values, wrt=wrt, **named)[1]
 
     def value_and_gradient(
         self, values: Values | None = None, /, *, wrt: Any = None, **named: npt.ArrayLike
     ) -> tuple[Result, Gradient]:
-        """The value and the derivatives by all variables; parameters as of `gradient`."""
+        """The value and the derivatives by all variables; parameters as in `gradient`."""
         flat = self.flat()
         point = evaluation.point_of(flat, _merged(values, named))
         if wrt is not None:
@@ -222,8 +227,8 @@ class Expression:
         out, found = evaluation.gradient_of_inputs(flat, point)
         return _result(out, point), _by_name(flat, found, point)
 
-    def _by_steps(self, flat: Flat, point: Point, wrt: Any) -> tuple[Result, Gradient]:
-        """As `value_and_gradient`, by chosen variables and steps."""
+    def _by_steps(self, flat: Flat, point: GraphInputs, wrt: Any) -> tuple[Result, Gradient]:
+        """`value_and_gradient` with respect to chosen variables and steps."""
         asked = [wrt] if isinstance(wrt, str) else list(wrt)
         chosen: list[IntArray] = []
         for name in asked:
@@ -242,7 +247,8 @@ class Expression:
         result: Gradient = {}
         first = 0
         for name, nodes in zip(asked, chosen, strict=True):
-            some, first = found[first : first + len(nodes)], first + len(nodes)
+            some = found[first : first + len(nodes)]
+            first += len(nodes)
             size = flat.sizes.get(name)
             if size is not None:
                 whole = np.zeros((size, found.shape[1]))
@@ -261,9 +267,9 @@ class Expression:
         Parameters
         ----------
         values : mapping
-            Of the variables, by name.
+            Values of the variables, by name.
         tangents : mapping
-            The direction t, shaped alike; variables that are left out have 0.
+            The direction t, shaped like the values; 0 for variables that are left out.
 
         Returns
         -------
@@ -276,7 +282,7 @@ class Expression:
         table, directions = np.broadcast_arrays(point.table, along.table)
         if not np.isfinite(directions).all():
             raise ValueError(f"tangents must be finite numbers; got {dict(tangents)}")
-        point = Point(np.ascontiguousarray(table), has_rows)
+        point = GraphInputs(np.ascontiguousarray(table), has_rows)
         out, found = evaluation.jvp_of(
             flat, point, np.ascontiguousarray(directions), flat.output
         )  # fmt: skip
@@ -295,10 +301,10 @@ class Expression:
         wrt : str
             The variable to differentiate by, such as ``"x"`` or ``"w[0]"``.
         values, **named : number or array-like
-            Of the variables, by name; a single point.
+            Values of the variables, by name, without rows.
         every : bool, default=False
-            Whether each node is a row. Else those that have names, with what lies between them
-            written out, are the rows; where none has one, all are.
+            Whether each node is a row. By default only the nodes with names are rows, and what
+            lies between them is written out; if no node has a name, all nodes are rows.
 
         Returns
         -------
@@ -324,7 +330,7 @@ class Expression:
         Parameters
         ----------
         values, **named, every
-            As of `forward_table`.
+            As in `forward_table`.
 
         Returns
         -------
@@ -344,30 +350,25 @@ class Expression:
         return evaluation.values_of(flat, point, nodes)[:, 0], found[:, 0]
 
     def draw(self, values: Values | None = None, /, *, ax: Any = None, **named: Any) -> Any:
-        """Draw the graph with matplotlib, from the variables at the left to the output.
+        """Draw the graph with matplotlib, from the variables on the left to the output.
 
         Parameters
         ----------
         values, **named : number or array-like, optional
-            A single point: each node then shows its value and, below, the derivative of the
-            output by it.
+            Values without rows. Each node then shows its value and, below, the derivative of the
+            output with respect to it.
         ax : matplotlib Axes, optional
             None makes a figure.
 
         Returns
         -------
         matplotlib Axes
-
-        Raises
-        ------
-        ImportError
-            Without matplotlib: ``pip install 'fastbp[plot]'``.
         """
         given = _merged(values, named)
         return drawing.draw(self.flat(), self._everywhere(given) if given else None, ax)
 
     def to_dot(self, values: Values | None = None, /, **named: Any) -> str:
-        """The graph in the language of Graphviz; parameters as of `draw`."""
+        """The graph in the language of Graphviz; parameters as in `draw`."""
         given = _merged(values, named)
         return drawing.to_dot(self.flat(), self._everywhere(given) if given else None)
 
@@ -401,7 +402,7 @@ def checked_name(name: Any) -> str:
 
 
 def as_expression(value: Any) -> Expression:
-    """An expression as it is, a finite number as a constant."""
+    """An expression unchanged; a finite number as a constant."""
     if isinstance(value, Expression):
         return value
     if isinstance(value, bool | np.bool_) or not isinstance(
@@ -409,7 +410,7 @@ def as_expression(value: Any) -> Expression:
     ):
         raise TypeError(
             f"a graph is made of expressions and numbers; got {type(value).__name__} {value!r}. "
-            "Arrays are values of variables, given when it is evaluated"
+            "Arrays are values of variables: pass them when the graph is evaluated"
         )
     number = float(value)
     if not math.isfinite(number):
@@ -418,7 +419,7 @@ def as_expression(value: Any) -> Expression:
 
 
 def binary(operation: str, left: Any, right: Any) -> Expression:
-    """An operator's expression, or NotImplemented where the other side is to try."""
+    """The expression of an operator; NotImplemented if the other operand must handle it."""
     if hasattr(left, "__len__") or hasattr(right, "__len__"):
         return cast(Expression, NotImplemented)
     return Expression(operation, (as_expression(left), as_expression(right)))
@@ -434,7 +435,7 @@ def _mapping(name: str, values: Any) -> Values:
 
 
 def _merged(values: Values | None, named: Values) -> Values:
-    """What was given as a mapping and as keywords."""
+    """The values from the mapping and the keywords together."""
     if values is None:
         return named
     values = _mapping("values", values)
@@ -446,16 +447,16 @@ def _merged(values: Values | None, named: Values) -> Values:
     return {**values, **named}
 
 
-def _result(row: Array, point: Point) -> Result:
+def _result(row: Array, point: GraphInputs) -> Result:
     return row if point.has_rows else float(row[0])
 
 
-def _vector_result(rows: Array, point: Point) -> Array:
+def _vector_result(rows: Array, point: GraphInputs) -> Array:
     return np.ascontiguousarray(rows.T) if point.has_rows else rows[:, 0]
 
 
-def _by_name(flat: Flat, found: Array, point: Point) -> Gradient:
-    """The derivatives by the variables, shaped as their values."""
+def _by_name(flat: Flat, found: Array, point: GraphInputs) -> Gradient:
+    """The derivatives by the variables, shaped like their values."""
     if not point.has_rows and not flat.has_vectors:
         return dict(zip(flat.sizes, found[:, 0].tolist(), strict=True))
     return {

@@ -12,33 +12,33 @@ from fastbp.graph.operations import OPERATIONS
 from fastbp.graph.text import Formula, atom, formula, number_text
 
 LONGEST_FORMULA = 100
-"""Formulas with more letters are cut: a node that stands for a part of them is named instead."""
+"""Longest formula in characters: in a longer one, nodes are written by name."""
 
 
 class Slot(NamedTuple):
-    """Which number of the inputs a variable is.
+    """Which input a variable is.
 
     Attributes
     ----------
     name : str
-        Of the variable, or of the vector that it belongs to.
+        Name of the variable, or of the vector that it belongs to.
     size : int or None
-        Of the vector; None for a variable of its own.
-    place : int
-        Its place in the vector.
+        Size of that vector; None for a single variable.
+    position : int
+        Its index in the vector.
     """
 
     name: str
     size: int | None
-    place: int
+    position: int
 
     def text(self) -> str:
         """The name of the node: ``x`` or ``x[1]``."""
-        return self.name if self.size is None else f"{self.name}[{self.place}]"
+        return self.name if self.size is None else f"{self.name}[{self.position}]"
 
 
 class Node(Protocol):
-    """What a graph is made of; `fastbp.graph.Expression` is one.
+    """A node of a graph; `fastbp.graph.Expression` is one.
 
     Attributes
     ----------
@@ -46,16 +46,16 @@ class Node(Protocol):
         A name of `fastbp.graph.operations.OPERATIONS`.
     arguments : tuple of Node
     number : float
-        Of a constant.
+        Value of a constant.
     slot : Slot or None
-        Of a variable.
+        Input of a variable.
     name : str or None
         Given by the user.
     """
 
     @property
     def operation(self) -> str:
-        """As above; so are the others."""
+        """See the class."""
         ...
 
     @property
@@ -110,18 +110,19 @@ class Flat:
         The arrays for the kernels; the output is the last node.
     operations : list of str
     arguments : list of list of int
-        Numbers of the nodes that each takes.
+        For each node, the indices of its arguments.
     names : list of str
-        Unique, but for constants: given by the user, else v1, v2, ... in the order of the tape.
+        Unique, except for constants: given by the user, else v1, v2, ... in the order of the tape.
     is_named : list of bool
         Whether the node is a variable, was named by the user or is the output.
     formulas : list of str
-        Each node by its arguments, those without a name of their own written out.
+        Formula of each node; arguments without a name are written out.
     sizes : dict of str to int or None
-        The inputs: variables, of size None, and vectors, with their lengths.
+        The inputs by name: the length of a vector, None for a variable.
     rows : dict of str to slice
-        The rows of the inputs that hold them.
+        The rows of the inputs that hold each variable or vector.
     variable_nodes : array of int64, shape (variables in use,)
+        Indices of their nodes.
     variable_rows : array of int64, shape (variables in use,)
         The rows of the inputs that they read.
     rows_in_order : bool
@@ -130,12 +131,12 @@ class Flat:
         Whether any of the inputs is a vector.
     n_inputs : int
     output : array of int64, shape (1,)
-        The number of the last node.
+        The index of the last node.
 
     Raises
     ------
     ValueError
-        When two nodes have the same name, or vectors of one name differ in length.
+        If two nodes have the same name, or vectors of the same name differ in length.
     """
 
     def __init__(self, root: Node) -> None:
@@ -143,7 +144,7 @@ class Flat:
         number_of: dict[int, int] = {}
         by_slot: dict[Slot, int] = {}
         for node in in_order(root):
-            if node.slot is not None and node.slot in by_slot:  # a variable is its name
+            if node.slot is not None and node.slot in by_slot:  # the same name is the same variable
                 number_of[id(node)] = by_slot[node.slot]
                 continue
             number_of[id(node)] = len(nodes)
@@ -152,9 +153,11 @@ class Flat:
             nodes.append(node)
         self.sizes = _sizes(list(by_slot))
         self.has_vectors = any(size is not None for size in self.sizes.values())
-        self.rows, self.n_inputs = {}, 0
+        self.rows = {}
+        self.n_inputs = 0
         for name, size in self.sizes.items():
-            first, self.n_inputs = self.n_inputs, self.n_inputs + (1 if size is None else size)
+            first = self.n_inputs
+            self.n_inputs += 1 if size is None else size
             self.rows[name] = slice(first, self.n_inputs)
         self.operations = [node.operation for node in nodes]
         self.arguments = [[number_of[id(a)] for a in node.arguments] for node in nodes]
@@ -162,7 +165,7 @@ class Flat:
         self.formulas = self._formulas()
         self.variable_nodes = np.array(list(by_slot.values()), np.int64)
         self.variable_rows = np.array(
-            [self.rows[slot.name].start + slot.place for slot in by_slot], np.int64
+            [self.rows[slot.name].start + slot.position for slot in by_slot], np.int64
         )
         self.rows_in_order = self.variable_rows.tolist() == list(range(self.n_inputs))
         self.tape = self._tape(nodes)
@@ -179,11 +182,11 @@ class Flat:
             codes=np.array([OPERATIONS[name] for name in self.operations], np.int64),
             starts=np.cumsum([0, *map(len, listed)], dtype=np.int64),
             arguments=np.array([a for some in listed for a in some], np.int64),
-            numbers=np.array([node.number for node in nodes], np.float64),
+            constants=np.array([node.number for node in nodes], np.float64),
         )
 
     def _formulas(self) -> list[str]:
-        """Formulas of all nodes; a part that has a name stands by it."""
+        """Formulas of all nodes; a part that has a name is written by it."""
         shown: list[Formula] = []
         formulas = []
         for node, operation in enumerate(self.operations):
@@ -196,7 +199,7 @@ class Flat:
         return formulas
 
     def step(self, node: int) -> str:
-        """A node by the names of its arguments, such as ``v1 * z``."""
+        """The formula of a node with the names of its arguments, such as ``v1 * z``."""
         if self.operations[node] in ("constant", "variable"):
             return self.names[node]
         return formula(self.operations[node], [atom(self.names[a]) for a in self.arguments[node]])[
@@ -215,17 +218,18 @@ def _sizes(slots: Sequence[Slot]) -> dict[str, int | None]:
 
 
 def _names(nodes: Sequence[Node]) -> tuple[list[str], list[bool]]:
-    """A name for each node, and whether it is its own."""
+    """A name for each node, and whether it was given, or is the output's."""
     own = [node.slot.text() if node.slot is not None else node.name for node in nodes]
     taken: set[str] = set()
     for name in own:
         if name is not None and name in taken:
             raise ValueError(
-                f"two nodes of the graph are named {name!r}; give each variable and each step a "
-                "name of its own"
+                f"two nodes of the graph are named {name!r}; give each variable and each step its "
+                "own name"
             )
         taken |= set() if name is None else {name}
-    names, count = [], 0
+    names = []
+    count = 0
     for node, name in zip(nodes, own, strict=True):
         if name is None and node.operation == "constant":
             name = number_text(node.number)

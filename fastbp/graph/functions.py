@@ -16,7 +16,7 @@ Scalar = Expression | Number
 
 
 def variable(name: str) -> Expression:
-    """A named variable: a number, or one for each row of the data.
+    """A named variable: one number, or one for each row of the data.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def variables(names: str | Sequence[str]) -> tuple[Expression, ...]:
     Parameters
     ----------
     names : str or sequence of str
-        Separated by blanks or commas, or one by one.
+        One string with blanks or commas between the names, or a sequence of names.
     """
     if isinstance(names, str):
         names = names.replace(",", " ").split()
@@ -40,7 +40,7 @@ def variables(names: str | Sequence[str]) -> tuple[Expression, ...]:
 
 
 def vector(name: str, size: int) -> Vector:
-    """A named vector of variables, whose value is an array (size,), or (rows, size).
+    """A named vector of variables; its value is an array (size,) or (rows, size).
 
     Parameters
     ----------
@@ -48,16 +48,17 @@ def vector(name: str, size: int) -> Vector:
     size : int
         At least 1.
     """
-    size, name = checks.count("size", size), checked_name(name)
+    size = checks.count("size", size)
+    name = checked_name(name)
     return Vector(Expression("variable", slot=Slot(name, size, i)) for i in range(size))
 
 
 class Vector(Sequence[Expression]):
-    """A sequence of expressions with operators that work number by number.
+    """A sequence of expressions with elementwise operators.
 
-    The tape knows numbers only: a vector is a bundle of them under one name, for what has several
-    weights, inputs or outputs. The other side of an operator is a vector or sequence of the same
-    length, or one expression or number for all; ``v @ w`` is `dot`.
+    It gives several expressions one name, such as the weights, inputs or outputs of a unit. The
+    other operand is a vector or sequence of the same length, or one expression or number for all;
+    ``v @ w`` is `dot`.
 
     Parameters
     ----------
@@ -90,7 +91,7 @@ class Vector(Sequence[Expression]):
         return f"Vector([{', '.join(map(repr, self._items))}])"
 
     def named(self, name: str) -> Vector:
-        """The same with names for its expressions, ``name[0]``, ``name[1]``, ..."""
+        """The same vector with names for its expressions, ``name[0]``, ``name[1]``, ..."""
         name = checked_name(name)
         return Vector(item.named(f"{name}[{i}]") for i, item in enumerate(self._items))
 
@@ -170,7 +171,7 @@ def exp(x: Scalar) -> Expression: ...
 @overload
 def exp(x: Vector) -> Vector: ...
 def exp(x: Scalar | Vector) -> Expression | Vector:
-    """e to the power x; of a vector number by number, as all functions of one argument."""
+    """e to the power x; elementwise for a vector, like all functions of one argument."""
     return _apply("exp", x)
 
 
@@ -206,7 +207,7 @@ def sqrt(x: Scalar) -> Expression: ...
 @overload
 def sqrt(x: Vector) -> Vector: ...
 def sqrt(x: Scalar | Vector) -> Expression | Vector:
-    """Square root of x >= 0; at 0 it has no derivative."""
+    """Square root of x >= 0; it has no derivative at 0."""
     return _apply("sqrt", x)
 
 
@@ -247,7 +248,7 @@ def relu(x: Scalar | Vector) -> Expression | Vector:
 
 
 def _terms(name: str, terms: tuple[Any, ...]) -> tuple[Expression, ...]:
-    """The arguments of a function of any number, or the members of its only one."""
+    """The arguments of a function of any number of them, or the items of its only one."""
     if len(terms) == 1 and isinstance(terms[0], Iterable):
         terms = tuple(terms[0])
     if not terms:
@@ -269,13 +270,14 @@ def sum(*terms: Any) -> Expression:
 
 
 def dot(left: Iterable[Any], right: Iterable[Any]) -> Expression:
-    """The dot product of two vectors, or sequences of expressions or numbers, of one length."""
+    """The dot product of two vectors or sequences of the same length."""
     for side in (left, right):
         if not isinstance(side, Iterable) or isinstance(side, str):
             raise TypeError(
                 "dot takes two vectors or sequences of expressions; got "
                 f"{type(side).__name__} {side!r}"
             )
-    first, second = tuple(left), tuple(right)
+    first = tuple(left)
+    second = tuple(right)
     _same_length(first, second)
     return Expression("dot", (*_terms("dot", first), *_terms("dot", second)))

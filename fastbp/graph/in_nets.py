@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp.graph import evaluation
-from fastbp.graph.evaluation import Array, GraphError, Point
+from fastbp.graph.evaluation import Array, GraphError, GraphInputs
 from fastbp.graph.flat import Flat
 from fastbp.model.activations import Activation
 from fastbp.model.losses import CallableLoss
@@ -18,7 +18,7 @@ LOSS_VARIABLES = ("y_pred", "y")
 
 
 class Graph(Protocol):
-    """An expression, as far as it matters here."""
+    """What a loss or an activation needs of an expression."""
 
     def flat(self) -> Flat:
         """The graph laid out flat."""
@@ -26,22 +26,22 @@ class Graph(Protocol):
 
 
 class GraphLoss(CallableLoss):
-    """A loss by a graph, averaged over the rows by their sample weights.
+    """A loss defined by a graph, averaged over the rows with their sample weights.
 
     ``MLP(loss=expression)`` makes one.
 
     Parameters
     ----------
     expression : Expression
-        Of ``y_pred`` and ``y``. As variables they stand for each output in turn, and the loss of a
-        row is the sum over its outputs; as vectors of as many numbers as there are outputs, the
-        expression is the loss of a row.
+        An expression of ``y_pred`` and ``y``. If these are variables, it is the loss of one output,
+        and the loss of a row is the sum over its outputs; if they are vectors with one item per
+        output, it is the loss of a row.
 
     Notes
     -----
-    Where outputs or the loss are beyond all numbers, the loss is NaN, and training ends as for
-    every loss that diverges. Where an operation has no value, such as the log of a negative number,
-    a GraphError names the node and the row of the batch.
+    If outputs or the loss overflow, the loss is NaN, and training ends as with any loss that
+    diverges. If an operation has no value, such as the log of a negative number, a GraphError names
+    the node and the row of the batch.
     """
 
     name: ClassVar[str] = "graph"
@@ -51,13 +51,13 @@ class GraphLoss(CallableLoss):
         others = [name for name in flat.sizes if name not in LOSS_VARIABLES]
         if others or "y_pred" not in flat.sizes:
             raise ValueError(
-                "a graph that serves as loss has the variables y_pred, the outputs, and y, the "
-                f"targets; got {', '.join(map(repr, flat.sizes)) or 'none'}. Other quantities are "
-                "constants"
+                "a graph that serves as loss must have the variables y_pred, the outputs, and y, "
+                f"the targets; got {', '.join(map(repr, flat.sizes)) or 'none'}. Other quantities "
+                "must be constants"
             )
         if len(set(flat.sizes.values())) > 1:
             raise ValueError(
-                "y_pred and y must both be variables or both vectors of as many numbers; got "
+                "y_pred and y must both be variables or both vectors of the same length; got "
                 f"sizes {flat.sizes['y_pred']} and {flat.sizes['y']}"
             )
         object.__setattr__(self, "expression", expression)
@@ -78,7 +78,7 @@ class GraphLoss(CallableLoss):
         return hash(self.expression)
 
     def check_outputs(self, outputs: int) -> None:
-        """As many outputs as the vector y_pred has numbers."""
+        """Check that the vector y_pred has one item per output."""
         size = self.expression.flat().sizes["y_pred"]
         if size not in (None, outputs):
             raise ValueError(
@@ -88,7 +88,8 @@ class GraphLoss(CallableLoss):
     def _value_and_derivative(
         self, y_pred: FloatArray, y: FloatArray, sample_weight: Array | None = None
     ) -> tuple[float, FloatArray]:
-        flat, (rows, outputs) = self.expression.flat(), y_pred.shape
+        flat = self.expression.flat()
+        rows, outputs = y_pred.shape
         if not np.isfinite(y_pred).all():
             return np.nan, np.zeros_like(y_pred)
         arrays = {"y_pred": y_pred, "y": y}
@@ -97,16 +98,18 @@ class GraphLoss(CallableLoss):
         for name, where in flat.rows.items():
             table[where] = arrays[name].reshape(1, -1) if by_output else arrays[name].T
         try:
-            values, found = evaluation.gradient_of_inputs(flat, Point(table, True))
+            values, found = evaluation.gradient_of_inputs(flat, GraphInputs(table, True))
         except GraphError as error:
             if error.overflow:
                 return np.nan, np.zeros_like(y_pred)
             if by_output:
                 raise _by_unit(error, outputs, "output") from None
             raise
-        losses, slopes = values, found[flat.rows["y_pred"]].T
+        losses = values
+        slopes = found[flat.rows["y_pred"]].T
         if by_output:
-            losses, slopes = values.reshape(y_pred.shape).sum(axis=1), slopes.reshape(y_pred.shape)
+            losses = values.reshape(y_pred.shape).sum(axis=1)
+            slopes = slopes.reshape(y_pred.shape)
         share = np.full(rows, 1.0 / rows)
         if sample_weight is not None:
             share = sample_weight / sample_weight.sum()
@@ -114,27 +117,27 @@ class GraphLoss(CallableLoss):
 
 
 class GraphActivation(Activation):
-    """An activation by a graph of one variable.
+    """An activation defined by a graph of one variable.
 
     ``MLP(activation=expression)`` makes one.
 
     Parameters
     ----------
     expression : Expression
-        Of one variable, whatever its name: a unit's net input.
+        An expression of one variable of any name: a unit's net input.
 
     Notes
     -----
-    Training where it overflows ends as every training that diverges; where an operation has no
-    value, and in prediction where it overflows, a GraphError names the node, the row of the batch
-    and the unit.
+    If it overflows in training, training ends as with any loss that diverges. If an operation has
+    no value, or it overflows in prediction, a GraphError names the node, the row of the batch and
+    the unit.
     """
 
     def __init__(self, expression: Graph) -> None:
         sizes = expression.flat().sizes
         if list(sizes.values()) != [None]:
             raise ValueError(
-                "a graph that serves as activation has one variable, the net input; got "
+                "a graph that serves as activation must have one variable, the net input; got "
                 f"{', '.join(map(repr, sizes)) or 'none'}"
             )
         self.expression = expression
@@ -147,7 +150,7 @@ class GraphActivation(Activation):
         flat = self.expression.flat()
         if with_slope and not np.isfinite(z).all():
             return np.full(z.shape, np.nan), np.zeros(z.shape)
-        point = Point(z.reshape(1, -1).astype(np.float64), True)
+        point = GraphInputs(z.reshape(1, -1).astype(np.float64), True)
         try:
             if not with_slope:
                 values = evaluation.values_of(flat, point, flat.output)[0].reshape(z.shape)
@@ -161,8 +164,8 @@ class GraphActivation(Activation):
 
 
 def _by_unit(error: GraphError, units: int, what: str) -> GraphError:
-    """The error with the row of the batch and the unit, where rows and units were one axis."""
+    """The error with row and unit instead of the index on their joint axis."""
     at = error.row or 0
     row, unit = divmod(at, units)
-    place = f"row {row} of the batch, {what} {unit}"
-    return GraphError(str(error).replace(f"row {at}", place), error.node, row, error.overflow)
+    where = f"row {row} of the batch, {what} {unit}"
+    return GraphError(str(error).replace(f"row {at}", where), error.node, row, error.overflow)

@@ -3,13 +3,13 @@
 Legend
 ------
 tape    a graph's nodes in topological order: every argument stands before the node that takes it
-V (N, stride)  values of the N nodes, a row of numbers for each, the rows of the data in its columns
+V (N, stride)  values of the N nodes: a row for each, with a column for each row of the data
 A (N, stride)  adjoints, d output / d node (backward mode), or T, tangents (forward mode)
 D (stride,)    a node's local derivative by one of its arguments, for each row of the data
 
-The operations are those of operations.py; here are the loops over nodes and rows, and what takes
-any number of arguments. Rows are taken a block at a time, so that the values of a block stay in the
-cache.
+The operations with one or two arguments are in operations.py. Here are the loops over nodes and
+rows, and the operations with any number of arguments. Rows are processed in blocks whose values
+stay in the cache.
 
 Baydin et al., Automatic Differentiation in Machine Learning: a Survey, JMLR 18, 2018, section 3.
 """
@@ -26,16 +26,16 @@ from fastbp.graph.operations import (
     POWER,
     SUM,
     VARIABLE,
-    of_one,
-    of_two,
     slope_of_one,
     slope_of_two,
+    value_of_one,
+    value_of_two,
 )
 from fastbp.machine.jit import kernel
 from fastbp.machine.simd import advance, load, pointer, store
 
 ALL_FINITE = -1
-"""What the passes return when every value is finite."""
+"""Returned by the passes when every value is finite."""
 
 
 class Tape(NamedTuple):
@@ -48,36 +48,36 @@ class Tape(NamedTuple):
     starts : int64, shape (N + 1,)
         Node i has the arguments ``arguments[starts[i]:starts[i + 1]]``.
     arguments : int64
-        Numbers of nodes; of a variable, the row of the inputs that holds it.
-    numbers : float64, shape (N,)
-        Values of constants.
+        Indices of nodes; for a variable, the row of the inputs that holds it.
+    constants : float64, shape (N,)
+        Value of each node that is a constant.
     """
 
     codes: npt.NDArray[np.int64]
     starts: npt.NDArray[np.int64]
     arguments: npt.NDArray[np.int64]
-    numbers: npt.NDArray[np.float64]
+    constants: npt.NDArray[np.float64]
 
 
 @kernel
 def tape_pointers(tape):
-    """The tape with pointers in place of arrays."""
+    """The tape with pointers instead of arrays."""
     return Tape(
         pointer(tape.codes, 0), pointer(tape.starts, 0), pointer(tape.arguments, 0),
-        pointer(tape.numbers, 0),
+        pointer(tape.constants, 0),
     )  # fmt: skip
 
 
 @kernel
-def fill(out, number, rows):
-    """The same number in every row."""
+def fill(out, value, rows):
+    """The same value in every row."""
     for r in range(rows):
-        store(out, r, number)
+        store(out, r, value)
 
 
 @kernel
 def argument_of(tape, values, stride, node, k):
-    """The values of a node's argument number k."""
+    """The values of argument k of a node."""
     at = load(tape.arguments, load(tape.starts, node) + k)
     return advance(values, at * stride)
 
@@ -111,10 +111,11 @@ def operate_many(out, tape, values, stride, node, rows):
 
 @kernel
 def operate(values, tape, inputs, total, stride, node, first, rows):
-    """The values of a node for `rows` rows of the data, from `first` of `total` on."""
-    code, out = load(tape.codes, node), advance(values, node * stride)
+    """The values of a node for `rows` of the `total` rows of the data, starting at `first`."""
+    code = load(tape.codes, node)
+    out = advance(values, node * stride)
     if code == CONSTANT:
-        fill(out, load(tape.numbers, node), rows)
+        fill(out, load(tape.constants, node), rows)
     elif code == VARIABLE:
         row = load(tape.arguments, load(tape.starts, node))
         for r in range(rows):
@@ -125,16 +126,16 @@ def operate(values, tape, inputs, total, stride, node, first, rows):
         a = argument_of(tape, values, stride, node, 0)
         b = argument_of(tape, values, stride, node, 1)
         for r in range(rows):
-            store(out, r, of_two(code, load(a, r), load(b, r)))
+            store(out, r, value_of_two(code, load(a, r), load(b, r)))
     else:
         a = argument_of(tape, values, stride, node, 0)
         for r in range(rows):
-            store(out, r, of_one(code, load(a, r)))
+            store(out, r, value_of_one(code, load(a, r)))
 
 
 @kernel
 def slopes_of_many(d, tape, values, stride, node, k, rows):
-    """``d <- `` the derivative of max, sum or dot by argument k; of max 1 / ties or 0."""
+    """``d <- `` the derivative of max, sum or dot by argument k; for max it is 1 / ties or 0."""
     code, count = load(tape.codes, node), load(tape.starts, node + 1) - load(tape.starts, node)
     if code == SUM:
         fill(d, 1.0, rows)
@@ -144,7 +145,8 @@ def slopes_of_many(d, tape, values, stride, node, k, rows):
         for r in range(rows):
             store(d, r, load(b, r))
     else:
-        a, y = argument_of(tape, values, stride, node, k), advance(values, node * stride)
+        a = argument_of(tape, values, stride, node, k)
+        y = advance(values, node * stride)
         for r in range(rows):
             ties = 0.0
             for j in range(count):
@@ -156,7 +158,8 @@ def slopes_of_many(d, tape, values, stride, node, k, rows):
 @kernel
 def differentiate(d, tape, values, stride, node, k, rows):
     """``d <- `` the derivative of a node by its argument k."""
-    code, y = load(tape.codes, node), advance(values, node * stride)
+    code = load(tape.codes, node)
+    y = advance(values, node * stride)
     if code >= MAX:
         slopes_of_many(d, tape, values, stride, node, k, rows)
     elif code <= POWER:
@@ -188,20 +191,22 @@ def values_of_block(values, tape, inputs, n_nodes, total, stride, first, rows):
 def adjoints_of_block(adjoints, d, tape, values, n_nodes, stride, rows):
     """Adjoints of all nodes after `values_of_block`, from the output, which is the last.
 
-    Where a node's adjoint is 0 nothing is handed on, even by an infinite local derivative.
+    A node whose adjoint is 0 passes nothing on, even if its local derivative is infinite.
     """
     fill(adjoints, 0.0, (n_nodes - 1) * stride)
     fill(advance(adjoints, (n_nodes - 1) * stride), 1.0, rows)
     for node in range(n_nodes - 1, -1, -1):
         if load(tape.codes, node) <= VARIABLE:
             continue
-        start, above = load(tape.starts, node), advance(adjoints, node * stride)
+        start = load(tape.starts, node)
+        above = advance(adjoints, node * stride)
         for k in range(load(tape.starts, node + 1) - start):
             below = load(tape.arguments, start + k)
             if load(tape.codes, below) != CONSTANT:
                 differentiate(d, tape, values, stride, node, k, rows)
                 for r in range(rows):
-                    at, up = below * stride + r, load(above, r)
+                    at = below * stride + r
+                    up = load(above, r)
                     if up != 0.0:
                         store(adjoints, at, load(adjoints, at) + up * load(d, r))
 
@@ -210,14 +215,12 @@ def adjoints_of_block(adjoints, d, tape, values, n_nodes, stride, rows):
 def tangents_of_block(tangents, d, tape, values, directions, n_nodes, total, stride, first, rows):
     """Tangents of all nodes after `values_of_block`, from those of the variables, (n, total).
 
-    Where an argument's tangent is 0 nothing is handed on, as above.
+    An argument whose tangent is 0 contributes nothing, even if the local derivative is infinite.
     """
     for node in range(n_nodes):
-        out, code, start = (
-            advance(tangents, node * stride),
-            load(tape.codes, node),
-            load(tape.starts, node),
-        )
+        out = advance(tangents, node * stride)
+        code = load(tape.codes, node)
+        start = load(tape.starts, node)
         fill(out, 0.0, rows)
         if code == VARIABLE:
             for r in range(rows):
@@ -236,10 +239,10 @@ def tangents_of_block(tangents, d, tape, values, directions, n_nodes, total, str
 
 @kernel
 def value_of_row(values, tape, inputs, total, node, row):
-    """The value of a node where a single row is computed."""
+    """The value of a node when a single row is computed."""
     code, start = load(tape.codes, node), load(tape.starts, node)
     if code == CONSTANT:
-        return load(tape.numbers, node)
+        return load(tape.constants, node)
     first = load(tape.arguments, start)
     if code == VARIABLE:
         return load(inputs, first * total + row)
@@ -247,13 +250,15 @@ def value_of_row(values, tape, inputs, total, node, row):
         operate_many(advance(values, node), tape, values, 1, node, 1)
         return load(values, node)
     if code <= POWER:
-        return of_two(code, load(values, first), load(values, load(tape.arguments, start + 1)))
-    return of_one(code, load(values, first))
+        return value_of_two(
+            code, load(values, first), load(values, load(tape.arguments, start + 1))
+        )
+    return value_of_one(code, load(values, first))
 
 
 @kernel
 def values_of_row(values, tape, inputs, n_nodes, total, row):
-    """As `values_of_block` with a stride of 1; without loops over rows it is twice as fast."""
+    """`values_of_block` for a stride of 1: without loops over rows it is twice as fast."""
     for node in range(n_nodes):
         y = value_of_row(values, tape, inputs, total, node, row)
         store(values, node, y)
@@ -263,7 +268,7 @@ def values_of_row(values, tape, inputs, n_nodes, total, row):
 
 
 @kernel
-def hand_on(adjoints, tape, below, step):
+def add_adjoint(adjoints, tape, below, step):
     """Add to the adjoint of an argument; a constant has none."""
     if load(tape.codes, below) != CONSTANT:
         store(adjoints, below, load(adjoints, below) + step)
@@ -271,7 +276,7 @@ def hand_on(adjoints, tape, below, step):
 
 @kernel
 def adjoints_of_row(adjoints, d, tape, values, n_nodes):
-    """As `adjoints_of_block` with a stride of 1."""
+    """`adjoints_of_block` for a stride of 1."""
     fill(adjoints, 0.0, n_nodes)
     store(adjoints, n_nodes - 1, 1.0)
     for node in range(n_nodes - 1, -1, -1):
@@ -282,16 +287,16 @@ def adjoints_of_row(adjoints, d, tape, values, n_nodes):
         if code >= MAX:
             for k in range(load(tape.starts, node + 1) - start):
                 slopes_of_many(d, tape, values, 1, node, k, 1)
-                hand_on(adjoints, tape, load(tape.arguments, start + k), up * load(d, 0))
+                add_adjoint(adjoints, tape, load(tape.arguments, start + k), up * load(d, 0))
         elif code <= POWER:
             j, y = load(tape.arguments, start + 1), load(values, node)
             a, b = load(values, i), load(values, j)
-            hand_on(adjoints, tape, i, up * slope_of_two(code, a, b, y, 0))
+            add_adjoint(adjoints, tape, i, up * slope_of_two(code, a, b, y, 0))
             if load(tape.codes, j) != CONSTANT:
-                hand_on(adjoints, tape, j, up * slope_of_two(code, a, b, y, 1))
+                add_adjoint(adjoints, tape, j, up * slope_of_two(code, a, b, y, 1))
         else:
             slope = slope_of_one(code, load(values, i), load(values, node))
-            hand_on(adjoints, tape, i, up * slope)
+            add_adjoint(adjoints, tape, i, up * slope)
 
 
 @kernel
@@ -304,7 +309,7 @@ def values_of_some(values, tape, inputs, n_nodes, total, stride, first, rows):
 
 @kernel
 def copy_rows(out, wanted, n_wanted, table, total, stride, first, rows):
-    """The rows of some nodes, out (n_wanted, total), from a table of all nodes (N, stride)."""
+    """Copy the rows of the nodes `wanted` from a table of all nodes: out (n_wanted, total)."""
     for i in range(n_wanted):
         node = load(wanted, i)
         for r in range(rows):
@@ -319,7 +324,7 @@ def value(out, values, tape, wanted, inputs):
     ----------
     out : float64, shape (n, rows)
     values : float64, shape (N, stride)
-        Scratch; `stride` rows are computed at a time.
+        Scratch space; `stride` rows are computed at a time.
     tape : Tape
     wanted : int64, shape (n,)
     inputs : float64, shape (variables, rows)
@@ -327,10 +332,12 @@ def value(out, values, tape, wanted, inputs):
     Returns
     -------
     int
-        ALL_FINITE, or ``node * rows + row`` of the first value that is not: `out` is undefined.
+        ALL_FINITE, or ``node * rows + row`` of the first value that is not; `out` is then
+        undefined.
     """
     total, n_nodes, stride = inputs.shape[1], values.shape[0], values.shape[1]
-    nodes, table = tape_pointers(tape), pointer(values, 0)
+    nodes = tape_pointers(tape)
+    table = pointer(values, 0)
     for first in range(0, total, stride):
         rows = min(stride, total - first)
         bad = values_of_some(table, nodes, pointer(inputs, 0), n_nodes, total, stride, first, rows)
@@ -344,21 +351,23 @@ def value(out, values, tape, wanted, inputs):
 
 @kernel(cached=True)
 def gradient(out, derivatives, values, adjoints, slopes, tape, wanted, inputs):
-    """The output and, backward, its derivative by each of the nodes `wanted`, for each row.
+    """The output and, by backward mode, its derivatives by the nodes `wanted`, for each row.
 
     Parameters
     ----------
     out : float64, shape (rows,)
     derivatives : float64, shape (n, rows)
     values, adjoints : float64, shape (N, stride)
-        Scratch.
+        Scratch space.
     slopes : float64, shape (stride,)
-        Scratch.
+        Scratch space.
     tape, wanted, inputs
-        As in `value`, and so is what is returned.
+        As in `value`, like the return value.
     """
     total, n_nodes, stride = inputs.shape[1], values.shape[0], values.shape[1]
-    nodes, table, other = tape_pointers(tape), pointer(values, 0), pointer(adjoints, 0)
+    nodes = tape_pointers(tape)
+    table = pointer(values, 0)
+    other = pointer(adjoints, 0)
     for first in range(0, total, stride):
         rows = min(stride, total - first)
         bad = values_of_some(table, nodes, pointer(inputs, 0), n_nodes, total, stride, first, rows)
@@ -379,22 +388,24 @@ def gradient(out, derivatives, values, adjoints, slopes, tape, wanted, inputs):
 
 @kernel(cached=True)
 def jvp(out, derivatives, values, tangents, slopes, tape, wanted, inputs, directions):
-    """Values and, forward, tangents of the nodes `wanted`, for each row.
+    """Values and, by forward mode, tangents of the nodes `wanted`, for each row.
 
     Parameters
     ----------
     out, derivatives : float64, shape (n, rows)
     values, tangents : float64, shape (N, stride)
-        Scratch.
+        Scratch space.
     slopes : float64, shape (stride,)
-        Scratch.
+        Scratch space.
     tape, wanted, inputs
-        As in `value`, and so is what is returned.
+        As in `value`, like the return value.
     directions : float64, shape (variables, rows)
         Tangents of the variables.
     """
     total, n_nodes, stride = inputs.shape[1], values.shape[0], values.shape[1]
-    nodes, table, other = tape_pointers(tape), pointer(values, 0), pointer(tangents, 0)
+    nodes = tape_pointers(tape)
+    table = pointer(values, 0)
+    other = pointer(tangents, 0)
     for first in range(0, total, stride):
         rows = min(stride, total - first)
         bad = values_of_some(table, nodes, pointer(inputs, 0), n_nodes, total, stride, first, rows)
@@ -414,8 +425,9 @@ def jvp(out, derivatives, values, tangents, slopes, tape, wanted, inputs, direct
 
 @kernel(cached=True)
 def local_derivatives(out, values, tape):
-    """Of each argument of each node, (arguments, rows), from the values (N, rows) of all nodes."""
-    nodes, stride = tape_pointers(tape), values.shape[1]
+    """Derivatives of each node by each argument, (arguments, rows), from all values (N, rows)."""
+    nodes = tape_pointers(tape)
+    stride = values.shape[1]
     for node in range(values.shape[0]):
         if tape.codes[node] > VARIABLE:
             for at in range(tape.starts[node], tape.starts[node + 1]):

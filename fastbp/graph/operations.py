@@ -1,8 +1,8 @@
-"""The operations of computational graphs: values and local derivatives of numbers.
+"""The operations of computational graphs: their values and local derivatives.
 
-Legend: a, b arguments; y the value. `of_one` and `of_two` have the values, `slope_of_one` and
-`slope_of_two` the derivatives. Those that take any number of arguments (max, sum, dot) stand in
-tape.py, which has the loops over nodes and rows.
+Legend: a, b arguments; y the value. `value_of_one` and `value_of_two` compute values,
+`slope_of_one` and `slope_of_two` derivatives. The operations with any number of arguments (max,
+sum, dot) are in kernels.py, with the loops over nodes and rows.
 
 ==========  ========================  ==========================================
 operation   value                     local derivative
@@ -26,14 +26,15 @@ sum         sum of any number         1
 dot         a_1 b_1 + a_2 b_2 + ...   b_i, a_i; the arguments are all a, then all b
 ==========  ========================  ==========================================
 
-The derivatives of tanh and sigmoid are not taken from their values: 1 - y would lose the digits.
+The derivatives of tanh and sigmoid are not computed from their values: 1 - y would lose digits.
 """
 
 import numpy as np
 
 from fastbp.machine.jit import kernel
 
-CONSTANT, VARIABLE = 0, 1
+CONSTANT = 0
+VARIABLE = 1
 ADD, SUBTRACT, MULTIPLY, DIVIDE, POWER, NEGATE = range(2, 8)
 EXP, LOG, TANH, SIGMOID, SQRT, SIN, COS, ABS, RELU = range(8, 17)
 MAX, SUM, DOT = range(17, 20)
@@ -59,7 +60,7 @@ OPERATIONS = {
     "sum": SUM,
     "dot": DOT,
 }
-"""Names and codes."""
+"""The codes of the operations, by name."""
 
 
 @kernel
@@ -70,7 +71,7 @@ def quotient(a, b):
 
 @kernel
 def raised(a, b):
-    """a^b, with the square as a product: its last bit does not hang on the library."""
+    """a^b; the square is a product, so that its last bit does not depend on the library."""
     return a * a if b == 2.0 else np.power(a, b)
 
 
@@ -82,7 +83,7 @@ def logistic(a):
 
 
 @kernel
-def of_one(code, a):
+def value_of_one(code, a):
     """The value of an operation with one argument."""
     if code == NEGATE:
         return -a
@@ -134,7 +135,7 @@ def slope_of_one(code, a, y):
 
 
 @kernel
-def of_two(code, a, b):
+def value_of_two(code, a, b):
     """The value of an operation with two arguments."""
     if code == ADD:
         return a + b
@@ -151,7 +152,7 @@ def of_two(code, a, b):
 
 @kernel
 def slope_of_power(a, b, y, k):
-    """The derivative of a^b by a or b; by b NaN where a < 0, and 0 at 0^b for b > 0."""
+    """The derivative of a^b by a (k = 0) or b; by b it is NaN for a < 0, and 0 at 0^b for b > 0."""
     if k == 0:
         if b == 2.0:
             return 2.0 * a

@@ -1,7 +1,7 @@
-"""Where the nodes of a graph stand in a drawing: in layers, from the variables to the output.
+"""Positions of the nodes of a graph in a drawing: in layers, from the variables to the output.
 
 Sugiyama, Tagawa and Toda 1981, IEEE Transactions on Systems, Man and Cybernetics 11: layers, bends
-where an edge passes one, and the order in a layer by the means of the neighbours.
+where an edge crosses a layer, and the order within a layer by the means of the neighbours.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ Item = tuple[int, ...]
 
 
 class Layout(NamedTuple):
-    """Positions, both axes in units of the distance of neighbours.
+    """Positions, in units of the distance between neighbours.
 
     Attributes
     ----------
-    places : dict of int to (float, float)
-        Of the nodes.
+    positions : dict of int to (float, float)
+        Positions of the nodes.
     edges : list of (int, int, list of (float, float))
-        From an argument to the node that takes it, with the bends between.
+        Argument, node that takes it, and the bends in between.
     """
 
-    places: dict[int, tuple[float, float]]
+    positions: dict[int, tuple[float, float]]
     edges: list[tuple[int, int, list[tuple[float, float]]]]
 
 
 def depths(flat: Flat) -> list[int]:
-    """The layer of each node: after all its arguments, and right before its first use."""
+    """The layer of each node: after all its arguments, and just before its first use."""
     found = [0] * len(flat)
     for node, arguments in enumerate(flat.arguments):
         found[node] = max((found[a] + 1 for a in arguments), default=0)
@@ -46,7 +46,7 @@ def depths(flat: Flat) -> list[int]:
 
 
 def layout_of(flat: Flat) -> Layout:
-    """Places of nodes and bends of edges."""
+    """Positions of nodes and bends of edges."""
     depth = depths(flat)
     layers: dict[int, list[Item]] = defaultdict(list)
     before: dict[Item, list[Item]] = defaultdict(list)
@@ -72,9 +72,9 @@ def layout_of(flat: Flat) -> Layout:
             _arrange(layers[d], before if forward else after, height, sweep < SWEEPS // 2)
     top = max(height.values())
     at = {item: (float(d), top - height[item]) for d in order for item in layers[d]}
-    places = {item[0]: place for item, place in at.items() if len(item) == 1}
+    positions = {item[0]: position for item, position in at.items() if len(item) == 1}
     edges = [(path[0][0], path[-1][0], [at[bend] for bend in path[1:-1]]) for path in paths]
-    return Layout(places, edges)
+    return Layout(positions, edges)
 
 
 def _arrange(

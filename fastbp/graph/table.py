@@ -1,4 +1,4 @@
-"""Tables of forward and backward mode: each step's value, local and running derivative."""
+"""Tables of forward and backward mode: the value and the derivatives of each step."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fastbp.graph.evaluation import Point, locals_of
+from fastbp.graph.evaluation import GraphInputs, locals_of
 from fastbp.graph.flat import Flat
 from fastbp.graph.text import number_text
 
@@ -23,13 +23,13 @@ class Row(NamedTuple):
     ----------
     name : str
     formula : str
-        By the names of other rows; of a variable its name.
+        In the names of other rows; for a variable its name.
     value : float
     local : dict of str to float
-        The derivative of the step by each row that it is made of.
+        The derivative of the step by each row in its formula.
     running : float
-        In forward mode the derivative of the step by the variable; in backward mode that of the
-        output by the step.
+        In forward mode the derivative of the step by the variable; in backward mode the derivative
+        of the output by the step.
     """
 
     name: str
@@ -40,19 +40,21 @@ class Row(NamedTuple):
 
 
 class Table(Sequence[Row]):
-    """The steps of a graph with their derivatives; prints as aligned text.
+    """The steps of a graph with their derivatives; it prints as aligned text.
 
     Attributes
     ----------
     mode : {"forward", "backward"}
     heading : str
-        Of the running derivative, such as ``"d/dW"`` or ``"dL/d"``.
+        Heading of the running derivative, such as ``"d/dW"`` or ``"dL/d"``.
     rows : tuple of Row
-        In the order of computing: in backward mode the output comes first.
+        In the order of computation: in backward mode the output comes first.
     """
 
     def __init__(self, mode: str, heading: str, rows: Sequence[Row]) -> None:
-        self.mode, self.heading, self.rows = mode, heading, tuple(rows)
+        self.mode = mode
+        self.heading = heading
+        self.rows = tuple(rows)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -69,7 +71,7 @@ class Table(Sequence[Row]):
         return self.rows[key]  # type: ignore[return-value]
 
     def text(self, digits: int = 9) -> str:
-        """The table as aligned text, numbers in at most so many significant digits."""
+        """The table as aligned text, numbers with at most `digits` significant digits."""
         cells = [("step", "formula", "value", "local derivatives", self.heading)]
         for row in self.rows:
             local = [
@@ -77,9 +79,10 @@ class Table(Sequence[Row]):
                 for name, slope in row.local.items()
             ]
             lines = local or [""]
-            numbers = number_text(row.value, digits), number_text(row.running, digits)
+            value = number_text(row.value, digits)
+            running = number_text(row.running, digits)
             shown = "" if row.formula == row.name else row.formula
-            cells.append((row.name, shown, numbers[0], lines[0], numbers[1]))
+            cells.append((row.name, shown, value, lines[0], running))
             cells += [("", "", "", line, "") for line in lines[1:]]
         widths = [max(len(line[i]) for line in cells) for i in range(5)]
         ends = (str.ljust, str.ljust, str.rjust, str.ljust, str.rjust)
@@ -97,7 +100,7 @@ class Table(Sequence[Row]):
 
 
 def steps_of(flat: Flat, every: bool) -> list[int]:
-    """The nodes that are rows: with names given by the user those alone, else all; no constants."""
+    """The nodes that are rows: those with names if there are any, else all; never constants."""
     shown = [i for i, name in enumerate(flat.operations) if name != "constant"]
     inner = [i for i in shown[:-1] if flat.operations[i] != "variable" and flat.is_named[i]]
     if every or not inner:
@@ -106,9 +109,11 @@ def steps_of(flat: Flat, every: bool) -> list[int]:
 
 
 def _local(flat: Flat, node: int, steps: set[int], slopes: Array) -> dict[str, float]:
-    """Derivatives of a step by the steps that it is made of, through the nodes between."""
-    adjoints, found = {node: 1.0}, {}
-    waiting, starts = [-node], flat.tape.starts
+    """Derivatives of a step by the steps in its formula, through the nodes in between."""
+    adjoints = {node: 1.0}
+    found = {}
+    waiting = [-node]
+    starts = flat.tape.starts
     while waiting:
         at = -heapq.heappop(waiting)
         if at != node and at in steps:
@@ -127,7 +132,8 @@ def table_of(
 ) -> Table:
     """A table from the values and running derivatives of all nodes, (N,) each."""
     steps = steps_of(flat, every)
-    slopes, all_steps = locals_of(flat, values.reshape(-1, 1))[:, 0], set(steps)
+    slopes = locals_of(flat, values.reshape(-1, 1))[:, 0]
+    all_steps = set(steps)
     rows = [
         Row(
             flat.names[i], flat.step(i) if every else flat.formulas[i], float(values[i]),
@@ -138,8 +144,8 @@ def table_of(
     return Table(mode, heading, rows if mode == "forward" else rows[::-1])
 
 
-def single_point(point: Point, given: Mapping[str, Any]) -> Point:
-    """The point itself, when it is one; a table has no rows of data."""
+def single_point(point: GraphInputs, given: Mapping[str, Any]) -> GraphInputs:
+    """The inputs themselves if they have no rows: a table shows single values."""
     if point.has_rows:
         rows = point.table.shape[1]
         raise ValueError(

@@ -1,11 +1,11 @@
-"""Expressions as text: formulas, and numbers of a few digits."""
+"""Expressions as text: formulas, and numbers with few digits."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 SUM, PRODUCT, POWER, ATOM = range(4)
-"""How strongly a formula binds what stands beside it."""
+"""Precedences: how strongly the outermost operation of a formula binds."""
 INFIX = {
     "add": (" + ", SUM),
     "subtract": (" - ", SUM),
@@ -14,19 +14,19 @@ INFIX = {
     "power": ("**", POWER),
 }
 SYMBOLS = {name: sign.strip() for name, (sign, _) in INFIX.items()} | {"negate": "-"}
-"""What stands in the picture of a node."""
+"""Text in the node of an operation in a drawing."""
 
 Formula = tuple[str, int]
-"""Text, and how strongly it binds."""
+"""A text and its precedence."""
 
 
 def number_text(number: float, digits: int = 6) -> str:
-    """A number in at most so many significant digits, a zero without a sign."""
+    """A number with at most `digits` significant digits; zero has no sign."""
     return f"{number + 0.0:.{digits}g}"
 
 
 def atom(text: str) -> Formula:
-    """A name or a number, which a sign in front of it makes a product."""
+    """A name or a number; a negative one has the precedence of a product."""
     return text, PRODUCT if text.startswith("-") else ATOM
 
 
@@ -41,7 +41,7 @@ def formula(operation: str, arguments: Sequence[Formula]) -> Formula:
     Parameters
     ----------
     operation : str
-    arguments : sequence of (text, how strongly it binds)
+    arguments : sequence of (text, precedence)
     """
     if operation == "negate":
         return f"-{_within(arguments[0], POWER)}", PRODUCT

@@ -10,33 +10,32 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp import checks, inspection
-from fastbp.fit import data as dataset
-from fastbp.fit.data import Examples
+from fastbp.fit.data import Examples, check_trainable, rows_and_targets
 from fastbp.fit.history import History
 from fastbp.fit.warn import DivergenceWarning
 from fastbp.insight.findings import Diagnosis, LayerReport
-from fastbp.insight.symptoms import Measured, all_findings
+from fastbp.insight.symptoms import Measurements, all_findings
 from fastbp.inspection import twin_of, with_schedule
 from fastbp.kernels.layout import weight_views
 from fastbp.mlp import MLP
 from fastbp.model.schedules import Scaled
 
 MOST_ROWS = 2000
-"""Rows that are looked at; of more, so many are drawn."""
+"""Rows that are examined; from a larger data set this many are drawn at random."""
 TRIAL_UPDATES = 100
 """Updates of a trial with a learning rate."""
 RATIO_UPDATES = 10
-"""Updates over which the ratio of update to weight is taken."""
+"""Updates over which the median ratio of update to weight is taken."""
 FACTORS = (0.1, 1.0, 10.0, 100.0, 1e3, 1e4)
-"""What the learning rate is multiplied by in the trials."""
+"""Multiples of the learning rate that the trials use."""
 AT_THE_END = {"sigmoid": (0.0127, 0.9873), "tanh": (-0.9747, 0.9747), "hard_sigmoid": (0.0, 1.0)}
 """Outputs up to and from which a unit is saturated: its slope is below 5 % of the steepest."""
 MOST_OF_THE_ROWS = 0.9
-"""A unit is saturated when it is so for this share of the rows."""
+"""A unit counts as saturated when its output is at an end for this share of the rows."""
 
 
 class _Sample(NamedTuple):
-    """Checked rows: inputs of the net's dtype, targets as given, weights or None."""
+    """Checked rows: inputs in the net's dtype, targets as given, sample weights or None."""
 
     X: npt.NDArray[np.floating]
     y: npt.NDArray[Any]
@@ -54,25 +53,25 @@ def diagnose(
     batch_size: int = 32,
     seed: int | None = 0,
 ) -> Diagnosis:
-    """Look for the usual faults of a net's training, with one line of advice for each.
+    """Look for the usual faults in a net's training, with one line of advice for each.
 
-    Copies of the net are trained for some hundred updates; the net itself is not changed.
+    Copies of the net are trained for a few hundred updates; the net itself is not changed.
 
     Parameters
     ----------
     net : MLP
-        Trained or not.
+        Trained or untrained.
     X, y, sample_weight : array-like
-        The rows it is trained on, as in `MLP.fit`. Of more than 2000, so many are drawn.
+        The training rows, as in `MLP.fit`. From more than 2000, 2000 are drawn at random.
     validation_data : (X, y) or (X, y, sample_weight), optional
-        Rows it is not trained on, to find overfitting.
+        Rows that are not used for training, to find overfitting.
     history : History, optional
-        Of its training; by default ``net.history``. Whether it fits too little is looked at only
-        when it has epochs; whether too much, also by its "val_loss".
+        The history of its training; by default ``net.history``. Underfitting is only looked for
+        when there are finished epochs. Its "val_loss" may also show overfitting.
     batch_size : int, default=32
-        The one that it is trained with.
+        The batch size it is trained with.
     seed : int or None, default=0
-        Of the rows and of the order in which the copies take them; None draws a new one.
+        Seed for the choice and the order of the rows; None draws a new one.
 
     Returns
     -------
@@ -82,36 +81,38 @@ def diagnose(
         "unscaled inputs"
             A column with a root mean square above 10, or all columns below 0.01.
         "unscaled targets"
-            Likewise of the targets, for outputs without bounds, above 100 or below 0.001.
+            Targets with a root mean square above 100 or below 0.001, where the output activation
+            has no bounds.
         "dead units"
-            In a layer, at least 20 % of the units with ReLU are 0 for every row.
+            In a layer with ReLU, at least 20 % of the units are 0 for every row.
         "saturated units"
-            In a layer, at least 20 % of the units with sigmoid, hard_sigmoid or tanh stand at an
-            end of their range for 90 % of the rows.
+            In a layer with sigmoid, hard_sigmoid or tanh, at least 20 % of the units are at an end
+            of their range for 90 % of the rows.
         "vanishing gradient"
-            The norm of the gradient by the weights of a layer is below a thousandth of the
-            largest of any layer's weights or biases. Not looked at where a layer is dead.
+            The norm of the gradient with respect to a layer's weights is below a thousandth of the
+            largest such norm of any layer's weights or biases. Not checked if a layer is dead.
         "exploding gradient"
-            The norm of the gradient by the weights of a layer is more than ten times that of
-            the weights, or not finite.
+            The norm of the gradient with respect to a layer's weights is more than ten times the
+            norm of the weights, or not finite.
         "large updates"
             In a layer, the median update changes the weights by more than a tenth of their norm.
         "small updates"
-            In all layers it changes them, but by less than 1e-5 of it, and the loss is above half
-            of that of a constant.
+            In all layers, the median update changes the weights by less than 1e-5 of their norm
+            (but not by 0), and the loss is above half the loss of a constant prediction.
         "learning rate too large"
-            In 100 updates of a copy training diverges; the loss rises by a fifth (and 2 % of that
-            of a constant), and does not at a tenth of the rate; or it falls less than half as far
-            as there below that of a constant. Or the history ended in divergence.
+            The history ended in divergence. Or 100 updates of a copy diverge; or its loss rises by
+            a fifth (plus 2 % of the loss of a constant) but does not at a tenth of the rate; or it
+            falls less than half as far below the loss of a constant as at a tenth of the rate.
         "learning rate too small"
-            In 100 updates of a copy the loss falls by less than 2 %, and by more than 10 % (and
-            2 % of that of a constant) and ten times as much at 10 to 10,000 times the rate.
+            In 100 updates of a copy the loss falls by less than 2 %, but at 10 to 10,000 times the
+            rate by more than 10 % (plus 2 % of the loss of a constant) and ten times as far.
         "underfitting"
-            After training the loss is above 80 % of that of a constant, the mean of the targets.
+            After training, the loss is above 80 % of the loss of predicting the mean of the
+            targets.
         "overfitting"
-            More than 30 % of the fall of the loss below that of a constant is lost on the
-            validation data; or "val_loss" has risen from its least by more than a tenth of its
-            fall, while "loss" fell.
+            The validation data lose more than 30 % of what the training loss has gained on a
+            constant prediction; or "val_loss" has risen from its minimum by more than a tenth of
+            its fall, while "loss" fell.
 
     Raises
     ------
@@ -132,11 +133,12 @@ def diagnose(
     >>> "unscaled inputs" in found
     True
     """
-    dataset.check_trainable(inspection.check_net(net).activations)
-    batch_size, generator = checks.count("batch_size", batch_size), checks.generator(seed)
+    check_trainable(inspection.check_net(net).activations)
+    batch_size = checks.count("batch_size", batch_size)
+    generator = checks.generator(seed)
     history = net.history if history is None else history
     if not isinstance(history, History):
-        raise TypeError(f"history must be a History, as fit returns it; got {history!r}")
+        raise TypeError(f"history must be a History, as returned by fit; got {history!r}")
     sample = _sample(net, Examples(X, y, sample_weight), generator)
     held_out = None
     if validation_data is not None:
@@ -147,7 +149,7 @@ def diagnose(
             )
         held_out = _sample(net, Examples(*validation_data), generator)
     loss = net.loss(*sample)
-    measured = Measured(
+    measured = Measurements(
         net=net,
         inputs=sample.X,
         targets=np.asarray(sample.y, np.float64),
@@ -164,12 +166,14 @@ def diagnose(
 
 def _sample(net: MLP, examples: Examples, generator: np.random.Generator) -> _Sample:
     """All rows, checked, or MOST_ROWS of them drawn."""
-    data, rows = dataset.rows_and_targets(*examples, net.layer_sizes, net.spec.loss, net.dtype)
-    X, y = data.inputs.reshape(rows, -1), np.asarray(examples.y)
+    data, rows = rows_and_targets(*examples, net.layer_sizes, net.spec.loss, net.dtype)
+    X = data.inputs.reshape(rows, -1)
+    y = np.asarray(examples.y)
     weights = data.weights if data.n_weights else None
     if rows > MOST_ROWS:
         chosen = np.sort(generator.choice(rows, MOST_ROWS, replace=False))
-        X, y = X[chosen], y[chosen]
+        X = X[chosen]
+        y = y[chosen]
         weights = None if weights is None else weights[chosen]
     return _Sample(X, y, weights)
 
@@ -181,13 +185,16 @@ def _norms(arrays: tuple[npt.NDArray[np.floating], ...]) -> list[float]:
 def _layers(
     net: MLP, sample: _Sample, batch_size: int, generator: np.random.Generator
 ) -> list[LayerReport]:
-    """What is measured of each layer."""
+    """Measurements of each layer."""
     outputs = inspection.layer_outputs(net, sample.X)
     gradients = _norms(inspection.layer_gradients(net, *sample)[0])
     ratios = _update_ratios(net, sample, batch_size, generator)
-    hidden, reports = len(outputs) - 1, []
+    hidden = len(outputs) - 1
+    reports = []
     for layer, (name, norm) in enumerate(zip(net.activations, _norms(net.weights), strict=True)):
-        table, dead, saturated = outputs[layer], 0.0, 0.0
+        table = outputs[layer]
+        dead = 0.0
+        saturated = 0.0
         if layer < hidden and name == "relu":
             dead = float((table == 0).all(axis=0).mean())
         if layer < hidden and name in AT_THE_END:
@@ -207,8 +214,9 @@ def _layers(
 def _update_ratios(
     net: MLP, sample: _Sample, batch_size: int, generator: np.random.Generator
 ) -> list[float]:
-    """Of each layer, the median ratio of the norms of update and weights; 0 where it is frozen."""
-    twin, ratios = twin_of(net), []
+    """Median ratio of update norm to weight norm, one per layer; 0 for a frozen layer."""
+    twin = twin_of(net)
+    ratios = []
     for _ in range(RATIO_UPDATES):
         chosen = generator.choice(len(sample.X), min(batch_size, len(sample.X)), replace=False)
         before = twin.params.copy()
@@ -231,7 +239,7 @@ def _trial(net: MLP, sample: _Sample, batch_size: int, factor: float) -> float:
     updates_an_epoch = math.ceil(len(sample.X) / batch_size)
     epochs = math.ceil(TRIAL_UPDATES / updates_an_epoch)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DivergenceWarning)  # told by the history
+        warnings.simplefilter("ignore", DivergenceWarning)  # the history tells it
         history = twin.fit(
             sample.X, sample.y, sample_weight=sample.sample_weight, epochs=epochs,
             batch_size=batch_size,
@@ -241,7 +249,8 @@ def _trial(net: MLP, sample: _Sample, batch_size: int, factor: float) -> float:
 
 def _constant_loss(net: MLP, sample: _Sample) -> float:
     """The loss, by the kernels, of a net that predicts the mean of the targets for every row."""
-    n_out, name = net.layer_sizes[-1], net.activations[-1]
+    n_out = net.layer_sizes[-1]
+    name = net.activations[-1]
     constant = MLP(
         (1, n_out), loss=net.spec.loss, output_activation=name, dtype=net.dtype,
         weight_init="zeros", optimizer="sgd", seed=0,
@@ -255,7 +264,7 @@ def _constant_loss(net: MLP, sample: _Sample) -> float:
 
 
 def _net_input(activation: Any, outputs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """The net inputs of outputs with an activation, or of the nearest it has."""
+    """Net inputs for which an activation has these outputs, or the nearest that it can have."""
     if activation in ("softmax", "exp"):
         return np.log(np.maximum(outputs, 1e-6))
     if activation == "sigmoid":

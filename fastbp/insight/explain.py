@@ -14,15 +14,15 @@ from fastbp.insight.tables import as_text
 from fastbp.mlp import MLP
 
 MOST = 12
-"""Rows that are shown of each layer of a wider net."""
+"""Rows per layer that are shown of a wide net."""
 
 
 class Explanation(Step):
-    """What `explain` returns: the numbers of one step, and how they are shown.
+    """What `explain` returns: the quantities of one step, and how they are shown.
 
-    Printed, it is a text; in a notebook, tables. The numbers are attributes:
-    ``explanation.layers[0].delta``, ``explanation.layers[0].weights.gradient``,
-    ``explanation.losses.by_output``. Those of `Step` are its own.
+    It prints as text and is shown as tables in a notebook. The quantities are the attributes of
+    `Step`, such as ``explanation.layers[0].delta``, ``explanation.layers[0].weights.gradient`` or
+    ``explanation.losses.by_output``.
     """
 
     def __repr__(self) -> str:
@@ -47,7 +47,7 @@ class Explanation(Step):
         decimals : int, optional
             Digits after the point. None writes 10 significant digits of float64 and 7 of float32.
         most : int, default=12
-            Of units and of weights of a layer, so many are shown: the first and the last ones.
+            Units and weights shown per layer, at least 2: the first and the last ones.
 
         Returns
         -------
@@ -56,38 +56,33 @@ class Explanation(Step):
         return as_text(self, _digits(decimals), checks.count("most", most, 2))
 
     def to_html(self, *, decimals: int | None = None, most: int = MOST) -> str:
-        """The step as tables of HTML; parameters as of `to_text`."""
+        """The step as HTML tables; parameters as in `to_text`."""
         return as_html(self, _digits(decimals), checks.count("most", most, 2))
 
     def to_latex(self, *, decimals: int | None = None, most: int = MOST) -> str:
-        r"""The step as equations; parameters as of `to_text`.
+        r"""The step as equations; parameters as in `to_text`.
 
         Returns
         -------
         str
-            ``\begin{aligned} ... \end{aligned}``, for use in display mathematics; needs amsmath,
-            or MathJax or KaTeX as they are.
+            ``\begin{aligned} ... \end{aligned}``, for display mathematics: LaTeX with amsmath,
+            MathJax or KaTeX.
         """
         return as_latex(self, _digits(decimals), checks.count("most", most, 2))
 
     def plot(self, *, ax: Any = None, **options: Any) -> Any:
-        """Draw the net: units with their outputs, weights before and after on the edges.
+        """Draw the net with matplotlib: outputs in the units, old and new weights on the lines.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
             None makes a figure.
         **options
-            Of `fastbp.plot.network`, which this calls.
+            Passed to `fastbp.plot.network`.
 
         Returns
         -------
         matplotlib Axes
-
-        Raises
-        ------
-        ImportError
-            Without matplotlib: ``pip install 'fastbp[plot]'``.
         """
         from fastbp.plot.network import network
 
@@ -102,21 +97,21 @@ def _digits(decimals: int | None) -> int | None:
 def explain(net: MLP, x: npt.ArrayLike, y: npt.ArrayLike) -> Explanation:
     """Show every quantity of one backpropagation step for one sample.
 
-    That is for each unit its net input, output and delta = dE/dnet, for each weight and bias the
-    factors of its gradient dE/dw = dE/dout dout/dnet dnet/dw, the gradient, the value before and
-    after the step, and the loss by output and in total. The numbers come from the kernels that
-    train, and the step is what ``net.step([x], [y])`` would do: by the net's optimiser with its
+    For each unit: net input, output and delta = dE/dnet. For each weight and bias: the factors of
+    its gradient dE/dw = dE/dout dout/dnet dnet/dw, the gradient, and the value before and after
+    the step. For each output and in total: the loss. All values come from the kernels that train,
+    and the step is the one that ``net.step([x], [y])`` would take, with the net's optimiser, its
     state and schedule, frozen parameters, penalties, clipping and groups. The net is not changed.
 
     Parameters
     ----------
     net : MLP
-        Any that can be trained, of any loss, also one in Python.
+        With any loss and activations that can be trained, also in Python.
     x : array-like, shape (n_in,) or (1, n_in)
         One sample.
     y : array-like
-        Its target: shape (n_out,) or (1, n_out), a number for one output, or a class label for
-        cross_entropy.
+        Its target: shape (n_out,) or (1, n_out), a single number for one output, or a class label
+        for cross_entropy.
 
     Returns
     -------
@@ -125,21 +120,21 @@ def explain(net: MLP, x: npt.ArrayLike, y: npt.ArrayLike) -> Explanation:
     Raises
     ------
     ValueError, TypeError
-        Bad input, as in `MLP.fit`, several rows, or what is no net.
+        Bad input, as in `MLP.fit`; more than one row; not a net.
 
     Warns
     -----
     DivergenceWarning
-        When the step is not finite, as `MLP.step` does: then the new values are the old ones.
+        When the step is not finite, as `MLP.step` does; the parameters then stay as they were.
 
     Notes
     -----
-    Dropout is off: the step is that of the whole net, and the text says so.
+    Dropout is off: the step is that of the whole net. The text says so.
 
     With softmax, delta_j is the sum over all outputs i of dE/dout_i dout_i/dnet_j. The
     cross-entropies, poisson and gamma with their matching outputs are computed from net inputs:
-    delta = out - target (gamma: 1 - target / out) at once. Their dE/dout is then shown to see
-    that by; no kernel computes it.
+    delta = out - target (gamma: 1 - target / out) in one formula. Their dE/dout is shown for
+    comparison only; no kernel computes it.
 
     The chain rule through a net: Rumelhart, Hinton and Williams, Nature 323, 1986.
 

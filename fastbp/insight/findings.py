@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 SEVERITIES = ("error", "warning", "hint")
-"""From what stops training to what may be as it should."""
+"""In order: training cannot work, works badly, may do better."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Finding:
     Attributes
     ----------
     name : str
-        Such as "dead units".
+        The fault, such as "dead units".
     severity : {"error", "warning", "hint"}
         Whether training cannot work, works badly, or may do better.
     seen : str
@@ -26,7 +26,7 @@ class Finding:
     advice : str
         What to do.
     values : dict of str to float
-        The numbers behind it.
+        The measured values behind it.
     """
 
     name: str
@@ -41,22 +41,23 @@ class Finding:
 
 @dataclass(frozen=True)
 class LayerReport:
-    """What was measured of one layer.
+    """The measurements of one layer.
 
     Attributes
     ----------
     number : int
-        Counted from 1 at the first hidden layer; the last are the outputs.
+        Counted from 1, the first hidden layer; the last is the output layer.
     activation : str
     units : int
     weight_norm, gradient_norm : float
-        Euclidean norms of the weights and of the loss's gradient by them.
+        Euclidean norms of the weights and of the gradient of the loss with respect to them.
     update_ratio : float
-        Median over some updates of the norm of the change of the weights divided by their own.
+        Norm of the change of the weights divided by the norm of the weights, the median over some
+        updates.
     dead, saturated : float
-        Share of the units whose output is 0 for every row (units with ReLU), and of those that
-        stand at an end of their range for nearly every row (sigmoid, hard_sigmoid, tanh); hidden
-        layers only, else 0.
+        Share of the units whose output is 0 for every row (ReLU), and share of the units whose
+        output is at an end of its range for nearly every row (sigmoid, hard_sigmoid, tanh); 0 for
+        the output layer.
     """
 
     number: int
@@ -84,32 +85,34 @@ HEAD = (
 
 
 class Diagnosis(Sequence[Finding]):
-    """The findings of `diagnose`, the gravest first, and what was measured of each layer.
+    """The findings of `diagnose`, the gravest first, and the measurements of each layer.
 
-    Printed, it is a report; as a sequence it holds the findings; ``"dead units" in diagnosis``
-    tells whether there is one of that name.
+    It prints as a report. As a sequence it holds the findings; ``"dead units" in diagnosis`` tells
+    whether there is one of that name.
 
     Attributes
     ----------
     findings : list of Finding
     layers : list of LayerReport
     loss : float
-        Over the rows that were looked at, penalties included.
+        Loss on the examined rows, penalties included.
     what : str
-        The net, as it prints.
+        The net as text, ``repr(net)``.
     """
 
     def __init__(
         self, findings: list[Finding], layers: list[LayerReport], loss: float, what: str
     ) -> None:
         self.findings = sorted(findings, key=lambda found: SEVERITIES.index(found.severity))
-        self.layers, self.loss, self.what = layers, loss, what
+        self.layers = layers
+        self.loss = loss
+        self.what = what
 
     def __len__(self) -> int:
         return len(self.findings)
 
     def __getitem__(self, index: Any) -> Any:
-        """A finding by its number or by its name."""
+        """A finding by its index or by its name."""
         if isinstance(index, str):
             for found in self.findings:
                 if found.name == index:
@@ -125,16 +128,16 @@ class Diagnosis(Sequence[Finding]):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the findings."""
+        """Names of the findings, the gravest first."""
         return tuple(found.name for found in self.findings)
 
     def __repr__(self) -> str:
-        return f"Diagnosis({', '.join(self.names) or 'nothing found'})"
+        return f"Diagnosis({', '.join(self.names) or 'no problems found'})"
 
     def _title(self) -> str:
         count = len(self)
-        found = "nothing found" if not count else f"{count} finding{'s' if count > 1 else ''}"
-        return f"{found}, loss {self.loss:.4g}: {self.what}"
+        found = f"{count or 'No'} problem{'' if count == 1 else 's'} found"
+        return f"{found} (loss {self.loss:.4g}): {self.what}"
 
     def __str__(self) -> str:
         lines = [HEAD, *(layer.cells() for layer in self.layers)]

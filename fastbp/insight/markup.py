@@ -7,12 +7,20 @@ from html import escape
 from typing import Any
 
 from fastbp.insight.quantities import Change, Step
-from fastbp.insight.tables import MOST_TERMS, Number, Table, heading, numbers, shown, tables_of
+from fastbp.insight.tables import (
+    MOST_TERMS,
+    Number,
+    TextTable,
+    heading,
+    number_format,
+    shown,
+    tables_of,
+)
 
 GAP = r"&\;\;\vdots"
 
 
-def html_table(table: Table) -> str:
+def html_table(table: TextTable) -> str:
     """One table."""
     head = "".join(f"<th>{escape(cell)}</th>" for cell in table.header)
     body = "".join(
@@ -26,14 +34,14 @@ def html_table(table: Table) -> str:
 
 
 def as_html(step: Step, decimals: int | None, most: int) -> str:
-    """All of a step as tables for a notebook."""
+    """A whole step as HTML tables for a notebook."""
     lines = "<br>\n".join(map(escape, heading(step)))
     tables = "\n".join(map(html_table, tables_of(step, decimals, most)))
     return f"<div>\n<p>{lines}</p>\n{tables}\n</div>"
 
 
 def unit_symbol(step: Step, layer: int, unit: int) -> str:
-    """The symbol of a unit; layer 0 are the inputs."""
+    """The symbol of a unit; layer 0 is the input layer."""
     last = len(step.layers)
     if layer in (0, last):
         return f"{'o' if layer else 'x'}_{{{unit + 1}}}"
@@ -41,7 +49,7 @@ def unit_symbol(step: Step, layer: int, unit: int) -> str:
 
 
 def tex(number: Number, value: Any) -> str:
-    """A number; one with an exponent as a power of ten."""
+    """A number in LaTeX; an exponent becomes a power of ten."""
     text = number(value)
     if text in ("-", "nan"):
         return r"\text{undefined}"
@@ -52,7 +60,7 @@ def tex(number: Number, value: Any) -> str:
 
 
 def factor(number: Number, value: Any) -> str:
-    """A number within a product: in brackets where it is negative."""
+    """A number within a product, in brackets if it is negative."""
     text = tex(number, value)
     return f"({text})" if text.startswith("-") else text
 
@@ -84,8 +92,9 @@ def forward_lines(step: Step, number: Number, most: int) -> Iterator[str]:
 
 
 def loss_lines(step: Step, number: Number, most: int) -> Iterator[str]:
-    """The loss by output and in total."""
-    losses, last = step.losses, len(step.layers)
+    """The loss per output and in total."""
+    losses = step.losses
+    last = len(step.layers)
     parts = [] if losses.by_output is None else losses.by_output.tolist()
     for k in shown(len(parts), most):
         if k is None:
@@ -129,7 +138,7 @@ def delta_lines(step: Step, number: Number, most: int) -> Iterator[str]:
 
 
 def direct_line(step: Step, symbol: str, number: Number, out: Any, target: Any, delta: str) -> str:
-    """The delta of an output that is computed at once."""
+    """The delta of an output for which `Step.is_direct` holds."""
     loss = step.before.spec.loss
     if not loss.from_logits:  # softmax with a loss of its outputs
         return (
@@ -148,7 +157,8 @@ def weight_line(
     step: Step, index: int, unit: int, below: int | None, change: Change, number: Number
 ) -> str:
     """The gradient of one weight and its old and new value."""
-    layer, at = step.layers[index], (unit,) if below is None else (below, unit)
+    layer = step.layers[index]
+    at = (unit,) if below is None else (below, unit)
     symbol = unit_symbol(step, index + 1, unit)
     source = "" if below is None else unit_symbol(step, index, below) + " "
     name = rf"{'b' if below is None else 'w'}_{{{source}{symbol}}}"
@@ -186,8 +196,8 @@ def update_lines(step: Step, number: Number, most: int) -> Iterator[str]:
 
 
 def as_latex(step: Step, decimals: int | None, most: int) -> str:
-    """All of a step as equations, an ``aligned`` environment without dollars."""
-    number = numbers(step, decimals)
+    """A whole step as equations: an ``aligned`` environment without dollar signs."""
+    number = number_format(step, decimals)
     lines = [
         *forward_lines(step, number, most),
         *loss_lines(step, number, most),

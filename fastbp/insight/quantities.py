@@ -1,13 +1,12 @@
 """Every quantity of one backpropagation step for one sample, from the kernels that train.
 
-A net is taken apart into nets of the same kernels, of which each shows one quantity: a layer
-whose weights are 0 and whose biases are the values x feeds exactly x into the layers behind it,
+A net is taken apart into small nets, each of which shows one quantity with the same kernels. The
+trick: a layer whose weights are 0 and whose biases are x feeds exactly x into the layers above it,
 and the gradient of those biases is dE/dx.
 """
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -15,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp import checks
-from fastbp.fit import data as dataset
+from fastbp.fit.data import check_trainable, rows_and_targets
 from fastbp.fit.history import History
+from fastbp.inspection import twin_of
 from fastbp.kernels.layout import weight_views
 from fastbp.kernels.optimizers import UPDATES
 from fastbp.mlp import MLP
@@ -31,20 +31,20 @@ BoolArray = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class Change:
-    """The weights or the biases of a layer in one step; all arrays have their shape.
+    """The weights or the biases of a layer in one step; all arrays have the same shape.
 
     Attributes
     ----------
     old, new : array
-        Before and after the step.
+        Values before and after the step.
     gradient : array
-        dE/dw as `MLP.loss_and_grad` gives it, the penalties included.
+        dE/dw as in `MLP.loss_and_grad`, penalties included.
     penalty : array
-        The part of it that the penalties L1 and L2 add.
+        The share of L1 and L2 in it.
     used : array
-        The gradient as the optimiser gets it, clipped; 0 for frozen parameters.
+        The gradient that the optimiser gets: clipped, and 0 for frozen parameters.
     frozen : array of bool
-        Parameters that the step leaves alone.
+        Parameters that the step does not change.
     """
 
     old: FloatArray
@@ -63,21 +63,21 @@ class LayerStep:
     ----------
     activation : str
     inputs : array, shape (n_in,)
-        The outputs of the layer below, by which dnet/dw is one of these; dnet/db is 1.
+        Outputs of the layer below, which are dnet/dw; dnet/db is 1.
     net : array, shape (n_out,)
         Net inputs.
     output : array, shape (n_out,)
     d_output : array, shape (n_out,)
-        dE/dout. NaN where the loss is computed from the net inputs and the output's derivative
-        rounds to 0: the kernels need only their product `delta`.
+        dE/dout. NaN where the loss is computed from the net inputs and dout/dnet rounds to 0: the
+        kernels only need the product, `delta`.
     slope : array, shape (n_out,), or None
-        dout/dnet; None for softmax, of which each output depends on all net inputs.
+        dout/dnet; None for softmax, where each output depends on all net inputs.
     delta : array, shape (n_out,)
         dE/dnet.
     weights : Change
-        Of arrays (n_in, n_out).
+        With arrays (n_in, n_out).
     biases : Change or None
-        Of arrays (n_out,).
+        With arrays (n_out,); None without biases.
     """
 
     activation: str
@@ -92,7 +92,7 @@ class LayerStep:
 
     @property
     def jacobian(self) -> FloatArray:
-        """dout_i/dnet_j, shape (n_out, n_out): diagonal but for softmax."""
+        """dout_i/dnet_j, shape (n_out, n_out): diagonal, except for softmax."""
         if self.slope is not None:
             return np.diag(self.slope)
         return np.diag(self.output) - np.outer(self.output, self.output)
@@ -107,7 +107,7 @@ class Losses:
     by_output : array of float64, shape (n_out,), or None
         None for a loss in Python, which need not be a sum over the outputs.
     penalty : float
-        What the penalties L1 and L2 add.
+        The share of L1 and L2 in the loss.
     total, after : float
         The loss before and after the step.
     """
@@ -128,22 +128,23 @@ def one_sample(net: MLP, x: Any, y: Any) -> tuple[npt.NDArray[Any], npt.NDArray[
             f"explain takes one sample, x of shape ({net.layer_sizes[0]},); got {row.shape[0]} "
             "rows. Pass one of them: explain(net, X[i], y[i])"
         )
-    target, outputs = np.asarray(y), net.layer_sizes[-1]
+    target = np.asarray(y)
+    outputs = net.layer_sizes[-1]
     if target.ndim == 0 or (target.ndim == 1 and outputs > 1 and target.shape == (outputs,)):
         target = target[np.newaxis]
     return row, target
 
 
 def twin_with(net: MLP, **changes: Any) -> MLP:
-    """A copy of a net with other regularisation, without its history."""
-    shared = {id(part): part for part in (net.spec.loss, net.optimizer)}
-    twin = copy.deepcopy(net, {**shared, id(net.history): History()})
+    """A copy of a net with other regularisation and an empty history."""
+    twin = twin_of(net)
+    twin.history = History()
     twin.regularization = replace(net.regularization, **changes)
     return twin
 
 
 def beginning_with(net: MLP, layer: int, values: FloatArray, activation: str | Activation) -> MLP:
-    """The net from one layer on, given the net inputs of that layer and its activation."""
+    """The layers of a net from one on, fed with net inputs of that layer, with its activation."""
     names = (activation, *net.activations[layer + 1 :])
     part = MLP(
         (1, *net.layer_sizes[layer + 1 :]), activation=names[:-1], output_activation=names[-1],
@@ -158,13 +159,13 @@ def beginning_with(net: MLP, layer: int, values: FloatArray, activation: str | A
 
 
 def first_gradient(net: MLP, y: Any) -> FloatArray:
-    """The gradient of the first biases, of a net from `beginning_with`."""
+    """The gradient of the first biases of a net made by `beginning_with`."""
     grad = net.loss_and_grad(np.zeros((1, 1)), y)[1]
     return weight_views(grad, net.layer_table)[1][0].copy()
 
 
 def net_inputs(net: MLP, layer: int, inputs: FloatArray) -> FloatArray:
-    """The net inputs of a layer, from the outputs of the one below."""
+    """The net inputs of a layer, from the outputs of the layer below."""
     part = MLP(
         net.layer_sizes[layer : layer + 2], bias=net.bias, dtype=net.dtype, weight_init="zeros",
         seed=0,
@@ -192,7 +193,7 @@ def slopes(
 ) -> FloatArray | None:
     """dout/dnet of units with these net inputs; None for softmax.
 
-    With output weights of 1 and a loss that rises with slope 1, it is the gradient of the biases.
+    With output weights of 1 and a loss of slope 1, this is the gradient of the biases.
     """
     if activation == "softmax":
         return None
@@ -209,8 +210,8 @@ def slopes(
 
 
 def targets_of(net: MLP, row: Any, target: Any) -> FloatArray:
-    """The targets as numbers (n_out,), labels as a row of zeros with a one."""
-    data, _ = dataset.rows_and_targets(row, target, None, net.layer_sizes, net.spec.loss, net.dtype)
+    """The targets, (n_out,); a label becomes a one-hot row."""
+    data, _ = rows_and_targets(row, target, None, net.layer_sizes, net.spec.loss, net.dtype)
     if not data.n_labels:
         return data.targets.copy()
     targets = np.zeros(net.layer_sizes[-1], net.dtype)
@@ -219,7 +220,7 @@ def targets_of(net: MLP, row: Any, target: Any) -> FloatArray:
 
 
 def smoothed(loss: Loss, targets: FloatArray) -> FloatArray:
-    """The targets as the loss takes them: label smoothing draws them together."""
+    """The targets that the loss compares with, after label smoothing."""
     if not hasattr(loss, "label_smoothing"):
         return targets
     share, rest = loss.numbers(targets.size)[:2]
@@ -250,7 +251,7 @@ def derivatives_of_outputs(net: MLP, layer: LayerStep, target: Any, index: int) 
     last = index == len(net.weights) - 1
     if not (last and net.spec.loss.from_logits):
         values = layer.output
-        if last:  # the loss by itself, on outputs that are what they are
+        if last:  # the loss alone, as a function of the outputs
             loss = MLP(
                 (1, values.size), loss=net.spec.loss, output_activation="identity", dtype=net.dtype,
                 weight_init="zeros", seed=0,
@@ -268,7 +269,7 @@ def derivatives_of_outputs(net: MLP, layer: LayerStep, target: Any, index: int) 
 
 
 def given_to_optimizer(net: MLP, row: Any, target: Any) -> FloatArray:
-    """The gradient after penalties and clipping: the velocity of a first step with momentum."""
+    """The gradient after penalties and clipping, which a first momentum step keeps as velocity."""
     probe = twin_with(net, dropout=0.0, input_dropout=0.0, max_norm=None)
     probe.optimizer = "adam"  # so that SGD starts afresh
     probe.optimizer = SGD(1e-30, momentum=0.5)
@@ -281,7 +282,7 @@ def changes(
 ) -> tuple[list[Change], list[Change | None]]:
     """The weights and the biases of each layer in a step, from flat arrays."""
     flat = (old, twin.params.copy(), grad, penalty, used, twin.frozen.copy())
-    views = [weight_views(numbers, twin.layer_table) for numbers in flat]
+    views = [weight_views(values, twin.layer_table) for values in flat]
     weights = [Change(*parts) for parts in zip(*(view[0] for view in views), strict=True)]
     if not twin.bias:
         return weights, [None] * len(weights)
@@ -290,20 +291,20 @@ def changes(
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One step: the net before and after it, without dropout, and all between.
+    """One step: the net before and after it, without dropout, and all quantities in between.
 
     Attributes
     ----------
     before, after : MLP
     inputs : array, shape (n_in,)
     targets : array, shape (n_out,)
-        As the loss takes them.
+        After label smoothing, labels as one-hot rows.
     layers : tuple of LayerStep
     losses : Losses
     learning_rate : float
-        Of this update.
+        The rate of this update.
     number : int
-        How many updates the optimiser made before.
+        Number of updates the optimiser had made before.
     drops_out : bool
         Whether the net has dropout, which is off here.
     """
@@ -330,31 +331,33 @@ class Step:
         return bool(self.before.regularization.l1 or self.before.regularization.l2)
 
     def is_direct(self, index: int) -> bool:
-        """Whether delta of a layer is computed at once and not as a product of two factors."""
+        """Whether the delta of a layer is not computed as a product of two factors."""
         last = index == len(self.layers) - 1
         return (last and self.before.spec.loss.from_logits) or self.layers[index].slope is None
 
 
 def take_step(net: MLP, x: Any, y: Any) -> Step:
     """Carry out one step on copies of a net; the net is not changed."""
-    dataset.check_trainable(net.activations)
+    check_trainable(net.activations)
     row, target = one_sample(net, x, y)
     before = twin_with(net, dropout=0.0, input_dropout=0.0)
     total, grad = before.loss_and_grad(row, target)
-    penalty, unpenalized = np.zeros_like(grad), total
+    penalty = np.zeros_like(grad)
+    unpenalized = total
     if before.regularization.l1 or before.regularization.l2:
         plain = twin_with(before, l1=0.0, l2=0.0)
         unpenalized, plain_grad = plain.loss_and_grad(row, target)
-        with np.errstate(invalid="ignore"):  # of gradients that are not finite
+        with np.errstate(invalid="ignore"):  # where gradients are not finite
             penalty = grad - plain_grad
     used = given_to_optimizer(net, row, target)
     after = twin_with(before)
     after.step(row, target)
     weights, biases = changes(after, before.params.copy(), grad, penalty, used)
 
-    inputs = checks.matrix("x", row, net.layer_sizes[0], net.dtype, "one column an input")[0]
+    inputs = checks.matrix("x", row, net.layer_sizes[0], net.dtype, "one column per input")[0]
     inputs = inputs.copy()
-    layers, below = [], inputs
+    layers = []
+    below = inputs
     for index, activation in enumerate(net.activations):
         z = net_inputs(before, index, below)
         out = activated(z, activation)

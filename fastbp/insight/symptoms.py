@@ -1,4 +1,4 @@
-"""The rules by which `diagnose` tells a fault from what it has measured; see there."""
+"""The rules by which `diagnose` finds faults in what it has measured; its docstring lists them."""
 
 from __future__ import annotations
 
@@ -14,34 +14,53 @@ from fastbp.insight.findings import Finding, LayerReport
 from fastbp.kernels.layout import weight_views
 from fastbp.mlp import MLP
 
-LARGE_INPUT, SMALL_INPUT = 10.0, 0.01
-LARGE_TARGET, SMALL_TARGET = 100.0, 1e-3
+LARGE_INPUT = 10.0
+SMALL_INPUT = 0.01
+"""Root mean squares of an input column above which, and of all below which, inputs are unscaled."""
+LARGE_TARGET = 100.0
+SMALL_TARGET = 1e-3
+"""Root mean squares of the targets above and below which they are unscaled."""
 SHARE_OF_UNITS = 0.2
-VANISHED, EXPLODED = 1e-3, 10.0
-LARGE_UPDATE, SMALL_UPDATE = 0.1, 1e-5
-ROSE, GAIN, LITTLE = 0.2, 0.1, 0.02
-UNDERFIT, LOST = 0.8, 0.3
+"""Share of a layer's units that must be dead or saturated."""
+VANISHED = 1e-3
+"""Share of the largest gradient norm below which a layer's gradient has vanished."""
+EXPLODED = 10.0
+"""Multiple of the weight norm above which a layer's gradient has exploded."""
+LARGE_UPDATE = 0.1
+SMALL_UPDATE = 1e-5
+"""Ratios of update to weight above and below which updates are large and small."""
+ROSE = 0.2
+"""Share of the loss by which it must rise, for the learning rate to be too large."""
+GAIN = 0.1
+"""Share of the loss, or of the fall of val_loss, that is worth a finding."""
+LITTLE = 0.02
+"""Share of a loss within which it has not changed."""
+UNDERFIT = 0.8
+"""Share of the loss of a constant above which a trained net underfits."""
+LOST = 0.3
+"""Share of the gain on a constant that, lost on validation data, is overfitting."""
 BOUNDED = {"sigmoid", "softmax", "tanh", "hard_sigmoid"}
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What the rules go by.
+class Measurements:
+    """What the rules judge.
 
     Attributes
     ----------
     net : MLP
     inputs : array, shape (rows, n_in)
     targets : array of float64
-        As they were given: labels or columns.
+        As given: labels or columns.
     layers : list of LayerReport
     bias_norms : list of float
-        Norms of the gradient by the biases of each layer.
+        Norms of the gradient with respect to the biases, one per layer.
     loss, constant_loss : float
-        Of the net, and of predicting the mean of the targets.
+        The loss of the net, and the loss of predicting the mean of the targets.
     validation_loss : float or None
     trials : dict of float to float
-        The loss after some updates, by the factor of the learning rate; infinite on divergence.
+        The loss after some updates at multiples of the learning rate, by the factor; infinite on
+        divergence.
     history : History
     """
 
@@ -57,20 +76,20 @@ class Measured:
     history: History
 
 
-def all_findings(measured: Measured) -> list[Finding]:
-    """Every fault that the rules tell."""
+def all_findings(measured: Measurements) -> list[Finding]:
+    """Every fault that the rules find."""
     rules = (scales, units, gradients, updates, learning_rate, fit)
     return [found for rule in rules for found in rule(measured)]
 
 
-def scales(m: Measured) -> Iterator[Finding]:
+def scales(m: Measurements) -> Iterator[Finding]:
     """Unscaled inputs and targets."""
     sizes = np.sqrt(np.mean(np.square(m.inputs, dtype=np.float64), axis=0))
     large = sizes > LARGE_INPUT
     if large.any() or 0 < sizes.max() < SMALL_INPUT:
         seen = (
             f"{int(large.sum())} of {len(sizes)} columns have a root mean square above "
-            f"{LARGE_INPUT:g}; the largest is {sizes.max():.3g}, of column {int(sizes.argmax())}"
+            f"{LARGE_INPUT:g}; the largest is {sizes.max():.3g}, in column {int(sizes.argmax())}"
             if large.any()
             else f"the root mean square of every column is at most {sizes.max():.3g}"
         )
@@ -85,41 +104,41 @@ def scales(m: Measured) -> Iterator[Finding]:
     if size > LARGE_TARGET or 0 < size < SMALL_TARGET:
         yield Finding(
             "unscaled targets", "warning", f"their root mean square is {size:.3g}",
-            "Scale the targets likewise, and the predictions back.", {"size": size},
+            "Scale the targets in the same way, and undo it in the predictions.", {"size": size},
         )  # fmt: skip
 
 
-def units(m: Measured) -> Iterator[Finding]:
+def units(m: Measurements) -> Iterator[Finding]:
     """Dead and saturated units."""
     for name, what, advice in (
         (
             "dead", "are 0 for every row",
-            "Lower the learning rate and start anew, or take leaky_relu or elu; look at the scale "
+            "Lower the learning rate and start again, or use leaky_relu or elu; check the scale "
             "of the inputs and the biases.",
         ),
         (
-            "saturated", "stand at an end of their range for nearly every row",
+            "saturated", "are at an end of their range for nearly every row",
             "Scale the inputs, start with smaller weights (weight_init='glorot') or a smaller "
-            "learning rate, or take relu.",
+            "learning rate, or use relu.",
         ),
     ):  # fmt: skip
         share = {layer.number: getattr(layer, name) for layer in m.layers}
         found = [layer for layer in m.layers if share[layer.number] >= SHARE_OF_UNITS]
         if found:
-            places = ", ".join(
+            where = ", ".join(
                 f"{round(share[layer.number] * layer.units)} of {layer.units} units of layer "
                 f"{layer.number} ({layer.activation})"
                 for layer in found
             )
             worst = max(share.values())
             yield Finding(
-                f"{name} units", "error" if worst == 1.0 else "warning", f"{places} {what}", advice,
+                f"{name} units", "error" if worst == 1.0 else "warning", f"{where} {what}", advice,
                 {f"layer {layer.number}": share[layer.number] for layer in found},
             )  # fmt: skip
 
 
-def gradients(m: Measured) -> Iterator[Finding]:
-    """Vanishing and exploding gradients, by the layers that are trained."""
+def gradients(m: Measurements) -> Iterator[Finding]:
+    """Vanishing and exploding gradients of the layers that are trained."""
     frozen = [bool(mask.all()) for mask in weight_views(m.net.frozen, m.net.layer_table)[0]]
     trained = [layer for layer, still in zip(m.layers, frozen, strict=True) if not still]
     if not trained:
@@ -138,15 +157,16 @@ def gradients(m: Measured) -> Iterator[Finding]:
             "the gradient with clip_norm=1.",
             {f"layer {layer.number}": layer.gradient_norm for layer in exploded},
         )  # fmt: skip
-    if any(layer.dead == 1.0 for layer in m.layers):  # told already; nothing passes them
+    if any(layer.dead == 1.0 for layer in m.layers):  # reported already; no gradient passes it
         return
-    largest, least = max([*norms.values(), *m.bias_norms]), min(trained, key=_gradient_norm)
+    largest = max([*norms.values(), *m.bias_norms])
+    least = min(trained, key=_gradient_norm)
     if math.isfinite(largest) and largest > 0 and least.gradient_norm < VANISHED * largest:
         yield Finding(
             "vanishing gradient", "warning",
             f"the gradient of layer {least.number} has a norm of {least.gradient_norm:.2g}, the "
             f"largest is {largest:.2g}",
-            "Take relu with weight_init='he' or selu in place of sigmoid or tanh, fewer layers, "
+            "Use relu with weight_init='he' or selu instead of sigmoid or tanh, fewer layers, "
             "or larger initial weights (weight_init='auto').",
             {f"layer {number}": norm for number, norm in norms.items()},
         )  # fmt: skip
@@ -156,7 +176,7 @@ def _gradient_norm(layer: LayerReport) -> float:
     return layer.gradient_norm
 
 
-def updates(m: Measured) -> Iterator[Finding]:
+def updates(m: Measurements) -> Iterator[Finding]:
     """The ratio of update to weight."""
     worst = max(m.layers, key=lambda layer: layer.update_ratio)
     values = {f"layer {layer.number}": layer.update_ratio for layer in m.layers}
@@ -176,15 +196,16 @@ def updates(m: Measured) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def learning_rate(m: Measured) -> Iterator[Finding]:
-    """A learning rate that is too large or too small, by trials."""
+def learning_rate(m: Measurements) -> Iterator[Finding]:
+    """A learning rate that is too large or too small, found by trials."""
     values = {f"loss at {factor:g} x": loss for factor, loss in m.trials.items()}
     here, lower = m.trials[1.0], m.trials[0.1]
     noise = LITTLE * abs(m.constant_loss)  # what a trained net's loss may rise and fall by
-    diverged, fails = m.history.stopped.startswith("diverged"), math.isinf(here)
+    diverged = m.history.stopped.startswith("diverged")
+    fails = math.isinf(here)
     rise = ROSE * abs(m.loss) + noise
     rises = here > m.loss + rise and lower < here - rise
-    # What an untrained net loses on its way to a constant, it does at any rate.
+    # The fall of an untrained net to the loss of a constant happens at any rate: it does not count.
     start = min(m.loss, m.constant_loss)
     far = ROSE * max(abs(start), abs(m.constant_loss))
     slower = start - lower > far and start - here < (start - lower) / 2
@@ -199,7 +220,8 @@ def learning_rate(m: Measured) -> Iterator[Finding]:
             "Lower the learning rate, first to a tenth; lr_find suggests one.", values,
         )  # fmt: skip
     better = min((factor for factor in m.trials if factor > 1), key=m.trials.__getitem__)
-    fell, could = m.loss - here, m.loss - m.trials[better]
+    fell = m.loss - here
+    could = m.loss - m.trials[better]
     if abs(fell) < LITTLE * abs(m.loss) and could > max(GAIN * abs(m.loss) + noise, 10 * fell):
         yield Finding(
             "learning rate too small", "hint",
@@ -209,24 +231,25 @@ def learning_rate(m: Measured) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def fit(m: Measured) -> Iterator[Finding]:
+def fit(m: Measurements) -> Iterator[Finding]:
     """Over- and underfitting."""
     if len(m.history) and m.loss > UNDERFIT * m.constant_loss > 0:
         yield Finding(
             "underfitting", "warning",
-            f"the loss {m.loss:.3g} is hardly below that of a constant, {m.constant_loss:.3g}",
+            f"the loss {m.loss:.3g} is hardly below that of a constant prediction, "
+            f"{m.constant_loss:.3g}",
             "Train longer, at a larger learning rate, with more units or less regularisation; or "
-            "the inputs do not tell the targets.",
+            "the inputs do not determine the targets.",
             {"loss": m.loss, "constant": m.constant_loss},
         )  # fmt: skip
-    advice = "Stop early (patience=10), add l2, dropout or training data, or take fewer units."
+    advice = "Stop early (patience=10), add l2, dropout or training data, or use fewer units."
     learned = m.constant_loss - m.loss
     gap = 0.0 if m.validation_loss is None else m.validation_loss - m.loss
     if m.validation_loss is not None and learned > 0 and gap > LOST * learned:
         yield Finding(
             "overfitting", "warning",
-            f"the loss is {m.loss:.3g} in training and {m.validation_loss:.3g} in validation; a "
-            f"constant has {m.constant_loss:.3g}",
+            f"the loss is {m.loss:.3g} in training and {m.validation_loss:.3g} in validation; that "
+            f"of a constant prediction is {m.constant_loss:.3g}",
             advice, {"loss": m.loss, "validation": m.validation_loss},
         )  # fmt: skip
         return
@@ -235,21 +258,23 @@ def fit(m: Measured) -> Iterator[Finding]:
         best, least, last = found
         yield Finding(
             "overfitting", "warning",
-            f"val_loss was least, {least:.3g}, after epoch {best + 1} and is {last:.3g} now, "
+            f"val_loss was lowest, {least:.3g}, after epoch {best + 1} and is {last:.3g} now, "
             "while the loss fell",
             advice, {"best epoch": best + 1, "least": least, "last": last},
         )  # fmt: skip
 
 
 def _risen(history: History) -> tuple[int, float, float] | None:
-    """Epoch of the least val_loss, and the least and the last, where it has risen since."""
+    """Index of the lowest val_loss, the lowest and the last one, if it has risen since."""
     if "val_loss" not in history or not len(history):
         return None
-    losses, values = np.array(history.loss), np.array(history["val_loss"])
+    losses = np.array(history.loss)
+    values = np.array(history["val_loss"])
     if not np.isfinite(values).all():
         return None
     best = int(values.argmin())
-    fell, rose = values[0] - values[best], values[-1] - values[best]
+    fell = values[0] - values[best]
+    rose = values[-1] - values[best]
     if rose > GAIN * fell and rose > LITTLE * abs(values[best]) and losses[-1] < losses[best]:
         return best, float(values[best]), float(values[-1])
     return None

@@ -12,16 +12,17 @@ import numpy as np
 from fastbp.insight.quantities import Change, Step
 
 MOST_TERMS = 4
-"""Terms that are written of a sum."""
+"""Terms of a sum that are written out."""
 MOST_JACOBIAN = 8
-"""Outputs of a softmax up to which its Jacobian is a table."""
+"""Outputs of a softmax up to which its Jacobian is shown."""
 Cells = tuple[str, ...]
 Number = Callable[[Any], str]
+"""Writes a number as text; see `number_format`."""
 
 
 @dataclass(frozen=True)
-class Table:
-    """A table of text: a title, lines below it, a header and rows."""
+class TextTable:
+    """A table whose cells are text, with notes below its title."""
 
     title: str
     header: Cells
@@ -29,8 +30,8 @@ class Table:
     notes: tuple[str, ...] = ()
 
 
-def numbers(step: Step, decimals: int | None) -> Number:
-    """How a number is written: significant digits of the dtype, or `decimals` after the point."""
+def number_format(step: Step, decimals: int | None) -> Number:
+    """The function that writes a number: digits of the dtype, or `decimals` after the point."""
     digits = 7 if step.before.dtype == np.float32 else 10
 
     def write(value: Any) -> str:
@@ -47,7 +48,7 @@ def numbers(step: Step, decimals: int | None) -> Number:
 
 
 def shown(count: int, most: int) -> list[int | None]:
-    """Numbers of `count` things of which at most `most` are shown; None stands for a gap."""
+    """Indices of the items that are shown, at most `most` of `count`; None for the gap."""
     if count <= most:
         return list(range(count))
     first = -(-most // 2)
@@ -55,7 +56,7 @@ def shown(count: int, most: int) -> list[int | None]:
 
 
 def unit_name(step: Step, layer: int, unit: int) -> str:
-    """The name of a unit; layer 0 are the inputs."""
+    """The name of a unit; layer 0 is the input layer."""
     last = len(step.layers)
     if layer == 0:
         return f"x{unit + 1}"
@@ -65,7 +66,7 @@ def unit_name(step: Step, layer: int, unit: int) -> str:
 
 
 def rows_of(count: int, most: int, width: int, row: Callable[[int], Cells]) -> Iterator[Cells]:
-    """The rows that are shown, and one of dots where there is a gap."""
+    """The rows that are shown, with a row of dots for the gap."""
     for index in shown(count, most):
         yield ("...",) * width if index is None else row(index)
 
@@ -79,7 +80,7 @@ def signed_sum(terms: Sequence[float], number: Number) -> str:
     return text + (" + ..." if len(terms) > MOST_TERMS else "")
 
 
-def forward_table(step: Step, number: Number, most: int) -> Table:
+def forward_table(step: Step, number: Number, most: int) -> TextTable:
     """Net inputs and outputs of all units."""
     rows: list[Cells] = list(
         rows_of(
@@ -96,21 +97,22 @@ def forward_table(step: Step, number: Number, most: int) -> Table:
             rows.append((name, layer.activation, number(layer.net[unit]),
                          number(layer.output[unit])))  # fmt: skip
     bias = " + b" if step.before.bias else ""
-    return Table(
+    return TextTable(
         f"Forward: net = sum of w out{bias}, out = f(net)", ("unit", "f", "net", "out"),
         tuple(rows),
     )  # fmt: skip
 
 
-def loss_table(step: Step, number: Number, most: int) -> Table:
-    """The loss by output and in total."""
-    losses, outputs = step.losses, step.layers[-1].output
+def loss_table(step: Step, number: Number, most: int) -> TextTable:
+    """The loss per output and in total."""
+    losses = step.losses
+    outputs = step.layers[-1].output
     by_output = losses.by_output
 
     def row(k: int) -> Cells:
-        of_output = "" if by_output is None else number(by_output[k])
+        loss = "" if by_output is None else number(by_output[k])
         name = unit_name(step, len(step.layers), k)
-        return name, number(step.targets[k]), number(outputs[k]), of_output
+        return name, number(step.targets[k]), number(outputs[k]), loss
 
     rows = list(rows_of(outputs.size, most, 4, row))
     if step.is_penalized:
@@ -118,8 +120,8 @@ def loss_table(step: Step, number: Number, most: int) -> Table:
     rows.append(("total", "", "", number(losses.total)))
     rows.append(("after the step", "", "", number(losses.after)))
     name = step.before.loss_name
-    name = "a function in Python" if name == "callable" else name
-    return Table(f"Loss E: {name}", ("output", "target", "out", "E"), tuple(rows))
+    name = "a Python function" if name == "callable" else name
+    return TextTable(f"Loss E: {name}", ("output", "target", "out", "E"), tuple(rows))
 
 
 def sum_behind(step: Step, index: int, unit: int, number: Number) -> str:
@@ -128,7 +130,7 @@ def sum_behind(step: Step, index: int, unit: int, number: Number) -> str:
     return signed_sum((above.delta * above.weights.old[unit]).tolist(), number)
 
 
-def backward_table(step: Step, number: Number, most: int) -> Table:
+def backward_table(step: Step, number: Number, most: int) -> TextTable:
     """Deltas of all units, from the outputs down."""
     rows: list[Cells] = []
     last = len(step.layers) - 1
@@ -144,18 +146,20 @@ def backward_table(step: Step, number: Number, most: int) -> Table:
                          number(layer.delta[unit]), terms))  # fmt: skip
     header: Cells = ("unit", "dE/dout", "dout/dnet", "delta", "dE/dout as sum of delta w")
     if last == 0:
-        header, rows = header[:4], [row[:4] for row in rows]
+        header = header[:4]
+        rows = [row[:4] for row in rows]
     notes = tuple(direct_notes(step))
-    return Table(
+    return TextTable(
         "Backward: delta = dE/dnet = dE/dout dout/dnet", header, tuple(rows), notes
     )  # fmt: skip
 
 
 def direct_notes(step: Step) -> Iterator[str]:
-    """What is to be said of an output layer whose delta is no product of two factors."""
+    """Notes on an output layer whose delta is not a product of two factors."""
     if not step.is_direct(len(step.layers) - 1):
         return
-    loss, softmax = step.before.spec.loss, step.layers[-1].slope is None
+    loss = step.before.spec.loss
+    softmax = step.layers[-1].slope is None
     if softmax:
         yield (
             "softmax: each out depends on every net, delta_j = sum over i of "
@@ -164,21 +168,22 @@ def direct_notes(step: Step) -> Iterator[str]:
     if loss.from_logits:
         rule = "1 - target / out" if loss.name == "gamma" else "out - target"
         yield (
-            f"{loss.name} with {loss.activation}: delta = {rule}, which the kernels compute at "
-            "once; dE/dout and dout/dnet are those of the outputs, to see it by"
+            f"{loss.name} with {loss.activation}: delta = {rule}, which the kernels compute "
+            "directly; dE/dout and dout/dnet are shown for comparison"
         )
 
 
-def jacobian_table(step: Step, number: Number) -> Iterator[Table]:
-    """The Jacobian of a softmax of few outputs."""
-    layer, last = step.layers[-1], len(step.layers)
+def jacobian_table(step: Step, number: Number) -> Iterator[TextTable]:
+    """The Jacobian of a softmax with few outputs."""
+    layer = step.layers[-1]
+    last = len(step.layers)
     if layer.slope is None and layer.net.size <= MOST_JACOBIAN:
         names = [unit_name(step, last, k) for k in range(layer.net.size)]
         rows = [
             (name, *map(number, line)) for name, line in zip(names, layer.jacobian, strict=True)
         ]
         header = ("dout/dnet of", *names)
-        yield Table("Jacobian of the softmax", header, tuple(rows))
+        yield TextTable("Jacobian of the softmax", header, tuple(rows))
 
 
 def update_header(step: Step, index: int) -> Cells:
@@ -193,8 +198,9 @@ def update_header(step: Step, index: int) -> Cells:
 def update_row(
     step: Step, index: int, unit: int, below: int | None, change: Change, number: Number
 ) -> Cells:
-    """One weight, or the bias of a unit for ``below=None``."""
-    layer, at = step.layers[index], (unit,) if below is None else (below, unit)
+    """The row of one weight; with ``below=None`` that of the bias of a unit."""
+    layer = step.layers[index]
+    at = (unit,) if below is None else (below, unit)
     factors = [layer.delta[unit]]
     if layer.slope is not None and not step.is_direct(index):
         factors = [layer.d_output[unit], layer.slope[unit]]
@@ -209,9 +215,10 @@ def update_row(
     return (name, *map(number, cells), number(change.old[at]), new)
 
 
-def update_table(step: Step, index: int, number: Number, most: int) -> Table:
+def update_table(step: Step, index: int, number: Number, most: int) -> TextTable:
     """The weights and biases of a layer, unit by unit."""
-    layer, header = step.layers[index], update_header(step, index)
+    layer = step.layers[index]
+    header = update_header(step, index)
     n_in, n_out = layer.weights.old.shape
     entries = n_in + (layer.biases is not None)
 
@@ -223,14 +230,14 @@ def update_table(step: Step, index: int, number: Number, most: int) -> Table:
 
     count = n_out * entries
     rows = tuple(rows_of(count, most, len(header), row))
-    more = f", {count} in all" if count > most else ""
+    more = f", {count} in total" if count > most else ""
     product = " ".join(header[1 : header.index("dE/dw")])
-    return Table(f"Update of layer {index + 1}: dE/dw = {product}{more}", header, rows)
+    return TextTable(f"Update of layer {index + 1}: dE/dw = {product}{more}", header, rows)
 
 
-def tables_of(step: Step, decimals: int | None, most: int) -> list[Table]:
+def tables_of(step: Step, decimals: int | None, most: int) -> list[TextTable]:
     """All tables of a step, in the order of its computation."""
-    number = numbers(step, decimals)
+    number = number_format(step, decimals)
     return [
         forward_table(step, number, most),
         loss_table(step, number, most),
@@ -241,8 +248,9 @@ def tables_of(step: Step, decimals: int | None, most: int) -> list[Table]:
 
 
 def heading(step: Step) -> list[str]:
-    """What is explained, in a few lines."""
-    net, optimizer = step.before, step.before.optimizer
+    """Lines that say what is explained."""
+    net = step.before
+    optimizer = step.before.optimizer
     lines = [
         f"One step of {type(net).__name__}({net.layer_sizes}) for one sample, {net.dtype}",
         f"{optimizer!r}, update {step.number + 1}, learning rate {step.learning_rate:g}",
@@ -256,14 +264,14 @@ def heading(step: Step) -> list[str]:
         lines.append(", ".join(f"{name}={value!r}" for name, value in rules.items()))
     if step.drops_out:
         lines.append(
-            "without dropout: every unit is there and none is scaled up; training with dropout "
-            "takes another step"
+            "without dropout: all units are kept and none is scaled; a training step with dropout "
+            "is a different one"
         )
     return lines
 
 
-def in_columns(table: Table) -> Iterator[str]:
-    """The lines of a table, numbers with their points below each other."""
+def in_columns(table: TextTable) -> Iterator[str]:
+    """The lines of a table, with decimal points aligned."""
     columns = list(zip(*table.rows, strict=True))
     padded = [_aligned(column) for column in columns]
     widths = [
@@ -274,7 +282,7 @@ def in_columns(table: Table) -> Iterator[str]:
 
 
 def _aligned(column: Cells) -> list[str]:
-    """Cells of a column, numbers padded on the left so that their points stand in one place."""
+    """Cells of a column, padded on the left so that the decimal points are aligned."""
     before = [_before_point(cell) for cell in column]
     most = max((count for count in before if count is not None), default=0)
     return [
@@ -284,7 +292,7 @@ def _aligned(column: Cells) -> list[str]:
 
 
 def _before_point(cell: str) -> int | None:
-    """Characters in front of the point of a number; None for what is none."""
+    """Characters before the decimal point of a number; None if the cell is not a number."""
     try:
         float(cell)
     except ValueError:
@@ -293,7 +301,7 @@ def _before_point(cell: str) -> int | None:
 
 
 def as_text(step: Step, decimals: int | None, most: int) -> str:
-    """All of a step as aligned text."""
+    """A whole step as aligned text."""
     blocks = ["\n".join(heading(step))]
     for table in tables_of(step, decimals, most):
         blocks.append("\n".join([table.title, *table.notes, *in_columns(table)]))

@@ -1,10 +1,10 @@
-"""Methods that minimise the loss of all rows at once, for ``fit(X, y, method=...)``.
+"""Full-batch methods: they minimise the loss of all rows, for ``fit(X, y, method=...)``.
 
 ===========================================  ==================================================
-GradientDescent                              with a line search
+GradientDescent                              gradient descent with a line search
 ConjugateGradient, ScaledConjugateGradient   nonlinear conjugate gradients, and Moller's
 Rprop                                        steps by the signs of the gradient
-LBFGS                                        SciPy's
+LBFGS                                        SciPy's L-BFGS-B
 ===========================================  ==================================================
 """
 

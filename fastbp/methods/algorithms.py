@@ -1,7 +1,8 @@
-"""Methods that minimise the loss of all rows at once, for ``fit(X, y, method=...)``.
+"""The full-batch methods: they minimise the loss of all rows, for ``fit(X, y, method=...)``.
 
-They see an `Objective` and the flat buffers of parameters and gradient; all loops over these are
-in ``kernels/descent.py``. What is here are their numbers, and the few decisions an iteration takes.
+They work on an `Objective` and the flat buffers of parameters and gradient. The loops over these
+buffers are in ``methods/kernels.py``; here are the hyper-parameters and the decisions of an
+iteration.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fastbp import checks
-from fastbp.methods.kernels import RpropNumbers
+from fastbp.methods.kernels import RpropSettings
 from fastbp.methods.line_search import ROUNDING, Point, StrongWolfe, Wolfe
 from fastbp.methods.objective import Objective, scipy_lbfgs
 
 LOWEST = "no step lowers the loss any further"
 MOST_FAILURES = 60
-"""Steps in a row that scaled conjugate gradients may refuse: each is at most half as long."""
+"""Failed steps in a row that scaled conjugate gradients allow: each is at most half as long."""
 
 
 class NotFiniteError(ArithmeticError):
@@ -30,19 +31,19 @@ class NotFiniteError(ArithmeticError):
 
 @dataclass(frozen=True)
 class Method(ABC):
-    """What every method has.
+    """Base class of the full-batch methods.
 
     Parameters
     ----------
     tolerance : float, default=1e-5
-        Training stops when no partial derivative is larger; at least 0. SciPy's gtol.
+        Training stops when no partial derivative exceeds it; at least 0. SciPy's gtol.
 
     Attributes
     ----------
     name : str
-        For ``fit(method=...)``.
+        Its name in ``fit(method=...)``.
     smooth_only : bool
-        Whether an L1 penalty, which has a kink where it drives weights, is refused.
+        Whether an L1 penalty is rejected, which has a kink at 0, where it drives weights to.
     """
 
     tolerance: float = 1e-5
@@ -55,19 +56,19 @@ class Method(ABC):
 
     @abstractmethod
     def minimise(self, objective: Objective, report: Callable[[], bool]) -> str:
-        """Minimise an objective that has been evaluated, from where it is.
+        """Minimise an objective, starting from its current parameters, where it has been evaluated.
 
         Parameters
         ----------
         objective : Objective
         report : callable
-            Called when the parameters, the loss and the gradient are those after an iteration;
-            returns whether to stop.
+            Called after each iteration, when parameters, loss and gradient belong together; returns
+            whether to stop.
 
         Returns
         -------
         str
-            Why it ended; "" when `report` asked for it.
+            Why it ended; "" if `report` asked for it.
         """
 
 
@@ -77,16 +78,21 @@ class _AlongDirections(Method):
     curvature: float
 
     def beta(self, objective: Objective, before: Any, square_before: float, square: float) -> float:
-        """Of the next direction, from the gradient before and the squares of both."""
+        """beta of the next direction, from the previous gradient and the squares of both."""
         return 0.0
 
     def minimise(self, objective: Objective, report: Callable[[], bool]) -> str:
         """See `Method.minimise`."""
         params, grad = objective.params, objective.grad
-        start, direction, before = params.copy(), -grad, grad.copy()
+        start = params.copy()
+        direction = -grad
+        before = grad.copy()
         square = objective.dot(grad, grad)
-        slope, last, since = -square, None, 0
-        wolfe, epsilon = Wolfe(curvature=self.curvature), float(np.finfo(params.dtype).eps)
+        slope = -square
+        last = None
+        since = 0
+        wolfe = Wolfe(curvature=self.curvature)
+        epsilon = float(np.finfo(params.dtype).eps)
 
         def at(step: float) -> Point:
             objective.combine(params, start, direction, 1.0, step)
@@ -104,42 +110,49 @@ class _AlongDirections(Method):
                 if since == 0:
                     break
                 grad[:] = before  # of `start`, along which the next search goes
-                objective.loss, since, last = origin.loss, 0, None
+                objective.loss = origin.loss
+                since = 0
+                last = None
                 objective.combine(direction, grad, grad, -1.0, 0.0)
                 slope = -square
                 continue
             if report():
                 return ""
-            start[:], since, square_before = params, since + 1, square
+            start[:] = params
+            since += 1
+            square_before = square
             square = objective.dot(grad, grad)
             beta = self.beta(objective, before, square_before, square)
-            before[:], last = grad, point.step * slope
+            before[:] = grad
+            last = point.step * slope
             if beta == 0 or since >= params.size:
-                beta, since = 0.0, 0
+                beta = 0.0
+                since = 0
             objective.combine(direction, grad, direction, -1.0, beta)
             slope = objective.dot(grad, direction)
             if slope >= 0:
                 objective.combine(direction, grad, grad, -1.0, 0.0)
-                slope, since = -square, 0
+                slope = -square
+                since = 0
         return LOWEST
 
 
 @dataclass(frozen=True)
 class GradientDescent(_AlongDirections):
-    """Gradient descent on all rows, each step along -g as long as a line search says.
+    """Gradient descent on all rows: steps along -g, whose length a line search finds.
 
     Parameters
     ----------
     tolerance : float, default=1e-5
         See `Method`.
     curvature : float, default=0.9
-        c2 of the strong Wolfe conditions, above 1e-4 (their c1) and below 1; the smaller, the more
-        exact the line search and the more evaluations it takes.
+        c2 of the strong Wolfe conditions, above 1e-4 (their c1) and below 1. A smaller one makes
+        the line search more exact and more expensive.
 
     Notes
     -----
     Line search: `fastbp.methods.line_search.StrongWolfe`. The first trial step of an iteration
-    promises the same first-order decrease as the step before (Nocedal and Wright 2006, section
+    promises the same first-order decrease as the previous step (Nocedal and Wright 2006, section
     3.5).
     """
 
@@ -161,16 +174,16 @@ class ConjugateGradient(_AlongDirections):
     tolerance : float, default=1e-5
         See `Method`.
     curvature : float, default=0.1
-        As of `GradientDescent`, whose line search this is.
+        As in `GradientDescent`; the line search is the same.
     update : {"polak_ribiere", "fletcher_reeves"}, default="polak_ribiere"
-        beta is max(g . (g - g'), 0) / g' . g', g' the gradient before (Polak and Ribiere 1969,
-        cut off at 0 as by Powell 1984), or g . g / g' . g' (Fletcher and Reeves 1964).
+        beta is max(g . (g - g'), 0) / g' . g' with the previous gradient g' (Polak and Ribiere
+        1969, cut off at 0 as in Powell 1984), or g . g / g' . g' (Fletcher and Reeves 1964).
 
     Notes
     -----
-    Nocedal and Wright 2006, section 5.2. The direction is -g again after as many iterations as
+    Nocedal and Wright 2006, section 5.2. The direction is reset to -g after as many iterations as
     there are parameters, when two gradients are far from orthogonal (|g . g'| >= 0.2 g . g, Powell
-    1977; with Fletcher and Reeves), when beta is 0, and when it is no direction of descent.
+    1977; with Fletcher and Reeves), when beta is 0, and when it is not a direction of descent.
     """
 
     curvature: float = 0.1
@@ -184,7 +197,7 @@ class ConjugateGradient(_AlongDirections):
         checks.choice("update", self.update, ("polak_ribiere", "fletcher_reeves"))
 
     def beta(self, objective: Objective, before: Any, square_before: float, square: float) -> float:
-        """Of the next direction."""
+        """See `_AlongDirections.beta`."""
         product = objective.dot(objective.grad, before)
         if self.update == "polak_ribiere":
             return max(square - product, 0.0) / square_before
@@ -197,24 +210,24 @@ def _check_curvature(value: Any) -> None:
 
 @dataclass(frozen=True)
 class ScaledConjugateGradient(Method):
-    """Scaled conjugate gradients: the length of a step from the curvature, without line search.
+    """Scaled conjugate gradients: the step length comes from the curvature, without line search.
 
-    An iteration evaluates the gradient twice: a little way along the direction, for the curvature,
-    and after the step; more often when the step does not lower the loss and is shortened.
+    An iteration evaluates the gradient twice: a short distance along the direction, for the
+    curvature, and after the step; more often if the step does not lower the loss and is shortened.
 
     Parameters
     ----------
     tolerance : float, default=1e-5
         See `Method`.
     sigma : float, default=1e-4
-        Above 0; how far along the direction the curvature is measured.
+        Above 0: how far along the direction the curvature is measured.
     first_lambda : float, default=1e-6
-        Above 0; what is added to the curvature at first.
+        Above 0: the first value that is added to the curvature.
 
     Notes
     -----
     Moller, "A scaled conjugate gradient algorithm for fast supervised learning", Neural Networks
-    6, 1993, page 530. An iteration here is one of his that succeeds, with the failures before it.
+    6, 1993, page 530. An iteration here is a successful one of his, with the failed ones before it.
     """
 
     sigma: float = 1e-4
@@ -229,14 +242,23 @@ class ScaledConjugateGradient(Method):
 
     def minimise(self, objective: Objective, report: Callable[[], bool]) -> str:
         """See `Method.minimise`; p is the direction, mu, delta and alpha are Moller's."""
-        params, grad, dot = objective.params, objective.grad, objective.dot
-        start, p, before = params.copy(), -grad, grad.copy()
-        damping, since, square = self.first_lambda, 0, dot(grad, grad)
+        params = objective.params
+        grad = objective.grad
+        dot = objective.dot
+        start = params.copy()
+        p = -grad
+        before = grad.copy()
+        damping = self.first_lambda
+        since = 0
+        square = dot(grad, grad)
         while square > 0:
-            length, mu = dot(p, p), -dot(p, before)
+            length = dot(p, p)
+            mu = -dot(p, before)
             if mu <= 0 or since == params.size:
                 objective.combine(p, before, before, -1.0, 0.0)
-                length, mu, since = square, square, 0
+                length = square
+                mu = square
+                since = 0
             trial = _Trial(objective, start, p, before, mu, length)
             trial.measure_curvature(self.sigma)
             for _ in range(MOST_FAILURES):
@@ -248,7 +270,8 @@ class ScaledConjugateGradient(Method):
                 return LOWEST
             if report():
                 return ""
-            start[:], since = params, since + 1
+            start[:] = params
+            since += 1
             square = dot(grad, grad)
             beta = (square - dot(grad, before)) / mu
             objective.combine(p, grad, p, -1.0, beta)
@@ -261,13 +284,13 @@ class ScaledConjugateGradient(Method):
 
 
 class _Trial:
-    """The steps that an iteration of scaled conjugate gradients tries along its direction.
+    """The trial steps of an iteration of scaled conjugate gradients along its direction.
 
     Parameters
     ----------
     objective : Objective
     start, p, before : array
-        Where the iteration begins, its direction, the gradient there.
+        Parameters at the start of the iteration, its direction, and the gradient at the start.
     mu, length : float
         -p . before and p . p.
     """
@@ -275,12 +298,17 @@ class _Trial:
     def __init__(
         self, objective: Objective, start: Any, p: Any, before: Any, mu: float, length: float
     ) -> None:
-        self.objective, self.start, self.p, self.before = objective, start, p, before
-        self.mu, self.length, self.loss = mu, length, objective.loss
+        self.objective = objective
+        self.start = start
+        self.p = p
+        self.before = before
+        self.mu = mu
+        self.length = length
+        self.loss = objective.loss
         self.noise = ROUNDING * float(np.finfo(start.dtype).eps) * abs(self.loss)
 
     def measure_curvature(self, sigma: float) -> None:
-        """Step 2: the curvature along p, from the gradient a little further on."""
+        """Step 2: the curvature along p, from the gradient a short distance ahead."""
         sigma /= math.sqrt(self.length)
         self._move(sigma)
         after = self.objective.dot(self.p, self.objective.grad)
@@ -289,7 +317,7 @@ class _Trial:
             raise NotFiniteError
 
     def step(self, damping: float) -> tuple[float, float]:
-        """Steps 3 to 6: lambda, and how well the quadratic approximation fits, Delta."""
+        """Steps 3 to 6: lambda, and Delta, which says how well the quadratic approximation fits."""
         self.delta = self.curvature + damping * self.length
         if self.delta <= 0:
             damping = 2 * (damping - self.delta / self.length)
@@ -299,13 +327,13 @@ class _Trial:
         if not math.isfinite(self.objective.loss):
             return damping, -math.inf
         decrease = self.loss - self.objective.loss
-        if abs(decrease) <= self.noise:  # the slopes at both ends tell it more exactly
+        if abs(decrease) <= self.noise:  # then the slopes at both ends are more exact
             after = self.objective.dot(self.p, self.objective.grad)
             decrease = alpha * (self.mu - after) / 2
         return damping, 2 * self.delta * decrease / self.mu**2
 
     def more_damping(self, damping: float, gain: float) -> float:
-        """Step 8."""
+        """Step 8: a larger lambda."""
         more = self.delta * (1 - gain) / self.length
         return damping + more if math.isfinite(more) else 4 * (damping + self.delta / self.length)
 
@@ -316,7 +344,7 @@ class _Trial:
 
 @dataclass(frozen=True)
 class Rprop(Method):
-    """Resilient propagation: each parameter has a step size of its own; only signs count.
+    """Resilient propagation: each parameter has its own step size; only signs count.
 
     An iteration evaluates the gradient once.
 
@@ -325,20 +353,19 @@ class Rprop(Method):
     tolerance : float, default=1e-5
         See `Method`.
     first_step : float, default=0.0125
-        Of all parameters at first, above 0.
+        First step size of all parameters, above 0.
     eta_minus, eta_plus : float, default=0.5 and 1.2
-        By what a step size is multiplied when the sign of its derivative changes (above 0 and
-        below 1), or stays (above 1).
+        Factors of a step size when the sign of the derivative changes (above 0 and below 1), and
+        when it stays (above 1).
     min_step, max_step : float, default=0.0 and 50.0
         Bounds on the step sizes, at least 0.
     backtracking : bool, default=True
-        True is iRprop+: where a sign changes and the loss has risen, the change before is taken
-        back. False is iRprop-, as PyTorch's Rprop.
+        True is iRprop+: if a sign changes and the loss has risen, the last change of the parameter
+        is undone. False is iRprop-, as in PyTorch's Rprop.
 
     Notes
     -----
-    Riedmiller and Braun, ICNN 1993; Igel and Huesken, NC 2000, whose first step and bounds these
-    are.
+    Riedmiller and Braun, ICNN 1993; Igel and Huesken, NC 2000, for the default step and bounds.
     """
 
     first_step: float = 0.0125
@@ -362,15 +389,16 @@ class Rprop(Method):
 
     def minimise(self, objective: Objective, report: Callable[[], bool]) -> str:
         """See `Method.minimise`."""
-        numbers = RpropNumbers(*map(float, (
+        settings = RpropSettings(*map(float, (
             self.eta_minus, self.eta_plus, self.min_step, self.max_step
         )))  # fmt: skip
-        params, back = objective.params, False
+        params = objective.params
+        back = False
         sizes = np.full_like(params, self.first_step)
         buffers = np.zeros_like(params), sizes, np.zeros_like(params)
         while True:
             before = objective.loss
-            objective.rprop(buffers, numbers, back)
+            objective.rprop(buffers, settings, back)
             if not math.isfinite(objective()):
                 raise NotFiniteError
             back = self.backtracking and objective.loss > before
@@ -387,7 +415,7 @@ class LBFGS(Method):
     tolerance : float, default=1e-5
         See `Method`.
     memory : int, default=10
-        How many past changes count, at least 1; SciPy's maxcor.
+        Number of past changes that are kept, at least 1; SciPy's maxcor.
 
     Notes
     -----
@@ -405,7 +433,8 @@ class LBFGS(Method):
 
     def minimise(self, objective: Objective, report: Callable[[], bool]) -> str:
         """See `Method.minimise`."""
-        params, asked = objective.params, False
+        params = objective.params
+        asked = False
 
         def end_iteration(result: Any) -> None:
             nonlocal asked
@@ -426,20 +455,20 @@ class LBFGS(Method):
 
 
 METHODS: dict[str, type[Method]] = {
-    kind.name: kind
-    for kind in (GradientDescent, ConjugateGradient, ScaledConjugateGradient, Rprop, LBFGS)
+    method.name: method
+    for method in (GradientDescent, ConjugateGradient, ScaledConjugateGradient, Rprop, LBFGS)
 }
-"""Names, for ``fit(method=...)``."""
+"""The methods by the names that ``fit(method=...)`` takes."""
 
 
 def as_method(method: str | Method) -> Method:
-    """A method by name, with its defaults, or as it is."""
+    """The method: an object unchanged, or by its name with the defaults."""
     if isinstance(method, Method):
         return method
     if isinstance(method, str):
         return METHODS[checks.choice("method", method, METHODS)]()
     raise TypeError(
-        f"method must be None, for training on mini-batches, a name "
+        f"method must be None (mini-batches), a name "
         f"({', '.join(map(repr, METHODS))}) or an object such as Rprop(first_step=0.1); got "
         f"{method!r}"
     )

@@ -1,7 +1,7 @@
-"""What methods on all rows at once do to the flat buffer between two evaluations.
+"""Loops of the full-batch methods over the flat buffer, between two evaluations.
 
-Legend: w parameters, g their gradient, d a direction; of Rprop s step sizes, p the gradient
-before, 0 where its sign has changed, m the change of w before.
+Legend: w parameters, g their gradient, d a direction; for Rprop s step sizes, p signs of the
+previous gradient, 0 where the sign has changed, m the previous change of w.
 """
 
 from typing import NamedTuple
@@ -23,12 +23,12 @@ from fastbp.machine.simd import (
 )
 
 BLOCK = 4096
-"""Numbers that are summed in the dtype of the net; the sums of blocks are added in float64."""
+"""Products that are summed in the dtype of the net; the sums of blocks are added in float64."""
 
 
 @kernel
 def dot_of_block(x, y, count):
-    """Sum of the products of `count` numbers."""
+    """Sum of `count` products."""
     total = splat(x, 0.0)
     for i in range(0, count, lanes(x)):
         total = total + vload(advance(x, i), count - i) * vload(advance(y, i), count - i)
@@ -38,7 +38,9 @@ def dot_of_block(x, y, count):
 @kernel(cached=True)
 def dot(x, y):
     """x . y of two flat arrays."""
-    mode, total, count = flush_denormals(), 0.0, x.shape[0]
+    mode = flush_denormals()
+    total = 0.0
+    count = x.shape[0]
     for start in range(0, count, BLOCK):
         block = min(BLOCK, count - start)
         total += dot_of_block(pointer(x, start), pointer(y, start), block)
@@ -47,29 +49,30 @@ def dot(x, y):
 
 
 @kernel
-def add_scaled(out, x, y, of_x, of_y, count):
-    """out <- of_x x + of_y y; out may be x or y."""
+def combine_run(out, x, y, a, b, count):
+    """The loop of `combine`, on pointers."""
     for i in range(0, count, lanes(x)):
         tail = count - i
-        a, b = vload(advance(x, i), tail), vload(advance(y, i), tail)
-        vstore(advance(out, i), a * splat(x, of_x) + b * splat(x, of_y), tail)
+        ax = vload(advance(x, i), tail) * splat(x, a)
+        by = vload(advance(y, i), tail) * splat(x, b)
+        vstore(advance(out, i), ax + by, tail)
 
 
 @kernel(cached=True)
-def combine(out, x, y, of_x, of_y):
-    """out <- of_x x + of_y y of flat arrays; out may be x or y."""
+def combine(out, x, y, a, b):
+    """out <- a x + b y for flat arrays; out may be x or y."""
     mode = flush_denormals()
-    add_scaled(pointer(out, 0), pointer(x, 0), pointer(y, 0), of_x, of_y, out.shape[0])
+    combine_run(pointer(out, 0), pointer(x, 0), pointer(y, 0), a, b, out.shape[0])
     restore_denormals(mode)
 
 
-class RpropNumbers(NamedTuple):
+class RpropSettings(NamedTuple):
     """Hyper-parameters of Rprop.
 
     Attributes
     ----------
     eta_minus, eta_plus : float
-        By what a step size is multiplied when the sign of the derivative changes, or stays.
+        Factors of a step size when the sign of the derivative changes, and when it stays.
     min_step, max_step : float
         Bounds on the step sizes.
     """
@@ -87,15 +90,17 @@ def sign_of(x, zero, one):
 
 
 @kernel
-def rprop_run(w, g, p, s, m, x, back, count):
+def rprop_run(w, g, p, s, m, settings, back, count):
     """The loop of `rprop`, on pointers."""
-    zero, one = splat(w, 0.0), splat(w, 1.0)
+    zero = splat(w, 0.0)
+    one = splat(w, 1.0)
     for i in range(0, count, lanes(w)):
         tail = count - i
-        sign, step = sign_of(vload(advance(g, i), tail), zero, one), vload(advance(s, i), tail)
+        sign = sign_of(vload(advance(g, i), tail), zero, one)
+        step = vload(advance(s, i), tail)
         agreement = sign * vload(advance(p, i), tail)
-        longer = vmin(step * splat(w, x.eta_plus), splat(w, x.max_step))
-        shorter = vmax(step * splat(w, x.eta_minus), splat(w, x.min_step))
+        longer = vmin(step * splat(w, settings.eta_plus), splat(w, settings.max_step))
+        shorter = vmax(step * splat(w, settings.eta_minus), splat(w, settings.min_step))
         step = vwhere_greater(zero, agreement, shorter, step)
         step = vwhere_greater(agreement, zero, longer, step)
         sign = vwhere_greater(zero, agreement, zero, sign)
@@ -109,17 +114,17 @@ def rprop_run(w, g, p, s, m, x, back, count):
 
 
 @kernel(cached=True)
-def rprop(w, g, p, s, m, numbers, back):
-    """A step of iRprop: each parameter by its own step size against the sign of its derivative.
+def rprop(w, g, p, s, m, settings, back):
+    """A step of iRprop: each parameter moves by its own step size, against its derivative's sign.
 
-    Where the sign agrees with that of the step before, the size grows; where it has changed, the
-    size shrinks and w stays, or with `back` gives back its last change; p, which holds signs, is
-    then 0. Igel and Huesken, "Improving the Rprop learning algorithm", NC 2000: iRprop+ when
-    `back` is given where the loss has risen, else iRprop-.
+    If the sign is that of the previous step, the step size grows. If it has changed, the step size
+    shrinks, w stays (or, with `back`, its last change is undone), and p becomes 0. Igel and
+    Huesken, "Improving the Rprop learning algorithm", NC 2000: iRprop+ if `back` is set whenever
+    the loss has risen, iRprop- if it is never set.
     """
     mode = flush_denormals()
     rprop_run(
-        pointer(w, 0), pointer(g, 0), pointer(p, 0), pointer(s, 0), pointer(m, 0), numbers, back,
+        pointer(w, 0), pointer(g, 0), pointer(p, 0), pointer(s, 0), pointer(m, 0), settings, back,
         w.shape[0],
     )  # fmt: skip
     restore_denormals(mode)

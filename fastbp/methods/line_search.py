@@ -1,4 +1,4 @@
-"""The search for a step along a direction of descent."""
+"""The line search: how long a step along a direction of descent shall be."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 ROUNDING = 8.0
-"""Losses closer than so many units in the last place cannot be told apart."""
+"""Losses that differ by fewer units in the last place cannot be told apart."""
 LONGEST = 10.0
-"""How many times as long as the last one the next trial step may be."""
+"""How many times longer than the last trial step the next one may be."""
 MARGIN = 0.1
-"""A trial step keeps this share of the interval away from its ends."""
+"""Share of the interval by which a trial step keeps away from its ends."""
 
 
 class Point(NamedTuple):
-    """A point on the line.
+    """An evaluated point on the line.
 
     Attributes
     ----------
     step : float
         How far along the direction.
     loss : float
-        Infinite where it is not finite, so that such points are never taken.
+        Infinity if the loss is not finite, so that such points are never taken.
     slope : float
         Derivative of the loss by the step.
     """
@@ -33,7 +33,7 @@ class Point(NamedTuple):
 
 
 class Wolfe(NamedTuple):
-    """What a step must fulfil, with phi(a) the loss after a step a, and how hard to try.
+    """The strong Wolfe conditions, with phi(a) the loss after a step a, and a limit of trials.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class Wolfe(NamedTuple):
     curvature : float
         c2 of the curvature condition, |phi'(a)| <= c2 |phi'(0)|.
     trials : int
-        Evaluations at the most.
+        The largest number of evaluations.
     """
 
     decrease: float = 1e-4
@@ -51,7 +51,7 @@ class Wolfe(NamedTuple):
 
 
 def cubic_minimum(a: Point, b: Point) -> float:
-    """Where the cubic through both losses and slopes is least, NaN when it has no minimum.
+    """The minimum of the cubic through both losses and slopes; NaN if it has none.
 
     Nocedal and Wright, Numerical Optimization, 2006, equation 3.59.
     """
@@ -67,7 +67,7 @@ def cubic_minimum(a: Point, b: Point) -> float:
 
 
 def secant_minimum(a: Point, b: Point) -> float:
-    """Where the line through both slopes is 0, NaN when it is nowhere."""
+    """The zero of the line through both slopes; NaN if it has none."""
     if not math.isfinite(b.slope - a.slope) or a.slope == b.slope:
         return math.nan
     return a.step - a.slope * (b.step - a.step) / (b.slope - a.slope)
@@ -79,27 +79,30 @@ class StrongWolfe:
     Algorithms 3.5 and 3.6 of Nocedal and Wright 2006, with cubic interpolation. Close to a minimum
     the losses differ by less than rounding; then the slopes decide, by the approximate Wolfe
     condition of Hager and Zhang (SIAM J. Optim. 16, 2005, equation 4.1): without it a float32 net
-    stops at the root of float32's precision.
+    would stop at the square root of float32's precision.
 
     Parameters
     ----------
     at : callable
-        The point after a step, evaluated.
+        Evaluates the point after a step.
     start : Point
-        At step 0, with a slope below 0.
+        The point at step 0, with a slope below 0.
     wolfe : Wolfe
     epsilon : float
-        Of the dtype in which the loss is computed.
+        Machine epsilon of the dtype in which the loss is computed.
     """
 
     def __init__(
         self, at: Callable[[float], Point], start: Point, wolfe: Wolfe, epsilon: float
     ) -> None:
-        self._at, self.start, self.wolfe, self.trials = at, start, wolfe, 0
+        self._at = at
+        self.start = start
+        self.wolfe = wolfe
+        self.trials = 0
         self.noise = ROUNDING * epsilon * abs(start.loss)
 
     def find(self, first: float) -> Point | None:
-        """A step that fulfils the conditions; the last point evaluated.
+        """A step that fulfils the conditions; it is the last point that was evaluated.
 
         Parameters
         ----------
@@ -109,9 +112,10 @@ class StrongWolfe:
         Returns
         -------
         Point or None
-            None when no step lowers the loss.
+            None if no step lowers the loss.
         """
-        before, step = self.start, first
+        before = self.start
+        step = first
         while self.trials < self.wolfe.trials:
             point = self._try(step)
             if not self._decreases(point) or point.loss > before.loss + self.noise:
@@ -132,14 +136,15 @@ class StrongWolfe:
         return self._at(step)
 
     def _decreases(self, point: Point) -> bool:
-        """The sufficient decrease, by the losses or, where these are too close, by the slopes."""
-        (_, loss, slope), c1 = self.start, self.wolfe.decrease
+        """Sufficient decrease, judged by the losses or, if these are too close, by the slopes."""
+        _, loss, slope = self.start
+        c1 = self.wolfe.decrease
         if point.loss <= loss + c1 * point.step * slope:
             return True
         return abs(point.loss - loss) <= self.noise and point.slope <= (2 * c1 - 1) * slope
 
     def _minimum(self, a: Point, b: Point) -> float:
-        """By interpolation; losses that differ by little more than rounding tell nothing."""
+        """The minimum by interpolation; losses that differ by rounding alone are not used."""
         close = abs(a.loss - b.loss) <= 100 * self.noise
         return secant_minimum(a, b) if close else cubic_minimum(a, b)
 
@@ -147,12 +152,13 @@ class StrongWolfe:
         return abs(point.slope) <= -self.wolfe.curvature * self.start.slope
 
     def _zoom(self, low: Point, high: Point) -> Point | None:
-        """Between two points, of which `low` has the lower loss and slopes towards `high`."""
+        """Search between two points; `low` has the lower loss, which falls towards `high`."""
         while self.trials < self.wolfe.trials:
             width = high.step - low.step
             if abs(width) <= 1e-12 * max(low.step, high.step):
                 break
-            step, margin = self._minimum(low, high), MARGIN * abs(width)
+            step = self._minimum(low, high)
+            margin = MARGIN * abs(width)
             ends = min(low.step, high.step) + margin, max(low.step, high.step) - margin
             step = low.step + width / 2 if math.isnan(step) else min(max(step, ends[0]), ends[1])
             point = self._try(step)
@@ -164,5 +170,5 @@ class StrongWolfe:
             if point.slope * width >= 0:
                 high = low
             low = point
-        # Not flat enough, but lower: taken, so that rounding does not end the descent early.
+        # Not flat enough, but lower: accept it, so that rounding does not end the descent early.
         return self._try(low.step) if low.step > 0 and low.loss < self.start.loss else None

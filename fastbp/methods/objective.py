@@ -1,4 +1,4 @@
-"""Loss and gradient of all rows as a function of the parameters, for methods that minimise it."""
+"""Loss and gradient of all rows as a function of the parameters, for the full-batch methods."""
 
 from __future__ import annotations
 
@@ -11,43 +11,49 @@ import numpy.typing as npt
 from fastbp.fit.evaluation import evaluate
 from fastbp.kernels.state import Data, OptimizerState
 from fastbp.machine.jit import ready
-from fastbp.methods import kernels as descent
+from fastbp.methods import kernels
 from fastbp.model.net import FloatArray, Net
 
 
 class Objective:
-    """Loss and gradient of a net on all rows, wherever its parameters are.
+    """Loss and gradient of a net on all rows, at its current parameters.
 
     Parameters
     ----------
     net : Net
-        Evaluated at what its parameters are.
+        Evaluated at its current parameters.
     data : Data
     rows : int
     state : OptimizerState
-        Of which the penalties count.
+        Only its penalties are used.
     before_each : callable, optional
-        Called before each evaluation; what it raises ends the minimisation.
+        Called before each evaluation; an exception from it ends the minimisation.
 
     Attributes
     ----------
     params : array, shape (n_params,)
-        Those of the net.
+        The parameters of the net, not a copy.
     grad : array, shape (n_params,)
-        Of the last evaluation; 0 for frozen parameters.
+        The gradient of the last evaluation; 0 for frozen parameters.
     loss : float
-        Of the last evaluation.
+        The loss of the last evaluation.
     evaluations : int
-        How often loss and gradient were computed.
+        Number of evaluations so far.
     """
 
     def __init__(
         self, net: Net, data: Data, rows: int, state: OptimizerState,
         before_each: Callable[[], None] | None = None,
     ) -> None:  # fmt: skip
-        self.net, self.data, self.rows, self.state = net, data, rows, state
-        self.params, self.grad = net.params, np.empty_like(net.params)
-        self.loss, self.evaluations, self._before_each = np.nan, 0, before_each
+        self.net = net
+        self.data = data
+        self.rows = rows
+        self.state = state
+        self.params = net.params
+        self.grad = np.empty_like(net.params)
+        self.loss = np.nan
+        self.evaluations = 0
+        self._before_each = before_each
 
     def __call__(self) -> float:
         """Evaluate; returns the loss."""
@@ -61,18 +67,16 @@ class Objective:
 
     def dot(self, x: FloatArray, y: FloatArray) -> float:
         """x . y, summed in float64 block by block."""
-        return float(_call(descent.dot, self.params.dtype.char, x, y))
+        return float(_call(kernels.dot, self.params.dtype.char, x, y))
 
-    def combine(
-        self, out: FloatArray, x: FloatArray, y: FloatArray, of_x: float, of_y: float
-    ) -> None:
-        """out = of_x x + of_y y; `out` may be one of the two."""
-        _call(descent.combine, out.dtype.char, out, x, y, of_x, of_y)
+    def combine(self, out: FloatArray, x: FloatArray, y: FloatArray, a: float, b: float) -> None:
+        """out = a x + b y; `out` may be x or y."""
+        _call(kernels.combine, out.dtype.char, out, x, y, a, b)
 
-    def rprop(self, buffers: tuple[FloatArray, ...], numbers: Any, back: bool) -> None:
-        """A step of Rprop on the parameters; its buffers are the signs, the sizes, the changes."""
-        arguments = (self.params, self.grad, *buffers, numbers, back)
-        _call(descent.rprop, self.params.dtype.char, *arguments)
+    def rprop(self, buffers: tuple[FloatArray, ...], settings: Any, back: bool) -> None:
+        """A step of Rprop on the parameters; `buffers` are signs, step sizes and last changes."""
+        arguments = (self.params, self.grad, *buffers, settings, back)
+        _call(kernels.rprop, self.params.dtype.char, *arguments)
 
 
 def _call(function: Any, char: str, *arguments: Any) -> Any:
@@ -83,14 +87,14 @@ def _call(function: Any, char: str, *arguments: Any) -> Any:
 def scipy_lbfgs(
     objective: Objective, end_iteration: Callable[[Any], None], options: dict[str, float]
 ) -> Any:
-    """Minimise by SciPy's L-BFGS-B, without bounds, from where the parameters are.
+    """Minimise with SciPy's L-BFGS-B, without bounds, starting from the current parameters.
 
     Parameters
     ----------
     objective : Objective
-        Its parameters become those that were last asked for, not the best.
+        Its parameters become those of the last evaluation, which need not be the best.
     end_iteration : callable
-        Given SciPy's ``intermediate_result``; a StopIteration ends the minimisation.
+        Called with SciPy's ``intermediate_result``; a StopIteration ends the minimisation.
     options : dict of str to float
         See `scipy.optimize.minimize`, method "L-BFGS-B".
 
@@ -108,11 +112,11 @@ def scipy_lbfgs(
     except ImportError as error:
         raise ImportError(
             "L-BFGS needs SciPy: pip install 'fastbp[sklearn]', or pip install scipy. "
-            "method='conjugate_gradient' needs nothing"
+            "method='conjugate_gradient' works without it"
         ) from error
 
     def value(params: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
-        """In float64, whatever the net's dtype: SciPy computes in it."""
+        """Loss and gradient in float64, in which SciPy computes."""
         objective.params[:] = params
         loss = objective()
         return loss, objective.grad.astype(np.float64)

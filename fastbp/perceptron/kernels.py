@@ -1,16 +1,15 @@
 """The perceptron learning rule: threshold units that learn from their mistakes.
 
 Legend: w weights of a unit (K,), b its bias, x inputs of a row (K,), t its target 0 or 1, N units.
-The units stand one after the other, the biases behind all weights, as in layout.py.
+The units lie one after the other, the biases behind all weights, as in ``kernels/layout.py``.
 
 A unit's output is ``y = 1 where w.x + b > 0``, else 0. After each row,
 
     w <- w - rate (y - t) x,    b <- b - rate (y - t)
 
-which changes nothing where y is right. Rosenblatt, Psychological Review 65, 1958; that it ends
-where a plane separates the classes: Novikoff, Symposium on the Mathematical Theory of Automata,
-1962. Everything that computes a net input does so by `net_input`, so that predicting and learning
-agree to the bit.
+which changes nothing if y is right. Rosenblatt, Psychological Review 65, 1958; proof that it ends
+if a plane separates the classes: Novikoff, Symposium on the Mathematical Theory of Automata, 1962.
+All net inputs are computed by `net_input`, so that prediction and learning agree to the bit.
 """
 
 from fastbp.kernels.finite import all_finite
@@ -47,14 +46,16 @@ def add_scaled(w, x, factor, k):
     """w <- w + factor x."""
     scale = splat(w, factor)
     for i in range(0, k, lanes(w)):
-        tail, p = k - i, advance(w, i)
+        tail = k - i
+        p = advance(w, i)
         vstore(p, vload(p, tail) + vload(advance(x, i), tail) * scale, tail)
 
 
 @kernel
 def learn_row(params, x, targets, rate, k, n, has_biases):
-    """One row; returns how many units were wrong."""
-    mistakes, biases = 0, advance(params, n * k)
+    """Learn from one row; returns the number of units that were wrong."""
+    mistakes = 0
+    biases = advance(params, n * k)
     for j in range(n):
         w = advance(params, j * k)
         bias = load(biases, j) if has_biases else 0.0
@@ -69,8 +70,8 @@ def learn_row(params, x, targets, rate, k, n, has_biases):
 
 
 @kernel
-def learn_rows(params, inputs, targets, order, n_order, random, progress, mistakes, safe, rate,
-               rows, k, n, n_params, epochs, count):  # fmt: skip
+def learn_rows(params, inputs, targets, order, n_order, random, progress, mistakes, snapshot,
+               rate, rows, k, n, n_params, epochs, count):  # fmt: skip
     """The loop of `learn`, on pointers."""
     epoch, row = load(progress, EPOCH), load(progress, ROW)
     for _ in range(count):
@@ -87,11 +88,12 @@ def learn_rows(params, inputs, targets, order, n_order, random, progress, mistak
         if row == rows:
             if not all_finite(params, n_params):
                 for i in range(n_params):
-                    store(params, i, load(safe, i))
+                    store(params, i, load(snapshot, i))
                 return DIVERGED
             for i in range(n_params):
-                store(safe, i, load(params, i))
-            epoch, row = epoch + 1, 0
+                store(snapshot, i, load(params, i))
+            epoch += 1
+            row = 0
             if load(mistakes, epoch - 1) == 0:
                 store(progress, EPOCH, epoch)
                 store(progress, ROW, row)
@@ -103,29 +105,29 @@ def learn_rows(params, inputs, targets, order, n_order, random, progress, mistak
 
 @kernel(cached=True)
 def learn(params, inputs, targets, order, random, progress, mistakes, snapshot, rate, count):
-    """At most `count` rows of the perceptron learning rule, from where `progress` stands.
+    """At most `count` rows of the perceptron learning rule, starting at `progress`.
 
     Parameters
     ----------
     params : array, shape (N K,) or (N K + N,)
     inputs, targets : array, shape (rows, K) and (rows, N)
     order : array of int64, shape (rows,) or (0,)
-        Drawn anew at the start of each epoch; empty: the rows as they stand.
+        Drawn anew at the start of each epoch; if empty, the rows are taken in their own order.
     random : array of uint64, shape (1,)
     progress : array of int64
-        Entries EPOCH and ROW of training.py.
+        Entries EPOCH and ROW of ``kernels/training.py``.
     mistakes : array of int64, shape (epochs,)
         Wrong outputs in each epoch.
     snapshot : array like params
-        The parameters after the last epoch that ended finite.
+        The parameters after the last epoch in which they stayed finite.
     rate : float
     count : int
 
     Returns
     -------
     int
-        RUNNING; FINISHED after all epochs or one without mistakes; DIVERGED: then the snapshot
-        has been restored.
+        RUNNING; FINISHED after all epochs or one without mistakes; DIVERGED if the snapshot has
+        been restored.
     """
     mode = flush_denormals()
     status = learn_rows(
@@ -140,10 +142,15 @@ def learn(params, inputs, targets, order, random, progress, mistakes, snapshot, 
 
 @kernel(cached=True)
 def net_inputs(params, inputs, out):
-    """Net inputs of all units for all rows, in `out`, (rows, N)."""
+    """Write the net inputs of all units for all rows to `out`, (rows, N)."""
     mode = flush_denormals()
-    rows, k, n = inputs.shape[0], inputs.shape[1], out.shape[1]
-    w, x, z, has_biases = pointer(params, 0), pointer(inputs, 0), pointer(out, 0), 0
+    rows = inputs.shape[0]
+    k = inputs.shape[1]
+    n = out.shape[1]
+    w = pointer(params, 0)
+    x = pointer(inputs, 0)
+    z = pointer(out, 0)
+    has_biases = 0
     biases = advance(w, n * k)
     if params.shape[0] > n * k:
         has_biases = 1

@@ -1,11 +1,11 @@
-"""The perceptron of scikit-learn's SGDClassifier: one plane, with penalties and weights of rows.
+"""The perceptron of scikit-learn's SGDClassifier: one plane, with penalties and sample weights.
 
 Legend: w weights (K,), b the bias, x inputs of a row (K,), t its target -1 or 1, s its weight.
 Row by row, with z = w.x + b:
 
-    w <- (1 - rate l2) w,  and where t z <= 0:  w <- w + rate s t x,  b <- b + decay rate s t
+    w <- (1 - rate l2) w,  and if t z <= 0:  w <- w + rate s t x,  b <- b + decay rate s t
 
-and then L1. Unlike in perceptron.py, z = 0 is a mistake whatever the target. The order of the
+and then L1. Unlike in kernels.py, z = 0 is a mistake whatever the target is. The order of the
 rows is that of scikit-learn, draw by draw.
 """
 
@@ -16,9 +16,9 @@ from fastbp.perceptron.kernels import add_scaled, net_input
 
 @kernel
 def shuffle_rows(order, count, seed):
-    """Let each row change places with itself or one behind it; 32-bit xorshift (Marsaglia 2003).
+    """Swap each row with itself or one behind it, drawn by a 32-bit xorshift (Marsaglia 2003).
 
-    The stream begins anew with `seed` each time; the order goes on from what it was.
+    The random stream restarts at `seed`; the order is shuffled further.
     """
     state = seed if seed != 0 else 1
     for i in range(count - 1):
@@ -33,10 +33,10 @@ def shuffle_rows(order, count, seed):
 
 @kernel
 def truncate(w, q, x, u, only_inputs, k):
-    """Cumulative L1 penalty u on the weights; q is what each has had of it.
+    """Apply the cumulative L1 penalty u to the weights; q is the share that each has had so far.
 
-    With `only_inputs` on those whose input is not 0, as for sparse rows. Tsuruoka, Tsujii and
-    Ananiadou, ACL 2009, figure 2.
+    With `only_inputs` only to weights whose input is not 0, as for sparse rows. Tsuruoka, Tsujii
+    and Ananiadou, ACL 2009, figure 2.
     """
     for i in range(k):
         if only_inputs and load(x, i) == 0.0:
@@ -54,7 +54,8 @@ def truncate(w, q, x, u, only_inputs, k):
 @kernel
 def norms(w, k):
     """Half the sum of squares, and the sum of magnitudes."""
-    squares, magnitudes = 0.0, 0.0
+    squares = 0.0
+    magnitudes = 0.0
     for i in range(k):
         x = load(w, i)
         squares += x * x
@@ -66,14 +67,16 @@ def norms(w, k):
 def plane_rows(w, state, q, inputs, targets, weights, order, rules, rows, k):
     """The loop of `plane_epoch`, on pointers."""
     rate, decay, l2, l1 = load(rules, 0), load(rules, 1), load(rules, 2), load(rules, 3)
-    total, learned = 0.0, 0
+    total = 0.0
+    learned = 0
     for at in range(rows):
         row = load(order, at)
         weight = load(weights, row)
         if weight < 0.0:  # held out
             continue
         learned += 1
-        x, t = advance(inputs, row * k), load(targets, row)
+        x = advance(inputs, row * k)
+        t = load(targets, row)
         margin = net_input(w, x, load(state, 0), k) * t
         total += max(0.0, -margin)
         if l1 + l2 > 0.0:
@@ -99,20 +102,20 @@ def plane_epoch(weights, state, q, inputs, targets, row_weights, order, rules, s
     ----------
     weights : array, shape (K,)
     state : array of float64, shape (2,)
-        The bias, and the L1 penalty so far.
+        The bias, and the cumulative L1 penalty.
     q : array, shape (K,)
         See `truncate`.
     inputs : array, shape (rows, K)
     targets : array of float64, shape (rows,)
         -1 and 1.
     row_weights : array of float64, shape (rows,)
-        Of sample and class; below 0 the row is held out.
+        Sample weight times class weight; a row below 0 is held out.
     order : array of int64, shape (rows,)
     rules : array of float64, shape (5,)
-        Learning rate; factor of it for the bias, 0 for none; L2 and L1 penalty; whether L1 is
-        for inputs that are not 0.
+        Learning rate; its factor for the bias, 0 for no bias; L2 and L1 penalty; whether L1 only
+        applies to inputs that are not 0.
     seed : int
-        To shuffle by; below 0 the order stays.
+        Seed of the shuffle; below 0 the order stays.
     """
     if seed >= 0:
         shuffle_rows(pointer(order, 0), order.shape[0], seed)

@@ -3,15 +3,18 @@
 =======================  ==========================================================================
 loss_curves              losses of training and validation, of one or several histories
 decision_boundary        the regions of the classes of a classifier of two inputs
-LearningAnimation        a callback: a GIF of the boundary, the hidden units' lines and the loss
+LearningAnimation        a callback: an animation of the boundary, the hidden units and the loss
 loss_surface             the loss on a plane through the parameters, with the path of training
-Recorder                 a callback: the parameters after some of the epochs, for such a path
+Recorder                 a callback: the parameters after some of the epochs, for that path
 activation_histograms    the outputs of each layer
-gradient_histograms      the derivatives by the weights of each layer
-network                  the net as a diagram: its units, and its weights as lines
+gradient_histograms      the partial derivatives with respect to the weights of each layer
+network                  the net as a diagram: units, and lines for the weights
+axes                     new axes, or those that are given
 =======================  ==========================================================================
 
-Each draws on the axes that it is given, or makes a figure, and returns the axes.
+Each function draws on the axes that it is given, or makes a figure, and returns the axes. Without
+matplotlib it raises an ImportError that names the command above; for an `ax` that cannot be drawn
+on, a TypeError. matplotlib is only imported when something is drawn.
 """
 
 from fastbp.plot.animation import LearningAnimation

@@ -1,4 +1,4 @@
-"""`LearningAnimation`: a callback that films how a classifier learns."""
+"""`LearningAnimation`: a callback that writes an animation of how a classifier learns."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ from fastbp.plot.recording import Recorder
 
 
 class LearningAnimation(Recorder):
-    """Write a GIF of the decision boundary, the lines of the hidden units and the loss.
+    """Write an animated GIF of the decision boundary, the lines of the hidden units and the loss.
 
     ``net.fit(X, y, callbacks=fastbp.plot.LearningAnimation(X, y, "learning.gif"))``. The
-    parameters are kept while the net learns, and drawn when the fit has ended, also by Ctrl-C.
+    parameters are kept while the net learns and drawn when the fit has ended, even by Ctrl-C.
 
     Parameters
     ----------
     X, y : array-like
-        What is drawn, as in `decision_boundary`: two inputs, and classes.
+        The data to draw, as in `decision_boundary`: two inputs, and classes.
     path : str or path
         Ends in .gif; its folder must exist.
     frames : int, default=60
-        At most; see `Recorder`.
+        The largest number of frames, at least 2; see `Recorder`.
     fps : int, default=12
-        Frames a second.
+        Frames per second.
     hidden : bool, default=True
         Draw the lines of the units of the first hidden layer.
     resolution : int, default=120
-        As of `decision_boundary`.
+        As in `decision_boundary`.
 
     Attributes
     ----------
     epochs, params
-        As of `Recorder`; there is a frame for each.
+        As in `Recorder`; there is one frame for each.
 
     Raises
     ------
     ImportError
-        Without matplotlib, at the beginning of a fit: ``pip install 'fastbp[plot]'``.
+        At the beginning of a fit, without matplotlib.
     """
 
     def __init__(
@@ -64,14 +64,16 @@ class LearningAnimation(Recorder):
         checks.finite("X", self.X, X)
         self.y = np.array(y)
         classes_of(self.y, len(self.X))
-        self.path, self.fps = Path(path), checks.count("fps", fps)
+        self.path = Path(path)
+        self.fps = checks.count("fps", fps)
         if self.path.suffix.lower() != ".gif":
             raise ValueError(f"path must end in .gif; got {str(path)!r}")
-        self.hidden, self.resolution = checks.flag("hidden", hidden), resolution
+        self.hidden = checks.flag("hidden", hidden)
+        self.resolution = resolution
         checks.count("resolution", resolution, 2)
 
     def on_fit_begin(self, fit: Fit) -> None:
-        """Look for matplotlib, the folder and the net's inputs; start afresh."""
+        """Check matplotlib, the folder and the net's inputs; start afresh."""
         pyplot()
         if not self.path.parent.is_dir():
             raise FileNotFoundError(
@@ -94,7 +96,7 @@ class LearningAnimation(Recorder):
                 twin.params[:] = params
                 self._draw(left, right, twin, epoch, fit.history)
                 writer.grab_frame()
-                figure.set_layout_engine("none")  # that of the first frame stays
+                figure.set_layout_engine("none")  # keep the layout of the first frame
 
     def _draw(self, left: Any, right: Any, twin: Any, epoch: int, history: Any) -> None:
         """One frame."""
@@ -116,7 +118,7 @@ class LearningAnimation(Recorder):
 
 
 def _figure_and_writer(fps: int) -> tuple[Any, Any]:
-    """A figure outside pyplot, which shows nothing, and what writes GIFs."""
+    """A figure that pyplot does not show, and a writer of GIFs."""
     from matplotlib.animation import PillowWriter
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""Axes to draw on: the caller's, or those of a new figure; matplotlib is imported only here."""
+"""Axes to draw on: the caller's, or those of a new figure."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import Any
 
 
 def axes(ax: Any = None, **figure: Any) -> Any:
-    """The axes that were given, or new ones.
+    """The given axes, or new ones.
 
     Parameters
     ----------
     ax : matplotlib Axes, default=None
         Returned as it is. None makes a figure with `matplotlib.pyplot`.
     **figure
-        For `matplotlib.pyplot.subplots` when a figure is made, such as ``figsize``; with
-        ``nrows`` or ``ncols`` an array of axes is returned. The layout is "constrained" unless
-        another is given, so that nothing is cut off.
+        Passed to `matplotlib.pyplot.subplots` when a figure is made, such as ``figsize``; with
+        ``nrows`` or ``ncols`` an array of axes is returned. The layout is "constrained" by
+        default, so that nothing is cut off.
 
     Returns
     -------

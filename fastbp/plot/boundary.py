@@ -1,4 +1,4 @@
-"""`decision_boundary`: where a classifier of two inputs decides for which class."""
+"""`decision_boundary`: the regions in which a classifier of two inputs chooses each class."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ MARGIN = 0.1
 
 
 class Outcome(NamedTuple):
-    """What a classifier says of some points.
+    """The predictions of a classifier for some points.
 
     Attributes
     ----------
     values : array of float64, shape (points,)
-        The output, for two classes; else the number of the class.
+        The output, for two classes; else the index of the class.
     level : float or None
-        The output at which the class changes; None where `values` are numbers of classes.
+        The output at which the class changes; None where `values` are indices of classes.
     """
 
     values: FloatArray
@@ -41,23 +41,23 @@ def decision_boundary(
     resolution: int = 200,
     ax: Any = None,
 ) -> Any:
-    """Draw the regions of the classes of a classifier of two inputs, and the data on them.
+    """Draw the regions in which a classifier of two inputs chooses each class, and the data.
 
     Parameters
     ----------
     net : MLP or estimator
-        An MLP of one output (two classes, whose boundary is halfway between the least and the
-        greatest target) or of several (the greatest decides); or anything with `predict` that
-        returns classes, one column or several, such as the estimators of ``fastbp.sklearn``;
-        their `predict_proba` is drawn where there are two classes.
+        An MLP with one output (two classes, the boundary halfway between the lower and the higher
+        target) or several (the largest decides); or an object whose `predict` returns classes or
+        a column per class, such as the estimators of ``fastbp.sklearn``. For two classes its
+        `predict_proba` is drawn if it has one.
     X : array-like, shape (rows, 2)
     y : array-like
-        Classes, shape (rows,) or (rows, 1), or a column a class.
+        Classes, shape (rows,) or (rows, 1), or one column per class.
     hidden : bool, default=False
-        Draw the line on which the net input of each unit of the first hidden layer is 0. Only for
-        an MLP.
+        Draw the line where the net input of each unit of the first hidden layer is 0. Only for an
+        MLP.
     resolution : int, default=200
-        Points along each axis at which the net is asked.
+        Points along each axis at which the net is evaluated.
     ax : matplotlib Axes, default=None
         None makes a figure.
 
@@ -67,10 +67,8 @@ def decision_boundary(
 
     Raises
     ------
-    ImportError
-        Without matplotlib: ``pip install 'fastbp[plot]'``.
     ValueError, TypeError
-        For other inputs than two, or targets that are no classes of these rows.
+        If X does not have two columns, or y does not hold a class for each row.
     """
     points = np.asarray(checks.matrix("X", X, 2, np.float64, "two inputs"), np.float64)
     checks.finite("X", points, X)
@@ -100,12 +98,12 @@ def decision_boundary(
 
 
 def classes_of(y: npt.ArrayLike, rows: int) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
-    """Names of the classes, and the number of each row's.
+    """Names of the classes, and the index of each row's class.
 
     Parameters
     ----------
     y : array-like
-        Classes, or a column a class.
+        Classes, or one column per class.
     rows : int
     """
     targets = np.asarray(y)
@@ -113,28 +111,28 @@ def classes_of(y: npt.ArrayLike, rows: int) -> tuple[npt.NDArray[Any], npt.NDArr
         targets = targets[:, 0]
     if targets.shape[:1] != (rows,) or targets.ndim > 2:
         raise ValueError(
-            f"y must hold a class for each of the {rows} rows of X, or a column a class; got shape "
-            f"{np.shape(y)}"
+            f"y must hold a class for each of the {rows} rows of X, or one column per class; got "
+            f"shape {np.shape(y)}"
         )
     if targets.ndim == 2:
         return np.arange(targets.shape[1]), targets.argmax(axis=1)
-    names, numbers = np.unique(targets, return_inverse=True)
+    names, indices = np.unique(targets, return_inverse=True)
     if len(names) > 20:
         raise ValueError(
             f"y must hold classes, at most 20 of them; got {len(names)} different values"
         )
-    return names, numbers
+    return names, indices
 
 
 def _frame(points: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Lower left and upper right corner of what is drawn."""
+    """Lower left and upper right corner of the drawing."""
     low, high = points.min(axis=0), points.max(axis=0)
-    room = np.where(high > low, MARGIN * (high - low), 1.0)
-    return low - room, high + room
+    margin = np.where(high > low, MARGIN * (high - low), 1.0)
+    return low - margin, high + margin
 
 
 def _ask(net: Any, grid: FloatArray, y: npt.ArrayLike, names: npt.NDArray[Any]) -> Outcome:
-    """What the net says of the points."""
+    """The net's predictions for the points of the grid."""
     if hasattr(net, "predict_proba") and len(names) == 2:
         shares = np.asarray(net.predict_proba(grid))
         if shares.ndim == 2 and shares.shape[1] == 2:
@@ -148,15 +146,15 @@ def _ask(net: Any, grid: FloatArray, y: npt.ArrayLike, names: npt.NDArray[Any]) 
         if (names[at] != outputs).any():
             odd = outputs[names[at] != outputs][0]
             raise ValueError(
-                f"net predicts {odd!r}, which is no class of y: {names.tolist()}. One output tells "
-                "two classes apart; more need an output each"
+                f"net predicts {odd!r}, which is not a class of y: {names.tolist()}. One output "
+                "separates two classes; more classes need one output each"
             )
         return Outcome(at.astype(np.float64), None)
     return Outcome(outputs.astype(np.float64), float(np.mean(names.astype(np.float64))))
 
 
 def _colors(count: int, by_output: bool) -> npt.NDArray[Any]:
-    """One colour a class: blue and red for one output, else those of matplotlib's lines."""
+    """One colour per class: blue and red for one output, else those of matplotlib's lines."""
     if by_output:
         return np.array([[0.13, 0.4, 0.67, 1.0], [0.7, 0.09, 0.17, 1.0]])
     return np.asarray(pyplot().get_cmap("tab20" if count > 10 else "tab10")(np.arange(count)))
@@ -174,7 +172,9 @@ def _fill(ax: Any, first: FloatArray, second: FloatArray, field: Outcome, count:
             ax.contour(first, second, inside, levels=[0.5], colors="black", linewidths=0.8)
         return
     reach = max(float(np.abs(table - field.level).max()), 1e-9)
-    if field.level == 0.5 and reach <= 0.5:  # probabilities: one scale for all of a film
+    if (
+        field.level == 0.5 and reach <= 0.5
+    ):  # probabilities: the same scale in all frames of an animation
         reach = 0.5
     levels = field.level + reach * np.linspace(-1.0, 1.0, 21)
     ax.contourf(first, second, table, levels=levels, cmap="RdBu_r", alpha=0.6, extend="both")
@@ -183,20 +183,20 @@ def _fill(ax: Any, first: FloatArray, second: FloatArray, field: Outcome, count:
 
 
 def draw_lines(ax: Any, net: MLP, low: FloatArray, high: FloatArray) -> list[Any]:
-    """Draw where the net input of each unit of the first hidden layer is 0, within a frame.
+    """Draw, within a frame, where the net input of each unit of the first hidden layer is 0.
 
     Parameters
     ----------
     ax : matplotlib Axes
     net : MLP
-        Of two inputs.
+        A net with two inputs.
     low, high : array, shape (2,)
         Corners of the frame.
 
     Returns
     -------
     list of matplotlib Line2D
-        Of the units whose line crosses the frame.
+        One for each unit whose line crosses the frame.
     """
     biases = net.biases[0] if net.bias else np.zeros(net.layer_sizes[1])
     lines: list[Any] = []
@@ -209,7 +209,7 @@ def draw_lines(ax: Any, net: MLP, low: FloatArray, high: FloatArray) -> list[Any
 
 
 def _crossing(a: float, b: float, c: float, low: FloatArray, high: FloatArray) -> Any:
-    """Both ends of the line a x + b y + c = 0 within a rectangle, None where it misses it."""
+    """Both ends of the line a x + b y + c = 0 within a rectangle; None if it lies outside."""
     ends = []
     for x in (low[0], high[0]):
         if b != 0 and low[1] <= -(a * x + c) / b <= high[1]:

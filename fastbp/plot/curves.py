@@ -1,4 +1,4 @@
-"""`loss_curves`: the losses of training and validation by epoch."""
+"""`loss_curves`: training and validation loss of each epoch."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from fastbp.plot.axes import axes
 
 
 def loss_curves(history: Any, *, log_scale: bool | None = None, ax: Any = None) -> Any:
-    """Draw the loss of each epoch, of training and of validation, one or several histories.
+    """Draw training and validation loss of each epoch, for one or several histories.
 
     Parameters
     ----------
     history : History or fitted net, or several
-        Several as a dict of names to them, or a list. A net is an MLP or an estimator with
-        ``loss_curve_``. "val_loss" is drawn dashed where there is one; with a single history its
-        best epoch is marked.
+        Several are a dict from names to histories or nets, or a list of these. A net is an MLP or
+        an estimator with ``loss_curve_``. "val_loss" is drawn dashed if there is one; with a
+        single history its best epoch is marked.
     log_scale : bool, default=None
-        Whether the axis of the loss is logarithmic; None: where every loss is above 0.
+        Whether the axis of the loss is logarithmic; None: if every loss is above 0.
     ax : matplotlib Axes, default=None
         None makes a figure.
 
@@ -31,10 +31,8 @@ def loss_curves(history: Any, *, log_scale: bool | None = None, ax: Any = None) 
 
     Raises
     ------
-    ImportError
-        Without matplotlib: ``pip install 'fastbp[plot]'``.
     TypeError, ValueError
-        For what is no history, and for one without an epoch.
+        If it is not a history, or has no epoch.
 
     Examples
     --------
@@ -45,9 +43,10 @@ def loss_curves(history: Any, *, log_scale: bool | None = None, ax: Any = None) 
     """
     curves = {name: _curves(one) for name, one in _named(history).items()}
     if not curves:
-        raise ValueError("there is no history to draw; got none")
+        raise ValueError("history must hold at least one history; got none")
     ax = axes(ax)
-    alone, bare = len(curves) == 1, not any(validation for _, validation in curves.values())
+    alone = len(curves) == 1
+    bare = not any(validation for _, validation in curves.values())
     for number, (name, (training, validation)) in enumerate(curves.items()):
         best = int(np.nanargmin(validation)) + 1 if alone and len(validation) else None
         lines = draw_curves(ax, training, validation or None, best, f"{name}: " if name else "")
@@ -66,25 +65,26 @@ def draw_curves(
     ax: Any, training: Sequence[float], validation: Sequence[float] | None, best_epoch: int | None,
     prefix: str, **style: Any,
 ) -> tuple[Any, Any, Any]:  # fmt: skip
-    """Draw one history's curves; returns their lines and that of the best epoch, or None.
+    """Draw the curves of one history; returns their lines and that of the best epoch, or None.
 
     Parameters
     ----------
     ax : matplotlib Axes
     training, validation : sequence of float
-        By epoch; `validation` may be None.
+        Losses by epoch; `validation` may be None.
     best_epoch : int or None
         Counted from 1.
     prefix : str
-        Of the labels.
+        Prefix of the labels.
     **style
-        Passed to matplotlib's `plot` of the curve of training.
+        Passed to matplotlib's `plot` for the training curve.
     """
     epochs = np.arange(1, len(training) + 1)
     (line,) = ax.plot(epochs, training, **({"label": f"{prefix}training"} | style))
-    validation_line = best_line = None
+    validation_line = None
+    best_line = None
     if validation is not None:
-        (validation_line,) = ax.plot(
+        validation_line, = ax.plot(
             np.arange(1, len(validation) + 1), validation, linestyle="--",
             label=f"{prefix}validation",
         )  # fmt: skip
@@ -96,7 +96,7 @@ def draw_curves(
 
 
 def finish(ax: Any, log_scale: bool) -> None:
-    """Label axes with loss curves."""
+    """Label the axes of loss curves."""
     ax.set(xlabel="Epoch", ylabel="Loss", yscale="log" if log_scale else "linear")
     ax.legend()
 
@@ -112,7 +112,7 @@ def _named(history: Any) -> dict[str, Any]:
 
 
 def _curves(history: Any) -> tuple[list[float], list[float]]:
-    """Loss and "val_loss", which is empty where there is none."""
+    """Loss and "val_loss", which is empty if there is none."""
     if hasattr(history, "loss_curve_"):
         return list(history.loss_curve_), list(
             getattr(history, "validation_loss_curve_", None) or []
@@ -120,7 +120,7 @@ def _curves(history: Any) -> tuple[list[float], list[float]]:
     history = getattr(history, "history", history)
     if not isinstance(history, History):
         raise TypeError(
-            f"history must be a History, as fit returns it, a fitted net, or several of them; got "
+            f"history must be a History, as returned by fit, a fitted net, or several of them; got "
             f"{type(history).__name__} {history!r}"
         )
     if not len(history):

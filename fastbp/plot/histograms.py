@@ -1,4 +1,4 @@
-"""Histograms of what is inside a net, a picture a layer."""
+"""Histograms of the outputs and of the gradients in a net, one per layer."""
 
 from __future__ import annotations
 
@@ -25,24 +25,23 @@ def activation_histograms(
     X : array-like, shape (rows, n_in)
     bins : int, default=40
     axes : sequence of matplotlib Axes, default=None
-        One a layer. None makes a figure, the layers side by side.
+        One per layer. None makes a figure with the layers side by side.
 
     Returns
     -------
     array of matplotlib Axes, shape (layers,)
-        The titles have the activation, and the share of zeros where units have ReLU.
+        The titles show the activation, and the share of zeros for ReLU.
 
     Raises
     ------
-    ImportError
-        Without matplotlib: ``pip install 'fastbp[plot]'``.
     ValueError, TypeError
-        Bad input, as in `MLP.predict`, or another number of axes.
+        Bad input, as in `MLP.predict`, or a wrong number of axes.
     """
-    bins, outputs = checks.count("bins", bins), layer_outputs(net, X)
+    bins = checks.count("bins", bins)
+    outputs = layer_outputs(net, X)
     titles = [
-        f"{place}\n{name}" + (f", {(values == 0).mean():.0%} zeros" if name == "relu" else "")
-        for place, name, values in zip(_places(len(outputs)), net.activations, outputs, strict=True)
+        f"{layer}\n{name}" + (f", {(values == 0).mean():.0%} zeros" if name == "relu" else "")
+        for layer, name, values in zip(_names(len(outputs)), net.activations, outputs, strict=True)
     ]
     return _draw(axes, outputs, titles, "Output", bins, "C0")
 
@@ -56,7 +55,7 @@ def gradient_histograms(
     bins: int = 40,
     axes: Any = None,
 ) -> npt.NDArray[Any]:
-    """Draw how the partial derivatives of the loss by each layer's weights are distributed.
+    """Draw how the partial derivatives of the loss are distributed over each layer's weights.
 
     Parameters
     ----------
@@ -65,30 +64,29 @@ def gradient_histograms(
         As in `MLP.loss_and_grad`.
     bins : int, default=40
     axes : sequence of matplotlib Axes, default=None
-        One a layer. None makes a figure, the layers side by side.
+        One per layer. None makes a figure with the layers side by side.
 
     Returns
     -------
     array of matplotlib Axes, shape (layers,)
-        The titles have the norm of the layer's gradient.
+        The titles show the norm of the layer's gradient.
 
     Raises
     ------
-    ImportError
-        Without matplotlib: ``pip install 'fastbp[plot]'``.
     ValueError, TypeError
-        Bad input, as in `MLP.fit`, or another number of axes.
+        Bad input, as in `MLP.fit`, or a wrong number of axes.
     """
-    bins, gradients = checks.count("bins", bins), layer_gradients(net, X, y, sample_weight)[0]
+    bins = checks.count("bins", bins)
+    gradients = layer_gradients(net, X, y, sample_weight)[0]
     titles = [
-        f"{place}\nnorm {np.linalg.norm(values.astype(np.float64)):.2g}"
-        for place, values in zip(_places(len(gradients)), gradients, strict=True)
+        f"{layer}\nnorm {np.linalg.norm(values.astype(np.float64)):.2g}"
+        for layer, values in zip(_names(len(gradients)), gradients, strict=True)
     ]
     return _draw(axes, gradients, titles, "Derivative", bins, "C1")
 
 
-def _places(count: int) -> list[str]:
-    """What the layers are called."""
+def _names(count: int) -> list[str]:
+    """Names of the layers."""
     return [*(f"Hidden layer {number}" for number in range(1, count)), "Outputs"]
 
 
@@ -96,13 +94,13 @@ def _draw(
     given: Any, tables: Sequence[npt.NDArray[np.floating]], titles: list[str], label: str,
     bins: int, color: str,
 ) -> npt.NDArray[Any]:  # fmt: skip
-    """A histogram of each table, as shares of its numbers."""
+    """A histogram of each table, as shares of its values."""
     count = len(tables)
     if given is None:
         given = axes_of(ncols=count, figsize=(3.0 * count + 0.5, 3.0), squeeze=False)
     chosen = np.asarray(given, dtype=object).reshape(-1)
     if len(chosen) != count:
-        raise ValueError(f"axes must be one for each of the {count} layers; got {len(chosen)}")
+        raise ValueError(f"axes must hold one for each of the {count} layers; got {len(chosen)}")
     for ax, table, title in zip(chosen, tables, titles, strict=True):
         values = table.astype(np.float64).reshape(-1)
         axes_of(ax).hist(values, bins=bins, weights=np.full(values.size, 1 / values.size),

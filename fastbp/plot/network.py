@@ -11,17 +11,20 @@ import numpy.typing as npt
 from fastbp import checks
 from fastbp.plot.axes import axes
 
-POSITIVE, NEGATIVE = "#2166ac", "#b2182b"
-"""Colours of weights by their sign, told apart by the colour-blind too."""
+POSITIVE = "#2166ac"
+NEGATIVE = "#b2182b"
+"""Colours of weights by their sign, which the colour-blind can tell apart too."""
 MOST_LABELS = 16
-"""Lines between two layers up to which their weights are written on them."""
-RADIUS, ACROSS = 0.3, 3.0
-"""Of a unit; from one layer to the next. Units stand 1 apart."""
+"""Weights between two layers up to which they are written on their lines."""
+RADIUS = 0.3
+"""Radius of a unit; units of a layer are 1 apart."""
+ACROSS = 3.0
+"""Distance from one layer to the next."""
 FloatArray = npt.NDArray[np.floating]
 
 
 class _Drawable(Protocol):
-    """What is drawn: `MLP` and `Perceptron` have it."""
+    """What `network` needs of a net: `MLP` and `Perceptron` have it."""
 
     @property
     def layer_sizes(self) -> tuple[int, ...]: ...
@@ -41,11 +44,11 @@ class Column(NamedTuple):
     Attributes
     ----------
     units : list of int
-        Their numbers.
+        Their indices.
     heights : list of float
-        Where each stands.
+        The height at which each is drawn.
     gap : float or None
-        Where the dots stand for the units that are left out.
+        The height of the dots for the units that are left out.
     """
 
     units: list[int]
@@ -54,15 +57,18 @@ class Column(NamedTuple):
 
 
 def column_of(count: int, most: int) -> Column:
-    """The units of a layer that are drawn, the first at the top, their middle at height 0."""
+    """The units of a layer that are drawn, the first at the top, centred at height 0."""
     if count <= most:
-        places, units, gap = count, list(range(count)), None
+        rows = count
+        units = list(range(count))
+        gap = None
     else:
         first = -(-most // 2)
         units = [*range(first), *range(count - (most - first), count)]
-        places, gap = most + 1, first
-    middle = (places - 1) / 2
-    heights = [middle - place for place in range(places) if place != gap]
+        rows = most + 1
+        gap = first
+    middle = (rows - 1) / 2
+    heights = [middle - row for row in range(rows) if row != gap]
     return Column(units, heights, None if gap is None else middle - gap)
 
 
@@ -77,25 +83,25 @@ def network(
 ) -> Any:
     """Draw a network: units in columns, and a line for each weight.
 
-    A line is blue for a positive weight and red for a negative one, and the wider the larger
-    its magnitude, in relation to the largest of its layer.
+    A line is blue for a positive weight and red for a negative one. Its width shows the magnitude
+    of the weight, relative to the largest of its layer.
 
     Parameters
     ----------
     net : MLP or Perceptron
     ax : matplotlib Axes, default=None
-        None makes a figure large enough for all.
+        None makes a figure large enough for all units.
     after : MLP or Perceptron, optional
-        The same net after some training: the labels read "before → after". Colours and widths
-        are those before.
+        The same net after some training: the labels read "before → after". Colours and widths are
+        those of `net`.
     outputs : sequence of array, optional
-        Outputs of the units, the inputs first, one array (n,) for each layer: they are written
-        into the circles.
+        Outputs of the units, written into the circles: one array (n,) for each layer, inputs
+        first.
     labels : bool, optional
         Whether weights and biases are written. None writes those of layers with up to 16 lines.
     most : int, default=8
-        Units of a layer that are drawn, at least 2: of a wider layer the first and the last
-        ones, with dots between.
+        Units per layer that are drawn, at least 2; of a wider layer the first and the last ones,
+        with dots in between.
 
     Returns
     -------
@@ -103,10 +109,8 @@ def network(
 
     Raises
     ------
-    ImportError
-        Without matplotlib: ``pip install 'fastbp[plot]'``.
     ValueError, TypeError
-        For what is no net, or `after` or `outputs` of another shape.
+        If `net` is not a net, or `after` or `outputs` do not fit it.
 
     Examples
     --------
@@ -140,7 +144,7 @@ def network(
 
 
 def _checked(net: Any, after: Any, outputs: Any) -> list[FloatArray] | None:
-    """The outputs as arrays, when everything fits together."""
+    """The outputs as arrays, if everything fits together."""
     for name, given in (("net", net), ("after", after)):
         is_net = all(hasattr(given, part) for part in ("layer_sizes", "activations", "weights"))
         if not is_net and not (given is None and name == "after"):
@@ -165,7 +169,7 @@ def _checked(net: Any, after: Any, outputs: Any) -> list[FloatArray] | None:
 
 
 def _text(value: Any, after: Any = None) -> str:
-    """A number in few digits; one that hardly changes gets as many as show the change."""
+    """A value in few digits; one that hardly changes gets enough digits to show the change."""
     if after is None or after == value:
         return f"{value:.3g}"
     for digits in range(3, 8):
@@ -184,7 +188,8 @@ def _draw_weights(
     written: bool,
 ) -> None:
     """The lines between two layers."""
-    weights, (left, right) = net.weights[layer], ends
+    weights = net.weights[layer]
+    left, right = ends
     largest = float(np.abs(weights).max()) or 1.0
     for at, (i, low) in enumerate(zip(left.units, left.heights, strict=True)):
         for j, high in zip(right.units, right.heights, strict=True):
@@ -198,11 +203,11 @@ def _draw_weights(
             if written:
                 new = None if after is None else after.weights[layer][i, j]
                 text = _text(weights[i, j], new)
-                _draw_label(ax, x, (low, high), _place(ends, at), text)
+                _draw_label(ax, x, (low, high), _label_position(ends, at), text)
 
 
-def _place(ends: tuple[Column, Column], at: int) -> float:
-    """Where along a line its label stands: nearer to the side with more units, not all in a row."""
+def _label_position(ends: tuple[Column, Column], at: int) -> float:
+    """Share of a line at which its label is written: nearer to the side with more units."""
     left, right = (len(end.units) for end in ends)
     if left == right == 1:
         return 0.5
@@ -216,7 +221,7 @@ def _place(ends: tuple[Column, Column], at: int) -> float:
 def _draw_label(
     ax: Any, x: npt.NDArray[Any], y: tuple[float, float], share: float, text: str
 ) -> None:
-    """A label on a line, turned with it."""
+    """A label on a line, rotated with it."""
     angle = np.degrees(np.arctan2(y[1] - y[0], x[1] - x[0]))
     ax.text(
         x[0] + share * (x[1] - x[0]), y[0] + share * (y[1] - y[0]), text, rotation=angle,
@@ -264,8 +269,9 @@ def _circle(*arguments: Any, **options: Any) -> Any:
 
 
 def _draw_name(ax: Any, net: _Drawable, index: int, height: float) -> None:
-    """What a layer is, below it."""
-    size, last = net.layer_sizes[index], len(net.layer_sizes) - 1
+    """The name of a layer, below it."""
+    size = net.layer_sizes[index]
+    last = len(net.layer_sizes) - 1
     if index == 0:
         text = f"{size} input{'s' * (size > 1)}"
     else:

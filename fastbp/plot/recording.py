@@ -17,16 +17,16 @@ class Recorder(Callback):
     Parameters
     ----------
     frames : int, default=100
-        How many are kept at most, at least 2. Learning is fast at first: when there are more
-        epochs, those that are kept are closer together at the beginning (their numbers grow as
-        squares) and the last is among them.
+        The largest number of copies, at least 2. Learning is fast at first: with more epochs than
+        frames, the copies are closer together at the beginning (the epochs grow as squares) and
+        the last epoch is among them.
 
     Attributes
     ----------
     epochs : list of int
-        The numbers of finished epochs after which the parameters were kept; the first is 0.
+        How many epochs had finished when each copy was made; the first is 0.
     params : array, shape (kept, n_params)
-        The parameters.
+        The copies, one per row.
     """
 
     def __init__(self, frames: int = 100) -> None:
@@ -37,17 +37,18 @@ class Recorder(Callback):
 
     @property
     def params(self) -> npt.NDArray[np.floating]:
-        """The parameters that were kept, a row each."""
+        """The copies of the parameters, one per row."""
         return np.array(self._params)
 
     def on_fit_begin(self, fit: Fit) -> None:
         """Start afresh."""
-        self.epochs, self._params = [], []
+        self.epochs = []
+        self._params = []
         self._wanted = frozenset(chosen_epochs(fit.epochs, self.frames))
         self._keep(fit)
 
     def on_epoch_end(self, fit: Fit) -> None:
-        """Keep the parameters where it is time; always those of a last epoch."""
+        """Keep the parameters of a chosen epoch, and always those of the last."""
         if fit.epoch in self._wanted or fit.stopped:
             self._keep(fit)
 
@@ -57,18 +58,19 @@ class Recorder(Callback):
 
 
 def chosen_epochs(epochs: int, frames: int) -> list[int]:
-    """At most `frames` numbers from 0 to `epochs`, both among them, closer at the beginning.
+    """At most `frames` epochs from 0 to `epochs`, both included, closer at the beginning.
 
     Parameters
     ----------
     epochs, frames : int
-        At least 1 and 2.
+        `epochs` is at least 1, `frames` at least 2.
     """
     if epochs < frames:
         return list(range(epochs + 1))
-    chosen, last = [0], frames - 1
+    chosen = [0]
+    last = frames - 1
     for number in range(1, frames):
-        # A square, but each at least one on, and no more than leaves one for each that follows.
+        # A square, but above the one before, and leaving an epoch for each that follows.
         square = round(epochs * (number / last) ** 2)
         chosen.append(min(max(square, chosen[-1] + 1), epochs - (last - number)))
     return chosen

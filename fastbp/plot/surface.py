@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp import checks
-from fastbp.fit import data as dataset
+from fastbp.fit.data import rows_and_targets
 from fastbp.inspection import check_net, twin_of
 from fastbp.kernels.layout import weight_views
 from fastbp.mlp import MLP
@@ -17,7 +17,7 @@ from fastbp.plot.recording import Recorder
 
 FloatArray = npt.NDArray[np.float64]
 
-ROOM = 0.25
+MARGIN = 0.25
 """Share of the extent of a path that is drawn around it."""
 
 
@@ -38,22 +38,22 @@ def loss_surface(
     Parameters
     ----------
     net : MLP
-        Its parameters are the origin of the plane. It is not changed.
+        Its parameters are the origin of the plane. The net is not changed.
     X, y : array-like
-        As in `MLP.fit`. The loss of all rows is taken ``resolution**2`` times.
+        As in `MLP.fit`. The loss of all rows is computed ``resolution**2`` times.
     path : Recorder or array of shape (points, n_params), optional
-        Parameters by and by, such as a `Recorder` keeps, projected onto the plane and drawn.
+        Successive parameters, such as a `Recorder` keeps, projected onto the plane and drawn.
     directions : {"random", "pca"} or pair of arrays of shape (n_params,), optional
-        What spans the plane. "random": normal numbers, those of each unit's weights scaled to the
-        norm of its weights, biases 0. "pca": the first two principal components of the path about
-        the net's parameters, which need a path of three points. By default "pca" with a path,
-        else "random".
+        The directions that span the plane. "random": normally distributed, scaled for each unit to
+        the norm of its weights; 0 for biases. "pca": the first two principal components of the
+        path about the net's parameters, which needs a path of three points. The default is "pca"
+        with a path, else "random".
     span : float, default=1.0
-        Without a path, the plane reaches from -span to span of each direction.
+        Without a path, the plane reaches from -span to span in each direction.
     resolution : int, default=41
         Points along each axis, at least 3.
     seed : int or None, default=0
-        Of the random directions; None draws a new one.
+        Seed for the random directions; None draws a new one.
     ax : matplotlib Axes, default=None
         None makes a figure.
 
@@ -63,8 +63,6 @@ def loss_surface(
 
     Raises
     ------
-    ImportError
-        Without matplotlib: ``pip install 'fastbp[plot]'``.
     ValueError, TypeError
         Bad input.
 
@@ -74,16 +72,20 @@ def loss_surface(
     directions, section 7.2 for the path.
     """
     check_net(net)
-    span, resolution = checks.positive("span", span), checks.count("resolution", resolution, 3)
-    dataset.rows_and_targets(X, y, None, net.layer_sizes, net.spec.loss, net.dtype)
+    span = checks.positive("span", span)
+    resolution = checks.count("resolution", resolution, 3)
+    rows_and_targets(X, y, None, net.layer_sizes, net.spec.loss, net.dtype)
     points = None if path is None else _points(net, path)
     plane, labels = _plane(net, points, directions, checks.generator(seed))
     origin = net.params.astype(np.float64)
-    low, high, line = np.full(2, -span), np.full(2, span), None
+    low = np.full(2, -span)
+    high = np.full(2, span)
+    line = None
     if points is not None:
         line = np.linalg.lstsq(plane.T, (points - origin).T)[0].T
-        room = ROOM * np.maximum(np.ptp(np.vstack([line, [[0, 0]]]), axis=0), 1e-6)
-        low, high = np.minimum(line.min(axis=0), 0) - room, np.maximum(line.max(axis=0), 0) + room
+        margin = MARGIN * np.maximum(np.ptp(np.vstack([line, [[0, 0]]]), axis=0), 1e-6)
+        low = np.minimum(line.min(axis=0), 0) - margin
+        high = np.maximum(line.max(axis=0), 0) + margin
     first, second = (np.linspace(low[i], high[i], resolution) for i in (0, 1))
     losses = plane_losses(net, X, y, plane, first, second)
     ax = axes(ax)
@@ -114,14 +116,16 @@ def plane_losses(
         As in `MLP.fit`.
     plane : array-like, shape (2, n_params)
     first, second : array, shapes (columns,) and (rows,)
-        The numbers a and b.
+        The values of a and b.
 
     Returns
     -------
     array of float64, shape (rows, columns)
     """
-    twin, (across, up) = twin_of(net), np.asarray(plane, np.float64)
-    origin, losses = net.params.astype(np.float64), np.empty((len(second), len(first)))
+    twin = twin_of(net)
+    across, up = np.asarray(plane, np.float64)
+    origin = net.params.astype(np.float64)
+    losses = np.empty((len(second), len(first)))
     for row, b in enumerate(second):
         for column, a in enumerate(first):
             twin.params[:] = origin + a * across + b * up
@@ -130,7 +134,7 @@ def plane_losses(
 
 
 def random_direction(net: MLP, generator: np.random.Generator) -> FloatArray:
-    """A direction whose part of each unit's weights has the norm of these weights; biases 0.
+    """A random direction, scaled for each unit to the norm of its weights; 0 for biases.
 
     Parameters
     ----------
@@ -152,7 +156,7 @@ def random_direction(net: MLP, generator: np.random.Generator) -> FloatArray:
 def _points(net: MLP, path: Any) -> FloatArray:
     """The points of a path, checked."""
     given = path.params if isinstance(path, Recorder) else path
-    points = checks.matrix("path", given, net.params.size, np.float64, "one column a parameter")
+    points = checks.matrix("path", given, net.params.size, np.float64, "one column per parameter")
     return np.asarray(checks.finite("path", points, points), np.float64)
 
 
@@ -181,22 +185,24 @@ def _plane(
         labels = [f"Principal component {i + 1} ({shares[i]:.0%})" for i in (0, 1)]
         return components[:2], (labels[0], labels[1])
     plane = checks.matrix(
-        "directions", directions, net.params.size, np.float64, "one column a parameter"
+        "directions", directions, net.params.size, np.float64, "one column per parameter"
     )
     if len(plane) != 2 or np.linalg.matrix_rank(checks.finite("directions", plane, plane)) < 2:
-        raise ValueError("directions must be two that are not parallel")
+        raise ValueError("directions must be two vectors that are not parallel")
     return plane.astype(np.float64), ("Direction 1", "Direction 2")
 
 
 def _contours(ax: Any, first: FloatArray, second: FloatArray, losses: FloatArray) -> None:
-    """Filled contours with a bar; the levels are logarithmic where all losses are above 0."""
+    """Filled contours with a colour bar; the levels are logarithmic if all losses are above 0."""
     shown = np.ma.masked_invalid(losses)
     low, high = float(shown.min()), float(shown.max())
     high = max(high, low + 1e-9 * max(abs(low), 1.0))
     if low > 0 and high > 3 * low:
-        levels, scale = np.geomspace(low, high, 25), {"norm": "log"}
+        levels = np.geomspace(low, high, 25)
+        scale = {"norm": "log"}
     else:
-        levels, scale = np.linspace(low, high, 25), {}
+        levels = np.linspace(low, high, 25)
+        scale = {}
     filled = ax.contourf(first, second, shown, levels=levels, cmap="viridis", **scale)
     ax.contour(first, second, shown, levels=levels[1:-1], colors="white", linewidths=0.3, **scale)
     bar = ax.figure.colorbar(filled, ax=ax, label="Loss")

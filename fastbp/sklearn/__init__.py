@@ -4,10 +4,14 @@
 MLPClassifier     a drop-in for `sklearn.neural_network.MLPClassifier`
 MLPRegressor      a drop-in for `sklearn.neural_network.MLPRegressor`
 Perceptron        a drop-in for `sklearn.linear_model.Perceptron`
-LossCurveDisplay  draws the curves of a fitted one, with matplotlib
+LossCurveDisplay  draws the loss curves of a fitted network, with matplotlib
 ================  =========================================================================
 
-Needs scikit-learn: ``pip install 'fastbp[sklearn]'``.
+It needs scikit-learn: ``pip install 'fastbp[sklearn]'``.
+
+Inside: `estimators` and their `base`; `inputs`, `targets` and `validation` check and encode data;
+`networks`, `losses`, `optimizers` and `randomness` make scikit-learn's model of fastbp's parts;
+`training` and `lbfgs` fit it, `callbacks` calls scikit-learn's callbacks.
 """
 
 from fastbp.sklearn.display import LossCurveDisplay

@@ -1,4 +1,4 @@
-"""What the classifier and the regressor share: parameters, fitting, prediction."""
+"""`BaseMLP`: the common part of classifier and regressor: parameters, fitting, prediction."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from functools import cache
 from inspect import Parameter, signature
 from numbers import Integral, Real
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
+    _fit_context,
     is_classifier,
 )
 from sklearn.utils import _safe_indexing, check_consistent_length
@@ -34,10 +35,10 @@ from fastbp.model.losses import Loss
 from fastbp.model.optimizers import OPTIMIZERS, Optimizer
 from fastbp.sklearn import lbfgs, networks, training
 from fastbp.sklearn.callbacks import CallbackSupport, Listener
-from fastbp.sklearn.inputs import dense, in_pieces
+from fastbp.sklearn.inputs import dense, in_pieces, validation_rows
 from fastbp.sklearn.optimizers import OptimizerMemory
 from fastbp.sklearn.randomness import random_state_of
-from fastbp.sklearn.validation import Rows, Validation, data_of, split
+from fastbp.sklearn.validation import CheckedRows, Validation, data_of, split
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -45,78 +46,78 @@ FloatArray = npt.NDArray[np.floating]
 class BaseMLP(
     CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC
 ):
-    """What `MLPClassifier` and `MLPRegressor` share; not to be used by itself.
+    """The common part of `MLPClassifier` and `MLPRegressor`; not to be used by itself.
 
     Parameters
     ----------
     hidden_layer_sizes : int or array-like of int, default=(100,)
         Widths of the hidden layers.
     activation : str or sequence of str, default="relu"
-        Of the hidden layers: "identity", "logistic" (or "sigmoid"), "tanh", "relu", and of
-        `fastbp.MLP` "leaky_relu", "elu", "selu", "gelu", "silu", "softplus", "hard_sigmoid"; one
-        name, or one for each layer.
+        Activation of the hidden layers, one name or one for each layer: "identity", "logistic" (or
+        "sigmoid"), "tanh", "relu", and from `fastbp.MLP` "leaky_relu", "elu", "selu", "gelu",
+        "silu", "softplus", "hard_sigmoid".
     solver : {"adam", "sgd", "lbfgs"}, default="adam"
         "adam" (Kingma and Ba, ICLR 2015, with epsilon hat), "sgd" with momentum, or SciPy's
         L-BFGS-B on all rows at once.
     alpha : float, default=0.0001
-        Penalty ``alpha / 2 sum w^2`` on the weights, beside the sum of the losses of all rows:
-        each batch has its share of it.
+        Penalty ``alpha / 2 sum w^2`` on the weights, added to the sum of the losses of all rows:
+        each batch takes its share of it.
     batch_size : int or "auto", default="auto"
         "auto" is 200, or all rows if there are fewer.
     learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
-        With sgd: "invscaling" is ``learning_rate_init / (t_ + 1)^power_t`` after each epoch,
-        "adaptive" is divided by 5 in place of stopping, until it is 1e-6.
+        With sgd: "invscaling" is ``learning_rate_init / (t_ + 1)^power_t`` after each epoch;
+        "adaptive" is divided by 5 instead of stopping, until it is 1e-6.
     learning_rate_init : float, default=0.001
-        Of sgd and adam.
+        The learning rate of sgd and adam.
     power_t : float, default=0.5
-        Of "invscaling".
+        Exponent of "invscaling".
     max_iter : int, default=200
-        Most epochs, with lbfgs most iterations.
+        The largest number of epochs, or of iterations with lbfgs.
     shuffle : bool, default=True
-        Take the rows in a new order in each epoch.
+        Shuffle the rows in each epoch.
     random_state : int, RandomState instance or None, default=None
-        Of the initial weights, the order of the rows, the rows held out, dropout.
+        Determines the initial weights, the order of the rows, the held-out rows and dropout.
     tol : float, default=1e-4
-        By how much loss or score must improve; with lbfgs the largest partial derivative at
-        which it has converged.
+        How much loss or score must improve; with lbfgs, convergence is when no partial derivative
+        is larger.
     verbose : bool, int or "bar", default=False
-        Print a line an epoch; "bar" shows a progress bar where tqdm is installed.
+        Print one line per epoch; "bar" shows a progress bar if tqdm is installed.
     warm_start : bool, default=False
-        Let `fit` go on from the parameters that are there.
+        Let `fit` continue from the current parameters.
     momentum : float, default=0.9
-        Of sgd, from 0 to 1.
+        Momentum of sgd, from 0 to 1.
     nesterovs_momentum : bool, default=True
-        Of sgd.
+        Whether sgd uses Nesterov's momentum.
     early_stopping : bool, default=False
         Stop when the score on held-out rows no longer improves, and keep the best parameters.
     validation_fraction : float, default=0.1
         Share of the rows that early stopping holds out; stratified for two classes.
     beta_1, beta_2, epsilon : float, default=0.9, 0.999, 1e-8
-        Of adam.
+        Decay rates and epsilon of adam.
     n_iter_no_change : int, default=10
-        Epochs without improvement, one more than which end training.
+        Epochs without improvement that are tolerated; one more ends training.
     max_fun : int, default=15000
-        Most evaluations of loss and gradient by lbfgs.
+        The largest number of evaluations of loss and gradient with lbfgs.
     optimizer : str or fastbp.Optimizer, default=None
-        One of fastbp in place of the solver "adam" or "sgd", such as ``AdamW(CosineDecay(1e-3,
-        5000))``; a name has the defaults of `fastbp`. The parameters of solvers then have no
-        effect.
+        An optimiser of fastbp instead of the solver "adam" or "sgd", such as
+        ``AdamW(CosineDecay(1e-3, 5000))``; a name takes the defaults of `fastbp`. The parameters of
+        the solvers then have no effect.
     l1_ratio : float, default=0.0
-        Share of `alpha` that penalises ``sum |w|`` in place of ``sum w^2 / 2``.
+        Share of `alpha` that penalises ``sum |w|`` instead of ``sum w^2 / 2``.
     weight_decay : float, default=0.0
-        Decoupled decay, see `fastbp.Optimizer`.
+        Decoupled weight decay, see `fastbp.Optimizer`.
     dropout : float or sequence of float, default=0.0
         See `fastbp.MLP`.
     clip_norm : float, default=None
         See `fastbp.MLP`.
     scoring : str or callable, default=None
-        What early stopping goes by: the name of a scorer, a scorer, or "loss"; None takes accuracy
+        Criterion of early stopping: the name of a scorer, a scorer, or "loss"; None takes accuracy
         or R^2.
     callbacks : list of fastbp.Callback, default=None
         Called around the fit and after each epoch; ``fit.net`` is the `fastbp.MLP` that is
         trained. scikit-learn's own callbacks are set by ``set_callbacks``.
     dtype : {"float32", "float64"}, default=None
-        Of the parameters and all arithmetic; None takes that of the data.
+        Dtype of parameters and computation; None takes that of the data.
     """
 
     _parameter_constraints: dict[str, list[Any]] = {
@@ -156,12 +157,12 @@ class BaseMLP(
     @classmethod
     @cache
     def _get_param_names(cls) -> list[str]:
-        """As in scikit-learn, which looks at the signature each time: a tenth of a short fit."""
+        """Cached: scikit-learn inspects the signature each time, a tenth of a short fit."""
         names: list[str] = super()._get_param_names()
         return names
 
     def _validate_params(self) -> None:
-        """As in scikit-learn, but for those that stand at their defaults: a twentieth of a fit."""
+        """Validate what differs from its default: all would take a twentieth of a short fit."""
         defaults = _defaults(type(self))
         given = {
             name: value
@@ -180,14 +181,14 @@ class BaseMLP(
     intercepts_: networks.Arrays
     validation_loss_curve_: list[float] | None
 
-    # ---------------------------------------------------------------- of each kind
+    # ---------------------------------------------------------------- for each subclass
 
     def _begin_partial_fit(self, y: Any, classes: Any) -> None:
-        """What the first call of `partial_fit` has to learn."""
+        """Check the arguments of `partial_fit`; the first call learns the classes."""
 
     @abstractmethod
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
-        """X, and y as the network learns it; sets what is known of inputs and classes."""
+        """X, and y as the network learns it; sets the attributes on inputs and classes."""
 
     @abstractmethod
     def _encode(self, y: Any) -> npt.NDArray[Any]:
@@ -198,18 +199,59 @@ class BaseMLP(
         """The loss, scikit-learn's name of the output activation, the number of outputs."""
 
     def _targets(self, y: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """What the loss takes."""
+        """The targets that the loss takes."""
         return y
 
     def _class_weights(self, y: Any, sample_weight: Any) -> Any:
-        """The sample weights times those of the classes."""
+        """The sample weights times the class weights."""
         return sample_weight
 
     @abstractmethod
     def _score(self, outputs: FloatArray, y: npt.NDArray[Any], sample_weight: Any) -> float:
-        """Accuracy or R^2 of outputs, for targets from `_encode`."""
+        """Accuracy or R^2 of outputs against targets from `_encode`."""
 
     # ---------------------------------------------------------------- fitting
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None,
+        sample_weight_val: Any = None, eval_set: Any = None,
+    ) -> Self:  # fmt: skip
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+        y : array-like, shape (n_samples,) or (n_samples, n_outputs)
+            Classes, or columns of 0 and 1 for several labels; for a regressor numbers.
+        sample_weight : array-like, shape (n_samples,), default=None
+        X_val, y_val, sample_weight_val : array-like, default=None
+            Validation rows. Early stopping uses them instead of a part of X; without it they only
+            give `validation_loss_curve_`.
+        eval_set : tuple or list of one tuple, default=None
+            ``(X_val, y_val)`` or ``(X_val, y_val, sample_weight_val)``: an alternative to the three
+            arguments above.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            Bad input, in scikit-learn's words, or a first epoch that is not finite. The estimator
+            is then unchanged.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If `max_iter` was reached.
+        DivergenceWarning
+            If a later epoch is not finite: the parameters are then the last finite ones.
+        """
+        validation = validation_rows(X_val, y_val, sample_weight_val, eval_set)
+        self._fit(X, y, sample_weight, incremental=False, validation=validation)
+        return self
 
     @property
     def _by_epochs(self) -> bool:
@@ -227,8 +269,9 @@ class BaseMLP(
         self, X: Any, y: Any, sample_weight: Any, incremental: bool, validation: Any = None,
         classes: Any = None,
     ) -> Any:  # fmt: skip
-        """Fit; `validation` is None or (X, y, sample_weight). A refused fit changes nothing."""
-        before, stream = vars(self).copy(), self.random_state
+        """Fit; `validation` is None or (X, y, sample_weight). Rejected input changes nothing."""
+        before = vars(self).copy()
+        stream = self.random_state
         drawn = stream.get_state() if isinstance(stream, np.random.RandomState) else None
         first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
         try:
@@ -236,7 +279,7 @@ class BaseMLP(
                 self._begin_partial_fit(y, classes)
             problem = self._prepare(X, y, sample_weight, incremental, first, validation)
         except BaseException:
-            self._become(before)
+            self._restore(before)
             if drawn is not None:
                 stream.set_state(drawn)
             raise
@@ -247,13 +290,13 @@ class BaseMLP(
             self._train(problem, listener, incremental, first)
         except ValueError:
             if first:
-                self._become(before)
+                self._restore(before)
             raise
         listener.end()
         return self
 
-    def _become(self, before: dict[str, Any]) -> None:
-        """Take back what a fit has set, but for what ends callbacks that have begun."""
+    def _restore(self, before: dict[str, Any]) -> None:
+        """Restore the attributes from before a fit, except those that end begun callbacks."""
         running = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
         kept = {name: value for name, value in vars(self).items() if name in running}
         self.__dict__.clear()
@@ -270,7 +313,7 @@ class BaseMLP(
             if np.any(np.asarray(self.dropout) != 0):
                 raise ValueError("dropout needs the solver 'adam' or 'sgd', not 'lbfgs'.")
         if self.scoring is not None and not self.early_stopping:
-            raise ValueError("scoring is what early stopping goes by: set early_stopping=True.")
+            raise ValueError("scoring is the criterion of early stopping: set early_stopping=True.")
         for callback in self.callbacks or ():
             if not isinstance(callback, Callback):
                 raise TypeError(
@@ -281,7 +324,7 @@ class BaseMLP(
     def _prepare(
         self, X: Any, y: Any, sample_weight: Any, incremental: bool, first: bool, validation: Any
     ) -> Problem:
-        """Check everything, make the network and the rows to train on."""
+        """Check everything; make the network and the training rows."""
         hidden = networks.hidden_sizes(self)
         self._check_combination(incremental)
         given = X, y
@@ -302,13 +345,13 @@ class BaseMLP(
         net = networks.build(self, sizes, loss, dtype, memory.optimizer)
         self._begin(net, first, random_state)
         memory.attach(net)
-        rows = Rows(dense(X), y, sample_weight, given)
+        rows = CheckedRows(dense(X), y, sample_weight, given)
         rows, held = self._validation(net, rows, validation, random_state)
         return Problem(net, rows, data_of(net, rows, self._targets(rows.y)), held, memory,
                        random_state)  # fmt: skip
 
     def _memory(self, incremental: bool) -> OptimizerMemory:
-        """The optimiser, in `partial_fit` that of the call before."""
+        """The optimiser; in `partial_fit` that of the previous call."""
         if not self._by_epochs:
             return OptimizerMemory(self)
         if not incremental or not hasattr(self, "_optimizer"):
@@ -316,19 +359,20 @@ class BaseMLP(
         return self._optimizer
 
     def _check_sizes(self, sizes: list[int]) -> None:
-        """Raise a ValueError where the layers are not those of the fit before."""
+        """Raise a ValueError if the layers are not those of the previous fit."""
         before = [len(self.coefs_[0]), *(coef.shape[1] for coef in self.coefs_)]
         if sizes != before:
             raise ValueError(
-                f"warm_start and partial_fit go on with the layers that are there, {before}; "
-                f"hidden_layer_sizes={self.hidden_layer_sizes} and the data ask for {sizes}. Set "
+                f"warm_start and partial_fit continue with the existing layers, {before}; "
+                f"hidden_layer_sizes={self.hidden_layer_sizes} and the data need {sizes}. Set "
                 "hidden_layer_sizes back, or fit a new estimator."
             )
 
     def _begin(self, net: MLP, first: bool, random_state: np.random.RandomState) -> None:
         """Parameters and attributes before training."""
         if first:
-            self.t_, self.n_iter_ = 0, 0
+            self.t_ = 0
+            self.n_iter_ = 0
             networks.draw_initial(net, self, random_state)
         else:
             self.t_ = getattr(self, "t_", 0)
@@ -336,13 +380,16 @@ class BaseMLP(
             networks.draw_dropout(net, random_state)
         if self._by_epochs:
             training.begin_curves(self, first)
-        self._net, self.n_outputs_, self.n_layers_ = net, net.layer_sizes[-1], len(net.layer_sizes)
-        self.coefs_, self.intercepts_ = list(net.weights), list(net.biases)
+        self._net = net
+        self.n_outputs_ = net.layer_sizes[-1]
+        self.n_layers_ = len(net.layer_sizes)
+        self.coefs_ = list(net.weights)
+        self.intercepts_ = list(net.biases)
 
     def _validation(
-        self, net: MLP, rows: Rows, given: Any, random_state: np.random.RandomState
-    ) -> tuple[Rows, Validation | None]:
-        """The rows to train on, and those to validate on."""
+        self, net: MLP, rows: CheckedRows, given: Any, random_state: np.random.RandomState
+    ) -> tuple[CheckedRows, Validation | None]:
+        """The training rows, and the validation rows."""
         if given is not None:
             X, y, weights = given
             X_val = validate_data(self, X, accept_sparse="csr", dtype=net.dtype, reset=False)
@@ -352,12 +399,12 @@ class BaseMLP(
                 )
             y_val = self._encode(y)
             check_consistent_length(X_val, y_val)
-            held = Rows(dense(X_val), y_val, weights, (X, y))
+            held = CheckedRows(dense(X_val), y_val, weights, (X, y))
         elif self.early_stopping and self._by_epochs:
             stratify = is_classifier(self) and rows.y.shape[1] == 1
             whole = rows.given
-            rows, held, numbers = split(rows, self.validation_fraction, stratify, random_state)
-            held = held._replace(given=tuple(_safe_indexing(part, numbers) for part in whole))
+            rows, held, indices = split(rows, self.validation_fraction, stratify, random_state)
+            held = held._replace(given=tuple(_safe_indexing(part, indices) for part in whole))
         else:
             self.validation_loss_curve_ = None
             return rows, None
@@ -365,7 +412,8 @@ class BaseMLP(
         return rows, Validation(self, net, held, self._targets(held.y))
 
     def _train(self, problem: Problem, listener: Listener, incremental: bool, first: bool) -> None:
-        net, data = problem.net, problem.data
+        net = problem.net
+        data = problem.data
         if not self._by_epochs:
             lbfgs.minimize(self, net, data, problem.validation, listener)
             return
@@ -383,18 +431,20 @@ class BaseMLP(
     def _network(self) -> MLP:
         """The network with the parameters of `coefs_` and `intercepts_`.
 
-        These are views of its buffer. Where someone has put other arrays in their place, a new
-        network gets them: the one that is there may be that of another estimator too.
+        These are views of its buffer. If other arrays were assigned to them, a copy of the network
+        gets these values: the network may be shared with another estimator.
         """
         if "coefs_" not in vars(self):
             check_is_fitted(self, "coefs_")
         net: MLP = self._net
-        theirs, ours = (*self.coefs_, *self.intercepts_), (*net.weights, *net.biases)
+        theirs = (*self.coefs_, *self.intercepts_)
+        ours = (*net.weights, *net.biases)
         if len(theirs) != len(ours) or any(a is not b for a, b in zip(theirs, ours, strict=True)):
             net = copy.deepcopy(net)
             networks.load(net, self.coefs_, self.intercepts_)
             self._net = net
-            self.coefs_, self.intercepts_ = list(net.weights), list(net.biases)
+            self.coefs_ = list(net.weights)
+            self.intercepts_ = list(net.biases)
         return net
 
     def _outputs(self, X: Any) -> FloatArray:
@@ -404,7 +454,7 @@ class BaseMLP(
         if plain and X.shape[1] == net.layer_sizes[0] and not hasattr(self, "feature_names_in_"):
             try:
                 return net.predict(X)
-            except ValueError:  # not finite: said below in scikit-learn's words
+            except ValueError:  # not finite: reported below in scikit-learn's words
                 pass
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         return in_pieces(net.predict, X)
@@ -423,7 +473,7 @@ class BaseMLP(
         Raises
         ------
         ValueError
-            Without hidden layers.
+            If there are no hidden layers.
         """
         net = self._network()
         if len(net.layer_sizes) < 3:
@@ -448,7 +498,8 @@ class BaseMLP(
         super().__setstate__(state)
         if "_net" in state:
             net = state["_net"]
-            self.coefs_, self.intercepts_ = list(net.weights), list(net.biases)
+            self.coefs_ = list(net.weights)
+            self.intercepts_ = list(net.biases)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -464,10 +515,10 @@ def _defaults(kind: type) -> dict[str, Any]:
 
 
 class Problem(NamedTuple):
-    """What a fit works on, checked."""
+    """A fit's network, data and optimiser, checked."""
 
     net: MLP
-    rows: Rows
+    rows: CheckedRows
     data: Data
     validation: Validation | None
     memory: OptimizerMemory

@@ -1,4 +1,4 @@
-"""scikit-learn's callback protocol, where the installed version has it (1.9)."""
+"""scikit-learn's callback protocol, if the installed version has it (1.9 on)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ try:
 except ImportError:  # before 1.9
 
     class CallbackSupport:  # type: ignore[no-redef]
-        """Nothing: this scikit-learn has no callbacks."""
+        """An empty base class: this scikit-learn has no callbacks."""
 
 
 HAS_CALLBACKS = hasattr(CallbackSupport, "set_callbacks")
@@ -28,18 +28,20 @@ class Listener:
     estimator : MLPClassifier or MLPRegressor
     net : MLP
     X, y, sample_weight : array-like
-        As they were passed.
+        The data as the user passed them.
     subtasks : int
-        Most epochs or iterations.
+        The largest number of epochs or iterations.
     task_name : str
-        Of an epoch or iteration.
+        Name of one epoch or iteration.
     """
 
     def __init__(
         self, estimator: Any, net: MLP, X: Any, y: Any, sample_weight: Any, subtasks: int,
         task_name: str,
     ) -> None:  # fmt: skip
-        self.estimator, self.net, self.task_name = estimator, net, task_name
+        self.estimator = estimator
+        self.net = net
+        self.task_name = task_name
         self.subtask: Any = None
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         self.shared = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
@@ -50,20 +52,21 @@ class Listener:
         self.listens = hasattr(estimator, "_skl_callbacks")
 
     def begin_epoch(self) -> None:
-        """Before an epoch."""
+        """Call the callbacks before an epoch."""
         if self.listens:
             self.subtask = self.task.subcontext(task_name=self.task_name)
             self._call(self.subtask.call_on_fit_task_begin)
 
     def end_epoch(self) -> bool:
-        """After an epoch; whether a callback asks to stop."""
+        """Call the callbacks after an epoch; returns whether one asks to stop."""
         if self.subtask is None:
             return False
-        subtask, self.subtask = self.subtask, None
+        subtask = self.subtask
+        self.subtask = None
         return bool(self._call(subtask.call_on_fit_task_end))
 
     def end(self) -> None:
-        """After the last epoch."""
+        """Call the callbacks after the last epoch."""
         self.end_epoch()
         if self.task is not None:
             self._call(self.task.call_on_fit_task_end)

@@ -1,4 +1,4 @@
-"""`LossCurveDisplay`: the curves of training and validation, in the manner of scikit-learn."""
+"""`LossCurveDisplay`: curves of training and validation loss, like scikit-learn's displays."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from fastbp.plot.curves import draw_curves, finish
 
 
 class LossCurveDisplay:
-    """The loss of each epoch, of training and of validation, the best epoch marked.
+    """Training and validation loss of each epoch, with the best epoch marked.
 
     It is recommended to use `from_estimator` to make one.
 
     Parameters
     ----------
     loss_curve : sequence of float
-        Of training, by epoch.
+        Training loss by epoch.
     validation_loss_curve : sequence of float, default=None
-        Of validation.
+        Validation loss by epoch.
     best_epoch : int, default=None
         Counted from 1; None marks none.
     estimator_name : str, default=None
-        For the legend.
+        Name in the legend.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class LossCurveDisplay:
         self.estimator_name = estimator_name
 
     def plot(self, *, ax: Any = None, log_scale: bool = True, **kwargs: Any) -> LossCurveDisplay:
-        """Draw the curves.
+        """Draw the curves with matplotlib.
 
         Parameters
         ----------
@@ -72,24 +72,21 @@ class LossCurveDisplay:
         log_scale : bool, default=True
             Whether the axis of the loss is logarithmic.
         **kwargs
-            Passed to matplotlib's `plot` of the curve of training.
+            Passed to matplotlib's `plot` for the training curve.
 
         Returns
         -------
         LossCurveDisplay
-
-        Raises
-        ------
-        ImportError
-            Without matplotlib: ``pip install 'fastbp[plot]'``.
         """
-        ax, name = axes(ax), self.estimator_name
+        ax = axes(ax)
+        name = self.estimator_name
         self.line_, self.validation_line_, self.best_line_ = draw_curves(
             ax, self.loss_curve, self.validation_loss_curve, self.best_epoch,
             f"{name}: " if name else "", **kwargs,
         )  # fmt: skip
         finish(ax, log_scale)
-        self.ax_, self.figure_ = ax, ax.figure
+        self.ax_ = ax
+        self.figure_ = ax.figure
         return self
 
     @classmethod
@@ -102,13 +99,13 @@ class LossCurveDisplay:
         Parameters
         ----------
         estimator : MLPClassifier or MLPRegressor
-            Fitted by "adam" or "sgd"; scikit-learn's own will do too.
+            Fitted by "adam" or "sgd"; scikit-learn's own estimators can be drawn too.
         ax : matplotlib Axes, default=None
         name : str, default=None
-            For the legend; None takes the name of the class.
+            Name in the legend; None takes the name of the class.
         log_scale : bool, default=True
         **kwargs
-            As of `plot`.
+            As in `plot`.
 
         Returns
         -------
@@ -117,15 +114,15 @@ class LossCurveDisplay:
         Raises
         ------
         ValueError
-            For an estimator without a curve.
+            If the estimator has no curve.
         NotFittedError
         """
         check_is_fitted(estimator)
         curve = getattr(estimator, "loss_curve_", None)
         if not curve:
             raise ValueError(
-                f"{type(estimator).__name__} has no loss_curve_: it is kept by the solvers 'adam' "
-                "and 'sgd'."
+                f"{type(estimator).__name__} has no loss_curve_: only the solvers 'adam' and "
+                "'sgd' keep it."
             )
         display = cls(
             loss_curve=curve,
@@ -137,7 +134,7 @@ class LossCurveDisplay:
 
 
 def _best_epoch(estimator: Any) -> int:
-    """The epoch with the best score, else the least loss of validation, else of training."""
+    """The epoch with the best score, else the lowest validation loss, else training loss."""
     scores = getattr(estimator, "validation_scores_", None)
     if scores:
         return int(np.nanargmax(scores)) + 1

@@ -1,4 +1,4 @@
-"""`MLPClassifier` and `MLPRegressor` with the interface and the model of scikit-learn's."""
+"""`MLPClassifier` and `MLPRegressor`, with the interface and the model of scikit-learn's."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_array
 
 from fastbp.model.losses import CallableLoss, Loss, Quantile, as_loss
 from fastbp.sklearn.base import BaseMLP, FloatArray
-from fastbp.sklearn.inputs import checked, validation_rows
+from fastbp.sklearn.inputs import checked
 from fastbp.sklearn.losses import (
     BlockCrossEntropy,
     CutBinaryCrossEntropy,
@@ -34,40 +34,39 @@ REGRESSION_LOSSES = {
 class MLPClassifier(ClassifierMixin, BaseMLP):
     """scikit-learn's `MLPClassifier` on fastbp: the same interface, the same model, faster.
 
-    Its parameters have the names, defaults and meaning of scikit-learn's; those behind `max_fun`
-    are additions, all off by default.
+    Parameters have the names, defaults and meaning of scikit-learn's; those after `max_fun` are
+    additions, all off by default.
 
     Parameters
     ----------
     hidden_layer_sizes ... dtype
         See `BaseMLP`.
     class_weight : dict or "balanced", default=None
-        What sample weights are multiplied by: a number by class, or inversely to how often it
-        occurs in the data of `fit`.
+        Factors of the sample weights: one per class, or "balanced" for the inverse of its frequency
+        in the data of `fit`.
 
     Attributes
     ----------
     classes_ : array, shape (n_classes,), or list of array
-        Of the targets; a list for several targets.
+        The classes; a list for several targets.
     coefs_, intercepts_ : list of array, shapes (n_in, n_out) and (n_out,)
-        Live views of the parameters; an array put in the place of one is taken over.
+        Live views of the parameters; assigning an array copies it into the parameters.
     loss_, loss_curve_, best_loss_ : float, list of float, float or None
-        Of the last epoch, of all (each batch's before its update), the least. The curve of a fit
-        that diverged ends with a loss that is not finite.
+        The loss of the last epoch, of each epoch (mean of its batches, each before its update), and
+        the lowest. The curve of a fit that diverged ends with a loss that is not finite.
     validation_scores_, best_validation_score_ : list of float and float, or None
-        With early stopping.
+        Scores with early stopping.
     validation_loss_curve_ : list of float or None
-        Without penalties, where there are rows to validate on.
+        Losses without penalties, if there are validation rows.
     n_iter_, t_ : int
-        Epochs or iterations of the last fit; rows seen in all.
+        Epochs or iterations of the last fit; total number of rows processed.
     n_layers_, n_outputs_, out_activation_, n_features_in_, feature_names_in_
         As in scikit-learn.
 
     Notes
     -----
-    Sparse matrices are made dense, in `fit` as a whole. Targets of several columns with more than
-    two classes (`y` of shape (n_samples, n_targets)) have a softmax each; their loss is computed
-    in Python.
+    Sparse matrices are made dense, in `fit` as a whole. Several targets with more than two classes
+    (`y` of shape (n_samples, n_targets)) have one softmax each; their loss is computed in Python.
 
     Examples
     --------
@@ -103,59 +102,19 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     # ---------------------------------------------------------------- fitting
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None,
-        sample_weight_val: Any = None, eval_set: Any = None,
-    ) -> MLPClassifier:  # fmt: skip
-        """Fit the model.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix, shape (n_samples, n_features)
-        y : array-like, shape (n_samples,) or (n_samples, n_outputs)
-            Classes; columns of 0 and 1 for several labels.
-        sample_weight : array-like, shape (n_samples,), default=None
-        X_val, y_val, sample_weight_val : array-like, default=None
-            Rows to validate on. Early stopping takes them in place of a part of X; without it
-            they only give `validation_loss_curve_`.
-        eval_set : tuple or list of one tuple, default=None
-            ``(X_val, y_val)`` or ``(X_val, y_val, sample_weight_val)``, another way to pass them.
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError, TypeError
-            Bad input, in scikit-learn's words; nothing has changed. Also where the first epoch
-            is not finite.
-
-        Warns
-        -----
-        ConvergenceWarning
-            When `max_iter` was reached.
-        DivergenceWarning
-            When a later epoch is not finite: the parameters are the last finite ones.
-        """
-        validation = validation_rows(X_val, y_val, sample_weight_val, eval_set)
-        self._fit(X, y, sample_weight, incremental=False, validation=validation)
-        return self
-
     @available_if(lambda estimator: estimator._check_solver())
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None
     ) -> MLPClassifier:
-        """Train for one epoch, from where the model is. Not with the solver "lbfgs".
+        """Train for one epoch, starting from the current parameters; not with the solver "lbfgs".
 
         Parameters
         ----------
         X, y, sample_weight
-            As of `fit`.
+            As in `fit`.
         classes : array-like, shape (n_classes,), default=None
-            All classes, needed in the first call.
+            All classes that will occur; needed in the first call.
 
         Returns
         -------
@@ -184,9 +143,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return X, columns_of(self._label_binarizer, y)
 
     def _check_classes(self, y: Any) -> None:
-        """Raise a ValueError for other classes than those of the call before."""
+        """Raise a ValueError for classes that the previous call did not have."""
         if isinstance(self.classes_, list):
-            return  # the encoder looks at those of each target
+            return  # the encoder checks the classes of each target
         classes = unique_labels(y)
         if self.warm_start:
             if set(classes) != set(self.classes_):
@@ -207,7 +166,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if not isinstance(self.classes_, list):
             unknown = np.setdiff1d(unique_labels(y), self.classes_, assume_unique=True)
             if len(unknown):
-                raise ValueError(f"y_val has classes that y has not: {unknown}.")
+                raise ValueError(f"y_val has classes that y does not have: {unknown}.")
         return columns_of(self._label_binarizer, y)
 
     def _choose_loss(self, n_columns: int, dtype: np.dtype[Any]) -> tuple[Loss, str, int]:
@@ -228,8 +187,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if self.class_weight is None:
             return sample_weight
         y = check_array(y, ensure_2d=False, dtype=None)
-        of_classes = compute_sample_weight(self.class_weight, y)
-        return of_classes if sample_weight is None else of_classes * sample_weight
+        class_weight = compute_sample_weight(self.class_weight, y)
+        return class_weight if sample_weight is None else class_weight * sample_weight
 
     def _score(self, outputs: FloatArray, y: npt.NDArray[Any], sample_weight: Any) -> float:
         if not np.isfinite(outputs).all():
@@ -239,7 +198,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             right = binarizer.inverse_transform(outputs) == binarizer.inverse_transform(y)
             return float(np.average(right.all(axis=1), weights=sample_weight))
         if binarizer.y_type_ == "multiclass":
-            y, predicted = y.argmax(axis=1), outputs.argmax(axis=1)
+            y = y.argmax(axis=1)
+            predicted = outputs.argmax(axis=1)
         else:
             predicted = outputs > 0.5
         y, predicted = (a.ravel() if a.ndim == 2 and a.shape[1] == 1 else a for a in (y, predicted))
@@ -258,7 +218,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         -------
         array, shape (n_samples,) or (n_samples, n_outputs)
         """
-        outputs, classes = self._outputs(X), self.classes_
+        outputs = self._outputs(X)
+        classes = self.classes_
         kind = self._label_binarizer.y_type_
         labels: npt.NDArray[Any]
         if kind == "multiclass":
@@ -270,7 +231,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return labels
 
     def predict_proba(self, X: Any) -> Any:
-        """Probabilities of the classes.
+        """Predict the probabilities of the classes.
 
         Parameters
         ----------
@@ -289,7 +250,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return outputs
 
     def predict_log_proba(self, X: Any) -> Any:
-        """Logarithms of `predict_proba`, whose parameters and shapes these are."""
+        """Logarithms of `predict_proba`, with the same parameters and shapes."""
         probabilities = self.predict_proba(X)
         if isinstance(probabilities, list):
             return [np.log(p, out=p) for p in probabilities]
@@ -304,15 +265,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 class MLPRegressor(RegressorMixin, BaseMLP):
     """scikit-learn's `MLPRegressor` on fastbp: the same interface, the same model, faster.
 
-    Its parameters have the names, defaults and meaning of scikit-learn's; those behind `max_fun`
-    are additions, all off by default.
+    Parameters have the names, defaults and meaning of scikit-learn's; those after `max_fun` are
+    additions, all off by default.
 
     Parameters
     ----------
     loss : str, fastbp.Loss or callable, default="squared_error"
-        "squared_error", "poisson" (for targets of at least 0), or of `fastbp.MLP`
+        "squared_error", "poisson" (for targets of at least 0), or from `fastbp.MLP`
         "absolute_error", "huber", "quantile", "gamma", an object such as ``Quantile((0.1, 0.9))``
-        (of one target it gives a column for each level), or a function ``(y_pred, y) -> (value,
+        (for one target it gives one column per level), or a function ``(y_pred, y) -> (value,
         derivative by y_pred)``.
     hidden_layer_sizes ... dtype
         See `BaseMLP`.
@@ -320,7 +281,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     Attributes
     ----------
     coefs_, intercepts_, loss_curve_, validation_loss_curve_, ...
-        As of `MLPClassifier`, but for `classes_`.
+        As in `MLPClassifier`; there is no `classes_`.
 
     Notes
     -----
@@ -359,37 +320,15 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     # ---------------------------------------------------------------- fitting
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None,
-        sample_weight_val: Any = None, eval_set: Any = None,
-    ) -> MLPRegressor:  # fmt: skip
-        """Fit the model; as `MLPClassifier.fit`.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix, shape (n_samples, n_features)
-        y : array-like, shape (n_samples,) or (n_samples, n_outputs)
-        sample_weight, X_val, y_val, sample_weight_val, eval_set
-            As of `MLPClassifier.fit`.
-
-        Returns
-        -------
-        self
-        """
-        validation = validation_rows(X_val, y_val, sample_weight_val, eval_set)
-        self._fit(X, y, sample_weight, incremental=False, validation=validation)
-        return self
-
     @available_if(lambda estimator: estimator._check_solver())
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
-        """Train for one epoch, from where the model is. Not with the solver "lbfgs".
+        """Train for one epoch, starting from the current parameters; not with the solver "lbfgs".
 
         Parameters
         ----------
         X, y, sample_weight
-            As of `fit`.
+            As in `fit`.
 
         Returns
         -------
@@ -423,7 +362,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     # ---------------------------------------------------------------- prediction
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
-        """Predict numbers.
+        """Predict target values.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""What estimators are given: checked rows, rows to validate on, sparse rows."""
+"""The data that estimators are given: checked inputs and targets, validation rows, sparse rows."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from sklearn.utils.validation import validate_data
 
 FloatArray = npt.NDArray[np.floating]
 
-SPARSE_NUMBERS = 1 << 22
-"""Numbers of a sparse matrix that are made dense at a time in a prediction."""
+SPARSE_VALUES = 1 << 22
+"""Values of a sparse matrix that a prediction makes dense at a time."""
 
 
 def checked(
     estimator: Any, X: Any, y: Any, dtype: str | None, reset: bool, **options: Any
 ) -> tuple[Any, Any]:
-    """Inputs and targets of a fit as scikit-learn's `validate_data` returns them.
+    """Inputs and targets of a fit, as scikit-learn's `validate_data` returns them.
 
-    Arrays of finite numbers that it would return as they are do not go through it: it takes a
-    twentieth of a short fit.
+    Arrays of finite numbers that it would return unchanged bypass it: it takes a twentieth of a
+    short fit.
 
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor
-        Gets `n_features_in_` and `feature_names_in_` if `reset`, else is held against them.
+        Gets `n_features_in_` and `feature_names_in_` if `reset`; else X is checked against them.
     X, y : array-like
     dtype : {"float32", "float64"} or None
-        Of the inputs; None takes either.
+        Dtype of the inputs; None takes either.
     reset : bool
     **options
-        Further ones of `validate_data`.
+        Further options of `validate_data`.
     """
     dtypes = (dtype,) if dtype else ("float64", "float32")
     if reset and is_ready(X, 2) and X.dtype in dtypes and is_ready(y, 1) and len(X) == len(y):
@@ -50,9 +50,9 @@ def checked(
 
 
 def is_ready(array: Any, dimensions: int) -> bool:
-    """Whether this is an array of finite numbers, at least one.
+    """Whether this is a non-empty array that is known to hold finite numbers only.
 
-    A sum that is finite shows it; one that overflows tells nothing, and then neither does this.
+    A finite sum proves it. A sum that overflows proves nothing: then the answer is False.
     """
     if type(array) is not np.ndarray or array.ndim != dimensions or array.size == 0:
         return False
@@ -63,7 +63,7 @@ def is_ready(array: Any, dimensions: int) -> bool:
 
 
 def validation_rows(X_val: Any, y_val: Any, sample_weight_val: Any, eval_set: Any) -> Any:
-    """The arguments of `fit` as one tuple (X, y, sample_weight), None where there are none."""
+    """The validation arguments of `fit` as one tuple (X, y, sample_weight); None without them."""
     given = X_val, y_val, sample_weight_val
     if eval_set is not None:
         if any(part is not None for part in given):
@@ -92,10 +92,10 @@ def dense(X: Any) -> npt.NDArray[Any]:
 
 
 def in_pieces(function: Any, X: Any) -> FloatArray:
-    """A function of the rows; of a sparse matrix some at a time are made dense."""
+    """Apply a function to the rows; a sparse matrix is made dense some rows at a time."""
     if not scipy.sparse.issparse(X):
         return cast(FloatArray, function(X))
-    rows = max(1, SPARSE_NUMBERS // X.shape[1])
+    rows = max(1, SPARSE_VALUES // X.shape[1])
     X = X.tocsr()
     parts = [function(X[first : first + rows].toarray()) for first in range(0, X.shape[0], rows)]
     return np.concatenate(parts)

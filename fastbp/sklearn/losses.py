@@ -1,4 +1,4 @@
-"""The losses of scikit-learn's networks, and that of several outputs with classes of their own."""
+"""The losses of scikit-learn's networks, and one for several targets with several classes each."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class MeanSquaredError(SquaredError):
 
 
 def largest_log_loss(dtype: np.dtype[Any]) -> float:
-    """What scikit-learn reports for an impossible class: it cuts probabilities off at epsilon."""
+    """Loss that scikit-learn reports for an impossible class: it clips probabilities at epsilon."""
     return -math.log(float(np.finfo(dtype).eps))
 
 
 @dataclass(frozen=True)
 class _Cut(_Smoothed):
-    """A cross-entropy, reported as at most `most`; to be mixed in before one.
+    """Mixin for a cross-entropy that is reported as at most `most`.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class _Cut(_Smoothed):
     most: float = math.inf
 
     def numbers(self, outputs: int) -> npt.NDArray[np.float64]:
-        """As of the cross-entropy, with the cut."""
+        """The parameters of the cross-entropy, with the cut."""
         numbers = super().numbers(outputs)
         numbers[2] = self.most
         return numbers
@@ -61,7 +61,7 @@ class CutCrossEntropy(_Cut, CrossEntropy):
 
 
 def softmax_of_blocks(z: FloatArray, sizes: Sequence[int]) -> list[FloatArray]:
-    """Probabilities, block by block of columns of the given sizes."""
+    """Probabilities for each block of columns of the given sizes."""
     blocks = []
     for logits in np.split(z, np.cumsum(sizes)[:-1], axis=1):
         exps = np.exp(logits - logits.max(axis=1, keepdims=True))
@@ -76,7 +76,7 @@ class BlockCrossEntropy:
     Parameters
     ----------
     sizes : tuple of int
-        Classes of each block.
+        Number of classes of each block.
     """
 
     sizes: tuple[int, ...]
@@ -89,7 +89,7 @@ class BlockCrossEntropy:
         Parameters
         ----------
         z, y : array, shape (rows, outputs)
-            Net inputs; a one for the class of each block and zeros.
+            Net inputs; one-hot targets in each block.
         sample_weight : array, shape (rows,), optional
         """
         weights = np.ones(len(z)) if sample_weight is None else sample_weight

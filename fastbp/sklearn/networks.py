@@ -1,4 +1,4 @@
-"""The network of an estimator: its units, penalties and initial draws, as in scikit-learn."""
+"""The network of an estimator: its layers, penalties and initial weights, as in scikit-learn."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from fastbp.model.optimizers import Optimizer
 from fastbp.model.regularization import Regularization
 
 ALIASES = {"logistic": "sigmoid"}
-"""scikit-learn's names of activations that have another one here."""
+"""scikit-learn's names of activations that have another name in fastbp."""
 ACTIVATION_NAMES = {*HIDDEN_ACTIVATIONS, *ALIASES} - {"step"}
-"""Those that can be trained."""
+"""Names of the activations that can be trained."""
 
 Arrays = list[npt.NDArray[Any]]
 
@@ -31,9 +31,11 @@ class SummedRegularization(Regularization):
     """Penalties on the sum of the losses of all rows: each batch takes its share of them."""
 
     def rules(self, optimizer: Optimizer, n_layers: int) -> npt.NDArray[np.float64]:
-        """What the kernels read, with the optimiser's groups, but for a schedule."""
+        """The settings that the kernels read, with the optimiser's groups, without a schedule."""
         rules = super().rules(optimizer, n_layers)
-        rules[SUMMED], rules[SUMMED_L1], rules[SUMMED_L2] = 1.0, rules[L1], rules[L2]
+        rules[SUMMED] = 1.0
+        rules[SUMMED_L1] = rules[L1]
+        rules[SUMMED_L2] = rules[L2]
         return rules
 
 
@@ -47,7 +49,7 @@ def hidden_sizes(estimator: Any) -> list[int]:
 
 
 def hidden_activations(estimator: Any, n_hidden: int) -> list[str]:
-    """The core's name of the activation of each hidden layer."""
+    """fastbp's name of the activation of each hidden layer."""
     given = estimator.activation
     names = [given] * n_hidden if isinstance(given, str) else list(given)
     if len(names) != n_hidden:
@@ -64,7 +66,7 @@ def hidden_activations(estimator: Any, n_hidden: int) -> list[str]:
 def build(
     estimator: Any, sizes: Sequence[int], loss: Loss, dtype: npt.DTypeLike, optimizer: Optimizer
 ) -> MLP:
-    """A network with an estimator's parameters, whose weights are zeros.
+    """A network with an estimator's parameters; its weights are zeros.
 
     Parameters
     ----------
@@ -83,17 +85,17 @@ def build(
         clip_norm=estimator.clip_norm,
     )
     activations = *hidden_activations(estimator, len(sizes) - 2), loss.activation
-    # Without `MLP.__init__`: the rest of what it checks is checked, and nothing is drawn.
+    # Without `MLP.__init__`: the estimator has checked the other arguments, and nothing is drawn.
     sizes = checks.layer_sizes(sizes)
     spec = Spec(sizes, tuple(activations), loss, regularization, np.dtype(dtype), True)
     return MLP.from_spec(spec, optimizer)
 
 
 def draw_initial(net: MLP, estimator: Any, random_state: np.random.RandomState) -> None:
-    """Draw weights and biases: uniform with Glorot's bound, the draws those of scikit-learn.
+    """Draw weights and biases: uniform with Glorot's bound, with scikit-learn's random numbers.
 
-    The bound of a layer goes by the units that it feeds, that of the outputs by the last hidden
-    ones. Dropout draws its stream last.
+    The bound depends on the layer's activation; for the output layer, on that of the last hidden
+    layer. The seed of dropout is drawn last.
     """
     names = [*net.activations[:-1], *net.activations[-2:-1]] or hidden_activations(estimator, 1)
     for name, weights, biases in zip(names, net.weights, net.biases, strict=True):
@@ -105,7 +107,7 @@ def draw_initial(net: MLP, estimator: Any, random_state: np.random.RandomState) 
 
 
 def draw_dropout(net: MLP, random_state: np.random.RandomState) -> None:
-    """Begin the stream of dropout; without dropout nothing is drawn."""
+    """Draw the seed of dropout; without dropout nothing is drawn."""
     if any(net.regularization.dropout_rates(len(net.layer_table))):
         net.state.random[:] = random_state.randint(2**31 - 1)
 

@@ -1,4 +1,4 @@
-"""The solvers of scikit-learn as optimisers, and what an estimator keeps of one between calls."""
+"""The solvers of scikit-learn as optimisers, and the state that an estimator keeps of one."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from fastbp.model.net import own_array
 from fastbp.model.optimizers import SGD, Adam, Optimizer, Scalars, as_optimizer
 
 SMALLEST_RATE = 1e-6
-"""From here on the adaptive rate is not lowered any more: training stops."""
+"""The adaptive rate is not lowered below this: training stops instead."""
 
 
 @dataclass(frozen=True, repr=False)
 class SolverSGD(SGD):
-    """`SGD` with what scikit-learn allows: a momentum of 1, and Nesterov's without momentum."""
+    """`SGD` that allows, as scikit-learn, a momentum of 1 and Nesterov's without momentum."""
 
     def __post_init__(self) -> None:
         Optimizer.__post_init__(self)
@@ -31,11 +31,11 @@ class SolverAdam(Adam):
     """`Adam` that adds `epsilon` before the bias of the second moment is corrected.
 
     The "epsilon hat" of Kingma and Ba 2015, section 2, as in scikit-learn. The kernels divide by
-    the root of a sum of squares, which is that of their mean over sqrt(1 - beta_2).
+    the root of a sum of squares; it is the root of their mean divided by sqrt(1 - beta_2).
     """
 
     def write(self, scalars: Scalars) -> None:
-        """Write the hyper-parameters where the kernels read them."""
+        """Write the hyper-parameters to the entries that the kernels read."""
         super().write(scalars)
         scalars[EPSILON] = self.epsilon / math.sqrt(1.0 - self.beta_2)
         scalars[EPSILON_AS_IT_IS] = 1.0
@@ -48,7 +48,7 @@ def optimizer_of(estimator: Any) -> Optimizer:
         given = as_optimizer(estimator.optimizer)
         return dataclasses.replace(given, weight_decay=decay) if decay else given
     rate = float(estimator.learning_rate_init)
-    if estimator.solver != "adam":  # lbfgs makes no use of it
+    if estimator.solver != "adam":  # lbfgs does not use it
         momentum = float(estimator.momentum)
         return SolverSGD(rate, momentum, bool(estimator.nesterovs_momentum), weight_decay=decay)
     moments = float(estimator.beta_1), float(estimator.beta_2)
@@ -58,7 +58,7 @@ def optimizer_of(estimator: Any) -> Optimizer:
 class OptimizerMemory:
     """An optimiser, its state and its learning rate, from one `partial_fit` to the next.
 
-    Its hyper-parameters are those with which it began, as in scikit-learn.
+    It keeps the hyper-parameters of the first call, as in scikit-learn.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ class OptimizerMemory:
     learning_rate : float or callable
         The current rate, or the optimiser's schedule.
     scalars, slots : array or None
-        The state as the kernels keep it; None before the first epoch.
+        The state that the kernels keep; None before the first epoch.
     """
 
     def __init__(self, estimator: Any) -> None:
@@ -83,20 +83,21 @@ class OptimizerMemory:
         self.slots: npt.NDArray[np.floating] | None = None
 
     def attach(self, net: Any) -> None:
-        """Let the net go on from this state; from the beginning where it has another shape."""
+        """Let the net continue from this state; it starts afresh if the shape differs."""
         slots = self.slots
         if slots is not None and (slots.shape, slots.dtype) == (net.state.slots.shape, net.dtype):
             net.state = net.state._replace(scalars=own_array(self.scalars), slots=own_array(slots))
-        self.scalars, self.slots = net.state.scalars, net.state.slots
+        self.scalars = net.state.scalars
+        self.slots = net.state.slots
 
     def end_epoch(self, samples: int) -> None:
-        """Lower the rate of learning_rate="invscaling" after `samples` rows in all."""
+        """Lower the rate of learning_rate="invscaling" after a total of `samples` rows."""
         if self.rule == "invscaling":
             start: Any = self.optimizer.learning_rate
             self.set_rate(float(start) / (samples + 1) ** self.power_t)
 
     def stops(self) -> str:
-        """What happens when training no longer improves: why it stops, or the new rate."""
+        """The message when training no longer improves: why it stops, or the new rate."""
         if self.rule != "adaptive":
             return "Stopping."
         if self.learning_rate <= SMALLEST_RATE:
@@ -105,11 +106,11 @@ class OptimizerMemory:
         return f"Setting learning rate to {self.learning_rate:f}"
 
     def set_rate(self, rate: float) -> None:
-        """Change the learning rate, and keep the speed: scikit-learn's momentum has the rate in it.
+        """Change the learning rate but not the speed: scikit-learn's velocity includes the rate.
 
-        The kernels' velocity u is scikit-learn's over the rate, so that it grows as the rate
-        falls. Where it would overflow, the rate that they get stays above nothing: the gradient
-        times it is nothing beside any parameter.
+        The kernels' velocity u is scikit-learn's divided by the rate, so it grows as the rate
+        falls. Lest it overflow, the rate has a lower bound, at which the gradient times the rate is
+        negligible for any parameter.
         """
         self.learning_rate = rate
         if self.scalars is None or self.slots is None:

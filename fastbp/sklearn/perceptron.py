@@ -1,4 +1,4 @@
-"""`Perceptron` in the manner of scikit-learn, and the same model."""
+"""`Perceptron` with the interface and the model of scikit-learn's."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ FloatArray = npt.NDArray[np.floating]
 
 MOST_SEED = np.iinfo(np.int32).max
 SPARSE_DECAY = 0.01
-"""Factor of the bias's learning rate for sparse rows, as scikit-learn's `SGDClassifier`."""
+"""Factor of the bias's learning rate for sparse rows, as in scikit-learn's `SGDClassifier`."""
 
 
-class Rows(NamedTuple):
-    """What one unit is trained on.
+class UnitData(NamedTuple):
+    """The data that one unit is trained on.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class Rows(NamedTuple):
     is_sparse : bool
         Whether X came as a sparse matrix.
     is_class : array of bool, shape (rows,)
-        Whether a row is of the unit's class.
+        Whether a row belongs to the unit's class.
     sample_weight : array of float64, shape (rows,)
     held : array of bool, shape (rows,)
         Rows to validate on.
@@ -56,10 +56,11 @@ class Perceptron(ClassifierMixin, BaseEstimator):
     """The perceptron, a drop-in for `sklearn.linear_model.Perceptron`.
 
     With the same `random_state` and float64 data it is the same model: the same shuffles,
-    updates, penalties and stopping rules. Of several classes each has a unit that is trained by
-    itself to tell it from all others. With a penalty another number of epochs is possible where
-    rows are sparse or L1 is part of it: the loss by which training stops has the penalty of all
-    weights here, in scikit-learn (1.9) of those that the last correction touched, before L1.
+    updates, penalties and stopping rules. With more than two classes, each has its own unit, which
+    is trained to separate it from all others. The number of epochs may differ if there is a penalty
+    and rows are sparse or L1 is part of it: the loss that stops training includes the penalty of
+    all weights here, but in scikit-learn (1.9) only of those that the last correction changed,
+    before L1.
 
     Parameters
     ----------
@@ -70,27 +71,27 @@ class Perceptron(ClassifierMixin, BaseEstimator):
         Share of L1 in "elasticnet".
     fit_intercept : bool, default=True
     max_iter : int, default=1000
-        Most epochs of `fit`.
+        The largest number of epochs of `fit`.
     tol : float or None, default=1e-3
-        By how much the mean loss must fall from its best, or the score rise with
-        `early_stopping`; None goes on to `max_iter`.
+        How far the mean loss must fall below its best, or the score rise above it with
+        `early_stopping`; None trains for `max_iter` epochs.
     shuffle : bool, default=True
     verbose : int, default=0
-        Above 0 prints a line an epoch.
+        Above 0, print one line per epoch.
     eta0 : float, default=1.0
         The learning rate.
     n_jobs : int, default=None
-        Accepted and without effect: a unit is trained in less time than a process starts.
+        Has no effect: training a unit takes less time than starting a process.
     random_state : int, RandomState instance or None, default=0
     early_stopping : bool, default=False
-        Stop by the accuracy on held-out rows.
+        Stop when the accuracy on held-out rows no longer improves.
     validation_fraction : float, default=0.1
         Share of the rows to hold out, stratified.
     n_iter_no_change : int, default=5
         Epochs without improvement that end training.
     class_weight : dict or "balanced", default=None
     warm_start : bool, default=False
-        Let `fit` go on from the parameters that are there.
+        Let `fit` continue from the current parameters.
 
     Attributes
     ----------
@@ -98,16 +99,16 @@ class Perceptron(ClassifierMixin, BaseEstimator):
     coef_ : array, shape (1, n_features) for two classes, else (n_classes, n_features)
     intercept_ : array, shape (1,) or (n_classes,)
     n_iter_ : int
-        Epochs, the most of any class.
+        Number of epochs, the largest over the classes.
     t_ : float
-        1 and the rows that were gone through.
+        1 plus the number of rows that were processed.
     n_features_in_ : int
     feature_names_in_ : array
 
     Notes
     -----
-    A unit whose net input is exactly 0 counts as a mistake here, whichever the class; in
-    `fastbp.Perceptron` it is a 0. Sparse matrices are made dense, in `fit` as a whole.
+    A unit whose net input is exactly 0 counts as a mistake here, whatever the class; in
+    `fastbp.Perceptron` its output is 0. Sparse matrices are made dense, in `fit` as a whole.
 
     Examples
     --------
@@ -183,7 +184,7 @@ class Perceptron(ClassifierMixin, BaseEstimator):
         self, X: Any, y: Any, coef_init: Any = None, intercept_init: Any = None,
         sample_weight: Any = None,
     ) -> Perceptron:  # fmt: skip
-        """Train.
+        """Train on these rows.
 
         Parameters
         ----------
@@ -191,7 +192,7 @@ class Perceptron(ClassifierMixin, BaseEstimator):
         y : array-like, shape (n_samples,)
             Classes.
         coef_init, intercept_init : array-like, default=None
-            Where to begin, shaped like `coef_` and `intercept_`; by default at 0.
+            Initial parameters, shaped like `coef_` and `intercept_`; zeros by default.
         sample_weight : array-like, shape (n_samples,), default=None
 
         Returns
@@ -202,7 +203,7 @@ class Perceptron(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            Bad input, or numbers that are not finite in training.
+            Bad input, or parameters that become infinite or NaN in training.
         """
         X, y = self._checked(X, y, first=True)
         classes = np.unique(y)
@@ -213,8 +214,9 @@ class Perceptron(ClassifierMixin, BaseEstimator):
         if self.warm_start and hasattr(self, "coef_"):
             coef_init = self.coef_ if coef_init is None else coef_init
             intercept_init = self.intercept_ if intercept_init is None else intercept_init
-        coef, intercept = _beginning(X, len(classes), coef_init, intercept_init)
-        self.classes_, self.t_ = classes, 1.0
+        coef, intercept = _initial_parameters(X, len(classes), coef_init, intercept_init)
+        self.classes_ = classes
+        self.t_ = 1.0
         self._train(X, y, sample_weight, self.max_iter, coef, intercept)
         if self.tol is not None and self.n_iter_ == self.max_iter:
             warn(
@@ -228,14 +230,14 @@ class Perceptron(ClassifierMixin, BaseEstimator):
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
     ) -> Perceptron:
-        """Train for one epoch on these rows, from where the parameters are.
+        """Train for one epoch on these rows, starting from the current parameters.
 
         Parameters
         ----------
         X : array-like or sparse matrix, shape (n_samples, n_features)
         y : array-like, shape (n_samples,)
         classes : array-like, shape (n_classes,), default=None
-            All there will be; needed in the first call.
+            All classes that will occur; needed in the first call.
         sample_weight : array-like, shape (n_samples,), default=None
 
         Returns
@@ -255,8 +257,9 @@ class Perceptron(ClassifierMixin, BaseEstimator):
             raise ValueError("early_stopping should be False with partial_fit")
         X, y = self._checked(X, y, first)
         if first:
-            self.classes_, self.t_ = np.unique(classes), 1.0
-            self.coef_, self.intercept_ = _beginning(X, len(self.classes_), None, None)
+            self.classes_ = np.unique(classes)
+            self.t_ = 1.0
+            self.coef_, self.intercept_ = _initial_parameters(X, len(self.classes_), None, None)
         elif classes is not None and not np.array_equal(self.classes_, np.unique(classes)):
             raise ValueError(
                 f"`classes={classes!r}` is not the same as on last call to partial_fit, was: "
@@ -293,49 +296,54 @@ class Perceptron(ClassifierMixin, BaseEstimator):
         intercept: FloatArray,
     ) -> None:  # fmt: skip
         """Train a unit for each class, or one for two classes."""
-        classes, several = self.classes_, len(self.classes_) > 2
+        classes = self.classes_
+        several = len(self.classes_) > 2
         weights = compute_class_weight(self.class_weight, classes=classes, y=y)
         sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
         random_state = random_state_of(self.random_state)
-        X_dense, sparse = np.ascontiguousarray(dense(X)), scipy.sparse.issparse(X)
-        coef, intercept = coef.copy(), intercept.copy()
+        X_dense = np.ascontiguousarray(dense(X))
+        sparse = scipy.sparse.issparse(X)
+        coef = coef.copy()
+        intercept = intercept.copy()
         held = self._held_out(y, sample_weight) if several else None
         seeds = random_state.randint(MOST_SEED, size=len(classes)) if several else [None]
         most = 0
         for unit, seed in enumerate(seeds):
             is_class = y == classes[unit if several else 1]
             mask = self._held_out(is_class, sample_weight) if held is None else held
-            rows = Rows(X_dense, sparse, is_class, sample_weight, mask)
+            data = UnitData(X_dense, sparse, is_class, sample_weight, mask)
             stream = random_state if seed is None else random_state_of(int(seed))
             stream.randint(1, MOST_SEED)  # scikit-learn draws one for its data set first
             rest = 1.0 if several else weights[0]
             factors = np.where(is_class, weights[unit if several else 1], rest)
             intercept[unit], count = self._train_unit(
-                rows, factors, coef[unit], float(intercept[unit]), epochs,
+                data, factors, coef[unit], float(intercept[unit]), epochs,
                 int(stream.randint(MOST_SEED)),
             )  # fmt: skip
             most = max(most, count)
-        self.coef_, self.intercept_ = coef, intercept
+        self.coef_ = coef
+        self.intercept_ = intercept
         self.n_iter_ = most
         self.t_ += most * len(X_dense)
 
     def _train_unit(
-        self, rows: Rows, factors: npt.NDArray[np.float64], w: FloatArray, bias: float,
+        self, data: UnitData, factors: npt.NDArray[np.float64], w: FloatArray, bias: float,
         epochs: int, seed: int,
     ) -> tuple[float, int]:  # fmt: skip
         """Train one unit, its weights in place; returns its bias and the number of epochs."""
         l1 = {"l1": 1.0, "elasticnet": self.l1_ratio}.get(self.penalty or "", 0.0)
         alpha = 0.0 if self.penalty is None else self.alpha
-        decay = (SPARSE_DECAY if rows.is_sparse else 1.0) * self.fit_intercept
-        rules = np.array([self.eta0, decay, alpha * (1 - l1), alpha * l1, rows.is_sparse])
-        state, targets = np.array([bias, 0.0]), np.where(rows.is_class, 1.0, -1.0)
+        decay = (SPARSE_DECAY if data.is_sparse else 1.0) * self.fit_intercept
+        settings = np.array([self.eta0, decay, alpha * (1 - l1), alpha * l1, data.is_sparse])
+        state = np.array([bias, 0.0])
+        targets = np.where(data.is_class, 1.0, -1.0)
         arguments = (
-            w, state, np.zeros_like(w), rows.X, targets,
-            np.where(rows.held, -1.0, rows.sample_weight * factors), np.arange(len(targets)),
-            rules, seed if self.shuffle else -1,
+            w, state, np.zeros_like(w), data.X, targets,
+            np.where(data.held, -1.0, data.sample_weight * factors), np.arange(len(targets)),
+            settings, seed if self.shuffle else -1,
         )  # fmt: skip
         ready(plane.plane_epoch, w.dtype.char, arguments)
-        stopping = _Stopping(self.tol, int(self.n_iter_no_change))
+        patience = _Patience(self.tol, int(self.n_iter_no_change))
         for epoch in range(1, epochs + 1):
             loss = float(plane.plane_epoch(*arguments))
             if not (np.isfinite(state[0]) and np.isfinite(w).all()):
@@ -343,18 +351,18 @@ class Perceptron(ClassifierMixin, BaseEstimator):
                     f"Floating-point under-/overflow occurred at epoch #{epoch}. Scaling input "
                     "data with StandardScaler or MinMaxScaler might help."
                 )
-            value = -_accuracy(rows, w, state[0]) if self.early_stopping else loss
+            value = -_accuracy(data, w, state[0]) if self.early_stopping else loss
             if self.verbose:
                 name = "validation score" if self.early_stopping else "mean loss"
                 print(f"epoch {epoch}: {name} {abs(value):.6g}, bias {state[0]:.6g}")
-            if stopping.is_over(value):
+            if patience.is_over(value):
                 break
         return float(state[0]), epoch
 
     def _held_out(
         self, y: npt.NDArray[Any], sample_weight: npt.NDArray[np.float64]
     ) -> npt.NDArray[np.bool_]:
-        """Which rows early stopping validates on."""
+        """Mask of the rows that early stopping validates on."""
         held = np.zeros(len(y), np.bool_)
         if not self.early_stopping:
             return held
@@ -382,7 +390,7 @@ class Perceptron(ClassifierMixin, BaseEstimator):
         Returns
         -------
         array, shape (n_samples,) for two classes, else (n_samples, n_classes)
-            Above 0 for the class, of two for the second.
+            Above 0 for the class; with two classes, for the second.
         """
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse="csr", reset=False)
@@ -390,7 +398,7 @@ class Perceptron(ClassifierMixin, BaseEstimator):
         return scores.ravel() if scores.shape[1] == 1 else scores
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
-        """Classes.
+        """Predict classes.
 
         Parameters
         ----------
@@ -401,8 +409,8 @@ class Perceptron(ClassifierMixin, BaseEstimator):
         array, shape (n_samples,)
         """
         scores = self.decision_function(X)
-        numbers = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
-        chosen: npt.NDArray[Any] = self.classes_[numbers]
+        indices = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
+        chosen: npt.NDArray[Any] = self.classes_[indices]
         return chosen
 
     def __sklearn_tags__(self) -> Any:
@@ -411,12 +419,14 @@ class Perceptron(ClassifierMixin, BaseEstimator):
         return tags
 
 
-class _Stopping:
-    """Counts epochs in which a number has not fallen below its best by `tol`."""
+class _Patience:
+    """Counts the epochs in which a loss has not fallen below its best by `tol`."""
 
     def __init__(self, tol: float | None, patience: int) -> None:
-        self.tol, self.patience = -np.inf if tol is None else tol, patience
-        self.best, self.count = np.inf, 0
+        self.tol = -np.inf if tol is None else tol
+        self.patience = patience
+        self.best = np.inf
+        self.count = 0
 
     def is_over(self, value: float) -> bool:
         """Whether to stop after this value."""
@@ -426,18 +436,19 @@ class _Stopping:
         return self.count >= self.patience
 
 
-def _accuracy(rows: Rows, w: FloatArray, bias: float) -> float:
+def _accuracy(data: UnitData, w: FloatArray, bias: float) -> float:
     """Share of the held-out rows on the right side, by their sample weights."""
-    right = (rows.X[rows.held] @ w + bias > 0) == rows.is_class[rows.held]
-    return float(np.average(right, weights=rows.sample_weight[rows.held]))
+    right = (data.X[data.held] @ w + bias > 0) == data.is_class[data.held]
+    return float(np.average(right, weights=data.sample_weight[data.held]))
 
 
-def _beginning(
+def _initial_parameters(
     X: Any, classes: int, coef_init: Any, intercept_init: Any
 ) -> tuple[FloatArray, FloatArray]:
-    """The parameters to begin with, zeros by default."""
+    """The initial parameters, zeros by default."""
     units = 1 if classes == 2 else classes
-    coef, intercept = np.zeros((units, X.shape[1]), X.dtype), np.zeros(units, X.dtype)
+    coef = np.zeros((units, X.shape[1]), X.dtype)
+    intercept = np.zeros(units, X.dtype)
     for name, own, given in (("coef_", coef, coef_init), ("intercept_", intercept, intercept_init)):
         if given is None:
             continue

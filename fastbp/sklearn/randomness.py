@@ -1,4 +1,4 @@
-"""scikit-learn's random states: one for a seed, and its bits in compiled code."""
+"""scikit-learn's random states: made fast from a seed, and used in compiled code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class _NoSeed(ISeedSequence):
     """Zeros for a bit generator that is seeded later: the hash of a seed takes 0.1 ms."""
 
     def generate_state(self, n_words: int, dtype: npt.DTypeLike = np.uint32) -> npt.NDArray[Any]:
-        """As many zeros."""
+        """`n_words` zeros."""
         return np.zeros(n_words, dtype)
 
 
@@ -31,7 +31,7 @@ def random_state_of(given: Any) -> np.random.RandomState:
 
 
 def bits_of(random_state: np.random.RandomState) -> tuple[int, AbstractContextManager[Any]]:
-    """Where compiled code finds the bit generator of a random state, which has to outlive its use.
+    """Address and lock of the bit generator of a random state, which has to outlive its use.
 
     Parameters
     ----------
@@ -40,9 +40,9 @@ def bits_of(random_state: np.random.RandomState) -> tuple[int, AbstractContextMa
     Returns
     -------
     address : int
-        Of NumPy's `bitgen_t`.
+        Address of NumPy's `bitgen_t`, for compiled code.
     lock : context manager
-        To be held while it is used: nobody else draws from the random state then.
+        Hold it while the generator is used, so that nobody else draws from it.
     """
     generator: Any = random_state._bit_generator  # it has no public name
     return int(generator.ctypes.bit_generator.value), generator.lock

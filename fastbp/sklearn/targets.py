@@ -1,4 +1,4 @@
-"""Classes as columns of a network's outputs."""
+"""Encoding of classes as columns of a network's outputs."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ SEVERAL = "multiclass-multioutput"
 
 
 class SeveralOutputs:
-    """Several targets of several classes each: a block of columns for each target.
+    """Encoder for several targets with several classes each: one block of columns per target.
 
-    It has the methods of scikit-learn's `LabelBinarizer`, which knows no such targets.
+    It has the methods of scikit-learn's `LabelBinarizer`, which does not support such targets.
 
     Attributes
     ----------
     classes_ : list of array
-        Of each target.
+        The classes of each target.
     y_type_ : str
     """
 
@@ -36,16 +36,16 @@ class SeveralOutputs:
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Classes of each target."""
+        """Number of classes of each target."""
         return tuple(len(classes) for classes in self.classes_)
 
     def transform(self, y: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-        """True in the column of each target's class; ValueError for classes that are not known."""
+        """One-hot columns for each target; a ValueError for unknown classes."""
         encoded: npt.NDArray[np.bool_] = self._encoder.transform(y)
         return encoded
 
     def probabilities(self, z: npt.NDArray[np.floating]) -> list[npt.NDArray[np.floating]]:
-        """Of the classes of each target, from net inputs."""
+        """Probabilities of the classes of each target, from net inputs."""
         return softmax_of_blocks(z, self.sizes)
 
     def inverse_transform(self, z: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -59,19 +59,20 @@ class SeveralOutputs:
 
 
 def is_plain(y: Any) -> bool:
-    """Whether `y` is a flat array of integers, booleans or text: labels without doubt."""
+    """Whether `y` is a flat array of integers, booleans or text, which can only be labels."""
     return isinstance(y, np.ndarray) and y.ndim == 1 and y.dtype.kind in "biuU"
 
 
 def binarizer_for(y: Any) -> LabelBinarizer | SeveralOutputs:
-    """What encodes the classes of a first fit.
+    """The encoder for the classes of a first fit.
 
-    Of plain labels it is a `LabelBinarizer` as its `fit` makes it, which looks at y seven times
-    over: half a millisecond, a twentieth of a short fit.
+    For plain labels the attributes of a `LabelBinarizer` are set directly: its `fit` goes over y
+    seven times, which takes half a millisecond, a twentieth of a short fit.
     """
     if is_plain(y) and len(y):
         binarizer = LabelBinarizer()
-        binarizer.classes_, binarizer.sparse_input_ = np.unique(y), False
+        binarizer.classes_ = np.unique(y)
+        binarizer.sparse_input_ = False
         binarizer.y_type_ = "binary" if len(binarizer.classes_) < 3 else "multiclass"
         return binarizer
     kind = SeveralOutputs if type_of_target(y) == SEVERAL else LabelBinarizer
@@ -79,13 +80,13 @@ def binarizer_for(y: Any) -> LabelBinarizer | SeveralOutputs:
 
 
 def columns_of(binarizer: LabelBinarizer | SeveralOutputs, y: Any) -> npt.NDArray[np.bool_]:
-    """Known classes as columns of booleans, (rows, outputs): `transform`, of plain labels faster.
+    """Known classes as columns of booleans, (rows, outputs): `transform`, faster for plain labels.
 
     Parameters
     ----------
     binarizer : LabelBinarizer or SeveralOutputs
     y : array
-        Of classes that the binarizer knows.
+        Classes that the binarizer knows.
     """
     classes = binarizer.classes_
     labels = is_plain(y) and isinstance(classes, np.ndarray) and classes.dtype.kind == y.dtype.kind

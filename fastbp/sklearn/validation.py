@@ -1,4 +1,4 @@
-"""Rows to validate on: drawn from those of training, or handed in; their loss and score."""
+"""Validation rows: a part of the training rows, or given ones; their loss and score."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy.typing as npt
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 
-from fastbp.fit import data as dataset
+from fastbp.fit.data import inputs, of_finite
 from fastbp.fit.evaluation import evaluate
 from fastbp.kernels.state import Data
 from fastbp.mlp import MLP
@@ -17,18 +17,18 @@ from fastbp.mlp import MLP
 FloatArray = npt.NDArray[np.floating]
 
 
-class Rows(NamedTuple):
-    """Rows as an estimator has checked them.
+class CheckedRows(NamedTuple):
+    """Rows of data that an estimator has checked.
 
     Attributes
     ----------
     X : array of the net's dtype, shape (rows, n_in)
         Dense and finite.
     y : array, shape (rows, n_outputs)
-        As the network learns it: columns of numbers, or of booleans for classes.
+        The network's targets: columns of numbers, or of booleans for classes.
     sample_weight : array of float64, shape (rows,), or None
     given : tuple (X, y)
-        As the user passed them, for scorers.
+        The data as the user passed them, for scorers.
     """
 
     X: FloatArray
@@ -36,29 +36,27 @@ class Rows(NamedTuple):
     sample_weight: npt.NDArray[np.float64] | None
     given: tuple[Any, Any]
 
-    def take(self, rows: npt.NDArray[np.intp]) -> Rows:
-        """Some of the rows; what the user passed stays whole, see `Validation`."""
+    def take(self, rows: npt.NDArray[np.intp]) -> CheckedRows:
+        """Some of the rows; `given` stays complete."""
         weights = None if self.sample_weight is None else self.sample_weight[rows]
-        return Rows(self.X[rows], self.y[rows], weights, self.given)
+        return CheckedRows(self.X[rows], self.y[rows], weights, self.given)
 
 
-def data_of(net: MLP, rows: Rows, targets: npt.NDArray[Any]) -> Data:
-    """What kernels take, from checked rows and the targets of the loss."""
-    matrix = dataset.inputs(rows.X, net.layer_sizes[0], net.dtype)
-    return dataset.of_finite(
-        matrix, targets, rows.sample_weight, net.layer_sizes[-1], net.spec.loss
-    )
+def data_of(net: MLP, rows: CheckedRows, targets: npt.NDArray[Any]) -> Data:
+    """The arrays that kernels take, from checked rows and the targets of the loss."""
+    matrix = inputs(rows.X, net.layer_sizes[0], net.dtype)
+    return of_finite(matrix, targets, rows.sample_weight, net.layer_sizes[-1], net.spec.loss)
 
 
 def split(
-    rows: Rows, fraction: float, stratify: bool, random_state: np.random.RandomState
-) -> tuple[Rows, Rows, npt.NDArray[np.intp]]:
-    """Rows to train on, rows to validate on, and the numbers of the latter.
+    rows: CheckedRows, fraction: float, stratify: bool, random_state: np.random.RandomState
+) -> tuple[CheckedRows, CheckedRows, npt.NDArray[np.intp]]:
+    """Training rows, validation rows, and the indices of the latter.
 
     Raises
     ------
     ValueError
-        For fewer than two rows to validate on, and those of scikit-learn's `train_test_split`.
+        For fewer than two validation rows, and whatever scikit-learn's `train_test_split` raises.
     """
     kept, held = train_test_split(
         np.arange(len(rows.X)),
@@ -75,20 +73,23 @@ def split(
 
 
 class Validation:
-    """Measures an estimator on rows that it is not trained on.
+    """Measures an estimator on validation rows.
 
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor
     net : MLP
-    rows : Rows
-        `given` are these rows, as the user passed them.
+    rows : CheckedRows
+        The validation rows; `given` holds only these.
     targets : array
-        For the loss.
+        Targets for the loss.
     """
 
-    def __init__(self, estimator: Any, net: MLP, rows: Rows, targets: npt.NDArray[Any]) -> None:
-        self.rows, self.data = rows, data_of(net, rows, targets)
+    def __init__(
+        self, estimator: Any, net: MLP, rows: CheckedRows, targets: npt.NDArray[Any]
+    ) -> None:
+        self.rows = rows
+        self.data = data_of(net, rows, targets)
         self.no_penalties = net.optimizer_state()._replace(rules=np.zeros_like(net.rules))
         self.no_gradient = net.params[:0].copy()
         self.scorer = None
@@ -101,7 +102,7 @@ class Validation:
         return evaluate(net, self.data, count, self.no_penalties, self.no_gradient)
 
     def score(self, estimator: Any, net: MLP) -> float:
-        """The score: accuracy or R^2, or that of the estimator's `scoring`."""
+        """The score by the estimator's `scoring`; by default accuracy or R^2."""
         weights = self.rows.sample_weight
         if self.scorer is None:
             return float(estimator._score(net.predict(self.rows.X), self.rows.y, weights))

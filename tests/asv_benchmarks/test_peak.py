@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import COMPILED
+from helpers import needs_compiler
 
 import peak
 from fastbp.machine import fma_loop as chains
@@ -19,7 +19,7 @@ def test_it_is_the_file_of_this_checkout() -> None:
     assert peak.NUMBERS == hardware.FMA_LOOP_NUMBERS
 
 
-@pytest.mark.skipif(not COMPILED, reason="is about compiled code")
+@needs_compiler
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_loop_and_operations(dtype) -> None:
     numbers = np.ones(peak.NUMBERS, dtype)

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import COMPILED
+from helpers import COMPILED
 
 import fastbp
 

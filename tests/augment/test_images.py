@@ -79,8 +79,8 @@ def test_noise() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: ImageShift(28), r"shape must be such as \(28, 28\).*got 28"),
-        (lambda: ImageShift("28"), r"shape must be such as"),
+        (lambda: ImageShift(28), r"shape must be a tuple such as \(28, 28\).*got 28"),
+        (lambda: ImageShift("28"), r"shape must be a tuple such as"),
         (lambda: ImageShift((28,)), r"shape must be \(height, width\) or .*got \(28,\)"),
         (lambda: ImageZoom((28, 0)), r"shape\[1\] must be at least 1"),
         (lambda: ImageShift((2, 2), 1.5), "pixels must be a whole number"),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers import DTYPES
 from scipy import ndimage
 
 from fastbp.augment.kernels import ImageShape, shift_images, warp_images
 
-DTYPES = ("float32", "float64")
 SHAPES = (ImageShape(1, 1, 1), ImageShape(5, 8, 1), ImageShape(9, 4, 3))
 
 

@@ -7,9 +7,10 @@ import dataclasses
 import math
 import re
 
+import helpers
 import numpy as np
 import pytest
-from conftest import COMPILED, counts
+from helpers import COMPILED, counts
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -36,11 +37,10 @@ def with_number(number, row, column, columns=3, dtype=float):
 
 
 def state(net):
-    """All of a net, in bits."""
-    parts = [net.params, net.frozen, net.state.slots, net.state.scalars, net.state.random]
-    bits = [part.tobytes() for part in parts]
-    bits += [w.tobytes() for w in net.weights] + [b.tobytes() for b in net.biases]
-    return (*bits, repr(net), tuple(net.history.loss), tuple(net.history.seconds))
+    """All of a net, in bits, with its views and its history."""
+    views = [array.tobytes() for array in (*net.weights, *net.biases)]
+    history = tuple(net.history.loss), tuple(net.history.seconds)
+    return helpers.state(net), views, repr(net), history
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from types import SimpleNamespace
 
-import numba
 import numpy as np
 import pytest
+from helpers import needs_compiler
 
 from fastbp import (
     MLP,
@@ -46,9 +46,6 @@ ENTRY_POINTS = [
     *(getattr(images, name) for name in NAMES[9:11]),
     *(getattr(tape, name) for name in GRAPHS),
 ]
-compiled_only = pytest.mark.skipif(
-    bool(numba.config.DISABLE_JIT), reason="nothing is compiled with NUMBA_DISABLE_JIT=1"
-)
 
 
 def versions() -> list[int]:
@@ -102,7 +99,7 @@ def use_everything(dtype: str) -> None:
     net.predict(X_read_only.astype(int))
 
 
-@compiled_only
+@needs_compiler
 def test_nothing_is_left_to_compile() -> None:
     calls = list(warm_up())
     assert [(call.name, call.dtype) for call in calls] == [

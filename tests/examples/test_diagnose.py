@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from example_runs import long_uncompiled, run
+from example_runs import run
+from helpers import long_uncompiled
 
 
 @long_uncompiled
@@ -16,9 +17,9 @@ def test_diagnose(capsys: pytest.CaptureFixture[str]) -> None:
         "a tiny learning rate": "learning rate too small",
         "a huge learning rate": "learning rate too large",
         "no hidden layer": "underfitting",
-        "labels of noise": "overfitting",
+        "random labels": "overfitting",
     }
     assert names["reports"].keys() == expected.keys()
     for name, fault in expected.items():
         assert fault in names["reports"][name], name
-    assert out.splitlines()[-4].startswith("nothing found, loss 0.0")
+    assert out.splitlines()[-4].startswith("No problems found (loss 0.0")

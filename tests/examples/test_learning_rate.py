@@ -6,7 +6,8 @@ from pathlib import Path
 
 import matplotlib
 import pytest
-from example_runs import long_uncompiled, run
+from example_runs import run
+from helpers import long_uncompiled
 
 matplotlib.use("agg")
 

@@ -9,7 +9,8 @@ from urllib.error import URLError
 
 import numpy as np
 import pytest
-from example_runs import long_uncompiled, numbers, run
+from example_runs import numbers, run
+from helpers import long_uncompiled
 from reference_data import HEART, heart, needs
 
 NAME = "09_logistic_regression.py"

@@ -6,8 +6,8 @@ import re
 import shutil
 
 import pytest
-from conftest import SOAK
-from example_runs import long_uncompiled, run
+from example_runs import run
+from helpers import SOAK, long_uncompiled
 from reference_data import FOLDER, needs_mnist
 
 

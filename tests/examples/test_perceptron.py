@@ -12,10 +12,10 @@ def test_perceptron(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     names, out = run("03_perceptron.py", capsys, "--folder", str(tmp_path))
     conjunction, disjunction, xor, _, both, squares, outputs, *_ = out.splitlines()
     for line, y in ((conjunction, [0, 0, 0, 1]), (disjunction, [0, 1, 1, 1])):
-        said, _, reason = line.partition("says")[2].partition("  ")
+        said, _, reason = line.partition("predicts")[2].partition("  ")
         assert numbers(said) == y
         assert reason.startswith("no mistake in epoch ")
-    assert xor.endswith("35 epochs, never without a mistake")
+    assert xor.endswith("35 epochs, none without a mistake")
     assert numbers(both) == [0, 0, 0, 1, 0, 1, 1, 1]
     assert numbers(squares) == [0, 0, 0.5]
     assert numbers(outputs) == [0.5] * 4

@@ -6,7 +6,8 @@ import re
 
 import numpy as np
 import pytest
-from example_runs import long_uncompiled, numbers, run
+from example_runs import numbers, run
+from helpers import long_uncompiled
 
 
 @long_uncompiled

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from example_runs import long_uncompiled, numbers, run
+from example_runs import numbers, run
+from helpers import long_uncompiled
 
 from fastbp import MLP
 

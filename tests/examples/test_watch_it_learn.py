@@ -1,4 +1,4 @@
-"""The film, the loss surface and the histograms are drawn."""
+"""The animation, the loss surface and the histograms are drawn."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from pathlib import Path
 
 import matplotlib
 import pytest
-from example_runs import long_uncompiled, numbers, run
+from example_runs import numbers, run
+from helpers import long_uncompiled
 from PIL import Image
 
 matplotlib.use("agg")
@@ -17,9 +18,9 @@ def test_watch_it_learn(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> N
     options = ("--folder", str(tmp_path), "--frames", "3")
     names, out = run("15_watch_it_learn.py", capsys, *options)
     assert names["accuracy"] > 0.98
-    assert names["film"].epochs[0] == 0 and names["film"].epochs[-1] == 150
-    with Image.open(tmp_path / "15_film.gif") as film:
-        assert film.n_frames == 3
+    assert names["epochs"][0] == 0 and names["epochs"][-1] == 150
+    with Image.open(tmp_path / "15_animation.gif") as animation:
+        assert animation.n_frames == 3
     for name in ("15_loss_surface.png", "15_histograms.png"):
         assert (tmp_path / name).stat().st_size > 10_000
     norms = numbers(next(line for line in out.splitlines() if "norms" in line).split("ients:")[1])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -12,8 +14,7 @@ RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(50, 3)).astype("f4"), RNG.normal(size=(50, 2)).astype("f4")
 
 
-def make(**options):
-    return MLP((3, 5, 2), optimizer=SGD(0.05, momentum=0.5), seed=3, **options)
+make = partial(MLP, (3, 5, 2), optimizer=SGD(0.05, momentum=0.5), seed=3)
 
 
 def noise(batch, rng):

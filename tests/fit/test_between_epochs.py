@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import time
+from functools import partial
 
+import helpers
 import numpy as np
 import pytest
-from conftest import COMPILED, counts
+from helpers import COMPILED, At, counts, interrupt, needs_compiler, state
 
 import fastbp.fit.between_epochs
 import fastbp.fit.fit
@@ -20,15 +22,7 @@ X, XV = RNG.normal(size=(37, 5)), RNG.normal(size=(20, 5))
 Y, YV = RNG.integers(3, size=37), RNG.integers(3, size=20)
 
 
-def make(**options):
-    defaults = {"activation": "tanh", "loss": "cross_entropy", "dtype": "float64", "seed": 0}
-    return MLP((5, 7, 3), **(defaults | {"optimizer": Adam(0.01)} | options))
-
-
-def state(net):
-    return b"".join(
-        a.tobytes() for a in (net.params, net.state.slots, net.state.scalars, net.state.random)
-    )
+make = partial(helpers.make, (5, 7, 3), loss="cross_entropy", optimizer=Adam(0.01))
 
 
 class Spy(Callback):
@@ -48,21 +42,6 @@ class Spy(Callback):
 
     def on_fit_end(self, fit):
         self.calls.append("end")
-
-
-class At(Callback):
-    """Does something at the end of an epoch."""
-
-    def __init__(self, epoch, action):
-        self.epoch, self.action = epoch, action
-
-    def on_epoch_end(self, fit):
-        if fit.epoch == self.epoch:
-            self.action(fit)
-
-
-def interrupt(fit):
-    raise KeyboardInterrupt
 
 
 # ---- the same training --------------------------------------------------------------------------
@@ -90,7 +69,7 @@ def test_hooks_change_no_bits(batch_size, shuffle):
     assert twin.params.tobytes() == spy.params[3].tobytes()
 
 
-@pytest.mark.skipif(not COMPILED, reason="is about compiled calls")
+@needs_compiler
 def test_the_plain_call_has_no_hooks(monkeypatch):
     calls, real = [], training.train
     monkeypatch.setattr(training, "train", lambda *a: calls.append(a) or real(*a))

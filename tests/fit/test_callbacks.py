@@ -9,6 +9,7 @@ import os
 import re
 import sys
 import types
+from functools import partial
 
 import numpy as np
 import pytest
@@ -35,8 +36,7 @@ RNG = np.random.default_rng(12)
 X, Y = RNG.normal(size=(20, 3)), RNG.normal(size=(20, 1))
 
 
-def make(**options):
-    return MLP((3, 4, 1), **({"seed": 0, "dtype": "float64", "optimizer": SGD(0.1)} | options))
+make = partial(MLP, (3, 4, 1), seed=0, dtype="float64", optimizer=SGD(0.1))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 import dataclasses
 
+import helpers
 import numpy as np
 import pytest
-from conftest import COMPILED, counts
+from helpers import counts, long_uncompiled, state
 
 import fastbp.fit.fit
 from fastbp import (
-    MLP,
     SGD,
     Adam,
     Callback,
@@ -36,14 +36,7 @@ BATCHES = [slice(first, first + 8) for first in range(0, 37, 8)]  # 5 updates an
 
 
 def make(optimizer, **options):
-    defaults = {"activation": "tanh", "dtype": "float64", "seed": 0}
-    return MLP((4, 6, 2), optimizer=optimizer, **(defaults | options))
-
-
-def state(net):
-    return b"".join(
-        a.tobytes() for a in (net.params, net.state.slots, net.state.scalars, net.state.random)
-    )
+    return helpers.make((4, 6, 2), optimizer=optimizer, **options)
 
 
 def by_hand(net, rate, updates, first=0):
@@ -119,7 +112,7 @@ def test_more_updates_than_rates_in_one_call(most, monkeypatch):
     assert history["learning_rate"] == schedule(np.arange(4, 35, 5)).tolist()
 
 
-@pytest.mark.skipif(not COMPILED, reason="takes a minute uncompiled")
+@long_uncompiled
 def test_ten_thousands_of_updates():
     updates = fastbp.fit.fit.MOST_RATES * 2 + 500
     schedule = InverseScaling(0.05)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 
+import helpers
 import numpy as np
 import oracle
 import pytest
+from helpers import state
 
-from fastbp import MLP, SGD, Adam, CosineDecay, DivergenceWarning, Group
+from fastbp import SGD, Adam, CosineDecay, DivergenceWarning, Group
 
 RNG = np.random.default_rng(21)
 X, Y = RNG.normal(size=(37, 4)), RNG.uniform(size=(37, 3))
@@ -24,18 +26,11 @@ def half_square(y_pred, y, weights=None):
 
 
 def make(loss=half_square, sizes=(4, 6, 5, 3), **options):
-    defaults = {"activation": "tanh", "dtype": "float64", "seed": 0, "optimizer": SGD(0.1)}
-    return MLP(sizes, loss=loss, **(defaults | options))
+    return helpers.make(sizes, loss=loss, **({"optimizer": SGD(0.1)} | options))
 
 
 def pair(**options):
     return make(**options), make("squared_error", **options)
-
-
-def state(net):
-    return b"".join(
-        a.tobytes() for a in (net.params, net.state.slots, net.state.scalars, net.state.random)
-    )
 
 
 def same(net, twin):

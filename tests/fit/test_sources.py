@@ -6,11 +6,13 @@ import mmap
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
+import helpers
 import numpy as np
 import pytest
-from conftest import COMPILED, SOAK
+from helpers import COMPILED, SOAK, state
 
 import fastbp
 import fastbp.fit.sources
@@ -24,15 +26,7 @@ XV, YV = RNG.normal(size=(9, 4)), RNG.normal(size=(9, 2))
 ENDS = (0, 8, 20, 21, 40)  # of ragged batches
 
 
-def make(**options):
-    defaults = {"activation": "tanh", "dtype": "float64", "seed": 0, "optimizer": Adam(0.01)}
-    return MLP((4, 6, 2), **(defaults | options))
-
-
-def state(net):
-    return b"".join(
-        a.tobytes() for a in (net.params, net.state.slots, net.state.scalars, net.state.random)
-    )
+make = partial(helpers.make, (4, 6, 2), optimizer=Adam(0.01))
 
 
 def batches(weighted=False):

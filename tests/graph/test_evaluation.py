@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fastbp.graph import evaluation, exp, variables, vector
-from fastbp.graph.evaluation import GraphError, Point, gradient_of_inputs, point_of, values_of
+from fastbp.graph.evaluation import GraphError, GraphInputs, gradient_of_inputs, point_of, values_of
 
 x, y = variables("x y")
 
@@ -32,11 +32,11 @@ def test_a_number_for_a_vector_is_refused():
 @pytest.mark.parametrize("block", [1, 3, 10**6])
 def test_blocks_change_nothing(block, monkeypatch):
     flat, rng = (exp(x) * y).flat(), np.random.default_rng(0)
-    point = Point(rng.normal(size=(2, 50)), True)
+    point = GraphInputs(rng.normal(size=(2, 50)), True)
     whole = gradient_of_inputs(flat, point), values_of(flat, point, flat.output)
     monkeypatch.setattr(evaluation, "FEWEST_ROWS", block)
     monkeypatch.setattr(evaluation, "MOST_ROWS", block)
-    monkeypatch.setattr(evaluation, "BLOCK_NUMBERS", block * len(flat))
+    monkeypatch.setattr(evaluation, "BLOCK_VALUES", block * len(flat))
     parts = gradient_of_inputs(flat, point), values_of(flat, point, flat.output)
     np.testing.assert_allclose(parts[0][0], whole[0][0], rtol=1e-15)
     np.testing.assert_allclose(parts[0][1], whole[0][1], rtol=1e-15)

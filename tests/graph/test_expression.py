@@ -8,8 +8,8 @@ import re
 
 import numpy as np
 import pytest
-from conftest import COMPILED, counts
 from graph.random_graphs import OURS, complex_step, run, steps_of
+from helpers import COMPILED, counts
 
 from fastbp import graph
 from fastbp.graph import GraphError, variable, variables, vector
@@ -185,7 +185,7 @@ BAD_NODES = {
     "0 / 0": ((x - 1) / (x - 1), 1.0, "division by zero at node"),
     "power": (x**0.5, -2.0, "a power that is not whole of a negative number at node v1 = x**0.5"),
     "power of 0": (x**-1, 0.0, "division by zero, a negative power of 0 at node v1 = x**(-1)"),
-    "overflow": (graph.exp(x), 1e3, "overflow: no finite number at node v1 = exp(x): x = 1000"),
+    "overflow": (graph.exp(x), 1e3, "overflow: no finite value at node v1 = exp(x): x = 1000"),
     "nan": (x + 1, np.nan, "x is nan"),
     "infinity": (x + 1, -np.inf, "x is -inf"),
 }
@@ -239,7 +239,7 @@ def test_inputs_that_do_not_fit():
         ({"z": []}, "at least one row"),
         ({"w": 1.0}, "w must be (2,) or (rows, 2); got shape ()"),
         ({"w": [1, 2, 3]}, "w must be (2,) or (rows, 2); got shape (3,)"),
-        ({"x": [1, 2], "z": [1, 2, 3]}, "as many rows; got 2 of x and 3 of z"),
+        ({"x": [1, 2], "z": [1, 2, 3]}, "the same number of rows; got 2 for x and 3 for z"),
         ({"q": 1}, "no variable 'q'; it has the variables x, y, z, w (2)"),
     ):
         with pytest.raises((TypeError, ValueError)) as caught:

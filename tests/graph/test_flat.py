@@ -20,7 +20,7 @@ def test_the_tape():
     assert flat.tape.codes.tolist() == [OPERATIONS[name] for name in codes]
     assert flat.tape.starts.tolist() == [0, 1, 1, 3, 4, 6, 8]
     assert flat.tape.arguments.tolist() == [0, 0, 1, 1, 2, 3, 4, 2]
-    assert flat.tape.numbers.tolist() == [0, 2, 0, 0, 0, 0]
+    assert flat.tape.constants.tolist() == [0, 2, 0, 0, 0, 0]
     assert flat.output.tolist() == [5]
     assert flat.formulas[2:] == ["x + 2", "y", "s * y", "s * y / s"]
     assert flat.step(5) == "v1 / s"

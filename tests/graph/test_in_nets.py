@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import pickle
 import re
+from functools import partial
 
+import helpers
 import numpy as np
 import pytest
 
@@ -22,9 +24,7 @@ P, T = vector("y_pred", 3), vector("y", 3)
 LABELS = np.eye(3)[RNG.integers(3, size=37)]
 
 
-def make(**options):
-    defaults = {"activation": "tanh", "dtype": "float64", "seed": 0, "optimizer": Adam(0.01)}
-    return MLP((4, 6, 5, 3), **({"weight_init": "glorot"} | defaults | options))
+make = partial(helpers.make, (4, 6, 5, 3), weight_init="glorot", optimizer=Adam(0.01))
 
 
 def check_pair(net, twin, targets=Y, rtol=1e-11):
@@ -138,8 +138,8 @@ def test_activations_that_have_no_value():
         make(activation=log(z + 30)).predict(np.vstack([np.zeros((900, 4)), X + 1e3, X - 1e3]))
     assert caught.value.__notes__ == ["rows are counted from row 768 of X on"]
     for bad, words in (
-        (z * y, "has one variable, the net input; got 'z', 'y'"),
-        (P[0], "has one variable, the net input; got 'y_pred'"),
+        (z * y, "must have one variable, the net input; got 'z', 'y'"),
+        (P[0], "must have one variable, the net input; got 'y_pred'"),
         (tanh(1), "got none"),
     ):
         with pytest.raises(ValueError, match=re.escape(words)):

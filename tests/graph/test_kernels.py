@@ -5,7 +5,7 @@ from __future__ import annotations
 import mpmath
 import numpy as np
 import pytest
-from conftest import counts
+from helpers import counts
 
 from fastbp.graph.kernels import ALL_FINITE, Tape, gradient, jvp, local_derivatives, value
 from fastbp.graph.operations import OPERATIONS

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import COMPILED
+from helpers import long_uncompiled
 from sklearn.datasets import load_diabetes, load_digits, load_iris, make_moons
 
 from fastbp import MLP, SGD, Adam, DivergenceWarning, History, diagnose
 
-pytestmark = pytest.mark.skipif(not COMPILED, reason="takes minutes uncompiled")
+pytestmark = long_uncompiled
 MOONS, CLASSES = make_moons(400, noise=0.15, random_state=0)
 RNG = np.random.default_rng(6)
 silent = pytest.mark.filterwarnings("ignore::fastbp.DivergenceWarning")
@@ -47,7 +47,7 @@ def test_a_healthy_net_has_none(name: str, activation: str) -> None:
     one.fit(X[train], y[train], epochs=20, validation_data=data)
     found = diagnose(one, X[train], y[train], validation_data=data)
     assert found.names == (), str(found)
-    assert str(found).startswith("nothing found")
+    assert str(found).startswith("No problems found")
     assert found.loss == pytest.approx(one.loss(X[train], y[train]))
 
 
@@ -239,7 +239,7 @@ def test_many_rows_are_drawn_from() -> None:
 def test_bad_input() -> None:
     with pytest.raises(TypeError, match="net must be an MLP; got str"):
         diagnose("net", MOONS, CLASSES)
-    with pytest.raises(TypeError, match="history must be a History, as fit returns it; got"):
+    with pytest.raises(TypeError, match="history must be a History, as returned by fit; got"):
         diagnose(net(), MOONS, CLASSES, history={"loss": [1.0]})
     with pytest.raises(TypeError, match=r"validation_data must be \(X, y\) or"):
         diagnose(net(), MOONS, CLASSES, validation_data=MOONS)

@@ -8,13 +8,12 @@ import warnings
 
 import numpy as np
 import pytest
+from helpers import DTYPES
 
 import fastbp
 from fastbp import MLP, SGD, Adam, CosineDecay, CrossEntropy, Group, Huber, Lion, Quantile, explain
 from fastbp.graph import sigmoid, variable
 from fastbp.kernels.layout import weight_views
-
-DTYPES = ("float32", "float64")
 
 
 def half_squares(y_pred, y):

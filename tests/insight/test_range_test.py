@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 
+import helpers
 import matplotlib
 import numpy as np
 import pytest
-from conftest import COMPILED
+from helpers import long_uncompiled
 
 from fastbp import MLP, SGD, Adam, DivergenceWarning, Group, lr_find
 
 matplotlib.use("agg")
-pytestmark = pytest.mark.skipif(not COMPILED, reason="takes minutes uncompiled")
+pytestmark = long_uncompiled
 RNG = np.random.default_rng(5)
 X = RNG.normal(size=(300, 3))
 Y = np.sin(2 * X[:, 0]) + X[:, 1]
@@ -23,8 +24,8 @@ def net(optimizer, **options):
 
 
 def state(one):
-    arrays = (one.params, one.state.scalars, one.state.slots, one.state.random, one.frozen)
-    return [a.tobytes() for a in arrays], one.optimizer, one.history
+    """All bits, and what the range test must put back as it was."""
+    return helpers.state(one), one.optimizer, one.history
 
 
 @pytest.mark.parametrize("kind", [SGD, Adam, lambda rate: SGD(rate, momentum=0.9)])
@@ -105,7 +106,7 @@ def test_it_prints_and_draws() -> None:
     assert re.match(r"suggested learning rate \d\.?\d*", str(found))
     assert f"{found.suggestion:.2g}" in str(found)
     assert found.start == pytest.approx(net(SGD()).loss(X, Y), rel=0.2)
-    assert f"(loss {found.start:.4g}, least {found.smoothed.min():.4g} at" in str(found)
+    assert f"(loss {found.start:.4g}, minimum {found.smoothed.min():.4g} at" in str(found)
     assert found._repr_html_() == f"<p>{found}</p>"
     assert "rates" not in repr(found) and "suggestion=" in repr(found)
     ax = found.plot()

@@ -10,13 +10,13 @@ import pytest
 
 from fastbp import MLP, History
 from fastbp.insight.findings import LayerReport
-from fastbp.insight.symptoms import Measured, all_findings
+from fastbp.insight.symptoms import Measurements, all_findings
 
 LAYERS = [LayerReport(1, "relu", 10, 3.0, 0.5, 1e-3, 0.0, 0.0),
           LayerReport(2, "identity", 1, 1.0, 0.5, 1e-3, 0.0, 0.0)]  # fmt: skip
 
 
-def measured(**changes) -> Measured:
+def measured(**changes) -> Measurements:
     history = History(loss=[1.0, 0.4], seconds=[0.0, 0.0])
     usual = {
         "net": MLP((2, 10, 1), seed=0),
@@ -30,7 +30,7 @@ def measured(**changes) -> Measured:
         "trials": {0.1: 0.39, 1.0: 0.35, 10.0: 0.3, 100.0: math.inf},
         "history": history,
     }
-    return Measured(**(usual | changes))
+    return Measurements(**(usual | changes))
 
 
 def names(**changes) -> list[str]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fastbp import MLP, SGD, Adam, explain
-from fastbp.insight.tables import in_columns, numbers, shown, signed_sum, tables_of
+from fastbp.insight.tables import in_columns, number_format, shown, signed_sum, tables_of
 
 X = [0.5, -1.25]
 
@@ -20,12 +20,12 @@ def table(step, start, decimals=None, most=12):
 
 def test_numbers_keep_the_digits_of_the_dtype() -> None:
     for dtype, third in (("float32", "0.3333333"), ("float64", "0.3333333333")):
-        write = numbers(explain(MLP((2, 1), dtype=dtype, seed=0), X, 1), None)
+        write = number_format(explain(MLP((2, 1), dtype=dtype, seed=0), X, 1), None)
         assert write(1 / 3) == third
         assert [write(x) for x in (0.0, -0.0, 1e-9, np.nan, -np.inf)] == [
             "0", "0", "1e-09", "-", "-inf"
         ]  # fmt: skip
-    write = numbers(explain(MLP((2, 1), seed=0), X, 1), 3)
+    write = number_format(explain(MLP((2, 1), seed=0), X, 1), 3)
     assert [write(x) for x in (1 / 3, 0.25, 2.0, 100.0, -1e-9)] == [
         "0.333", "0.25", "2", "100", "0"
     ]  # fmt: skip
@@ -124,7 +124,7 @@ def test_wide_nets_are_abridged() -> None:
     text = str(step)
     assert len(text.splitlines()) < 120
     rows = table(step, "Update of layer 1").rows
-    assert table(step, "Update of layer 1").title.endswith(", 23550 in all")
+    assert table(step, "Update of layer 1").title.endswith(", 23550 in total")
     assert [rows[0][0], rows[6][0], rows[-1][0]] == ["x1 -> h1", "...", "bias -> h30"]
     assert len(rows) == 13
     assert len(table(step, "Update of layer 1", most=4).rows) == 5
@@ -141,6 +141,6 @@ def test_heading() -> None:
 
 def test_a_loss_in_python_has_no_parts() -> None:
     net = MLP((2, 1), loss=lambda y_pred, y: (1.0, y_pred - y), seed=0)
-    loss = table(explain(net, X, 1), "Loss E: a function in Python")
+    loss = table(explain(net, X, 1), "Loss E: a Python function")
     assert [row[0] for row in loss.rows] == ["o1", "total", "after the step"]
     assert loss.rows[0][-1] == ""

@@ -6,7 +6,7 @@ import mpmath
 import numba
 import numpy as np
 import pytest
-from conftest import counts, errors
+from helpers import DTYPES, counts, errors
 from oracle import ACTIVATE, derivative
 
 from fastbp.kernels.activations import (
@@ -26,7 +26,6 @@ from fastbp.machine.processor import VECTOR_BITS
 from fastbp.machine.simd import flush_denormals, pointer, restore_denormals
 
 POINTS = counts(1_000, 10_000)
-DTYPES = ("float32", "float64")
 BY_ELEMENT = (*HIDDEN_ACTIVATIONS, "exp")
 
 

@@ -6,7 +6,7 @@ import mpmath
 import numba
 import numpy as np
 import pytest
-from conftest import counts, errors
+from helpers import DTYPES, counts, errors
 
 from fastbp.kernels.elementary import (
     exp_vector,
@@ -20,7 +20,6 @@ from fastbp.kernels.elementary import (
 from fastbp.machine.simd import lanes, pointer, vabs, vload, vstore
 
 POINTS = counts(1_000, 10_000)
-DTYPES = ("float32", "float64")
 
 
 @numba.njit

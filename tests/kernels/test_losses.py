@@ -5,7 +5,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 import pytest
-from conftest import counts
+from helpers import DTYPES, counts
 
 from fastbp.kernels.losses import (
     ABSOLUTE_ERROR,
@@ -23,7 +23,6 @@ from fastbp.kernels.losses import (
 from fastbp.machine.simd import pointer
 from fastbp.model.losses import LOSSES
 
-DTYPES = ("float32", "float64")
 CODES = {name: loss.code for name, loss in LOSSES.items()}
 CROSS_ENTROPIES = (BINARY_CROSS_ENTROPY, CROSS_ENTROPY)
 PADDING = -777.0

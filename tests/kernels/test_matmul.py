@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import NamedTuple
 
 import numba
 import numpy as np
 import pytest
+from helpers import DTYPES, SOAK
 
 from fastbp.kernels.matmul import (
     AS_IT_IS,
@@ -26,9 +26,7 @@ from fastbp.kernels.transposes import pack_columns, transpose
 from fastbp.machine.processor import TILE_ROWS, TILE_VECTORS, VECTOR_BITS
 from fastbp.machine.simd import pointer
 
-SOAK = os.environ.get("FASTBP_SOAK") == "1"
 SEEDS = range(300 if SOAK else 30)
-DTYPES = ("float32", "float64")
 PADDING = -777.0
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from formulas import MOMENTS, OPTIMIZERS, ROOTS, SLOTS, Formula, adam, amsgrad, rmsprop
+from helpers import DTYPES
 
 from fastbp.kernels import optimizers as steps
 from fastbp.kernels import updates
 
-DTYPES = ("float32", "float64")
 each_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
 each_dtype = pytest.mark.parametrize("dtype", DTYPES)
 

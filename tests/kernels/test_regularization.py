@@ -5,6 +5,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 import pytest
+from helpers import DTYPES
 
 from fastbp.kernels import optimizers as steps
 from fastbp.kernels import regularization as kernels
@@ -24,7 +25,6 @@ from fastbp.kernels.state import (
 from fastbp.kernels.updates import ADAM, SGD, begin_update
 from fastbp.machine.simd import advance, pointer
 
-DTYPES = ("float32", "float64")
 SIZES = (5, 7, 3)
 each_dtype = pytest.mark.parametrize("dtype", DTYPES)
 

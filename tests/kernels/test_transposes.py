@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
-
 import numba
 import numpy as np
 import pytest
+from helpers import DTYPES, SOAK
 
 from fastbp.kernels.transposes import copy, transpose, transpose_blocks
 from fastbp.machine.processor import TILE_VECTORS, VECTOR_BITS
 from fastbp.machine.simd import pointer
 
-SOAK = os.environ.get("FASTBP_SOAK") == "1"
 SEEDS = range(300 if SOAK else 30)
-DTYPES = ("float32", "float64")
 PADDING = -777.0
 
 

@@ -19,11 +19,11 @@ import llvmlite.binding as llvm
 import numba
 import numpy as np
 import pytest
+from helpers import SOAK
 
 from fastbp.machine import cache
 
 pytestmark = pytest.mark.promise("compiled cache")
-SOAK = os.environ.get("FASTBP_SOAK") == "1"
 PROCESSES = 16 if SOAK else 4
 FLIPS = 5000 if SOAK else 100
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import types
 
-import numba
 import pytest
+from helpers import COMPILED, needs_compiler
 
 from fastbp.machine import jit as _jit
 from fastbp.machine.cache import PACKAGE, SafeCache
-
-COMPILED = not numba.config.DISABLE_JIT
 
 
 def plain(x):
@@ -32,7 +30,7 @@ def test_uncompiled_function_is_itself() -> None:
     assert _jit.kernel(cached=True)(function) is function
 
 
-@pytest.mark.skipif(not COMPILED, reason="only with compilation")
+@needs_compiler
 def test_options_are_shared() -> None:
     inner, entry = _jit.kernel(plain), _jit.kernel(cached=True)(in_package(plain))
     for dispatcher in (inner, entry):
@@ -45,7 +43,7 @@ def test_options_are_shared() -> None:
     assert not isinstance(inner._cache, SafeCache)
 
 
-@pytest.mark.skipif(not COMPILED, reason="only with compilation")
+@needs_compiler
 def test_not_a_number_and_division_by_zero() -> None:
     def special(x, y):
         return x != x, 1.0 / y

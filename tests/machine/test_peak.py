@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import COMPILED
+from helpers import COMPILED
 
 from fastbp.machine import peak as hardware
 from fastbp.machine.processor import VECTOR_BITS

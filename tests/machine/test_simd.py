@@ -6,13 +6,13 @@ of ``uncompiled.py``. Compiled runs are compared with those as well.
 
 from __future__ import annotations
 
-import os
 import types
 from fractions import Fraction
 
 import numba
 import numpy as np
 import pytest
+from helpers import DTYPES, SOAK
 
 from fastbp.machine import simd, uncompiled
 from fastbp.machine.processor import IS_X86, VECTOR_BITS
@@ -61,9 +61,7 @@ from fastbp.machine.simd import (
     vwhere_greater,
 )
 
-SOAK = os.environ.get("FASTBP_SOAK") == "1"
 POINTS = 100_000 if SOAK else 10_000
-DTYPES = ("float32", "float64")
 UNTOUCHED = -777.0
 
 

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import scipy.optimize
+from helpers import DTYPES
 
 from fastbp import (
     LBFGS,
@@ -21,7 +22,6 @@ from fastbp.methods import METHODS, as_method
 
 ALL = ("gradient_descent", "conjugate_gradient", "scaled_conjugate_gradient", "rprop", "lbfgs")
 MONOTONE = ("gradient_descent", "conjugate_gradient", "scaled_conjugate_gradient", "lbfgs")
-DTYPES = ("float32", "float64")
 
 
 def function_of(value_and_gradient, start, dtype="float64"):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import builtins
 import math
+from functools import partial
 
+import helpers
 import numpy as np
 import pytest
+from helpers import At, interrupt
 
 from fastbp import (
     MLP,
@@ -25,8 +28,7 @@ Y = np.tanh(X @ [1.0, -2.0, 0.5]) * X[:, 0]
 each_method = pytest.mark.parametrize("method", METHODS)
 
 
-def make(dtype="float64", **options):
-    return MLP((3, 6, 1), activation="tanh", dtype=dtype, seed=1, **options)
+make = partial(helpers.make, (3, 6, 1), seed=1)
 
 
 @each_method
@@ -184,22 +186,13 @@ def test_without_scipy(monkeypatch) -> None:
     assert np.array_equal(net.params, before)
 
 
-class Interrupt(Callback):
-    def __init__(self, after: int) -> None:
-        self.after = after
-
-    def on_epoch_end(self, fit) -> None:
-        if fit.epoch == self.after:
-            raise KeyboardInterrupt
-
-
 @each_method
 def test_an_interruption_keeps_the_last_iteration(method, monkeypatch) -> None:
     twin = make()
     twin.fit(X, Y, epochs=4, method=method)
     net = make()
     with pytest.raises(KeyboardInterrupt):
-        net.fit(X, Y, epochs=9, method=method, callbacks=Interrupt(4))
+        net.fit(X, Y, epochs=9, method=method, callbacks=At(4, interrupt))
     assert np.array_equal(net.params, twin.params)
     assert net.history.loss == twin.history.loss
     # Likewise within an iteration, while a trial step is evaluated.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers import DTYPES
 
-from fastbp.methods.kernels import BLOCK, RpropNumbers, combine, dot, rprop
+from fastbp.methods.kernels import BLOCK, RpropSettings, combine, dot, rprop
 
-DTYPES = ("float32", "float64")
 LENGTHS = (1, 7, 16, 33, 200)
 
 
@@ -45,7 +45,7 @@ def test_rprop_case_by_case(dtype, back) -> None:
     s = np.array([1, 1, 1, 1, 1, 1, 9, 1, 0.15], dtype)
     m = np.array([-1, 1, 0.5, -0.25, -1, 0, -9, -1, -0.15], dtype)
     w = np.zeros(9, dtype)
-    rprop(w, g, p, s, m, RpropNumbers(0.5, 1.2, 0.1, 10.0), back)
+    rprop(w, g, p, s, m, RpropSettings(0.5, 1.2, 0.1, 10.0), back)
     np.testing.assert_allclose(s, [1.2, 1.2, 0.5, 0.5, 1, 1, 10, 1.2, 0.1], rtol=1e-6)
     turned = [-0.5, 0.25, 0.15] if back else [0, 0, 0]
     expected = [-1.2, 1.2, turned[0], turned[1], 0, -1, -10, -1.2, turned[2]]

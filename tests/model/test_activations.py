@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import helpers
 import numpy as np
 import pytest
 
@@ -21,7 +22,7 @@ def tanh(z):
 
 
 def make(activation, **options):
-    return MLP((4, 5, 2), activation=activation, dtype="float64", seed=0, **options)
+    return helpers.make((4, 5, 2), activation=activation, **options)
 
 
 def test_a_function_beside_the_built_in():

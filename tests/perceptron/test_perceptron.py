@@ -9,7 +9,7 @@ import threading
 
 import numpy as np
 import pytest
-from conftest import COMPILED
+from helpers import COMPILED
 
 from fastbp import DivergenceWarning, Perceptron
 

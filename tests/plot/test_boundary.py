@@ -101,7 +101,7 @@ def test_what_cannot_be_drawn() -> None:
         decision_boundary(net, X, X[:, 0])
     with pytest.raises(TypeError, match="hidden=True needs an MLP"):
         decision_boundary(LogisticRegression().fit(X, Y), X, Y, hidden=True)
-    with pytest.raises(ValueError, match="more need an output each"):
+    with pytest.raises(ValueError, match="more classes need one output each"):
         decision_boundary(net, X, np.arange(40) % 3)
 
 

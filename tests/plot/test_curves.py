@@ -68,5 +68,5 @@ def test_what_cannot_be_drawn() -> None:
         loss_curves(MLP((2, 1)))
     with pytest.raises(TypeError, match="history must be a History"):
         loss_curves(3)
-    with pytest.raises(ValueError, match="there is no history to draw"):
+    with pytest.raises(ValueError, match="history must hold at least one history"):
         loss_curves([])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -13,12 +11,6 @@ from matplotlib.patches import Circle
 import fastbp
 from fastbp import MLP, Perceptron
 from fastbp.plot.network import NEGATIVE, POSITIVE, column_of, network
-
-
-@pytest.fixture(autouse=True)
-def close() -> Iterator[None]:
-    yield
-    plt.close("all")
 
 
 def circles(ax):

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers import At
 
-from fastbp import MLP, SGD, Callback
+from fastbp import MLP, SGD
 from fastbp.plot import Recorder
 from fastbp.plot.recording import chosen_epochs
 
 X, Y = np.linspace(-1, 1, 20).reshape(-1, 1), np.linspace(1, 3, 20)
 
 
-class Stop(Callback):
-    def on_epoch_end(self, fit):
-        if fit.epoch == 5:
-            fit.stop()
+def stop(fit) -> None:
+    fit.stop()
 
 
 def test_parameters_of_the_chosen_epochs() -> None:
@@ -32,7 +31,7 @@ def test_parameters_of_the_chosen_epochs() -> None:
 def test_a_new_fit_starts_afresh_and_its_last_epoch_is_kept() -> None:
     recorder, net = Recorder(frames=3), MLP((1, 3, 1), seed=0)
     net.fit(X, Y, epochs=2, callbacks=recorder)
-    net.fit(X, Y, epochs=100, callbacks=[Stop(), recorder])
+    net.fit(X, Y, epochs=100, callbacks=[At(5, stop), recorder])
     assert recorder.epochs == [0, 5]
     assert np.array_equal(recorder.params[-1], net.params)
 

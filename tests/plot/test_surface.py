@@ -89,7 +89,7 @@ def test_what_spans_no_plane() -> None:
         loss_surface(net, X, Y, directions="pca")
     with pytest.raises(ValueError, match="its points lie on a line"):
         loss_surface(net, X, Y, path=net.params + np.arange(4.0)[:, None])
-    with pytest.raises(ValueError, match="two that are not parallel"):
+    with pytest.raises(ValueError, match="two vectors that are not parallel"):
         loss_surface(net, X, Y, directions=[[1.0, 1.0], [2.0, 2.0]])
     with pytest.raises(ValueError, match=r"path must have shape \(rows, 2\)"):
         loss_surface(net, X, Y, path=np.ones((3, 5)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import COMPILED
+from helpers import long_uncompiled
 
 from fastbp import MLP, SGD, DivergenceWarning, diagnose, lr_find
 
@@ -39,7 +39,7 @@ def test_too_small_good_and_divergent_rates() -> None:
         net.fit([[1.0]], [3.0], epochs=1000)
 
 
-@pytest.mark.skipif(not COMPILED, reason="takes minutes uncompiled")
+@long_uncompiled
 def test_heuristics_for_hyper_parameters() -> None:
     rng = np.random.default_rng(0)
     X = rng.normal(size=(300, 2))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import COMPILED
+from helpers import long_uncompiled
 from reference_data import FOLDER, needs_mnist
 
 from fastbp import MLP, SGD, ImageShift
@@ -52,7 +52,7 @@ def test_case_6_conjugate_gradients_beat_gradient_descent():
 
 
 @needs_mnist
-@pytest.mark.skipif(not COMPILED, reason="takes minutes uncompiled")
+@long_uncompiled
 def test_case_6_expansion_of_the_training_data():
     digits, labels = mnist(FOLDER)
     order = np.random.default_rng(0).permutation(len(digits))

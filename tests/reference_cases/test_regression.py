@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from example_runs import long_uncompiled
+from helpers import long_uncompiled
 from reference_data import heart, needs
 
 from fastbp import MLP, SGD, gradcheck

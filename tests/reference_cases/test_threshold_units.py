@@ -9,10 +9,10 @@ import itertools
 
 import numpy as np
 import pytest
+from helpers import DTYPES
 
 from fastbp import MLP, SGD, Perceptron
 
-DTYPES = ("float32", "float64")
 POINTS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
 AND, OR, XOR = [0, 0, 0, 1], [0, 1, 1, 1], [0, 1, 1, 0]
 each_dtype = pytest.mark.parametrize("dtype", DTYPES)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from example_runs import long_uncompiled
+from helpers import long_uncompiled
 
 from fastbp import MLP, SGD, Dense, DivergenceWarning, gradcheck
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import COMPILED
+from helpers import COMPILED
 
 HERE = Path(__file__).parent
 UNCOMPILED = ("test_losses", "test_networks", "test_optimizers", "test_same_model", "test_targets")

@@ -64,7 +64,7 @@ REFUSED = {
     "scoring": ({"scoring": "accuracy"}, fit_all, "set early_stopping=True"),
     "y_val": ({}, lambda e: e.fit(X, Y, X_val=X), "X_val is provided, but y_val was not"),
     "X_val": ({}, lambda e: e.fit(X, Y, y_val=Y), "y_val is provided, but X_val was not"),
-    "classes of y_val": ({}, lambda e: e.fit(X, Y, X_val=X, y_val=Y + 1), "y has not: \\[3\\]"),
+    "classes of y_val": ({}, lambda e: e.fit(X, Y, X_val=X, y_val=Y + 1), "y does not have: .3."),
     "columns of X_val": ({}, lambda e: e.fit(X, Y, X_val=X[:, :2], y_val=Y), "X has 2 features"),
     "eval_set": ({}, lambda e: e.fit(X, Y, eval_set=[(X, Y), (X, Y)]), "a list of one such tuple"),
     "both": ({}, lambda e: e.fit(X, Y, X_val=X, y_val=Y, eval_set=(X, Y)), "not both"),
@@ -222,15 +222,15 @@ def test_parameters_are_live_views_and_may_be_replaced() -> None:
 
 
 def test_warm_start_after_other_layers_is_a_clear_error() -> None:
-    """scikit-learn goes on with the old layers, or fails with words about shapes."""
+    """scikit-learn continues with the old layers, or fails with an error about shapes."""
     for call in (fit_all, lambda e: e.partial_fit(X, Y)):
         net = small(warm_start=True).fit(X, Y)
         before = state_of(net.set_params(hidden_layer_sizes=(6,)))
-        with pytest.raises(ValueError, match=r"go on with the layers that are there, \[4, 5, 3\]"):
+        with pytest.raises(ValueError, match=r"continue with the existing layers, \[4, 5, 3\]"):
             call(net)
         assert state_of(net) == before
     net = MLPRegressor(warm_start=True, max_iter=3).fit(X, Y)
-    with pytest.raises(ValueError, match=r"\[4, 100, 1\]; .* ask for \[4, 100, 2\]"):
+    with pytest.raises(ValueError, match=r"\[4, 100, 1\]; .* need \[4, 100, 2\]"):
         net.fit(X, np.stack([Y, Y], axis=1))
 
 

@@ -112,7 +112,7 @@ def test_a_dtype_that_is_asked_for_and_the_features_of_before(monkeypatch) -> No
 
 def test_sparse_rows_are_made_dense_in_pieces(monkeypatch) -> None:
     net, made = small().fit(X, Y), []
-    monkeypatch.setattr(inputs, "SPARSE_NUMBERS", 4 * 40)
+    monkeypatch.setattr(inputs, "SPARSE_VALUES", 4 * 40)
     original = scipy.sparse.csr_matrix.toarray
 
     def toarray(self, *arguments, **options):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 import sklearn.neural_network
-from conftest import SOAK, counts
+from helpers import SOAK, counts
 from sklearn.exceptions import ConvergenceWarning
 
 import fastbp.sklearn

@@ -10,6 +10,7 @@ import warnings
 
 import numpy as np
 import pytest
+from helpers import At, interrupt
 from sklearn.datasets import load_iris, make_regression
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier as Theirs
@@ -22,7 +23,7 @@ from fastbp.sklearn import MLPClassifier, MLPRegressor, training
 from fastbp.sklearn.networks import build
 from fastbp.sklearn.optimizers import OptimizerMemory
 from fastbp.sklearn.randomness import bits_of
-from fastbp.sklearn.validation import Rows, data_of
+from fastbp.sklearn.validation import CheckedRows, data_of
 
 X, Y = load_iris(return_X_y=True)
 X = (X - X.mean(axis=0)) / X.std(axis=0)
@@ -41,7 +42,7 @@ def epochs_of(random_state, rows=37, batch_size=10):
     net = build(estimator, (2, 3, 1), estimator._choose_loss(1, np.dtype("float64"))[0], "float64",
                 memory.optimizer)  # fmt: skip
     x = np.random.default_rng(0).normal(size=(rows, 2))
-    data = data_of(net, Rows(x, x[:, :1], None, (x, x)), x[:, :1])
+    data = data_of(net, CheckedRows(x, x[:, :1], None, (x, x)), x[:, :1])
     return training.Epochs(net, data, batch_size, random_state)
 
 
@@ -299,15 +300,9 @@ def test_ctrl_c_ends_training_and_the_model_is_usable() -> None:
     assert net.score(X, Y) > 0.9
 
 
-class Interrupts(Callback):
-    def on_epoch_end(self, fit) -> None:
-        if fit.epoch == 3:
-            raise KeyboardInterrupt
-
-
 def test_interrupted_between_epochs() -> None:
     with pytest.warns(UserWarning, match="Training interrupted by user."):
-        net = small(callbacks=[Interrupts()], max_iter=9).fit(X, Y)
+        net = small(callbacks=[At(3, interrupt)], max_iter=9).fit(X, Y)
     assert net.n_iter_ == 3
 
 
