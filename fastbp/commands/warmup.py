@@ -14,8 +14,7 @@ from fastbp.augment.images import ImageRotation, ImageShift
 from fastbp.checks import arrays
 from fastbp.graph import kernels as tape
 from fastbp.graph import variable
-from fastbp.kernels import evaluation, finite, training
-from fastbp.kernels import in_python as stepwise
+from fastbp.kernels import evaluation, finite, in_python, training
 from fastbp.machine.peak import fma_loop, fma_peak
 from fastbp.methods import kernels as descent
 from fastbp.mlp import MLP
@@ -104,13 +103,13 @@ def warm_up(dtypes: Sequence[str] = ("float32", "float64")) -> Iterator[FirstCal
             (evaluation.predict, lambda: net.predict(X)),  # noqa: B023
             (evaluation.evaluate, lambda: net.loss(X, y)),  # noqa: B023
             (training.train, lambda: net.fit(X, y, epochs=1)),  # noqa: B023
-            (stepwise.outputs, lambda: ours.loss(X, y)),  # noqa: B023
-            (stepwise.descend, lambda: ours.fit(X, y, epochs=1, batch_size=2)),  # noqa: B023
+            (in_python.outputs, lambda: ours.loss(X, y)),  # noqa: B023
+            (in_python.descend, lambda: ours.fit(X, y, epochs=1, batch_size=2)),  # noqa: B023
             (descent.dot, lambda: net.fit(X, y + 1, method="conjugate_gradient")),  # noqa: B023
             (descent.rprop, lambda: net.fit(X, y - 1, epochs=1, method="rprop")),  # noqa: B023
             (images.shift_images, lambda: ImageShift((1, 2))(X, rng)),  # noqa: B023
             (images.warp_images, lambda: ImageRotation((1, 2))(X, rng)),  # noqa: B023
-            (stepwise.built_in_loss, lambda: units.loss(X, y)),  # noqa: B023
+            (in_python.built_in_loss, lambda: units.loss(X, y)),  # noqa: B023
         )
         for function, call in calls:
             yield first_call(function, dtype, call)
