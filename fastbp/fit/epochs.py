@@ -25,7 +25,7 @@ from fastbp.kernels.training import RUNNING
 from fastbp.kernels.workspace import BIT_GENERATOR, CAPACITY, Workspace
 from fastbp.machine.jit import ready
 from fastbp.model.net import FloatArray, Net
-from fastbp.model.schedules import rates_of
+from fastbp.model.schedules import Rate, rates_of
 
 
 class Watch(Protocol):
@@ -155,6 +155,8 @@ class Epochs:
     network: Network
     work: Workspace
     grad: FloatArray
+    optimizer: OptimizerState
+    learning_rate: Rate
     pace: Pace
 
     def __init__(
@@ -171,7 +173,6 @@ class Epochs:
         own = net.in_python
         train = cast(Callable[..., int], training.train)
         self._train = train if own is None else partial(in_python.train, own)
-        self.refresh()
 
     def refresh(self) -> None:
         """Take over what callbacks have changed of the optimiser."""
