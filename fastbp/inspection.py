@@ -15,15 +15,10 @@ from fastbp.fit.evaluation import checked_inputs, predict_piece
 from fastbp.kernels.layout import N_COLUMNS, N_OUT, OUTPUT, weight_views
 from fastbp.kernels.workspace import STRIDE
 from fastbp.mlp import MLP
+from fastbp.model.activations import traits_of
 from fastbp.model.net import PASS_ROWS, FloatArray
 from fastbp.model.optimizers import Optimizer
 from fastbp.model.schedules import Rate
-
-KINKED = {
-    "relu", "leaky_relu", "elu", "selu", "hard_sigmoid",
-    "absolute_error", "huber", "quantile", "hinge", "graph",
-}  # fmt: skip
-"""Activations and losses whose first or second derivative jumps, or may."""
 
 
 def check_net(net: object) -> MLP:
@@ -199,9 +194,8 @@ def gradcheck(
     twin = _in_float64(net)
     data = np.asarray(X, net.dtype), y, sample_weight
     center = twin.loss(*data)
-    names = {*net.activations, net.loss_name}
-    has_own = any(not isinstance(activation, str) for activation in net.activations)
-    has_kinks = not KINKED.isdisjoint(names) or has_own or net.regularization.l1 > 0
+    has_kinks = net.spec.loss.kinked or net.regularization.l1 > 0
+    has_kinks = has_kinks or any(traits_of(activation).kinked for activation in net.activations)
     numeric = np.zeros_like(analytic)
     kept = np.ones(analytic.size, np.bool_)
     smallest = max(1e-3 * float(np.abs(analytic).max()), 1e-300)

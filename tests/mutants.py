@@ -161,9 +161,9 @@ MUTANTS = (
     Mutant(
         "bad input: infinite targets pass",
         "checks/arrays.py",
-        'return finite("y", matrix("y", array, outputs, dtype, "one column an output"), array)',
-        'return matrix("y", array, outputs, dtype, "one column an output")',
-        ("checks/test_checks.py::test_bad_targets",),
+        'return finite("y", matrix("y", array, outputs, dtype, "one column per output"), array)',
+        'return matrix("y", array, outputs, dtype, "one column per output")',
+        ("checks/test_arrays.py::test_bad_targets",),
     ),
     Mutant(
         "dropout: the slopes are not dropped",
@@ -371,7 +371,7 @@ MUTANTS = (
     ),
     Mutant(
         "cache: a damaged entry is run",
-        "machine/cache.py",
+        "machine/cache_entries.py",
         "if _seal(payload) != content[:_SEAL_BYTES]:",
         "if len(content) < _SEAL_BYTES:",
         ("machine/test_cache.py::test_no_flipped_bit_is_loaded",),

@@ -29,7 +29,7 @@ import fastbp
 from fastbp import MLP, CosineDecay, Group, checks
 from fastbp.fit.limits import Limits
 from fastbp.kernels import evaluation, in_python, training
-from fastbp.kernels.activations import HIDDEN_ACTIVATIONS
+from fastbp.kernels.activations import ACTIVATIONS
 from fastbp.machine.simd import load, pointer, store
 from fastbp.model import net
 from fastbp.model.losses import LOSSES
@@ -142,10 +142,11 @@ def random_case(seed: int) -> dict:
     widest = int(rng.choice([4, 20, 70] if COMPILED else [4, 20]))
     depth = int(rng.integers(0, 5))
     sizes = [int(n) for n in rng.integers(1, widest + 1, depth + 2)]
-    loss = (*LOSSES, "callable")[seed // 2 % 10]
+    losses = (*LOSSES, "callable")
+    loss = losses[seed // 2 % len(losses)]
     if loss == "cross_entropy":
         sizes[-1] = max(sizes[-1], 2)
-    hidden = [name for name in HIDDEN_ACTIVATIONS if name != "step"]
+    hidden = [name for name, traits in ACTIVATIONS.items() if traits.hidden and traits.trainable]
     outputs = (*hidden, "exp", "softmax")
     rows = int(rng.integers(1, 100 if COMPILED else 20))
     return {

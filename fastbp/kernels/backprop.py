@@ -4,7 +4,6 @@ Going back through a layer, the delta of the layer below is computed from the ol
 first; then come the layer's gradient and update. Symbols as in dense.py.
 """
 
-from fastbp.kernels.activations import SOFTMAX, STEP, softmax_backward
 from fastbp.kernels.batches import drop_inputs, fetch_inputs, row_offsets
 from fastbp.kernels.dense import (
     delta_through,
@@ -14,7 +13,7 @@ from fastbp.kernels.dense import (
     outputs_of_layer,
 )
 from fastbp.kernels.gradient import layer_gradient
-from fastbp.kernels.layout import ACTIVATION, N_IN, N_OUT
+from fastbp.kernels.layout import N_IN, N_OUT
 from fastbp.kernels.losses import loss_and_delta
 from fastbp.kernels.state import column, is_single_sample, offsets, output, place
 from fastbp.kernels.transposes import copy
@@ -63,16 +62,13 @@ def forward(network, work, data, first, batch):
 def output_delta(network, work, batch):
     """The delta of the last layer, in the place of the targets; returns the shares of the loss."""
     last, stride = network.n_layers - 1, load(work.places, STRIDE)
-    n_out, code = column(network, last, N_OUT), column(network, last, ACTIVATION)
+    n_out = column(network, last, N_OUT)
     y, delta = output(network, work, last), place(work, TARGETS)
     loss = loss_and_delta(
         network.loss, delta, y, delta, place(work, SHARES), network.loss_numbers, stride, n_out,
         batch,
     )  # fmt: skip
-    if code == SOFTMAX:
-        softmax_backward(delta, y, stride, n_out, batch)
-    elif code != STEP:  # forward only: its loss is asked for, its delta is not
-        delta_through(network, work, last, batch)
+    delta_through(network, work, last, batch)
     return loss
 
 

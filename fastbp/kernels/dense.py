@@ -10,15 +10,11 @@ stand in the lanes.
 """
 
 from fastbp.kernels.activations import (
-    GELU,
     RELU,
-    SILU,
-    SOFTMAX,
-    STEP,
     activate,
     activate_backward,
     multiply_by_slope,
-    softmax,
+    stores_slope,
 )
 from fastbp.kernels.layout import ACTIVATION, BIASES, DROPOUT, N_IN, N_OUT, SLOPE, WEIGHTS
 from fastbp.kernels.matmul import (
@@ -113,7 +109,7 @@ def net_inputs(network, work, layer, x, batch):
 def store_slope(network, work, layer, batch):
     """dY/dZ from the outputs, where the activation has not stored it."""
     n_out, code = column(network, layer, N_OUT), column(network, layer, ACTIVATION)
-    if code != GELU and code != SILU and code != STEP:
+    if not stores_slope(code):
         stride, slope = load(work.places, STRIDE), slope_of(network, work, layer)
         width, one = lanes(slope), splat(slope, 1.0)
         for i in range(0, n_out * stride, width):
@@ -137,9 +133,7 @@ def outputs_of_layer(network, work, layer, batch):
     y, n_out = output(network, work, layer), column(network, layer, N_OUT)
     stride, code = load(work.places, STRIDE), column(network, layer, ACTIVATION)
     has_slope = column(network, layer, SLOPE) >= 0
-    if code == SOFTMAX:
-        softmax(y, stride, n_out, batch)
-    elif code != RELU:
+    if code != RELU:  # else the product has done it
         slope = slope_of(network, work, layer) if has_slope else y
         activate(code, y, slope, stride, n_out, batch)
     if has_slope:

@@ -1,6 +1,6 @@
 """The pieces of a training step, for losses and activations in Python between them."""
 
-from fastbp.kernels.activations import CALLABLE, SOFTMAX, softmax_backward
+from fastbp.kernels.activations import CALLABLE
 from fastbp.kernels.backprop import backward, first_net_inputs, output_delta
 from fastbp.kernels.batches import fetch_shares, fetch_targets
 from fastbp.kernels.dense import delta_through, drop_outputs, net_inputs, outputs_of_layer
@@ -127,10 +127,7 @@ def fetch_delta(network, work, delta, batch):
     for b in range(batch):
         store(rows, b, b * n_out)
     transpose(to, stride, delta, rows, batch, n_out)
-    if column(network, last, ACTIVATION) == SOFTMAX:
-        softmax_backward(to, output(network, work, last), stride, n_out, batch)
-    else:
-        delta_through(network, work, last, batch)
+    delta_through(network, work, last, batch)
 
 
 @kernel

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp import checks
-from fastbp.kernels.activations import HIDDEN_ACTIVATIONS
+from fastbp.kernels.activations import ACTIVATIONS
 from fastbp.kernels.state import L1, L2, SUMMED, SUMMED_L1, SUMMED_L2
 from fastbp.mlp import MLP
 from fastbp.model.losses import Loss
@@ -20,8 +20,10 @@ from fastbp.model.regularization import Regularization
 
 ALIASES = {"logistic": "sigmoid"}
 """scikit-learn's names of activations that have another name in fastbp."""
-ACTIVATION_NAMES = {*HIDDEN_ACTIVATIONS, *ALIASES} - {"step"}
-"""Names of the activations that can be trained."""
+ACTIVATION_NAMES = {*ALIASES} | {
+    name for name, traits in ACTIVATIONS.items() if traits.hidden and traits.trainable
+}
+"""Names of the activations that hidden layers of an estimator may have."""
 
 Arrays = list[npt.NDArray[Any]]
 
