@@ -16,15 +16,10 @@ from fastbp.fit.callbacks import Callback
 from fastbp.fit.history import History
 from fastbp.fit.metrics import Metric
 from fastbp.fit.sources import Augmentation
-from fastbp.model.activations import (
-    Activation,
-    ActivationFunction,
-    MakesActivation,
-    hidden_activations,
-)
-from fastbp.model.activations import output_activation as activation_of_outputs
+from fastbp.model import activations, layers
+from fastbp.model.activations import Activation, ActivationFunction, MakesActivation
 from fastbp.model.initializers import Init, check_init, init_names, initial_weights
-from fastbp.model.layers import Dense, Settings, settings
+from fastbp.model.layers import Dense
 from fastbp.model.losses import LOSSES, Loss, LossFunction, MakesLoss, as_loss
 from fastbp.model.net import FloatArray, Net, Spec
 from fastbp.model.optimizers import Optimizer, as_optimizer
@@ -151,20 +146,24 @@ class MLP(Net):
         max_norm: float | None = None,
         seed: int | None = None,
     ) -> None:
-        given = Settings(layer_sizes, activation, output_activation, weight_init, dropout)
-        sizes, activation, output_activation, weight_init, dropout = settings(given, n_inputs)
-        sizes, loss = checks.layer_sizes(sizes), as_loss(loss)
-        loss.check_outputs(sizes[-1])
-        hidden = hidden_activations(activation, len(sizes) - 2)
-        output = activation_of_outputs(
-            output_activation, loss.name, loss.activation, loss.from_logits
+        given = layers.settings(  # gathered from the layers, where there are any
+            layers.Settings(layer_sizes, activation, output_activation, weight_init, dropout),
+            n_inputs,
         )
-        dtype, bias = checks.float_dtype(dtype), checks.flag("bias", bias)
+        sizes = checks.layer_sizes(given.layer_sizes)
+        loss = as_loss(loss)
+        loss.check_outputs(sizes[-1])
+        hidden = activations.hidden_activations(given.activation, len(sizes) - 2)
+        output = activations.output_activation(
+            given.output_activation, loss.name, loss.activation, loss.from_logits
+        )
+        dtype = checks.float_dtype(dtype)
+        bias = checks.flag("bias", bias)
         regularization = Regularization(
-            l1, l2, dropout, input_dropout, clip_value, clip_norm, max_norm
+            l1, l2, given.dropout, input_dropout, clip_value, clip_norm, max_norm
         )
         pairs = list(zip(sizes, sizes[1:], strict=False))
-        init = check_init(weight_init, pairs, dtype)
+        init = check_init(given.weight_init, pairs, dtype)
         self.weight_init = init_names(init)
         generator = checks.generator(seed)
         super().__init__(
@@ -198,7 +197,8 @@ class MLP(Net):
         return sorted(set(super().__dir__()) - INSIDE)
 
     def __repr__(self) -> str:
-        hidden, loss = self.activations[:-1], self.spec.loss
+        hidden = self.activations[:-1]
+        loss = self.spec.loss
         names = repr(hidden[0]) if len(set(hidden)) == 1 else repr(hidden)
         parts = [f"{self.layer_sizes}"] + ([f"activation={names}"] if hidden else [])
         named = type(loss) in LOSSES.values() and loss == type(loss)()
@@ -212,11 +212,11 @@ class MLP(Net):
             parts.append("bias=False")
         if self.weight_init not in ("auto", "own"):
             parts.append(f"weight_init={self.weight_init!r}")
-        rules = self.regularization
+        regularization = self.regularization
         parts += [
-            f"{item.name}={getattr(rules, item.name)!r}"
-            for item in fields(rules)
-            if getattr(rules, item.name) != item.default
+            f"{item.name}={getattr(regularization, item.name)!r}"
+            for item in fields(regularization)
+            if getattr(regularization, item.name) != item.default
         ]
         return f"MLP({', '.join(parts)})"
 

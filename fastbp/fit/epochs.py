@@ -147,8 +147,8 @@ class Epochs:
     job : Job
         What `take` was given last.
     losses : array of float64
-        Of the epochs of the last run, each batch's before its update; the one that diverged
-        included.
+        The losses of the epochs of the last run, each batch's before its update; the one that
+        diverged included.
     """
 
     job = Job(cast(Data, None), 0, 1)  # none yet

@@ -116,7 +116,8 @@ def _run(
 
     Returns FINISHED or DIVERGED; RUNNING when the time ran out within an epoch.
     """
-    history, hooks = guard.history, guard.hooks
+    history = guard.history
+    hooks = guard.hooks
     # Of several jobs, each would overwrite what the last epoch left.
     snapshot = guard.snapshot if source.whole else guard.snapshot.copy()
     epochs = Epochs(net, snapshot, limits=limits, clock=clock)

@@ -14,7 +14,7 @@ from fastbp.kernels.activations import IDENTITY
 from fastbp.kernels.layout import ACTIVATION, DROPOUT, table_of_layers, weight_views
 from fastbp.kernels.optimizers import N_SCALARS
 from fastbp.kernels.state import Network, OptimizerState
-from fastbp.kernels.workspace import CAPACITY, DROPS_OUT, Workspace, workspace_for
+from fastbp.kernels.workspace import DROPS_OUT, Workspace, workspace_for
 from fastbp.model.activations import Activation, traits_of
 from fastbp.model.losses import CallableLoss, Loss
 from fastbp.model.optimizers import Optimizer, as_optimizer
@@ -277,20 +277,31 @@ class Net:
 
     def workspace(self, rows: int, training: bool) -> tuple[Network, Workspace]:
         """Network and workspace for batches of `rows` rows, kept for this thread's next call."""
-        spaces: dict[str, tuple[Network, Workspace]] = self._spaces.__dict__
+        kept: dict[str, tuple[int, tuple[Network, Workspace]]] = self._spaces.__dict__
         use = "training" if training else "prediction"
-        found = spaces.get(use)
+        found = kept.get(use)
         whole = rows <= WHOLE_BATCH or (training and self.in_python is not None)
         capacity = rows if whole else PASS_ROWS
-        if found is not None and found[1].places[CAPACITY] == capacity:
-            return found
+        if found is not None and found[0] == capacity:
+            return found[1]
+        made = self._new_workspace(capacity, training)
+        kept[use] = capacity, made
+        return made
+
+    def _new_workspace(self, capacity: int, training: bool) -> tuple[Network, Workspace]:
+        """The net as the kernels take it, and buffers for a pass of so many rows.
+
+        The table of layers is the net's own with what only a workspace knows: where outputs, deltas
+        and slopes stand, and the shares of dropout.
+        """
         spec = self.spec
-        dropout = spec.regularization.dropout_rates(len(self.layer_table))
         layers = self.layer_table.copy()
         if training and spec.loss.from_logits:
             layers[-1, ACTIVATION] = IDENTITY  # the loss takes the net inputs
+        dropout = spec.regularization.dropout_rates(len(layers))  # of the inputs, then of layers
         shares = [min(round(rate * 2**32), 2**32 - 1) for rate in dropout]
         layers[:-1, DROPOUT] = shares[1:]
+        # What the outputs alone do not tell, or a mask is multiplied into, is stored.
         slopes = {i for i, a in enumerate(spec.activations) if traits_of(a).stores_slope}
         slopes |= {i for i, rate in enumerate(dropout[1:]) if rate > 0}
         layers, work = workspace_for(layers, capacity, spec.dtype, training, slopes, shares[0])
@@ -303,7 +314,6 @@ class Net:
             loss=spec.loss.code,
             loss_numbers=spec.loss.parameters(spec.layer_sizes[-1]),
         )
-        spaces[use] = network, work
         return network, work
 
     def optimizer_state(self) -> OptimizerState:
