@@ -101,7 +101,7 @@ def warm_up(dtypes: Sequence[str] = DTYPES) -> Iterator[FirstCall]:
     for dtype in dtypes:
         X = np.zeros((4, 2), dtype)
         y = np.zeros((4, 1), dtype)
-        many = np.zeros((arrays.FEW_NUMBERS + 1, 1), dtype)
+        many = np.zeros((arrays.FEW_VALUES + 1, 1), dtype)
         net = MLP((2, 3, 1), dtype=dtype, seed=0)
         ours = MLP((2, 3, 1), loss=_no_loss, dtype=dtype, seed=0)
         units = MLP((2, 3, 1), activation=_no_activation, dtype=dtype, seed=0)

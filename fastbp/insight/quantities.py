@@ -194,20 +194,17 @@ def slopes(
 ) -> FloatArray | None:
     """dout/dnet of units with these net inputs; None for softmax.
 
-    With output weights of 1 and a loss of slope 1, this is the gradient of the biases.
+    With a loss of slope 1 for each output, this is the gradient of the biases.
     """
     if activation == "softmax":
         return None
-    if activation == "exp":  # no hidden activation; its derivative is its output
-        return outputs.copy()
     part = MLP(
-        (1, values.size, 1), activation=activation, loss="absolute_error", dtype=values.dtype,
+        (1, values.size), output_activation=activation, loss="absolute_error", dtype=values.dtype,
         weight_init="zeros", seed=0,
     )  # fmt: skip
     part.biases[0][...] = values
-    part.weights[1][...] = 1
-    below = -2 * (float(np.abs(outputs).sum()) + 1)
-    return first_gradient(part, [[below]])
+    below = 2 * np.minimum(outputs, 0) - 1
+    return first_gradient(part, below[np.newaxis])
 
 
 def targets_of(net: MLP, row: Any, target: Any) -> FloatArray:
@@ -224,7 +221,7 @@ def smoothed(loss: Loss, targets: FloatArray) -> FloatArray:
     """The targets that the loss compares with, after label smoothing."""
     if not hasattr(loss, "label_smoothing"):
         return targets
-    share, rest = loss.numbers(targets.size)[:2]
+    share, rest = loss.parameters(targets.size)[:2]
     return cast(FloatArray, (targets * share + rest).astype(targets.dtype))
 
 
@@ -238,7 +235,7 @@ def losses_by_output(net: MLP, last: LayerStep, targets: FloatArray) -> Any:
         return smoothed(loss, targets) * (np.log(np.exp(z).sum()) - z)
     out = np.empty(targets.size)
     values = last.net if loss.from_logits else last.output
-    levels = loss.numbers(targets.size)
+    levels = loss.parameters(targets.size)
     for k, (value, target) in enumerate(zip(values, targets, strict=True)):
         single = Quantile(float(levels[k])) if isinstance(loss, Quantile) else loss
         part = MLP((1, 1), loss=single, dtype=net.dtype, weight_init="zeros", seed=0)

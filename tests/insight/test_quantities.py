@@ -238,7 +238,7 @@ def test_inputs_are_copied() -> None:
         ((np.zeros(4), 1), ValueError, r"X must have shape \(rows, 3\)"),
         ((np.zeros((1, 1, 3)), 1), ValueError, r"X must have shape \(rows, 3\)"),
         (([0, np.nan, 0], 1), ValueError, "only finite numbers"),
-        ((X, [1, 2]), ValueError, "y must have shape|as many rows"),
+        ((X, [1, 2]), ValueError, "y must have shape|the same number of rows"),
         ((X, np.nan), ValueError, "only finite numbers"),
         ((["a", "b", "c"], 1), TypeError, "real numbers"),
     ],
