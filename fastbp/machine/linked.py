@@ -60,7 +60,7 @@ class _NoEnvironment:
 
 
 _RELOADS = has(JITCodeLibrary, "_reload_init")
-"""Numba 0.62 does not yet have it: what is to be called when code is loaded from a cache."""
+"""Whether libraries list what is to be called when they are loaded: Numba has it from 0.63 on."""
 
 
 class _LinkedLibrary(JITCodeLibrary):  # type: ignore[misc]
