@@ -36,6 +36,7 @@ LEVELS = """
 """
 LEVEL = {room: i for i, row in enumerate(LEVELS.strip().splitlines()) for room in row.split()}
 DEPENDENCIES = {"llvmlite", "numba", "numpy"}
+INTERNALS = {"machine.cache_entries", "machine.linked"}  # lean on what Numba does not promise
 ON_DEMAND = {  # imported inside functions
     "fit.callbacks": {"tqdm"},
     "commands.demo": {"sklearn", "threadpoolctl"},
@@ -125,6 +126,17 @@ def test_no_other_dependencies(name: str) -> None:
         ), f"line {node.lineno}: import {other} where it is needed"
 
 
+@each_file
+def test_only_the_machine_knows_numba(name: str) -> None:
+    found = {target for target in imports(TREES[name]) if target.split(".")[0] != "fastbp"}
+    of_numba = {target for target in found if target.split(".")[0] == "numba"}
+    internals = {target for target in of_numba if target.startswith("numba.core")}
+    machine = room_of(name) == "machine"
+    assert machine or name == "plain" or not of_numba
+    assert machine or not any(target.split(".")[0] == "llvmlite" for target in found)
+    assert name in INTERNALS or not internals
+
+
 def loaded_by(module: str) -> set[str]:
     """The modules that a process has loaded after importing one."""
     code = f"import json, sys, {module}; print(json.dumps(list(sys.modules)))"
@@ -138,9 +150,9 @@ def test_import_loads_nothing_large() -> None:
     ours = loaded_by("fastbp") - loaded_by("numba")  # Numba looks at SciPy's version
     assert "fastbp.mlp" in ours
     assert {
-        "fastbp.commands.demo",
+        "fastbp.plain",
+        "fastbp.commands",
         "fastbp.sklearn",
-        "fastbp.commands.warmup",
         "fastbp.__main__",
     }.isdisjoint(ours)
     on_demand = {f"fastbp.{module}" for module in fastbp.ON_DEMAND.values()}
