@@ -5,8 +5,8 @@ The formulas are those of the papers with means, not those of ``kernels/steps.py
 
 from __future__ import annotations
 
-import numba
 import numpy as np
+from entry_points import entry_point
 
 from fastbp.kernels import optimizers as steps
 from fastbp.kernels import state, updates
@@ -17,7 +17,7 @@ from fastbp.machine.simd import pointer
 SLOTS = 3
 
 
-@numba.njit
+@entry_point
 def run_update(code, scalars, slots, frozen, rules, params, gradient, start, count, factor,
                decay):  # fmt: skip
     state = OptimizerState(

@@ -56,6 +56,7 @@ class Regularization:
 
     def rules(self, optimizer: Optimizer, n_layers: int) -> npt.NDArray[np.float64]:
         """What the kernels read, with the optimiser's groups, but for a schedule."""
+        self.dropout_rates(n_layers)  # refuses another number of rates than of hidden layers
         values = np.zeros(GROUPS)
         values[L1], values[L2] = self.l1, self.l2
         values[CLIP_VALUE], values[CLIP_NORM] = self.clip_value or 0.0, self.clip_norm or 0.0
