@@ -16,7 +16,7 @@ import fastbp.fit.fit
 from fastbp import MLP
 from fastbp.kernels import training
 
-pytestmark = pytest.mark.promise("Ctrl-C")
+pytestmark = [pytest.mark.promise("Ctrl-C"), pytest.mark.slow]
 HANG = 60.0
 """Seconds; a guard against hanging. How fast control returns is measured elsewhere."""
 

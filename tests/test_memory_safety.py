@@ -35,7 +35,7 @@ from fastbp.model import net
 from fastbp.model.losses import LOSSES
 from fastbp.model.optimizers import OPTIMIZERS
 
-pytestmark = pytest.mark.promise("memory safety")
+pytestmark = [pytest.mark.promise("memory safety"), pytest.mark.slow]
 # Uncompiled, the checks of fastbp/machine/uncompiled.py are what is tested here.
 SHAPES = 500 if SOAK and COMPILED else 20
 SIDES = ("after", "before") if COMPILED else ("after",)

@@ -20,6 +20,8 @@ from rows import Row
 from tables import Machine
 from timing import DisagreementError, check_same_work
 
+pytestmark = pytest.mark.slow
+
 
 class Uncompilable(NumPy):
     """A library that finds no compiler."""

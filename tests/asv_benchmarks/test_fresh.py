@@ -8,6 +8,8 @@ import pytest
 
 from fresh import fresh_run
 
+pytestmark = pytest.mark.slow
+
 
 def test_memory_is_that_of_the_script_alone() -> None:
     """The parent holds 64 MiB that the child has never had."""

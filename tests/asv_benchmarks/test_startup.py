@@ -12,6 +12,8 @@ import startup
 from peer_base import CannotRunError
 from peer_numpy import NumPy
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_child_is_measured() -> None:
     found = startup.run("numpy", os.environ)

@@ -30,6 +30,8 @@ from fastbp.machine import peak as hardware
 from fastbp.methods import METHODS
 from fastbp.methods import kernels as descent
 
+pytestmark = pytest.mark.slow
+
 NAMES = [
     "fma_loop", "first_not_finite", "predict", "evaluate", "train", "outputs", "descend", "dot",
     "rprop", "shift_images", "warp_images", "built_in_loss",
