@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erf
 
-from fastbp.kernels.activations import ACTIVATIONS, STORED_SLOPE, activate
+from fastbp.kernels.activations import ACTIVATIONS, activate
 from fastbp.machine.simd import flush_denormals, pointer, restore_denormals
 from timing import rounds_of_calls
 
@@ -55,7 +55,7 @@ def worst_error(name: str, z: NDArray) -> float:
         If it is beyond the stated 4 ulp.
     """
     y, exact = z.copy(), NUMPY[name](z.astype(np.float64))
-    run(ACTIVATIONS[name], y, np.zeros_like(y), 1)
+    run(ACTIVATIONS[name].code, y, np.zeros_like(y), 1)
     error = float(np.max(np.abs(y - exact) / np.spacing(np.abs(exact).astype(y.dtype))))
     if not error <= 4.0:
         raise ArithmeticError(f"{name} is off by {error:.1f} ulp")
@@ -64,8 +64,9 @@ def worst_error(name: str, z: NDArray) -> float:
 
 def action(name: str, z: NDArray, with_slope: bool) -> Callable[[int], object]:
     """Return what carries out repetitions of an activation in training or in prediction."""
+    code = ACTIVATIONS[name].code
     y, slope = z.copy(), z.copy()
-    return lambda repetitions: run(ACTIVATIONS[name], y, slope if with_slope else y, repetitions)
+    return lambda repetitions: run(code, y, slope if with_slope else y, repetitions)
 
 
 def numpy_action(name: str, z: NDArray) -> Callable[[int], object]:
@@ -89,7 +90,11 @@ def table(rounds: int, seconds: float) -> str:
     z = np.random.default_rng(0).uniform(-4.0, 4.0, ELEMENTS).astype("float32")
     errors = {name: worst_error(name, z) for name in NUMPY}
     ours = {name: action(name, z, False) for name in NUMPY}
-    ours |= {f"{name} and its slope": action(name, z, True) for name in STORED_SLOPE}
+    ours |= {
+        f"{name} and its slope": action(name, z, True)
+        for name, traits in ACTIVATIONS.items()
+        if traits.stores_slope
+    }
     numpys = {f"NumPy {name}": numpy_action(name, z) for name in NUMPY}
     found = rounds_of_calls(ours | numpys, rounds=rounds, seconds=seconds)
     best = {name: min(times) / ELEMENTS * 1e9 for name, times in found.items()}

@@ -5,20 +5,20 @@ MLP                       a multilayer perceptron: fit, predict, loss, loss_and_
 Dense                     a layer, for nets that are given layer by layer
 SGD, Adam, AdamW, Lion    optimisers; also AMSGrad, NAdam, RMSprop, Adagrad, Adadelta; Group:
                           parameters with another learning rate or decay
-Huber, Quantile,          losses with numbers of their own; also BinaryCrossEntropy, CallableLoss,
-CrossEntropy              and without: SquaredError, AbsoluteError, Hinge, Poisson, Gamma
-StepDecay, CosineDecay,   schedules of the learning rate by the number of the update; also
+Huber, Quantile,          losses with hyper-parameters; also BinaryCrossEntropy, CallableLoss;
+CrossEntropy              without: SquaredError, AbsoluteError, Hinge, Poisson, Gamma
+StepDecay, CosineDecay,   schedules of the learning rate by the update's index; also
 OneCycle, WarmUp          ExponentialDecay, InverseScaling, Scaled, Schedule
-History                   loss, seconds and what else was measured, by epoch
+History                   loss, seconds and whatever else was measured, by epoch
 Callback                  what `fit` calls between epochs; it gets a Fit
-EarlyStopping,            ready callbacks; also CSVLog, LearningRateSchedule, ReduceOnPlateau,
-Checkpoint                Progress
+EarlyStopping,            callbacks; also CSVLog, LearningRateSchedule, ReduceOnPlateau, Progress
+Checkpoint
 GradientDescent,          methods on all rows at once, for ``fit(method=...)``; also
 ConjugateGradient, LBFGS  ScaledConjugateGradient, Rprop
 ImageShift,               changes of batches, for ``fit(augment=...)``; also ImageZoom,
 ImageRotation             GaussianNoise
 gradcheck                 compare a net's gradient with central differences
-DivergenceWarning         training stopped at numbers that are not finite
+DivergenceWarning         training stopped at values that are not finite
 lr_find                   the learning-rate range test: suggests a learning rate
 diagnose                  look for the usual faults of training, with advice
 explain                   every quantity of one backpropagation step for one sample
@@ -32,139 +32,73 @@ nets and their training, with matplotlib. Both are loaded when asked for.
 compiles into the cache.
 """
 
+# The redundant `as` says, to type checkers too, that a name is imported for others to use.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from fastbp.fit.callbacks import (
-    Callback,
-    Checkpoint,
-    CSVLog,
-    EarlyStopping,
-    Fit,
-    LearningRateSchedule,
-    Progress,
-    ReduceOnPlateau,
-)
-from fastbp.fit.fit import DivergenceWarning
-from fastbp.fit.history import History
-from fastbp.inspection import GradCheck, gradcheck
-from fastbp.mlp import MLP
-from fastbp.model.layers import Dense
-from fastbp.model.losses import (
-    AbsoluteError,
-    BinaryCrossEntropy,
-    CallableLoss,
-    CrossEntropy,
-    Gamma,
-    Hinge,
-    Huber,
-    Loss,
-    Poisson,
-    Quantile,
-    SquaredError,
-)
-from fastbp.model.optimizers import (
-    SGD,
-    Adadelta,
-    Adagrad,
-    Adam,
-    AdamW,
-    AMSGrad,
-    Group,
-    Lion,
-    NAdam,
-    Optimizer,
-    RMSprop,
-)
-from fastbp.model.schedules import (
-    CosineDecay,
-    ExponentialDecay,
-    InverseScaling,
-    OneCycle,
-    Scaled,
-    Schedule,
-    StepDecay,
-    WarmUp,
-)
+from fastbp.fit.callbacks import Callback as Callback
+from fastbp.fit.callbacks import Checkpoint as Checkpoint
+from fastbp.fit.callbacks import CSVLog as CSVLog
+from fastbp.fit.callbacks import EarlyStopping as EarlyStopping
+from fastbp.fit.callbacks import Fit as Fit
+from fastbp.fit.callbacks import LearningRateSchedule as LearningRateSchedule
+from fastbp.fit.callbacks import Progress as Progress
+from fastbp.fit.callbacks import ReduceOnPlateau as ReduceOnPlateau
+from fastbp.fit.fit import DivergenceWarning as DivergenceWarning
+from fastbp.fit.history import History as History
+from fastbp.inspection import GradCheck as GradCheck
+from fastbp.inspection import gradcheck as gradcheck
+from fastbp.mlp import MLP as MLP
+from fastbp.model.layers import Dense as Dense
+from fastbp.model.losses import AbsoluteError as AbsoluteError
+from fastbp.model.losses import BinaryCrossEntropy as BinaryCrossEntropy
+from fastbp.model.losses import CallableLoss as CallableLoss
+from fastbp.model.losses import CrossEntropy as CrossEntropy
+from fastbp.model.losses import Gamma as Gamma
+from fastbp.model.losses import Hinge as Hinge
+from fastbp.model.losses import Huber as Huber
+from fastbp.model.losses import Loss as Loss
+from fastbp.model.losses import Poisson as Poisson
+from fastbp.model.losses import Quantile as Quantile
+from fastbp.model.losses import SquaredError as SquaredError
+from fastbp.model.optimizers import SGD as SGD
+from fastbp.model.optimizers import Adadelta as Adadelta
+from fastbp.model.optimizers import Adagrad as Adagrad
+from fastbp.model.optimizers import Adam as Adam
+from fastbp.model.optimizers import AdamW as AdamW
+from fastbp.model.optimizers import AMSGrad as AMSGrad
+from fastbp.model.optimizers import Group as Group
+from fastbp.model.optimizers import Lion as Lion
+from fastbp.model.optimizers import NAdam as NAdam
+from fastbp.model.optimizers import Optimizer as Optimizer
+from fastbp.model.optimizers import RMSprop as RMSprop
+from fastbp.model.schedules import CosineDecay as CosineDecay
+from fastbp.model.schedules import ExponentialDecay as ExponentialDecay
+from fastbp.model.schedules import InverseScaling as InverseScaling
+from fastbp.model.schedules import OneCycle as OneCycle
+from fastbp.model.schedules import Scaled as Scaled
+from fastbp.model.schedules import Schedule as Schedule
+from fastbp.model.schedules import StepDecay as StepDecay
+from fastbp.model.schedules import WarmUp as WarmUp
 
 if TYPE_CHECKING:
-    from fastbp import graph, plot
-    from fastbp.augment.images import GaussianNoise, ImageRotation, ImageShift, ImageZoom
-    from fastbp.insight.diagnose import diagnose
-    from fastbp.insight.explain import explain
-    from fastbp.insight.range_test import lr_find
-    from fastbp.methods import (
-        LBFGS,
-        ConjugateGradient,
-        GradientDescent,
-        Rprop,
-        ScaledConjugateGradient,
-    )
-    from fastbp.perceptron.perceptron import Perceptron
+    from fastbp import graph as graph
+    from fastbp import plot as plot
+    from fastbp.augment.images import GaussianNoise as GaussianNoise
+    from fastbp.augment.images import ImageRotation as ImageRotation
+    from fastbp.augment.images import ImageShift as ImageShift
+    from fastbp.augment.images import ImageZoom as ImageZoom
+    from fastbp.insight.diagnose import diagnose as diagnose
+    from fastbp.insight.explain import explain as explain
+    from fastbp.insight.range_test import lr_find as lr_find
+    from fastbp.methods import LBFGS as LBFGS
+    from fastbp.methods import ConjugateGradient as ConjugateGradient
+    from fastbp.methods import GradientDescent as GradientDescent
+    from fastbp.methods import Rprop as Rprop
+    from fastbp.methods import ScaledConjugateGradient as ScaledConjugateGradient
+    from fastbp.perceptron.perceptron import Perceptron as Perceptron
 
 __version__ = "0.1.0"
-
-__all__ = [
-    "LBFGS",
-    "MLP",
-    "SGD",
-    "AMSGrad",
-    "AbsoluteError",
-    "Adadelta",
-    "Adagrad",
-    "Adam",
-    "AdamW",
-    "BinaryCrossEntropy",
-    "CSVLog",
-    "CallableLoss",
-    "Callback",
-    "Checkpoint",
-    "ConjugateGradient",
-    "CosineDecay",
-    "CrossEntropy",
-    "Dense",
-    "DivergenceWarning",
-    "EarlyStopping",
-    "ExponentialDecay",
-    "Fit",
-    "Gamma",
-    "GaussianNoise",
-    "GradCheck",
-    "GradientDescent",
-    "Group",
-    "Hinge",
-    "History",
-    "Huber",
-    "ImageRotation",
-    "ImageShift",
-    "ImageZoom",
-    "InverseScaling",
-    "LearningRateSchedule",
-    "Lion",
-    "Loss",
-    "NAdam",
-    "OneCycle",
-    "Optimizer",
-    "Perceptron",
-    "Poisson",
-    "Progress",
-    "Quantile",
-    "RMSprop",
-    "ReduceOnPlateau",
-    "Rprop",
-    "Scaled",
-    "ScaledConjugateGradient",
-    "Schedule",
-    "SquaredError",
-    "StepDecay",
-    "WarmUp",
-    "diagnose",
-    "explain",
-    "gradcheck",
-    "graph",
-    "lr_find",
-    "plot",
-]
 
 ON_DEMAND = {
     "ConjugateGradient": "methods",
@@ -185,6 +119,13 @@ ON_DEMAND = {
 }
 """Names that are loaded when they are asked for, and the modules that have them."""
 
+_HERE = [
+    name
+    for name, value in globals().items()
+    if getattr(value, "__module__", "").startswith("fastbp.")
+]
+__all__ = sorted([*_HERE, *ON_DEMAND])
+
 
 def __getattr__(name: str) -> Any:
     """Load what is in ON_DEMAND."""
@@ -195,5 +136,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """All names, those on demand too."""
+    """All names, including those on demand."""
     return sorted({*globals(), *ON_DEMAND})

@@ -18,15 +18,10 @@ from fastbp.kernels.layout import N_COLUMNS, N_OUT, OUTPUT, weight_views
 from fastbp.kernels.workspace import STRIDE
 from fastbp.machine.jit import ready
 from fastbp.mlp import MLP
+from fastbp.model.activations import traits_of
 from fastbp.model.net import PASS_ROWS, FloatArray
 from fastbp.model.optimizers import Optimizer
 from fastbp.model.schedules import Rate
-
-KINKED = {
-    "relu", "leaky_relu", "elu", "selu", "hard_sigmoid",
-    "absolute_error", "huber", "quantile", "hinge", "graph",
-}  # fmt: skip
-"""Activations and losses whose first or second derivative jumps, or may."""
 
 
 def check_net(net: object) -> MLP:
@@ -92,7 +87,7 @@ def layer_outputs(net: MLP, X: npt.ArrayLike) -> tuple[FloatArray, ...]:
         stride = int(work.places[STRIDE])  # the workspace still holds the one pass
         for layer, out in zip(network.layers.reshape(-1, N_COLUMNS), outputs, strict=True):
             start, size = int(layer[OUTPUT]), int(layer[N_OUT])
-            table = work.numbers[start : start + size * stride].reshape(size, stride)
+            table = work.values[start : start + size * stride].reshape(size, stride)
             out[some] = table[:, :count].T
     return outputs
 
@@ -209,9 +204,9 @@ def gradcheck(
     analytic = net.loss_and_grad(X, y, sample_weight)[1].astype(np.float64)
     twin, inputs = _in_float64(net), np.asarray(X, net.dtype)
     data = inputs, y, sample_weight
-    center, names = twin.loss(*data), {*net.activations, net.loss_name}
-    has_own = any(not isinstance(activation, str) for activation in net.activations)
-    has_kinks = not KINKED.isdisjoint(names) or has_own or net.regularization.l1 > 0
+    center = twin.loss(*data)
+    has_kinks = net.spec.loss.kinked or net.regularization.l1 > 0
+    has_kinks = has_kinks or any(traits_of(activation).kinked for activation in net.activations)
     numeric, kept = np.zeros_like(analytic), np.ones(analytic.size, np.bool_)
     smallest = max(1e-3 * float(np.abs(analytic).max()), 1e-300)
     for index in range(analytic.size):

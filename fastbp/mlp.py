@@ -176,8 +176,7 @@ class MLP(Net):
             as_optimizer(optimizer),
         )
         self.history = History()
-        for layer, (pair, name) in enumerate(zip(pairs, self.activations, strict=True)):
-            units = name if isinstance(name, str) else "own"
+        for layer, (pair, units) in enumerate(zip(pairs, self.activations, strict=True)):
             weights = initial_weights(generator, pair, init, layer, units, self.dtype)
             self.weights[layer][...] = weights
         self.state.random[:] = generator.integers(2**64, size=1, dtype=np.uint64)

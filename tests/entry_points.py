@@ -13,7 +13,8 @@ from typing import Any
 
 import numba
 
-from fastbp.machine.cache import PACKAGE, SafeCache
+from fastbp.machine.cache import PACKAGE
+from fastbp.machine.cache_entries import SafeCache
 
 __all__ = ["entry_point"]
 

@@ -29,7 +29,7 @@ from fastbp import MLP, CosineDecay, Group, checks
 from fastbp.fit import fit as fitting
 from fastbp.kernels import evaluation, training
 from fastbp.kernels import in_python as stepwise
-from fastbp.kernels.activations import HIDDEN_ACTIVATIONS
+from fastbp.kernels.activations import ACTIVATIONS
 from fastbp.machine.simd import load, pointer, store
 from fastbp.model import net
 from fastbp.model.losses import LOSSES
@@ -45,18 +45,19 @@ NO_ACCESS, READ_ONLY = 0, 1  # PROT_NONE, PROT_READ
 
 # What each entry point only reads.
 ALWAYS_READ = {
-    "layers", "inputs", "targets", "labels", "frozen", "weights", "loss_numbers", "rates", "rules",
+    "layers", "inputs", "targets", "labels", "frozen", "weights", "loss_parameters", "rates",
+    "settings", "places",
 }  # fmt: skip
 ONLY_READ = {
     "train": ALWAYS_READ,
-    "evaluate": ALWAYS_READ | {"params", "places", "scalars", "slots", "order"},
-    "predict": ALWAYS_READ | {"params", "places"},
+    "evaluate": ALWAYS_READ | {"params", "scalars", "slots", "order"},
+    "predict": ALWAYS_READ | {"params"},
     "shuffle": set(),
     "outputs": ALWAYS_READ | {"params", "order"},
-    "built_in_loss": ALWAYS_READ | {"params", "places", "order"},
-    "descend": ALWAYS_READ | {"places", "delta"},
+    "built_in_loss": ALWAYS_READ | {"params", "order"},
+    "descend": ALWAYS_READ | {"source"},
     "penalties": ALWAYS_READ | {"params", "scalars", "slots"},
-    "first_not_finite": {"numbers"},
+    "first_not_finite": {"values"},
 }
 
 
@@ -142,10 +143,11 @@ def random_case(seed: int) -> dict:
     widest = int(rng.choice([4, 20, 70] if COMPILED else [4, 20]))
     depth = int(rng.integers(0, 5))
     sizes = [int(n) for n in rng.integers(1, widest + 1, depth + 2)]
-    loss = (*LOSSES, "callable")[seed // 2 % 10]
+    losses = (*LOSSES, "callable")
+    loss = losses[seed // 2 % len(losses)]
     if loss == "cross_entropy":
         sizes[-1] = max(sizes[-1], 2)
-    hidden = [name for name in HIDDEN_ACTIVATIONS if name != "step"]
+    hidden = [name for name, traits in ACTIVATIONS.items() if traits.hidden and traits.trainable]
     outputs = (*hidden, "exp", "softmax")
     rows = int(rng.integers(1, 100 if COMPILED else 20))
     return {
@@ -286,8 +288,8 @@ def overrun(which: str) -> None:
 
 
 def child(*arguments: str) -> subprocess.CompletedProcess[str]:
-    root = str(Path(fastbp.__file__).parents[1])
-    path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
+    folders = [str(Path(fastbp.__file__).parents[1]), str(Path(__file__).parent)]
+    path = os.pathsep.join([*folders, *filter(None, [os.environ.get("PYTHONPATH")])])
     return subprocess.run(
         [sys.executable, "-P", "-W", "error", __file__, *arguments],
         env=os.environ | {"PYTHONPATH": path},

@@ -121,7 +121,8 @@ class Activation(_Elements):
 
     def prepare(self, name, dtype):
         z = np.random.default_rng(0).uniform(-4.0, 4.0, ELEMENTS).astype(dtype)
-        y, slope, code = z.copy(), np.empty_like(z), CODES[name]
+        y, slope = z.copy(), np.empty_like(z)
+        code = getattr(CODES[name], "code", CODES[name])  # a row of traits, once the code alone
 
         def work(repetitions):
             harness.activate(code, y, slope, repetitions)
@@ -144,12 +145,13 @@ class Loss(_Elements):
         rng = np.random.default_rng(4)
         y = rng.standard_normal((outputs, rows)).astype(dtype)
         target = np.where(rng.random((outputs, rows)) < 0.5, *TARGETS.get(name, (0.0, 1.0)))
-        share, numbers = np.full(rows, 1 / rows, dtype), loss.numbers(outputs)
+        share = np.full(rows, 1 / rows, dtype)
+        parameters = (loss.parameters if hasattr(loss, "parameters") else loss.numbers)(outputs)
         target, delta = target.astype(dtype).ravel(), np.empty(y.size, dtype)
 
         def value(y, repetitions=1):
             return harness.loss_and_delta(
-                loss.code, delta, y.ravel(), target, share, numbers, outputs, rows, repetitions
+                loss.code, delta, y.ravel(), target, share, parameters, outputs, rows, repetitions
             )
 
         value(y)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from fastbp import checks
 from fastbp.augment import kernels
 from fastbp.augment.kernels import ImageShape
-from fastbp.machine.jit import ready
+from fastbp.machine import jit
 
 Batch = npt.NDArray[np.floating]
 
@@ -86,7 +86,7 @@ class ImageShift(_ImageFunction):
         """Shifted images, a new array."""
         flat, shape = self._flat(X)
         down, right = rng.integers(-self.pixels, self.pixels, (2, len(flat)), endpoint=True)
-        return _call(kernels.shift_images, flat, shape, down, right, float(self.fill))
+        return _new_images(kernels.shift_images, flat, shape, down, right, float(self.fill))
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class ImageRotation(_ImageFunction):
         angles = np.deg2rad(rng.uniform(-self.degrees, self.degrees, len(flat)))
         cosine, sine = np.cos(angles), np.sin(angles)
         matrices = np.stack([cosine, -sine, sine, cosine], axis=1)
-        return _call(kernels.warp_images, flat, shape, matrices.reshape(-1), float(self.fill))
+        return _new_images(kernels.warp_images, flat, shape, matrices.reshape(-1), float(self.fill))
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ class ImageZoom(_ImageFunction):
         most = math.log(self.factor)
         matrices = np.zeros((len(flat), 4))
         matrices[:, ::3] = np.exp(rng.uniform(-most, most, (len(flat), 2)))
-        return _call(kernels.warp_images, flat, shape, matrices.reshape(-1), float(self.fill))
+        return _new_images(kernels.warp_images, flat, shape, matrices.reshape(-1), float(self.fill))
 
 
 @dataclass(frozen=True)
@@ -185,9 +185,7 @@ def _check_fill(value: Any) -> None:
     checks.number("fill", value, "a finite number", lambda _: True)
 
 
-def _call(function: Any, flat: Batch, shape: ImageShape, *arguments: Any) -> Batch:
+def _new_images(function: Any, flat: Batch, shape: ImageShape, *arguments: Any) -> Batch:
     out = np.empty_like(flat)
-    call = (out.reshape(-1), flat.reshape(-1), shape, *arguments)
-    ready(function, flat.dtype.char, call)
-    function(*call)
+    jit.call(function, flat.dtype.char, out.reshape(-1), flat.reshape(-1), shape, *arguments)
     return out

@@ -1,9 +1,9 @@
 """Checks at the boundary: every option and array is checked here once, before a kernel runs.
 
-=======  =======================================================
-options  numbers, names, flags, sizes: the arguments of `MLP`
-arrays   X, y, labels and weights: the arguments of `fit`
-=======  =======================================================
+=======  ======================================================
+options  numbers, names, flags, sizes
+arrays   inputs, targets, labels, initial and sample weights
+=======  ======================================================
 """
 
 from fastbp.checks.arrays import (
@@ -17,6 +17,7 @@ from fastbp.checks.arrays import (
     shape,
     targets,
     unit_interval,
+    weights,
     where,
 )
 from fastbp.checks.options import (
@@ -25,12 +26,12 @@ from fastbp.checks.options import (
     count,
     flag,
     float_dtype,
+    fraction,
     generator,
     layer_indices,
     layer_sizes,
     number,
     positive,
-    rate,
 )
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "flag",
     "flat",
     "float_dtype",
+    "fraction",
     "generator",
     "labels",
     "layer_indices",
@@ -50,10 +52,10 @@ __all__ = [
     "number",
     "positive",
     "raise_not_finite",
-    "rate",
     "same_rows",
     "shape",
     "targets",
     "unit_interval",
+    "weights",
     "where",
 ]

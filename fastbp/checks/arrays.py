@@ -1,4 +1,4 @@
-"""Arrays: X, y, labels and weights, each checked once, before a kernel sees it.
+"""Arrays: inputs, targets, labels, weights, each checked once, before a kernel sees it.
 
 A message says what was given, what is accepted and how to mend it.
 """
@@ -11,39 +11,39 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp.kernels.finite import first_not_finite
-from fastbp.machine.jit import ready
+from fastbp.machine import jit
 
 FloatArray = npt.NDArray[np.floating]
 IntArray = npt.NDArray[np.int64]
 
-FEW_NUMBERS = 1 << 16
-"""So many NumPy checks as fast, and nothing needs to be compiled or loaded for it."""
+FEW_VALUES = 1 << 16
+"""Up to so many values NumPy is as fast as the kernel, which need not be compiled or loaded."""
 
 
-def _as_numbers(name: str, value: Any, how: str = "") -> npt.NDArray[Any]:
+def _real(name: str, value: Any, remedy: str = "") -> npt.NDArray[Any]:
     """`value` as an array of real numbers, not yet of the net's dtype."""
     try:
         array = np.asarray(value)
     except ValueError as error:
         raise ValueError(f"{name} must be a rectangular array of numbers: {error}") from None
     if array.dtype.kind not in "biuf":
-        how = how or f"Convert it first, for instance with {name}.astype(float)"
+        remedy = remedy or f"Convert it first, for instance with {name}.astype(float)"
         raise TypeError(
             f"{name} must hold real numbers (floats, integers or booleans); got dtype "
-            f"{array.dtype}. {how}"
+            f"{array.dtype}. {remedy}"
         )
     return array
 
 
 def shape(name: str, value: Any) -> tuple[int, ...]:
     """The shape of an array of real numbers."""
-    return _as_numbers(name, value).shape
+    return _real(name, value).shape
 
 
 def _writable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """A view that is not marked read-only, so that no second version is compiled for it.
+    """A view that is not marked read-only, so that the kernels need not be compiled twice.
 
-    The kernels read inputs and targets and never write them.
+    They read inputs and targets and never write them.
     """
     if array.flags.writeable:
         return array
@@ -61,8 +61,8 @@ def _writable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def matrix(name: str, value: Any, columns: int, dtype: npt.DTypeLike, what: str) -> FloatArray:
-    """`value` as a C-contiguous (rows, `columns`) array of `dtype`; not copied where it is one."""
-    array = _as_numbers(name, value)
+    """`value` as a C-contiguous (rows, `columns`) array of `dtype`, copied only where necessary."""
+    array = _real(name, value)
     if array.ndim != 2 or array.shape[1] != columns:
         hint = ""
         if array.ndim == 1 and columns == 1:
@@ -79,57 +79,78 @@ def matrix(name: str, value: Any, columns: int, dtype: npt.DTypeLike, what: str)
     return _writable(converted)
 
 
-def raise_not_finite(name: str, array: FloatArray, index: int, given: Any) -> None:
-    """Say where the NaN or infinity at flat `index` of `array` is."""
+def raise_not_finite(
+    name: str,
+    array: FloatArray,
+    index: int,
+    given: Any,
+    remedy: str = "Remove or fill in such rows first",
+) -> None:
+    """Raise a ValueError that says where the NaN or infinity at flat `index` of `array` is."""
     row, column = divmod(index, array.shape[1])
     value = array[row, column]
     original = np.asarray(given).reshape(array.shape)[row, column]
     if np.isinf(value) and np.isfinite(original):
         raise ValueError(
             f"{name} holds {original} at row {row}, column {column}, which is beyond "
-            f"{array.dtype}; scale the data or use dtype='float64'"
+            f"{array.dtype}; scale the values or use dtype='float64'"
         )
     raise ValueError(
         f"{name} holds {value} at row {row}, column {column}; only finite numbers are accepted. "
-        "Remove or fill in such rows first"
+        f"{remedy}"
     )
 
 
 def finite(name: str, array: FloatArray, given: Any) -> FloatArray:
-    """`array` itself, when all of it is finite."""
-    numbers = array.reshape(-1)
-    if numbers.size <= FEW_NUMBERS:
-        if np.isfinite(numbers).all():
-            return array
-        index = int(np.isfinite(numbers).argmin())
-    else:
-        ready(first_not_finite, array.dtype.char, (numbers,))
-        index = int(first_not_finite(numbers))
+    """`array` itself, if all its values are finite."""
+    index = _first_not_finite(array.reshape(-1))
     if index >= 0:
         raise_not_finite(name, array, index, given)
     return array
 
 
+def _first_not_finite(values: FloatArray) -> int:
+    """Index of the first NaN or infinity in a flat array, -1 when there is none."""
+    if values.size > FEW_VALUES:
+        return int(jit.call(first_not_finite, values.dtype.char, values))
+    is_finite = np.isfinite(values)
+    return -1 if is_finite.all() else int(is_finite.argmin())
+
+
+def weights(name: str, value: Any, shape: tuple[int, int], dtype: npt.DTypeLike) -> FloatArray:
+    """Initial weights of a layer as a new array (n_in, n_out) of `dtype`, all values finite."""
+    array = _real(name, value, "Give arrays of floats")
+    if array.shape != shape:
+        hint = "; weights are (n_in, n_out), transpose them" if array.shape == shape[::-1] else ""
+        raise ValueError(f"{name} must have shape {shape}; got shape {array.shape}{hint}")
+    with np.errstate(over="ignore"):
+        converted: FloatArray = array.astype(dtype)
+    index = _first_not_finite(converted.reshape(-1))
+    if index >= 0:
+        raise_not_finite(name, converted, index, array, "Replace it")
+    return converted
+
+
 def targets(value: Any, rows: int, outputs: int, dtype: npt.DTypeLike) -> FloatArray:
-    """Targets as a (rows, outputs) array; one output may come as a flat array."""
-    array = _as_numbers("y", value)
+    """Targets as a (rows, outputs) array; those of a single output may be a flat array."""
+    array = _real("y", value)
     if array.ndim == 1 and outputs == 1:
         array = array.reshape(-1, 1)
     if array.ndim != 2 or array.shape[1] != outputs:
         accepted = f"({rows}, {outputs})" + (f" or ({rows},)" if outputs == 1 else "")
         raise ValueError(
-            f"y must have shape {accepted}, one column an output; got shape {array.shape}"
+            f"y must have shape {accepted}, one column per output; got shape {array.shape}"
         )
     same_rows(array, rows)
-    return finite("y", matrix("y", array, outputs, dtype, "one column an output"), array)
+    return finite("y", matrix("y", array, outputs, dtype, "one column per output"), array)
 
 
 def flat(name: str, value: Any, rows: int) -> npt.NDArray[np.float64]:
-    """A number for each row, as a flat float64 array."""
-    array = _as_numbers(name, value)
+    """One number per row, as a flat float64 array."""
+    array = _real(name, value)
     if array.shape != (rows,):
         raise ValueError(
-            f"{name} must have shape ({rows},), a number for each row; got shape {array.shape}"
+            f"{name} must have shape ({rows},), one number per row; got shape {array.shape}"
         )
     with np.errstate(over="ignore"):
         converted = np.require(array, np.float64, ["C", "A"])
@@ -137,9 +158,9 @@ def flat(name: str, value: Any, rows: int) -> npt.NDArray[np.float64]:
 
 
 def same_rows(y: npt.NDArray[Any], rows: int) -> None:
-    """As many targets as rows of X."""
+    """Raise a ValueError where X and y differ in their number of rows."""
     if len(y) != rows:
-        raise ValueError(f"X and y must have as many rows; got {rows} and {len(y)}")
+        raise ValueError(f"X and y must have the same number of rows; got {rows} and {len(y)}")
 
 
 def labels(value: npt.NDArray[Any], rows: int, outputs: int) -> IntArray:
@@ -159,7 +180,7 @@ def classes(
     value: Any, rows: int, outputs: int, dtype: npt.DTypeLike
 ) -> tuple[FloatArray | None, IntArray | None]:
     """Targets of cross_entropy: probabilities by row, or class labels; the other is None."""
-    array = _as_numbers(
+    array = _real(
         "y", value, "Number the classes first: names, y = numpy.unique(y, return_inverse=True)"
     )
     if array.ndim == 2 and array.shape[1] == 1 and outputs > 1 and array.dtype.kind in "biu":
@@ -186,12 +207,12 @@ def classes(
 
 
 def where(what: str, bad: npt.NDArray[np.bool_], array: FloatArray) -> None:
-    """Say `what` is accepted and where the first number that is `bad` stands."""
+    """Raise a ValueError for the first value that is `bad`; `what` says what is accepted."""
     if bad.any():
         row, column = (int(i) for i in np.argwhere(bad)[0])
         raise ValueError(f"{what}; got {array[row, column]} at row {row}, column {column}")
 
 
 def unit_interval(array: FloatArray, loss: str) -> None:
-    """All targets between 0 and 1."""
+    """Raise a ValueError where a target is not between 0 and 1."""
     where(f"y must lie between 0 and 1 for {loss}", (array < 0) | (array > 1), array)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 MOST_PARAMETERS = 2**40
-"""More do not fit any memory, and their offsets are still far from overflow."""
+"""More fit no memory, and up to here offsets are far from overflow."""
 
 
 def count(name: str, value: Any, least: int = 1, most: float = math.inf) -> int:
@@ -32,7 +32,7 @@ def positive(name: str, value: Any) -> float:
 
 
 def number(name: str, value: Any, accepted: str, is_accepted: Callable[[float], bool]) -> float:
-    """A finite number that is accepted; `accepted` says which ones are."""
+    """A finite number that passes `is_accepted`; `accepted` says which numbers do."""
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
         raise TypeError(f"{name} must be a number, {accepted}; got {value!r}")
     try:
@@ -49,8 +49,8 @@ def at_least_zero(name: str, value: Any) -> float:
     return number(name, value, "a finite number of at least 0", lambda x: x >= 0)
 
 
-def rate(name: str, value: Any) -> float:
-    """A share of units that drop out: at least 0 and below 1."""
+def fraction(name: str, value: Any) -> float:
+    """A number of at least 0 and below 1, such as a momentum or a dropout rate."""
     return number(name, value, "at least 0 and below 1", lambda x: 0 <= x < 1)
 
 
@@ -90,13 +90,13 @@ def layer_sizes(value: Any) -> tuple[int, ...]:
     if n_params > MOST_PARAMETERS:
         raise ValueError(
             f"layer_sizes {sizes} ask for {n_params} parameters; at most {MOST_PARAMETERS} can "
-            "be addressed. Take smaller layers"
+            "be addressed. Use smaller layers"
         )
     return sizes
 
 
 def layer_indices(value: Iterable[int] | None, n_layers: int) -> list[int]:
-    """Numbers of layers, all of them for None."""
+    """Indices of layers, counted from 0; None means all of them."""
     if value is None:
         return list(range(n_layers))
     if isinstance(value, int | np.integer) and not isinstance(value, bool):

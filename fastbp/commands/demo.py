@@ -1,4 +1,4 @@
-"""The demo: the same digit classifier trained by fastbp and by scikit-learn, side by side."""
+"""``python -m fastbp demo``: a digit classifier, trained by fastbp and by scikit-learn."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Digits(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """What training came to: accuracy on the held-out rows, seconds of the fit alone."""
+    """The outcome of training: accuracy on the held-out rows, seconds of the fit alone."""
 
     accuracy: float
     seconds: float
@@ -44,10 +44,12 @@ class Trained(NamedTuple):
 
 
 class Progress:
-    """A line that is written over in a terminal, and plain lines elsewhere."""
+    """A line that is overwritten in a terminal, and plain lines elsewhere."""
 
     def __init__(self, out: TextIO) -> None:
-        self.out, self.in_place, self.width = out, out.isatty(), 0
+        self.out = out
+        self.in_place = out.isatty()
+        self.width = 0
 
     def show(self, line: str) -> None:
         """Replace the line."""
@@ -66,9 +68,9 @@ class Progress:
 def useful_flops(layer_sizes: tuple[int, ...], rows: int) -> int:
     """Floating-point operations of training on `rows` rows.
 
-    A product of m inputs and n outputs counts 2 m n a row for the outputs, as many for the
-    gradient of the weights, and as many, except in the first layer, for that of the inputs.
-    Activations, losses and updates count nothing.
+    A product of m inputs and n outputs counts 2 m n a row for the outputs, the same for the
+    gradient of the weights, and the same, except in the first layer, for that of the inputs.
+    Activations, losses and updates do not count.
     """
     products = [2 * m * n for m, n in zip(layer_sizes, layer_sizes[1:], strict=False)]
     return rows * (3 * sum(products) - products[0])
@@ -93,7 +95,9 @@ def new_net() -> MLP:
 
 def prepare(digits: Digits) -> list[FirstCall]:
     """Compile what the demo needs, or load it from the cache."""
-    net, X, y = new_net(), digits.X[:BATCH_SIZE], digits.y[:BATCH_SIZE]
+    net = new_net()
+    X = digits.X[:BATCH_SIZE]
+    y = digits.y[:BATCH_SIZE]
     return [
         first_call(training.train, "float32", lambda: net.fit(X, y, epochs=1)),
         first_call(evaluation.predict, "float32", lambda: net.predict(X)),
@@ -102,13 +106,16 @@ def prepare(digits: Digits) -> list[FirstCall]:
 
 def train_fastbp(digits: Digits, epochs: int, progress: Progress) -> Trained:
     """Train by fastbp, in a few calls of `fit`, so that there is progress to show."""
-    net, seconds, done = new_net(), 0.0, 0
+    net = new_net()
+    seconds = 0.0
+    done = 0
     width = len(str(epochs))
     while done < epochs:
         count = min(-(-epochs // PIECES), epochs - done)
         start = time.perf_counter()
         history = net.fit(digits.X, digits.y, epochs=count, batch_size=BATCH_SIZE)
-        seconds, done = seconds + time.perf_counter() - start, done + count
+        seconds = seconds + time.perf_counter() - start
+        done = done + count
         progress.show(
             f"fastbp         epoch {done:{width}}/{epochs}  loss {history.loss[-1]:.4f}  "
             f"{seconds:.3f} s"
@@ -119,7 +126,7 @@ def train_fastbp(digits: Digits, epochs: int, progress: Progress) -> Trained:
 
 
 def train_sklearn(digits: Digits, epochs: int, progress: Progress) -> Trained:
-    """Do the same work by scikit-learn: one call of `fit`, of which one thread is allowed."""
+    """Do the same work by scikit-learn: one call of `fit`, limited to one thread."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier
     from threadpoolctl import threadpool_limits
@@ -136,7 +143,7 @@ def train_sklearn(digits: Digits, epochs: int, progress: Progress) -> Trained:
         progress.show(f"MLPClassifier  training for {epochs} epochs ...")
     with threadpool_limits(limits=1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # it says that max_iter is reached
-        MLPClassifier(max_iter=1, **options).fit(digits.X, digits.y)  # what only a first call does
+        MLPClassifier(max_iter=1, **options).fit(digits.X, digits.y)  # the first call does more
         classifier = MLPClassifier(max_iter=epochs, **options)
         start = time.perf_counter()
         classifier.fit(digits.X, digits.y)
@@ -189,7 +196,7 @@ def table(ours: Trained, theirs: Trained, first: float, flops: int, peak: float)
 
 
 def run(epochs: int = EPOCHS, out: TextIO | None = None) -> int:
-    """Train both and print what came out.
+    """Train both and print the results.
 
     Parameters
     ----------
@@ -223,7 +230,8 @@ def run(epochs: int = EPOCHS, out: TextIO | None = None) -> int:
     first = sum(call.seconds for call in calls)
     how = "compiling" if any(call.how == "compiled" for call in calls) else "loading compiled code"
     print(f"fastbp         {how} took {first:.2f} s", file=out, flush=True)
-    progress, peak = Progress(out), fma_peak(seconds=PEAK_SECONDS)
+    progress = Progress(out)
+    peak = fma_peak(seconds=PEAK_SECONDS)
     ours = train_fastbp(digits, epochs, progress)
     peak = max(peak, fma_peak(seconds=PEAK_SECONDS))
     theirs = train_sklearn(digits, epochs, progress)

@@ -1,7 +1,8 @@
-"""Compile, or load from the cache, every function that Python calls."""
+"""``python -m fastbp warmup``: compile, or load from the cache, all that Python calls."""
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -9,15 +10,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastbp import checks
-from fastbp.augment import kernels as images
 from fastbp.augment.images import ImageRotation, ImageShift
+from fastbp.augment.kernels import shift_images, warp_images
 from fastbp.checks import arrays
-from fastbp.graph import kernels as tape
+from fastbp.commands import DTYPES
+from fastbp.commands.info import cache_lines
 from fastbp.graph import variable
-from fastbp.kernels import evaluation, finite, training
-from fastbp.kernels import in_python as stepwise
+from fastbp.graph.kernels import gradient, jvp, local_derivatives, value
+from fastbp.kernels import evaluation, finite, in_python, training
+from fastbp.machine.jit import cache_info
 from fastbp.machine.peak import fma_loop, fma_peak
-from fastbp.methods import kernels as descent
+from fastbp.methods.kernels import dot, rprop
 from fastbp.mlp import MLP
 
 
@@ -46,7 +49,7 @@ def first_call(function: Any, dtype: str, call: Callable[[], object]) -> FirstCa
     Parameters
     ----------
     function : Numba dispatcher
-        Any of fastbp's; not with ``NUMBA_DISABLE_JIT=1``.
+        One of fastbp's; not with ``NUMBA_DISABLE_JIT=1``.
     dtype : str
         For the report.
     call : callable
@@ -57,9 +60,11 @@ def first_call(function: Any, dtype: str, call: Callable[[], object]) -> FirstCa
         stats = function.stats
         return sum(stats.cache_misses.values()), sum(stats.cache_hits.values())
 
-    before, start = counts(), time.perf_counter()
+    before = counts()
+    start = time.perf_counter()
     call()
-    seconds, after = time.perf_counter() - start, counts()
+    seconds = time.perf_counter() - start
+    after = counts()
     how = "compiled" if after[0] > before[0] else "loaded" if after[1] > before[1] else "ready"
     return FirstCall(function.__name__, dtype, how, seconds)
 
@@ -72,29 +77,31 @@ def _no_activation(z: Any) -> tuple[Any, Any]:
     return z, 0.0 * z
 
 
-def warm_up(dtypes: Sequence[str] = ("float32", "float64")) -> Iterator[FirstCall]:
+def warm_up(dtypes: Sequence[str] = DTYPES) -> Iterator[FirstCall]:
     """Call every entry point for every dtype on a tiny net; yields what each call took.
 
-    One version of the code serves nets of all shapes, activations, losses and optimisers; losses
-    and activations in Python have their own, and graphs theirs, which is in float64 alone.
+    One version of the code serves nets of all shapes, activations, losses and optimisers. Losses
+    and activations in Python have their own versions; graphs have one, in float64 only.
 
     Parameters
     ----------
     dtypes : sequence of {"float32", "float64"}
     """
     rng = np.random.default_rng(0)
-    z, at = variable("z"), {"z": 0.0}
+    z = variable("z")
+    at = {"z": 0.0}
     graphs: tuple[tuple[Any, Callable[[], object]], ...] = (
-        (tape.value, lambda: z.value(at)),
-        (tape.gradient, lambda: z.gradient(at)),
-        (tape.jvp, lambda: z.jvp(at, at)),
-        (tape.local_derivatives, lambda: z.backward_table(at)),
+        (value, lambda: z.value(at)),
+        (gradient, lambda: z.gradient(at)),
+        (jvp, lambda: z.jvp(at, at)),
+        (local_derivatives, lambda: z.backward_table(at)),
     )
     for function, call in graphs:
         yield first_call(function, "float64", call)
     for dtype in dtypes:
-        X, y = np.zeros((4, 2), dtype), np.zeros((4, 1), dtype)
-        many = np.zeros((arrays.FEW_NUMBERS + 1, 1), dtype)
+        X = np.zeros((4, 2), dtype)
+        y = np.zeros((4, 1), dtype)
+        many = np.zeros((arrays.FEW_VALUES + 1, 1), dtype)
         net = MLP((2, 3, 1), dtype=dtype, seed=0)
         ours = MLP((2, 3, 1), loss=_no_loss, dtype=dtype, seed=0)
         units = MLP((2, 3, 1), activation=_no_activation, dtype=dtype, seed=0)
@@ -104,13 +111,37 @@ def warm_up(dtypes: Sequence[str] = ("float32", "float64")) -> Iterator[FirstCal
             (evaluation.predict, lambda: net.predict(X)),  # noqa: B023
             (evaluation.evaluate, lambda: net.loss(X, y)),  # noqa: B023
             (training.train, lambda: net.fit(X, y, epochs=1)),  # noqa: B023
-            (stepwise.outputs, lambda: ours.loss(X, y)),  # noqa: B023
-            (stepwise.descend, lambda: ours.fit(X, y, epochs=1, batch_size=2)),  # noqa: B023
-            (descent.dot, lambda: net.fit(X, y + 1, method="conjugate_gradient")),  # noqa: B023
-            (descent.rprop, lambda: net.fit(X, y - 1, epochs=1, method="rprop")),  # noqa: B023
-            (images.shift_images, lambda: ImageShift((1, 2))(X, rng)),  # noqa: B023
-            (images.warp_images, lambda: ImageRotation((1, 2))(X, rng)),  # noqa: B023
-            (stepwise.built_in_loss, lambda: units.loss(X, y)),  # noqa: B023
+            (in_python.outputs, lambda: ours.loss(X, y)),  # noqa: B023
+            (in_python.descend, lambda: ours.fit(X, y, epochs=1, batch_size=2)),  # noqa: B023
+            (dot, lambda: net.fit(X, y + 1, method="conjugate_gradient")),  # noqa: B023
+            (rprop, lambda: net.fit(X, y - 1, epochs=1, method="rprop")),  # noqa: B023
+            (shift_images, lambda: ImageShift((1, 2))(X, rng)),  # noqa: B023
+            (warp_images, lambda: ImageRotation((1, 2))(X, rng)),  # noqa: B023
+            (in_python.built_in_loss, lambda: units.loss(X, y)),  # noqa: B023
         )
         for function, call in calls:
             yield first_call(function, dtype, call)
+
+
+def run(dtypes: Sequence[str]) -> int:
+    """Compile into the cache whatever is missing there; print what was done.
+
+    Parameters
+    ----------
+    dtypes : sequence of {"float32", "float64"}
+
+    Returns
+    -------
+    int
+        The exit status: 1 when nothing could be stored.
+    """
+    start = time.perf_counter()
+    for function, dtype, how, seconds in warm_up(dtypes):
+        print(f"{function:<18}{dtype:<9}{how:<10}{seconds:7.2f} s", flush=True)
+    print(f"{'':<27}{'in all':<10}{time.perf_counter() - start:7.2f} s")
+    directory, state = cache_lines()
+    print(f"cache: {directory}\n       {state}")
+    if not cache_info().entries:
+        print("nothing was stored: each new process compiles again", file=sys.stderr)
+        return 1
+    return 0

@@ -1,6 +1,6 @@
 """Arrays in IDX files, the format of MNIST and its relatives: `read`, and `mnist` for a pair.
 
-MNIST itself is no part of fastbp.
+MNIST itself is not part of fastbp.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-"""Of the third byte of a file: the type of the numbers, which stand high byte first."""
+"""The third byte of a file, and the type of the values, which stand high byte first."""
 
 
 def read(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
@@ -29,18 +29,18 @@ def read(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
     Returns
     -------
     array
-        In the byte order of the machine; MNIST's images are uint8, (images, 28, 28).
+        In the machine's byte order; MNIST's images are uint8, (images, 28, 28).
 
     Raises
     ------
     ValueError
-        When the file is not in this format, or not whole.
+        When the file is not in this format, or incomplete.
     FileNotFoundError
-        When it is not there.
+        When there is no such file.
 
     Notes
     -----
-    Two bytes 0, the type, the number of axes, the length of each axis in four bytes, the numbers:
+    Two bytes 0, the type, the number of axes, the length of each axis in four bytes, the values:
     LeCun, Cortes and Burges, "The MNIST database of handwritten digits", 1998.
     """
     content = Path(path).read_bytes()
@@ -53,7 +53,8 @@ def read(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
             f"{path} is not an IDX file: it must begin with two bytes 0 and a type, one of "
             f"{sorted(TYPES)}; got {list(content[:3])}"
         )
-    dtype, start = np.dtype(TYPES[content[2]]), 4 + 4 * content[3]
+    dtype = np.dtype(TYPES[content[2]])
+    start = 4 + 4 * content[3]
     if len(content) < start:
         raise ValueError(f"{path} must begin with {start} bytes; got {len(content)}. Is it whole?")
     shape = tuple(int(x) for x in np.frombuffer(content[4:start], ">u4"))
@@ -63,8 +64,8 @@ def read(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
             f"{path} must hold {expected} bytes for an array of shape {shape}; got {len(content)}. "
             "Is it whole?"
         )
-    numbers = np.frombuffer(content, dtype, offset=start).reshape(shape)
-    return numbers.astype(dtype.newbyteorder("="))
+    values = np.frombuffer(content, dtype, offset=start).reshape(shape)
+    return values.astype(dtype.newbyteorder("="))
 
 
 def mnist(
@@ -75,7 +76,7 @@ def mnist(
     Parameters
     ----------
     folder : str or path
-        Where PART-images-idx3-ubyte and PART-labels-idx1-ubyte are, with or without .gz.
+        Folder of PART-images-idx3-ubyte and PART-labels-idx1-ubyte, with or without .gz.
     part : str, default="t10k"
         "t10k", the 10,000 test digits, or "train", the 60,000 others.
 
@@ -88,9 +89,9 @@ def mnist(
     Raises
     ------
     FileNotFoundError
-        When a file is not there.
+        When a file is missing.
     ValueError
-        When a file is not whole, or the two do not belong together.
+        When a file is incomplete, or the two do not belong together.
     """
     images, labels = (
         read(_file(Path(folder), f"{part}-{kind}-ubyte")) for kind in ("images-idx3", "labels-idx1")
@@ -110,6 +111,6 @@ def _file(folder: Path, name: str) -> Path:
             return path
     raise FileNotFoundError(
         f"there is no {name}.gz in {folder.resolve()}. MNIST's files are published at "
-        "https://storage.googleapis.com/cvdf-datasets/mnist/ and elsewhere: put them there, or "
-        "name their folder"
+        "https://storage.googleapis.com/cvdf-datasets/mnist/ and elsewhere: download them to this "
+        "folder, or name theirs"
     )

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from fastbp import checks
 from fastbp.kernels.state import Data
+from fastbp.model.activations import traits_of
 from fastbp.model.losses import Loss
 
 FloatArray = npt.NDArray[np.floating]
@@ -28,7 +29,7 @@ def inputs(X: npt.ArrayLike, n_in: int, dtype: np.dtype) -> FloatArray:
         and X.flags.carray
     ):
         return X
-    return checks.matrix("X", X, n_in, dtype, "one column an input")
+    return checks.matrix("X", X, n_in, dtype, "one column per input")
 
 
 def sample_weights(sample_weight: Any, rows: int) -> npt.NDArray[np.float64]:
@@ -103,7 +104,7 @@ class Examples(NamedTuple):
 
 def check_trainable(activations: tuple[Any, ...]) -> None:
     """Raise a ValueError for a net that backpropagation cannot train."""
-    if "step" in activations:
+    if not all(traits_of(activation).trainable for activation in activations):
         raise ValueError(
             "a net with step units cannot be trained by backpropagation: their derivative is 0 or "
             f"undefined; activations are {activations}. Train with sigmoid, tanh or relu"

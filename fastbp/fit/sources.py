@@ -95,7 +95,8 @@ class Mapped:
         for name, array in (("y", self.y), ("sample_weight", self.sample_weight)):
             if array is not None and array.shape[:1] != X.shape[:1]:
                 raise ValueError(
-                    f"X and {name} must have as many rows; got {len(X)} and shape {array.shape}"
+                    f"X and {name} must have the same number of rows; got {len(X)} and shape "
+                    f"{array.shape}"
                 )
         self.batch_size, self.shuffle, self.random = min(batch_size, len(X)), shuffle, random
         row_bytes = X.nbytes // len(X)
@@ -144,4 +145,4 @@ def forget(array: npt.NDArray[Any]) -> None:
 def check_columns(X: Any, n_in: int) -> None:
     """Raise a ValueError for another number of columns, before anything is read."""
     if X.shape[1:] != (n_in,):
-        checks.matrix("X", X[:1], n_in, X.dtype, "one column an input")
+        checks.matrix("X", X[:1], n_in, X.dtype, "one column per input")

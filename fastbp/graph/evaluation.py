@@ -11,7 +11,7 @@ import numpy.typing as npt
 from fastbp.graph import kernels
 from fastbp.graph.flat import Flat
 from fastbp.graph.text import number_text
-from fastbp.machine.jit import ready
+from fastbp.machine import jit
 
 Array = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -157,10 +157,9 @@ def _listed(sizes: Mapping[str, int | None]) -> str:
 # ---- the three passes ---------------------------------------------------------------------------
 
 
-def _call(function: Any, arguments: tuple[Any, ...]) -> int:
-    ready(function, "", arguments)
+def _call(function: Any, *arguments: Any) -> Any:
     with np.errstate(all="ignore"):  # uncompiled, NumPy would warn about what is reported below
-        return int(function(*arguments))
+        return jit.call(function, "", *arguments)
 
 
 def _stride(flat: Flat, point: GraphInputs) -> int:
@@ -173,7 +172,7 @@ def values_of(flat: Flat, point: GraphInputs, wanted: IntArray) -> Array:
     rows = point.table.shape[1]
     out = np.empty((len(wanted), rows))
     values = np.empty((len(flat), _stride(flat, point)))
-    index = _call(kernels.value, (out, values, flat.tape, wanted, point.table))
+    index = _call(kernels.value, out, values, flat.tape, wanted, point.table)
     if index != kernels.ALL_FINITE:
         raise no_value(flat, point, index)
     return out
@@ -187,8 +186,9 @@ def gradient_of(flat: Flat, point: GraphInputs, wanted: IntArray) -> tuple[Array
     found = np.empty((len(wanted), rows))
     values, adjoints = np.empty((2, len(flat), stride))
     slopes = np.empty(stride)
-    arguments = (out, found, values, adjoints, slopes, flat.tape, wanted, point.table)
-    index = _call(kernels.gradient, arguments)
+    index = _call(
+        kernels.gradient, out, found, values, adjoints, slopes, flat.tape, wanted, point.table
+    )
     if index != kernels.ALL_FINITE:
         raise no_value(flat, point, index)
     if not np.isfinite(found).all():
@@ -214,10 +214,11 @@ def jvp_of(
     stride = _stride(flat, point)
     out, found = np.empty((2, len(wanted), rows))
     values, tangents = np.empty((2, len(flat), stride))
-    arguments = (
-        out, found, values, tangents, np.empty(stride), flat.tape, wanted, point.table, directions,
+    slopes = np.empty(stride)
+    index = _call(
+        kernels.jvp, out, found, values, tangents, slopes, flat.tape, wanted, point.table,
+        directions,
     )  # fmt: skip
-    index = _call(kernels.jvp, arguments)
     if index != kernels.ALL_FINITE:
         raise no_value(flat, point, index)
     if not np.isfinite(found).all():
@@ -228,10 +229,7 @@ def jvp_of(
 def locals_of(flat: Flat, values: Array) -> Array:
     """Derivatives of all nodes by their arguments, in the tape's order, (arguments, rows)."""
     out = np.empty((len(flat.tape.arguments), values.shape[1]))
-    arguments = (out, values, flat.tape)
-    ready(kernels.local_derivatives, "", arguments)
-    with np.errstate(all="ignore"):
-        kernels.local_derivatives(*arguments)
+    _call(kernels.local_derivatives, out, values, flat.tape)
     return out
 
 
@@ -269,8 +267,9 @@ def no_value(flat: Flat, point: GraphInputs, index: int) -> GraphError:
         where = f" in row {row}" if point.has_rows else ""
         return GraphError(f"{name} is {bad}{where}; only finite numbers are accepted", name, shown)
     values = np.zeros((len(flat), 1))
-    nothing = np.empty((0, 1)), np.empty(0, np.int64)
-    _call(kernels.value, (nothing[0], values, flat.tape, nothing[1], _column(point, row).table))
+    no_output = np.empty((0, 1))
+    no_node = np.empty(0, np.int64)
+    _call(kernels.value, no_output, values, flat.tape, no_node, _column(point, row).table)
     inputs = [values[a, 0] for a in flat.arguments[node]]
     rules = DOMAINS.get(flat.operations[node], ())
     reasons = [what for what, is_bad in rules if is_bad(*inputs)]

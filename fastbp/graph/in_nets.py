@@ -45,6 +45,7 @@ class GraphLoss(CallableLoss):
     """
 
     name: ClassVar[str] = "graph"
+    kinked: ClassVar[bool] = True  # it may be
 
     def __init__(self, expression: Graph) -> None:
         flat = expression.flat()

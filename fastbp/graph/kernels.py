@@ -85,7 +85,8 @@ def argument_of(tape, values, stride, node, k):
 @kernel
 def operate_many(out, tape, values, stride, node, rows):
     """``out <- max, sum or dot`` of a node's arguments."""
-    code, count = load(tape.codes, node), load(tape.starts, node + 1) - load(tape.starts, node)
+    code = load(tape.codes, node)
+    count = load(tape.starts, node + 1) - load(tape.starts, node)
     first = argument_of(tape, values, stride, node, 0)
     if code == DOT:
         fill(out, 0.0, rows)
@@ -136,7 +137,8 @@ def operate(values, tape, inputs, total, stride, node, first, rows):
 @kernel
 def slopes_of_many(d, tape, values, stride, node, k, rows):
     """``d <- `` the derivative of max, sum or dot by argument k; for max it is 1 / ties or 0."""
-    code, count = load(tape.codes, node), load(tape.starts, node + 1) - load(tape.starts, node)
+    code = load(tape.codes, node)
+    count = load(tape.starts, node + 1) - load(tape.starts, node)
     if code == SUM:
         fill(d, 1.0, rows)
     elif code == DOT:
@@ -280,7 +282,9 @@ def adjoints_of_row(adjoints, d, tape, values, n_nodes):
     fill(adjoints, 0.0, n_nodes)
     store(adjoints, n_nodes - 1, 1.0)
     for node in range(n_nodes - 1, -1, -1):
-        code, up, start = load(tape.codes, node), load(adjoints, node), load(tape.starts, node)
+        code = load(tape.codes, node)
+        up = load(adjoints, node)
+        start = load(tape.starts, node)
         if code <= VARIABLE or up == 0.0:
             continue
         i = load(tape.arguments, start)
@@ -289,8 +293,10 @@ def adjoints_of_row(adjoints, d, tape, values, n_nodes):
                 slopes_of_many(d, tape, values, 1, node, k, 1)
                 add_adjoint(adjoints, tape, load(tape.arguments, start + k), up * load(d, 0))
         elif code <= POWER:
-            j, y = load(tape.arguments, start + 1), load(values, node)
-            a, b = load(values, i), load(values, j)
+            j = load(tape.arguments, start + 1)
+            a = load(values, i)
+            b = load(values, j)
+            y = load(values, node)
             add_adjoint(adjoints, tape, i, up * slope_of_two(code, a, b, y, 0))
             if load(tape.codes, j) != CONSTANT:
                 add_adjoint(adjoints, tape, j, up * slope_of_two(code, a, b, y, 1))
@@ -335,7 +341,8 @@ def value(out, values, tape, wanted, inputs):
         ALL_FINITE, or ``node * rows + row`` of the first value that is not; `out` is then
         undefined.
     """
-    total, n_nodes, stride = inputs.shape[1], values.shape[0], values.shape[1]
+    total = inputs.shape[1]
+    n_nodes, stride = values.shape
     nodes = tape_pointers(tape)
     table = pointer(values, 0)
     for first in range(0, total, stride):
@@ -364,7 +371,8 @@ def gradient(out, derivatives, values, adjoints, slopes, tape, wanted, inputs):
     tape, wanted, inputs
         As in `value`, like the return value.
     """
-    total, n_nodes, stride = inputs.shape[1], values.shape[0], values.shape[1]
+    total = inputs.shape[1]
+    n_nodes, stride = values.shape
     nodes = tape_pointers(tape)
     table = pointer(values, 0)
     other = pointer(adjoints, 0)
@@ -402,7 +410,8 @@ def jvp(out, derivatives, values, tangents, slopes, tape, wanted, inputs, direct
     directions : float64, shape (variables, rows)
         Tangents of the variables.
     """
-    total, n_nodes, stride = inputs.shape[1], values.shape[0], values.shape[1]
+    total = inputs.shape[1]
+    n_nodes, stride = values.shape
     nodes = tape_pointers(tape)
     table = pointer(values, 0)
     other = pointer(tangents, 0)

@@ -18,6 +18,7 @@ from fastbp.insight.symptoms import Measurements, all_findings
 from fastbp.inspection import twin_of, with_schedule
 from fastbp.kernels.layout import weight_views
 from fastbp.mlp import MLP
+from fastbp.model.activations import traits_of
 from fastbp.model.schedules import Scaled
 
 MOST_ROWS = 2000
@@ -28,8 +29,6 @@ RATIO_UPDATES = 10
 """Updates over which the median ratio of update to weight is taken."""
 FACTORS = (0.1, 1.0, 10.0, 100.0, 1e3, 1e4)
 """Multiples of the learning rate that the trials use."""
-AT_THE_END = {"sigmoid": (0.0127, 0.9873), "tanh": (-0.9747, 0.9747), "hard_sigmoid": (0.0, 1.0)}
-"""Outputs up to and from which a unit is saturated: its slope is below 5 % of the steepest."""
 MOST_OF_THE_ROWS = 0.9
 """A unit counts as saturated when its output is at an end for this share of the rows."""
 
@@ -193,12 +192,13 @@ def _layers(
     reports = []
     for layer, (name, norm) in enumerate(zip(net.activations, _norms(net.weights), strict=True)):
         table = outputs[layer]
+        traits = traits_of(name)
         dead = 0.0
         saturated = 0.0
-        if layer < hidden and name == "relu":
+        if layer < hidden and traits.dies:
             dead = float((table == 0).all(axis=0).mean())
-        if layer < hidden and name in AT_THE_END:
-            low, high = AT_THE_END[name]
+        if layer < hidden and traits.saturated is not None:
+            low, high = traits.saturated
             share = ((table <= low) | (table >= high)).mean(axis=0)
             saturated = float((share >= MOST_OF_THE_ROWS).mean())
         reports.append(

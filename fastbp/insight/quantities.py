@@ -7,6 +7,7 @@ and the gradient of those biases is dE/dx.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -16,7 +17,6 @@ import numpy.typing as npt
 from fastbp import checks
 from fastbp.fit.data import check_trainable, rows_and_targets
 from fastbp.fit.history import History
-from fastbp.inspection import twin_of
 from fastbp.kernels.layout import weight_views
 from fastbp.kernels.optimizers import UPDATES
 from fastbp.mlp import MLP
@@ -137,8 +137,9 @@ def one_sample(net: MLP, x: Any, y: Any) -> tuple[npt.NDArray[Any], npt.NDArray[
 
 def twin_with(net: MLP, **changes: Any) -> MLP:
     """A copy of a net with other regularisation and an empty history."""
-    twin = twin_of(net)
-    twin.history = History()
+    # The loss and the optimiser are not changed, and a user's own need not have copies.
+    shared = {id(part): part for part in (net.spec.loss, net.optimizer)}
+    twin = copy.deepcopy(net, {**shared, id(net.history): History()})
     twin.regularization = replace(net.regularization, **changes)
     return twin
 
@@ -193,20 +194,17 @@ def slopes(
 ) -> FloatArray | None:
     """dout/dnet of units with these net inputs; None for softmax.
 
-    With output weights of 1 and a loss of slope 1, this is the gradient of the biases.
+    With a loss of slope 1 for each output, this is the gradient of the biases.
     """
     if activation == "softmax":
         return None
-    if activation == "exp":  # no hidden activation; its derivative is its output
-        return outputs.copy()
     part = MLP(
-        (1, values.size, 1), activation=activation, loss="absolute_error", dtype=values.dtype,
+        (1, values.size), output_activation=activation, loss="absolute_error", dtype=values.dtype,
         weight_init="zeros", seed=0,
     )  # fmt: skip
     part.biases[0][...] = values
-    part.weights[1][...] = 1
-    below = -2 * (float(np.abs(outputs).sum()) + 1)
-    return first_gradient(part, [[below]])
+    below = 2 * np.minimum(outputs, 0) - 1
+    return first_gradient(part, below[np.newaxis])
 
 
 def targets_of(net: MLP, row: Any, target: Any) -> FloatArray:
@@ -223,7 +221,7 @@ def smoothed(loss: Loss, targets: FloatArray) -> FloatArray:
     """The targets that the loss compares with, after label smoothing."""
     if not hasattr(loss, "label_smoothing"):
         return targets
-    share, rest = loss.numbers(targets.size)[:2]
+    share, rest = loss.parameters(targets.size)[:2]
     return cast(FloatArray, (targets * share + rest).astype(targets.dtype))
 
 
@@ -237,7 +235,7 @@ def losses_by_output(net: MLP, last: LayerStep, targets: FloatArray) -> Any:
         return smoothed(loss, targets) * (np.log(np.exp(z).sum()) - z)
     out = np.empty(targets.size)
     values = last.net if loss.from_logits else last.output
-    levels = loss.numbers(targets.size)
+    levels = loss.parameters(targets.size)
     for k, (value, target) in enumerate(zip(values, targets, strict=True)):
         single = Quantile(float(levels[k])) if isinstance(loss, Quantile) else loss
         part = MLP((1, 1), loss=single, dtype=net.dtype, weight_init="zeros", seed=0)

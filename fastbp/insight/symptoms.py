@@ -13,6 +13,7 @@ from fastbp.fit.history import History
 from fastbp.insight.findings import Finding, LayerReport
 from fastbp.kernels.layout import weight_views
 from fastbp.mlp import MLP
+from fastbp.model.activations import traits_of
 
 LARGE_INPUT = 10.0
 SMALL_INPUT = 0.01
@@ -39,7 +40,6 @@ UNDERFIT = 0.8
 """Share of the loss of a constant above which a trained net underfits."""
 LOST = 0.3
 """Share of the gain on a constant that, lost on validation data, is overfitting."""
-BOUNDED = {"sigmoid", "softmax", "tanh", "hard_sigmoid"}
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def scales(m: Measurements) -> Iterator[Finding]:
             "Scale the inputs: subtract each column's mean and divide by its standard deviation.",
             {"largest": float(sizes.max()), "columns": float(large.sum())},
         )  # fmt: skip
-    if m.net.activations[-1] in BOUNDED:
+    if np.isfinite(traits_of(m.net.activations[-1]).bounds).all():
         return
     size = math.sqrt(float(np.mean(m.targets**2)))
     if size > LARGE_TARGET or 0 < size < SMALL_TARGET:

@@ -1,8 +1,11 @@
-"""Activations, each beside its derivative, by vector.
+"""Activations, each beside its derivative, by vector, and the one table of their traits.
 
 Legend: z net input, y output, g dE/dy (becomes dE/dz). A backward pass takes the derivative
-from the stored output y and overwrites g with ``g * dy/dz``; where y does not tell it (gelu and
-silu fall and rise), the forward pass stores the slope dy/dz as well.
+from the stored output y and overwrites g with ``g * dy/dz``. Where y does not determine it (gelu
+and silu fall and rise), the forward pass stores the slope dy/dz as well.
+
+A new elementwise activation is a code, a row of `ACTIVATIONS`, a branch of `activate_run` and one
+of `activate_backward_run` (none where the slope is stored), and a row below.
 
 ============  =====================  =========================
 name          y                      dy/dz
@@ -11,7 +14,7 @@ identity      z                      1
 sigmoid       1 / (1 + exp(-z))      y (1 - y)
 tanh          tanh z                 1 - y^2
 relu          max(z, 0)              1 where y > 0
-step          1 where z > 0          none: forward only
+step          1 where z > 0          0
 softmax       exp z / sum exp z      y_i (d_ij - y_j)
 leaky_relu    max(z, z / 100)        1 where y > 0, else 1/100
 elu           z or exp(z) - 1        1 where y > 0, else y + 1
@@ -29,6 +32,9 @@ al., NeurIPS 2017, with their L and A. gelu: Hendrycks and Gimpel, arXiv 1606.08
 exact normal distribution Phi, density phi. silu: Elfwing, Uchibe and Doya, Neural Networks 107,
 2018. Errors of y as in elementary.py; exp is clipped as exp_vector, so that it stays finite.
 """
+
+import math
+from typing import NamedTuple
 
 from fastbp.kernels.elementary import (
     exp_reduce,
@@ -59,35 +65,74 @@ from fastbp.machine.simd import (
 
 IDENTITY, SIGMOID, TANH, RELU, STEP, SOFTMAX = range(6)
 LEAKY_RELU, ELU, SELU, GELU, SILU, SOFTPLUS, HARD_SIGMOID, EXP = range(6, 14)
-ACTIVATIONS = {
-    "identity": IDENTITY,
-    "sigmoid": SIGMOID,
-    "tanh": TANH,
-    "relu": RELU,
-    "step": STEP,
-    "softmax": SOFTMAX,
-    "leaky_relu": LEAKY_RELU,
-    "elu": ELU,
-    "selu": SELU,
-    "gelu": GELU,
-    "silu": SILU,
-    "softplus": SOFTPLUS,
-    "hard_sigmoid": HARD_SIGMOID,
-    "exp": EXP,
-}
-"""Names and codes."""
 CALLABLE = -1
 """Code of an activation in Python, which compiled layers leave to `fastbp.fit.in_python`."""
-HIDDEN_ACTIVATIONS = tuple(name for name in ACTIVATIONS if name not in ("softmax", "exp"))
-STORED_SLOPE = ("gelu", "silu")
-"""Activations whose derivative is stored by the forward pass."""
 
 LEAK = 0.01
-SELU_SCALE, SELU_ALPHA = 1.0507009873554804934, 1.6732632423543772848
+SELU_SCALE = 1.0507009873554804934
+SELU_ALPHA = 1.6732632423543772848
 SELU_DEPTH = SELU_SCALE * SELU_ALPHA
 """What selu tends to below, but for its sign."""
 DENSITY_AT_ZERO = 0.3989422804014327
 """phi(0) = 1 / sqrt(2 pi)."""
+
+
+class Traits(NamedTuple):
+    """What the package has to know about an activation besides its formula.
+
+    Attributes
+    ----------
+    code : int
+        By which the kernels know it.
+    bounds : tuple of float
+        No output is below the first or above the second.
+    saturated : tuple of float, optional
+        Outputs up to and from which a unit is saturated: its slope is below 5 % of the steepest.
+    init : str
+        The initial weights in front of such units with ``weight_init="auto"``.
+    stores_slope : bool
+        Whether the forward pass stores dy/dz, because y does not determine it.
+    kinked : bool
+        Whether its first or second derivative jumps.
+    dies : bool
+        Whether a unit is dead, rather than saturated, when its output is 0 for every row.
+    hidden : bool
+        Whether hidden layers may have it.
+    trainable : bool
+        Whether backpropagation can train through it.
+    """
+
+    code: int
+    bounds: tuple[float, float] = (-math.inf, math.inf)
+    saturated: tuple[float, float] | None = None
+    init: str = "glorot"
+    stores_slope: bool = False
+    kinked: bool = False
+    dies: bool = False
+    hidden: bool = True
+    trainable: bool = True
+
+
+ACTIVATIONS = {
+    "identity": Traits(IDENTITY),
+    "sigmoid": Traits(SIGMOID, (0.0, 1.0), saturated=(0.0127, 0.9873)),
+    "tanh": Traits(TANH, (-1.0, 1.0), saturated=(-0.9747, 0.9747)),
+    "relu": Traits(RELU, (0.0, math.inf), init="he", kinked=True, dies=True),
+    "step": Traits(STEP, (0.0, 1.0), trainable=False),
+    "softmax": Traits(SOFTMAX, (0.0, 1.0), hidden=False),
+    "leaky_relu": Traits(LEAKY_RELU, init="he", kinked=True),
+    "elu": Traits(ELU, (-1.0, math.inf), init="he", kinked=True),
+    "selu": Traits(SELU, (-SELU_DEPTH, math.inf), init="lecun_normal", kinked=True),
+    "gelu": Traits(GELU, (-0.17, math.inf), init="he", stores_slope=True),
+    "silu": Traits(SILU, (-0.2785, math.inf), init="he", stores_slope=True),
+    "softplus": Traits(SOFTPLUS, (0.0, math.inf), init="he"),
+    "hard_sigmoid": Traits(HARD_SIGMOID, (0.0, 1.0), saturated=(0.0, 1.0), kinked=True),
+    "exp": Traits(EXP, (0.0, math.inf), hidden=False),
+}
+"""Every activation by name: the one place that knows its traits."""
+HIDDEN_ACTIVATIONS = tuple(name for name, traits in ACTIVATIONS.items() if traits.hidden)
+STORED_SLOPE = tuple(traits.code for traits in ACTIVATIONS.values() if traits.stores_slope)
+"""Codes of the activations whose forward pass stores the slope."""
 
 
 @kernel
@@ -97,7 +142,8 @@ def gelu_run(z, slope, count):
     z is clipped to where a Phi(-a) is a normal number.
     """
     width = lanes(z)
-    zero, one = splat(z, 0.0), splat(z, 1.0)
+    zero = splat(z, 0.0)
+    one = splat(z, 1.0)
     limit = splat(z, 13.2) if is_single(zero) else splat(z, 37.64)
     for i in range(0, count, width):
         p = advance(z, i)
@@ -118,7 +164,9 @@ def silu_run(z, slope, count):
     is u / (1 + u)^2 for either sign.
     """
     width = lanes(z)
-    zero, one, unscaled = splat(z, 0.0), splat(z, 1.0), splat(z, 1.0 / 65536.0)
+    zero = splat(z, 0.0)
+    one = splat(z, 1.0)
+    unscaled = splat(z, 1.0 / 65536.0)
     limit = splat(z, 98.0) if is_single(zero) else splat(z, 719.0)
     for i in range(0, count, width):
         p = advance(z, i)
@@ -139,7 +187,8 @@ def silu_run(z, slope, count):
 def activate_run(code, z, slope, count):
     """Overwrite net inputs, whole vectors of them, with the outputs of an activation."""
     width = lanes(z)
-    zero, one = splat(z, 0.0), splat(z, 1.0)
+    zero = splat(z, 0.0)
+    one = splat(z, 1.0)
     if code == RELU:
         for i in range(0, count, width):
             p = advance(z, i)
@@ -158,24 +207,29 @@ def activate_run(code, z, slope, count):
             vstore(p, vwhere_greater(vload(p, width), zero, one, zero), width)
     elif code == LEAKY_RELU:
         for i in range(0, count, width):
-            p, x = advance(z, i), vload(advance(z, i), width)
+            p = advance(z, i)
+            x = vload(p, width)
             vstore(p, vmax(x * LEAK, x), width)
     elif code == ELU:
         for i in range(0, count, width):
-            p, x = advance(z, i), vload(advance(z, i), width)
+            p = advance(z, i)
+            x = vload(p, width)
             vstore(p, vwhere_greater(x, zero, x, expm1_vector(p, x)), width)
     elif code == SELU:
         for i in range(0, count, width):
-            p, x = advance(z, i), vload(advance(z, i), width)
+            p = advance(z, i)
+            x = vload(p, width)
             below = expm1_vector(p, x) * SELU_DEPTH
             vstore(p, vwhere_greater(x, zero, x * SELU_SCALE, below), width)
     elif code == SOFTPLUS:
         for i in range(0, count, width):
-            p, x = advance(z, i), vload(advance(z, i), width)
+            p = advance(z, i)
+            x = vload(p, width)
             vstore(p, vmax(zero, x) + log1p_vector(p, exp_vector(p, -vabs(x))), width)
     elif code == HARD_SIGMOID:
         for i in range(0, count, width):
-            p, x = advance(z, i), vload(advance(z, i), width)
+            p = advance(z, i)
+            x = vload(p, width)
             vstore(p, vmin(splat(p, 6.0), vmax(zero, x + 3.0)) * (1.0 / 6.0), width)
     elif code == EXP:
         for i in range(0, count, width):
@@ -192,45 +246,58 @@ def activate_run(code, z, slope, count):
 @kernel
 def activate_backward_run(code, g, y, count):
     """``g <- g * dy/dz``, the derivative taken from the outputs in y, whole vectors of them."""
-    width, zero, one = lanes(y), splat(y, 0.0), splat(y, 1.0)
+    width = lanes(y)
+    zero = splat(y, 0.0)
+    one = splat(y, 1.0)
     if code == RELU:
         for i in range(0, count, width):
-            p, out = advance(g, i), vload(advance(y, i), width)
+            p = advance(g, i)
+            out = vload(advance(y, i), width)
             vstore(p, vwhere_greater(out, zero, vload(p, width), zero), width)
     elif code == TANH:
         for i in range(0, count, width):
-            p, out = advance(g, i), vload(advance(y, i), width)
+            p = advance(g, i)
+            out = vload(advance(y, i), width)
             grad = vload(p, width)
             vstore(p, grad - grad * (out * out), width)
     elif code == SIGMOID:
         for i in range(0, count, width):
-            p, out = advance(g, i), vload(advance(y, i), width)
+            p = advance(g, i)
+            out = vload(advance(y, i), width)
             vstore(p, vload(p, width) * (out - out * out), width)
     elif code == LEAKY_RELU:
         for i in range(0, count, width):
-            p, out = advance(g, i), vload(advance(y, i), width)
+            p = advance(g, i)
+            out = vload(advance(y, i), width)
             grad = vload(p, width)
             vstore(p, vwhere_greater(out, zero, grad, grad * LEAK), width)
     elif code == ELU:
         for i in range(0, count, width):
-            p, out = advance(g, i), vload(advance(y, i), width)
+            p = advance(g, i)
+            out = vload(advance(y, i), width)
             vstore(p, vload(p, width) * vwhere_greater(out, zero, one, out + 1.0), width)
     elif code == SELU:
         for i in range(0, count, width):
-            p, out = advance(g, i), vload(advance(y, i), width)
+            p = advance(g, i)
+            out = vload(advance(y, i), width)
             slope = vwhere_greater(out, zero, splat(p, SELU_SCALE), out + SELU_DEPTH)
             vstore(p, vload(p, width) * slope, width)
     elif code == SOFTPLUS:
         for i in range(0, count, width):
-            p, out = advance(g, i), vload(advance(y, i), width)
+            p = advance(g, i)
+            out = vload(advance(y, i), width)
             vstore(p, -(vload(p, width) * expm1_vector(p, -out)), width)
     elif code == HARD_SIGMOID:
         for i in range(0, count, width):
-            p, out = advance(g, i), vload(advance(y, i), width)
+            p = advance(g, i)
+            out = vload(advance(y, i), width)
             slope = vwhere_greater(one, out, splat(p, 1.0 / 6.0), zero)
             vstore(p, vload(p, width) * vwhere_greater(out, zero, slope, zero), width)
     elif code == EXP:
         multiply_run(g, y, count)
+    elif code == STEP:
+        for i in range(0, count, width):
+            vstore(advance(g, i), zero, width)
     elif code != IDENTITY:
         raise ValueError("this activation has no derivative from its outputs")
 
@@ -238,54 +305,11 @@ def activate_backward_run(code, g, y, count):
 @kernel
 def multiply_run(g, factor, count):
     """``g <- g * factor``, whole vectors of them."""
-    for i in range(0, count, lanes(g)):
-        p, x = advance(g, i), vload(advance(factor, i), lanes(g))
-        vstore(p, vload(p, lanes(g)) * x, lanes(g))
-
-
-@kernel
-def activate(code, z, slope, stride, n, batch):
-    """Overwrite net inputs (n, batch) with the outputs of an activation other than softmax.
-
-    gelu and silu first store dy/dz at `slope`, laid out like z. Who has no use for it passes z:
-    there the outputs overwrite it.
-
-    The rows are padded to whole vectors, in which any numbers may stand. They are overwritten
-    too: a vector with a mask takes one more operation to read and to write.
-    """
-    if code == IDENTITY:
-        return
-    if stride == 1:  # a single sample
-        n, batch = 1, n
-    count = (batch + lanes(z) - 1) // lanes(z) * lanes(z)
-    if count == stride:
-        n, count = 1, n * stride
-    for i in range(n):
-        activate_run(code, advance(z, i * stride), advance(slope, i * stride), count)
-
-
-@kernel
-def activate_backward(code, g, y, stride, n, batch):
-    """``g <- g * dy/dz`` for rows padded to whole vectors, as in `activate`."""
-    if code == IDENTITY:
-        return
-    if stride == 1:
-        n, batch = 1, n
-    count = (batch + lanes(y) - 1) // lanes(y) * lanes(y)
-    if count == stride:
-        n, count = 1, n * stride
-    for i in range(n):
-        activate_backward_run(code, advance(g, i * stride), advance(y, i * stride), count)
-
-
-@kernel
-def multiply_by_slope(g, slope, stride, n, batch):
-    """``g <- g * dy/dz`` with the stored dy/dz, for rows padded to whole vectors."""
-    if stride == 1:
-        n, batch = 1, n
-    count = (batch + lanes(g) - 1) // lanes(g) * lanes(g)
-    for i in range(n):
-        multiply_run(advance(g, i * stride), advance(slope, i * stride), count)
+    width = lanes(g)
+    for i in range(0, count, width):
+        p = advance(g, i)
+        x = vload(advance(factor, i), width)
+        vstore(p, vload(p, width) * x, width)
 
 
 @kernel
@@ -314,7 +338,8 @@ def softmax_backward(g, y, stride, n, batch):
     """``g_i <- y_i (g_i - sum_j g_j y_j)`` by column."""
     width = lanes(y)
     for b in range(0, batch, width):
-        tail, dot = batch - b, splat(y, 0.0)
+        tail = batch - b
+        dot = splat(y, 0.0)
         for i in range(n):
             at = i * stride + b
             dot = dot + vload(advance(g, at), tail) * vload(advance(y, at), tail)
@@ -322,3 +347,65 @@ def softmax_backward(g, y, stride, n, batch):
             at = i * stride + b
             p = advance(g, at)
             vstore(p, vload(advance(y, at), tail) * (vload(p, tail) - dot), tail)
+
+
+@kernel
+def stores_slope(code):
+    """Whether `activate` stores the slope of this activation."""
+    return code in STORED_SLOPE
+
+
+@kernel
+def activate(code, z, slope, stride, n, batch):
+    """Overwrite net inputs (n, batch) with the outputs of an activation.
+
+    Where `stores_slope` says so, dy/dz is first stored at `slope`, laid out like z. Callers that do
+    not need dy/dz pass z as `slope`: the outputs then overwrite it.
+
+    The rows are padded to whole vectors, and the padding may hold any values. It is overwritten
+    too, but for softmax: a vector with a mask takes one more operation to read and to write.
+    """
+    if code == IDENTITY:
+        return
+    if code == SOFTMAX:
+        softmax(z, stride, n, batch)
+        return
+    if stride == 1:  # a single sample
+        batch = n
+        n = 1
+    count = (batch + lanes(z) - 1) // lanes(z) * lanes(z)
+    if count == stride:
+        count = n * stride
+        n = 1
+    for i in range(n):
+        activate_run(code, advance(z, i * stride), advance(slope, i * stride), count)
+
+
+@kernel
+def activate_backward(code, g, y, stride, n, batch):
+    """``g <- g * dy/dz`` for rows padded to whole vectors, as in `activate`."""
+    if code == IDENTITY:
+        return
+    if code == SOFTMAX:
+        softmax_backward(g, y, stride, n, batch)
+        return
+    if stride == 1:
+        batch = n
+        n = 1
+    count = (batch + lanes(y) - 1) // lanes(y) * lanes(y)
+    if count == stride:
+        count = n * stride
+        n = 1
+    for i in range(n):
+        activate_backward_run(code, advance(g, i * stride), advance(y, i * stride), count)
+
+
+@kernel
+def multiply_by_slope(g, slope, stride, n, batch):
+    """``g <- g * dy/dz`` with the stored dy/dz, for rows padded to whole vectors."""
+    if stride == 1:
+        batch = n
+        n = 1
+    count = (batch + lanes(g) - 1) // lanes(g) * lanes(g)
+    for i in range(n):
+        multiply_run(advance(g, i * stride), advance(slope, i * stride), count)

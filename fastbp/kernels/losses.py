@@ -1,8 +1,8 @@
 """Losses, each beside its delta; the one place that averages over the rows of a batch.
 
 Legend: d delta, z net inputs (N, B), y outputs (N, B), t targets (N, B), feature by feature;
-s weights of the rows (B,), e = y - t, a numbers of the loss: one for each output (N,) of huber
-and quantile, three of the cross-entropies, one of squared_error, none of the others.
+s weights of the rows (B,), e = y - t, a parameters of the loss: one per output (N,) for huber
+and quantile, three for the cross-entropies, one for squared_error, none for the others.
 
 ====================  ==========================================  =====================
 loss                  of one row, summed over the N outputs       delta from
@@ -24,11 +24,14 @@ Generalized Linear Models, 1989, section 2.3, with a logarithmic link.
 
 Each function writes the delta d times s and returns the loss of the rows, each times its s,
 summed; with s = weight / sum of the batch's weights that is their mean, and s = 0 beyond the
-batch. d may be the place of the targets. The losses of net inputs never take the logarithm of a
-rounded probability: ``max(z, 0) - z t + log(1 + exp(-|z|))`` and ``log sum exp(z - max z)``.
-The cross-entropies replace t by ``a[0] t + a[1]`` first (label smoothing, Szegedy et al., CVPR
-2016, section 7). What is returned, and not the delta, is cut off at a[2] (of each output, or of
-each row) by the cross-entropies, infinity by default, and multiplied by a[0] by squared_error.
+batch. d may be t itself. The losses of net inputs never take the logarithm of a rounded
+probability: ``max(z, 0) - z t + log(1 + exp(-|z|))`` and ``log sum exp(z - max z)``. The
+cross-entropies replace t by ``a[0] t + a[1]`` first (label smoothing, Szegedy et al., CVPR 2016,
+section 7). The returned loss, but not the delta, is cut off at a[2] per output or row by the
+cross-entropies (infinity by default), and multiplied by a[0] by squared_error.
+
+A new loss of single outputs is a code, a branch of `loss_by_output`, a row above, and a class in
+``model/losses.py``, which names its traits.
 """
 
 from fastbp.kernels.elementary import exp_vector, log1p_vector, log_vector
@@ -50,7 +53,7 @@ from fastbp.machine.simd import (
 
 SQUARED_ERROR, BINARY_CROSS_ENTROPY, CROSS_ENTROPY = range(3)
 ABSOLUTE_ERROR, HUBER, QUANTILE, HINGE, POISSON, GAMMA = range(3, 9)
-CALLABLE = 9
+CALLABLE = -1
 """A loss in Python, which hands in its delta: the kernels never compute it."""
 
 SMALLEST = 1.2e-38
@@ -74,25 +77,31 @@ def squared_error(d, y, t, s, a, stride, n, batch):
 
 
 @kernel
-def of_outputs(code, d, y, t, s, a, stride, n, batch):
-    """The losses of one output and its target: see the table."""
-    width, zero, one = lanes(y), splat(y, 0.0), splat(y, 1.0)
-    total, loss, delta = zero, zero, zero
+def loss_by_output(code, d, y, t, s, a, stride, n, batch):
+    """The losses that are sums over single outputs, each with its target: see the table."""
+    width = lanes(y)
+    zero = splat(y, 0.0)
+    one = splat(y, 1.0)
+    total = zero
+    loss = zero
+    delta = zero
     for i in range(n):
-        number = splat(y, load(a, i) if code == HUBER or code == QUANTILE else 0.0)
+        parameter = splat(y, load(a, i) if code == HUBER or code == QUANTILE else 0.0)
         for b in range(0, batch, width):
-            tail, at = batch - b, i * stride + b
-            out, target = vload(advance(y, at), tail), vload(advance(t, at), tail)
+            tail = batch - b
+            at = i * stride + b
+            out = vload(advance(y, at), tail)
+            target = vload(advance(t, at), tail)
             error = out - target
             if code == ABSOLUTE_ERROR:
                 loss = vabs(error)
                 sign = vwhere_greater(zero, error, -one, error)  # NaN stays NaN, 0 stays 0
                 delta = vwhere_greater(error, zero, one, sign)
             elif code == HUBER:
-                delta = vmin(number, vmax(-number, error))
+                delta = vmin(parameter, vmax(-parameter, error))
                 loss = delta * (error - delta * 0.5)
             elif code == QUANTILE:
-                delta = vwhere_greater(error, zero, one - number, -number)
+                delta = vwhere_greater(error, zero, one - parameter, -parameter)
                 loss = delta * error
                 delta = vwhere_greater(vabs(error), zero, delta, error)
             elif code == HINGE:
@@ -119,14 +128,18 @@ def of_outputs(code, d, y, t, s, a, stride, n, batch):
 def binary_cross_entropy(d, z, t, s, a, stride, n, batch):
     """-t log p - (1 - t) log(1 - p) with p = 1 / (1 + exp(-z))."""
     width = lanes(z)
-    zero, one = splat(z, 0.0), splat(z, 1.0)
-    share, rest, most = splat(z, load(a, 0)), splat(z, load(a, 1)), splat(z, load(a, 2))
+    zero = splat(z, 0.0)
+    one = splat(z, 1.0)
+    share = splat(z, load(a, 0))
+    rest = splat(z, load(a, 1))
+    most = splat(z, load(a, 2))
     total = zero
     for i in range(n):
         for b in range(0, batch, width):
             tail = batch - b
             at = i * stride + b
-            logit, weight = vload(advance(z, at), tail), vload(advance(s, b), tail)
+            logit = vload(advance(z, at), tail)
+            weight = vload(advance(s, b), tail)
             target = vload(advance(t, at), tail) * share + rest
             small = exp_vector(z, -vabs(logit))
             loss = vmax(zero, logit) - logit * target + log1p_vector(z, small)
@@ -140,7 +153,9 @@ def binary_cross_entropy(d, z, t, s, a, stride, n, batch):
 def cross_entropy(d, z, t, s, a, stride, n, batch):
     """-sum_i t_i log p_i with p = softmax(z)."""
     width = lanes(z)
-    share, rest, most = splat(z, load(a, 0)), splat(z, load(a, 1)), splat(z, load(a, 2))
+    share = splat(z, load(a, 0))
+    rest = splat(z, load(a, 1))
+    most = splat(z, load(a, 2))
     zero = splat(z, 0.0)
     total = zero
     for b in range(0, batch, width):
@@ -149,7 +164,9 @@ def cross_entropy(d, z, t, s, a, stride, n, batch):
         top = vload(advance(z, b), tail)
         for i in range(1, n):
             top = vmax(vload(advance(z, i * stride + b), tail), top)
-        exps, weight, score = zero, zero, zero
+        exps = zero
+        weight = zero
+        score = zero
         for i in range(n):
             logit = vload(advance(z, i * stride + b), tail) - top
             target = vload(advance(t, i * stride + b), tail) * share + rest
@@ -177,4 +194,4 @@ def loss_and_delta(code, d, y, t, s, a, stride, n, batch):
         return binary_cross_entropy(d, y, t, s, a, stride, n, batch)
     if code == CROSS_ENTROPY:
         return cross_entropy(d, y, t, s, a, stride, n, batch)
-    return of_outputs(code, d, y, t, s, a, stride, n, batch)
+    return loss_by_output(code, d, y, t, s, a, stride, n, batch)

@@ -1,10 +1,10 @@
 """Multiply-adds on registers alone, in many independent sums: what a core can do at best.
 
-No operand is in memory but before and after the loop. Loops over a tile came out up to 5 % slower,
-by how LLVM laid them out, and one tile did not fit the registers.
+No operand is in memory except before and after the loop. Loops over a tile were up to 5 % slower,
+depending on how LLVM laid them out, and one tile did not fit the registers.
 
-This file needs nothing of fastbp but its target, so that the benchmarks can hold older commits
-against the loop of today.
+This file needs only fastbp's processor.py, so that the benchmarks can compare older commits with
+the loop of today.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from numba.extending import intrinsic
 
 from fastbp.machine.processor import VECTOR_BITS, VECTOR_REGISTERS
 
+__all__ = ["multiply_adds"]
+
 SUMS = VECTOR_REGISTERS - 8 if VECTOR_REGISTERS > 16 else VECTOR_REGISTERS - 4
 """Sums that take turns; two factors and some registers are left. A processor needs eight or ten."""
 UNROLLED = 2
-"""Multiply-adds of each sum in a turn: the counter takes the place of one now and then."""
+"""Multiply-adds of each sum in a turn: now and then the counter is issued instead of one."""
 
 
 @intrinsic
@@ -39,7 +41,8 @@ def multiply_adds(typingctx, p, turns):
             builder.load(builder.bitcast(at, vector.as_pointer()), align=bits // 8)
             for at in addresses
         )
-        before, turn = builder.block, builder.append_basic_block("turn")
+        before = builder.block
+        turn = builder.append_basic_block("turn")
         builder.branch(turn)
         builder.position_at_end(turn)
         count = builder.phi(args[1].type)

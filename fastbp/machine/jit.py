@@ -2,31 +2,59 @@
 
 ``@kernel`` compiles a module-level function into those that call it. ``@kernel(cached=True)`` is
 for the functions that Python calls; their machine code is kept on disk, in a cache that never
-serves old or damaged code (see ``cache.py``).
+serves old or damaged code (``cache.py``).
+
+Both lean on Numba's internals, which stand in ``linked.py`` and ``cache_entries.py``. Where a name
+of theirs is missing, as another Numba may have it, functions are compiled by plain ``numba.njit``
+or without a cache: that takes longer, and one warning says so; results are the same.
 """
 
 from __future__ import annotations
 
 import gc
 import threading
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
 import numba
-from numba.core.registry import CPUDispatcher
+from numba.extending import is_jitted
 
 from fastbp.machine.cache import (
     PACKAGE,
     CacheInfo,
     CacheWarning,
-    SafeCache,
     cache_info,
     source_digest,
+    turn_off,
 )
-from fastbp.machine.linked import LinkedCompiler, LinkedDispatcher
+from fastbp.machine.internals import InternalsWarning
 
-__all__ = ["CacheInfo", "CacheWarning", "cache_info", "kernel", "ready", "source_digest"]
+__all__ = [
+    "CacheInfo",
+    "CacheWarning",
+    "InternalsWarning",
+    "cache_info",
+    "call",
+    "compiles",
+    "kernel",
+    "ready",
+    "source_digest",
+]
+
+_linked: Any = None
+_entries: Any = None
+_missing: list[str] = []  # of the internals
+try:
+    from fastbp.machine import linked as _linked
+except (ImportError, AttributeError) as error:
+    _missing.append(f"inner functions are compiled more than once ({error})")
+try:
+    from fastbp.machine import cache_entries as _entries
+except (ImportError, AttributeError) as error:
+    _missing.append(f"nothing is cached ({error})")
+    turn_off(f"Numba {numba.__version__} has other internals")
 
 # Never "nnan" or "ninf" (they make isnan return False), nor "reassoc" (the order of a sum, and so
 # its bits, would be the compiler's choice).
@@ -39,11 +67,7 @@ _OPTIONS: dict[str, Any] = {
     "boundscheck": False,
 }
 # An inner kernel is linked into its callers and never called from Python.
-_LINKED_OPTIONS: dict[str, Any] = {
-    "no_cpython_wrapper": True,
-    "no_cfunc_wrapper": True,
-    "pipeline_class": LinkedCompiler,
-}
+_LINKED_OPTIONS: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -79,10 +103,6 @@ def kernel(function: Callable[..., Any] | None = None, /, *, cached: bool = Fals
 
 
 def _compile(function: Callable[..., Any], cached: bool) -> Any:
-    options = _OPTIONS if cached else _OPTIONS | _LINKED_OPTIONS
-    dispatcher = numba.njit(**options)(function)
-    if not cached and dispatcher is not function:
-        dispatcher.__class__ = LinkedDispatcher
     if cached:
         file = Path(function.__code__.co_filename).resolve()
         if function.__closure__ is not None or not file.is_relative_to(PACKAGE):
@@ -90,45 +110,72 @@ def _compile(function: Callable[..., Any], cached: bool) -> Any:
                 f"{function.__qualname__} in {file} cannot be cached: only functions that stand "
                 f"below {PACKAGE} and close over nothing can"
             )
-        if dispatcher is not function:
-            dispatcher._cache = SafeCache(function)
+    if not compiles():
+        return function
+    if cached or _linked is None:
+        dispatcher = numba.njit(**_OPTIONS)(function)
+        if cached and _entries is not None:
+            dispatcher._cache = _entries.SafeCache(function)
+        return dispatcher
+    options = _OPTIONS | _LINKED_OPTIONS | {"pipeline_class": _linked.LinkedCompiler}
+    dispatcher = numba.njit(**options)(function)
+    dispatcher.__class__ = _linked.LinkedDispatcher
     return dispatcher
 
+
+def compiles() -> bool:
+    """Whether functions are compiled: not with ``NUMBA_DISABLE_JIT=1``."""
+    return not numba.config.DISABLE_JIT
+
+
+if _missing and compiles():
+    warnings.warn(
+        f"Numba {numba.__version__} lacks internals that fastbp uses: {'; '.join(_missing)}. "
+        "Compiling takes longer; results are the same. Another version of fastbp or Numba mends it",
+        InternalsWarning,
+        stacklevel=2,
+    )
 
 _READY: set[tuple[Any, str]] = set()
 
 
 def call(function: Any, kind: str, *arguments: Any) -> Any:
-    """Call a compiled function with arrays, compiled or loaded before as `ready` does it.
+    """Call a compiled function, after `ready`.
 
     Parameters
     ----------
     function : dispatcher
     kind : str
-        As in `ready`.
+        What the types of the arguments depend on, as in `ready`.
     *arguments
-        Those of the function.
+        Passed to the function.
+
+    Returns
+    -------
+    object
+        What the function returns.
     """
     ready(function, kind, arguments)
     return function(*arguments)
 
 
 def ready(function: Any, kind: str, arguments: tuple[Any, ...]) -> None:
-    """Compile a function for these arguments, or load it from the cache, if that is to be done.
+    """Compile a function for these arguments, or load it from the cache, unless that was done.
 
-    LLVM cannot be interrupted for seconds. So that Ctrl-C is heard, it runs in a thread that the
-    main thread waits for; after Ctrl-C it ends by itself, and its result is there the next time.
+    `call` does it; by itself it serves callers that time the call. LLVM cannot be interrupted for
+    seconds. So that Ctrl-C is heard, it runs in a thread that the main thread waits for; after
+    Ctrl-C the thread ends by itself, and its result is there the next time.
 
     Parameters
     ----------
     function : dispatcher
     kind : str
-        Whatever the types of the arguments depend on, such as the name of a dtype: it is looked
-        up at once, the types are not.
+        What the types of the arguments depend on, such as the name of a dtype: looking it up is
+        faster than asking Numba for the types.
     arguments : tuple
-        Those of the call that follows.
+        Arguments of the call that follows.
     """
-    if (function, kind) in _READY or not isinstance(function, CPUDispatcher):
+    if (function, kind) in _READY or not is_jitted(function):
         return
     types = tuple(numba.typeof(argument) for argument in arguments)
     collecting = gc.isenabled()

@@ -4,6 +4,9 @@ Numba optimises every function together with all that it calls, and emits machin
 and does both again for each caller: over seven levels of kernels that took 16 s. A kernel that
 Python never calls needs neither. Here its LLVM code is kept as it is and linked into the
 entry point, which is optimised once, as a whole (3 s).
+
+This leans on Numba's internals. Where they are others, importing this file fails, and ``jit.py``
+compiles inner kernels as Numba does by itself.
 """
 
 from __future__ import annotations
@@ -35,6 +38,19 @@ from numba.core.untyped_passes import (
     TranslateByteCode,
 )
 
+from fastbp.machine.internals import has, require
+
+require(
+    JITCodeLibrary,
+    "_ensure_finalized _final_module _finalize_dynamic_globals _finalized _get_module_for_linking "
+    "_linking_libraries _raise_if_finalized _shared_module codegen finalize "
+    "get_pointer_to_function",
+)
+require(Compiler, "compile_extra define_pipelines state")
+require(
+    CPUDispatcher, "_compiler _compiling_counter add_overload compile get_call_template overloads"
+)
+
 
 class _NoEnvironment:
     """Stands in for the code generator where a finished function would be registered."""
@@ -43,10 +59,14 @@ class _NoEnvironment:
         """Do nothing: what is not emitted has no environment."""
 
 
+_RELOADS = has(JITCodeLibrary, "_reload_init")
+"""Numba 0.62 does not yet have it: what is to be called when code is loaded from a cache."""
+
+
 class _LinkedLibrary(JITCodeLibrary):  # type: ignore[misc]
     """Code that is optimised and emitted in its callers.
 
-    Nor does it contain what it calls: that is linked when an entry point asks for it. Linked at
+    It does not contain what it calls: that is linked when an entry point asks for it. Linked at
     every level, the innermost kernels were copied dozens of times.
     """
 
@@ -66,8 +86,9 @@ class _LinkedLibrary(JITCodeLibrary):  # type: ignore[misc]
         self._finalized = True
 
     def _callees(self) -> Iterator[CodeLibrary]:
-        """All that it calls, directly or not, each once."""
-        left, seen = [self], {self}
+        """All libraries that this one calls, directly or not, each once."""
+        left = [self]
+        seen = {self}
         while left:
             library = left.pop()
             if library is not self:
@@ -82,7 +103,8 @@ class _LinkedLibrary(JITCodeLibrary):  # type: ignore[misc]
         if self._shared_module is None:
             whole = self._final_module.clone()
             for library in self._callees():
-                self._reload_init.update(library._reload_init)
+                if _RELOADS:
+                    self._reload_init.update(library._reload_init)
                 linked = isinstance(library, _LinkedLibrary)
                 module = library._final_module if linked else library._get_module_for_linking()
                 whole.link_in(module, preserve=True)
@@ -127,7 +149,7 @@ class LinkedDispatcher(CPUDispatcher):  # type: ignore[misc]
     """A kernel that compiled functions can call and Python cannot."""
 
     def compile(self, sig: Any) -> Any:
-        """As Numba's, without its timers: each would listen to all that is compiled below it."""
+        """Compile as Numba does, without its timers: each listens to all that is compiled below."""
         args, return_type = normalize_signature(sig)
         with global_compiler_lock, self._compiling_counter:
             if tuple(args) not in self.overloads:

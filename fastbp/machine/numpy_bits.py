@@ -6,10 +6,11 @@ import ctypes
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
 from fastbp.machine.types import I32, integer
+
+__all__ = ["next_uint32"]
 
 
 class BitGenerator(ctypes.Structure):
@@ -29,7 +30,7 @@ def next_uint32(typingctx, generator):
     """The next 32 random bits of the bit generator whose `bitgen_t` is at this address."""
 
     def codegen(context, builder, sig, args):
-        address = cgutils.voidptr_t
+        address = ir.IntType(8).as_pointer()
         table = builder.inttoptr(args[0], address.as_pointer())
 
         def field(name):

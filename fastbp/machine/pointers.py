@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
 from fastbp.machine.processor import IS_X86
-from fastbp.machine.types import I32, call, integer
+from fastbp.machine.types import call, integer, local
+
+__all__ = ["advance", "flush_denormals", "load", "pointer", "restore_denormals", "store"]
+
+BYTE_ADDRESS = ir.IntType(8).as_pointer()
 
 
 @intrinsic
@@ -34,7 +37,7 @@ def advance(typingctx, p, count):
 
 @intrinsic
 def load(typingctx, p, index):
-    """The number at ``p[index]``."""
+    """The value at ``p[index]``."""
 
     def codegen(context, builder, sig, args):
         return builder.load(builder.gep(args[0], [args[1]]))
@@ -55,7 +58,7 @@ def store(typingctx, p, index, x):
 
 @intrinsic
 def flush_denormals(typingctx):
-    """Let this thread's arithmetic take denormal numbers as 0; returns the mode before.
+    """Let this thread's arithmetic take denormal numbers as 0; returns the mode it had.
 
     The optimisers' means decay towards 0 where gradients vanish (dead ReLUs), and arithmetic on
     denormal numbers is more than ten times slower. On processors other than x86: does nothing.
@@ -64,8 +67,8 @@ def flush_denormals(typingctx):
     def codegen(context, builder, sig, args):
         if not IS_X86:
             return integer(0, 32)
-        mode = cgutils.alloca_once(builder, I32)
-        address = builder.bitcast(mode, ir.IntType(8).as_pointer())
+        mode = local(builder, integer(0, 32))
+        address = builder.bitcast(mode, BYTE_ADDRESS)
         call(builder, "llvm.x86.sse.stmxcsr", ir.VoidType(), [address])
         before = builder.load(mode)
         flush_inputs_and_results = integer(0x8040, 32)
@@ -78,12 +81,11 @@ def flush_denormals(typingctx):
 
 @intrinsic
 def restore_denormals(typingctx, mode):
-    """Back to the mode that `flush_denormals` returned."""
+    """Set the mode that `flush_denormals` returned."""
 
     def codegen(context, builder, sig, args):
         if IS_X86:
-            before = cgutils.alloca_once_value(builder, args[0])
-            address = builder.bitcast(before, ir.IntType(8).as_pointer())
+            address = builder.bitcast(local(builder, args[0]), BYTE_ADDRESS)
             call(builder, "llvm.x86.sse.ldmxcsr", ir.VoidType(), [address])
         return context.get_dummy_value()
 

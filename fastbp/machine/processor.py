@@ -1,17 +1,18 @@
 """The processor that Numba compiles for: vector width, registers, tile sizes.
 
 LLVM itself is asked, by compiling two lines for the CPU name and features that Numba uses
-(``NUMBA_CPU_NAME`` and ``NUMBA_CPU_FEATURES`` included), so the answer holds for the target
-and not for the machine fastbp was written on.
+(``NUMBA_CPU_NAME`` and ``NUMBA_CPU_FEATURES`` included), so the answer holds for the processor
+that code is compiled for and not for the machine fastbp was written on.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import llvmlite
 import llvmlite.binding as llvm
+import numba
 from numba import config
-from numba.core.codegen import get_host_cpu_features
 
 _PROBE = """
 define <16 x float> @probe(<16 x float> %x, <16 x float> %y) {
@@ -22,16 +23,40 @@ define <16 x float> @probe(<16 x float> %x, <16 x float> %y) {
 
 
 def target_cpu() -> tuple[str, str]:
-    """CPU name and feature string that Numba compiles for."""
-    name, features = config.CPU_NAME, config.CPU_FEATURES
+    """CPU name and feature string that Numba compiles for.
+
+    Returns
+    -------
+    name, features : str
+        As LLVM writes them: "znver4", "+avx2,-avx512f,...".
+    """
+    name = config.CPU_NAME
+    features = config.CPU_FEATURES
     if name in (None, "host"):
         name = llvm.get_host_cpu_name()
-        features = get_host_cpu_features() if features is None else features
+        features = _host_features() if features is None else features
     return name, features or ""
 
 
+def _host_features() -> str:
+    """Features of this processor, without AVX where NUMBA_ENABLE_AVX=0 forbids it."""
+    try:
+        features = llvm.get_host_cpu_features()
+    except RuntimeError:  # LLVM cannot tell them
+        return ""
+    if not config.ENABLE_AVX:
+        for name in features:
+            features[name] = features[name] and not name.startswith("avx")
+    return str(features.flatten())
+
+
+def versions() -> dict[str, str]:
+    """Versions of the compilers, by name."""
+    return {"Numba": numba.__version__, "llvmlite": llvmlite.__version__}
+
+
 def _second_cache_bytes() -> int:
-    """Size of the second-level cache as Linux tells it, else 1 MiB."""
+    """Size of the second-level cache as Linux reports it, else 1 MiB."""
     try:
         path = Path("/sys/devices/system/cpu/cpu0/cache/index2/size")
         text = path.read_text(encoding="ascii").strip()
@@ -56,12 +81,12 @@ VECTOR_BITS: int = 512 if "zmm" in _ASSEMBLY else 256 if "ymm" in _ASSEMBLY else
 VECTOR_REGISTERS: int = 16 if VECTOR_BITS == 256 or "xmm" in _ASSEMBLY else 32
 """Number of vector registers (AVX-512 and NEON have 32, SSE and AVX2 16)."""
 IS_X86: bool = llvm.get_default_triple().startswith(("x86", "i386", "i686"))
-"""Whether the target is an x86 processor."""
+"""Whether it is an x86 processor."""
 HAS_RECIPROCAL_ESTIMATES: bool = VECTOR_BITS == 512
 """AVX-512's 14-bit estimates of 1/x and 1/sqrt(x)."""
 TILE_VECTORS: int = 2
 """Vectors in a row of the largest tile."""
 TILE_ROWS: int = 12 if VECTOR_REGISTERS == 32 else 6
-"""Rows of the largest tile: rows x vectors accumulators leave room for the operands."""
+"""Rows of the largest tile: rows x vectors accumulators leave registers for the operands."""
 SECOND_CACHE_BYTES: int = _second_cache_bytes()
 """Size of the second-level cache. It decides in which order blocks are taken, not the sums."""

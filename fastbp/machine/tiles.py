@@ -23,10 +23,31 @@ from fastbp.machine.types import (
     store_vector,
 )
 
+__all__ = [
+    "rows_at",
+    "rows_next",
+    "tile_add_products",
+    "tile_add_some_products",
+    "tile_fill",
+    "tile_fma",
+    "tile_gather",
+    "tile_gather_whole",
+    "tile_load",
+    "tile_put",
+    "tile_relu",
+    "tile_shape",
+    "tile_square",
+    "tile_store",
+    "tile_sums",
+    "tile_transpose",
+    "tile_where_positive",
+    "tile_zeros",
+]
+
 
 @intrinsic(prefer_literal=True)
 def tile_shape(typingctx, rows, vectors):
-    """Shape of a tile; both numbers are literals."""
+    """Shape of a tile; both arguments are literals."""
     shape = TileShape(rows.literal_value, vectors.literal_value)
 
     def codegen(context, builder, sig, args):
@@ -37,7 +58,7 @@ def tile_shape(typingctx, rows, vectors):
 
 @intrinsic
 def tile_square(typingctx, p):
-    """Shape of a square tile of p's dtype: as many rows as a vector has lanes."""
+    """Shape of a square tile of p's dtype: the same number of rows as a vector has lanes."""
 
     def codegen(context, builder, sig, args):
         return context.get_dummy_value()
@@ -123,7 +144,7 @@ def tile_fma(typingctx, tile, rows, b):
     """``tile[r, :] += rows[r] * b[:]``: one scalar a row times consecutive vectors at `b`.
 
     The vectors are read whole: a load with a mask takes a turn on the ports that multiply (4 %
-    of a product). What stands behind the columns of B stays in the lanes behind those of C.
+    of a product). What stands behind the columns of B ends in the lanes behind those of C.
     """
 
     def codegen(context, builder, sig, args):
@@ -137,10 +158,10 @@ def tile_fma(typingctx, tile, rows, b):
             at = _row(builder, where, offsets, r)
             x = broadcast(builder, builder.load(at), tile.lanes)
             for j in range(tile.vectors):
-                place = r * tile.vectors + j
-                sum_ = builder.extract_value(value, place)
+                index = r * tile.vectors + j
+                sum_ = builder.extract_value(value, index)
                 sum_ = by_lane(builder, tile, "fma", [x, right[j], sum_])
-                value = builder.insert_value(value, sum_, place)
+                value = builder.insert_value(value, sum_, index)
         return value
 
     return tile(tile, rows, b), codegen
@@ -187,11 +208,12 @@ def tile_relu(typingctx, tile):
     """``max(tile, 0)``; NaN stays NaN."""
 
     def codegen(context, builder, sig, args):
-        value, zero = args[0], all_lanes(tile, 0.0)
-        for place in range(tile.rows * tile.vectors):
-            x = builder.extract_value(value, place)
+        value = args[0]
+        zero = all_lanes(tile, 0.0)
+        for index in range(tile.rows * tile.vectors):
+            x = builder.extract_value(value, index)
             x = builder.select(builder.fcmp_ordered("<", x, zero), zero, x)
-            value = builder.insert_value(value, x, place)
+            value = builder.insert_value(value, x, index)
         return value
 
     return tile(tile), codegen
@@ -203,7 +225,8 @@ def tile_where_positive(typingctx, tile, y, stride, tail):
 
     def codegen(context, builder, sig, args):
         value, address, step, tail = args
-        mask, zero = lane_mask(builder, tile.lanes, tail), all_lanes(tile, 0.0)
+        mask = lane_mask(builder, tile.lanes, tail)
+        zero = all_lanes(tile, 0.0)
         for r in range(tile.rows):
             for j in range(tile.vectors):
                 at = builder.gep(address, [integer(j * tile.lanes)])
@@ -272,24 +295,25 @@ def tile_put(typingctx, tile, c, stride, count, tail):
 
 def _exchange(width, lanes):
     """Shuffles that swap the off-diagonal width x width blocks of two rows `width` apart."""
-    numbers = range(lanes)
-    low = [i if not i & width else i - width + lanes for i in numbers]
-    high = [i + width if not i & width else i + lanes for i in numbers]
+    low = [i if not i & width else i - width + lanes for i in range(lanes)]
+    high = [i + width if not i & width else i + lanes for i in range(lanes)]
     return [ir.Constant(ir.VectorType(I32, lanes), order) for order in (low, high)]
 
 
 @intrinsic
 def tile_transpose(typingctx, tile):
-    """The transpose of a square tile (as many rows of one vector as there are lanes)."""
+    """The transpose of a square tile: one vector a row, as many rows as lanes."""
 
     def codegen(context, builder, sig, args):
-        value, width = args[0], 1
+        value = args[0]
+        width = 1
         rows = [builder.extract_value(value, r) for r in range(tile.rows)]
         while width < tile.rows:
             low, high = _exchange(width, tile.lanes)
             for r in range(tile.rows):
                 if not r & width:
-                    x, y = rows[r], rows[r + width]
+                    x = rows[r]
+                    y = rows[r + width]
                     rows[r] = builder.shuffle_vector(x, y, low)
                     rows[r + width] = builder.shuffle_vector(x, y, high)
             width *= 2
@@ -302,16 +326,16 @@ def tile_transpose(typingctx, tile):
 
 @intrinsic
 def tile_add_products(typingctx, tile, rows, x, tail):
-    """Add to a tile of one vector a row the numbers at its `rows`, times `x`, below `tail`."""
+    """Add to a tile of one vector a row the values at its `rows`, times `x`, below `tail`."""
 
     def codegen(context, builder, sig, args):
         value, where, factor, tail = args
         mask = lane_mask(builder, tile.lanes, tail)
         offsets = _row_offsets(builder, rows, where)
         for r in range(tile.rows):
-            numbers = load_vector(builder, tile, _row(builder, where, offsets, r), mask)
+            values = load_vector(builder, tile, _row(builder, where, offsets, r), mask)
             sum_ = builder.extract_value(value, r)
-            sum_ = by_lane(builder, tile, "fma", [numbers, factor, sum_])
+            sum_ = by_lane(builder, tile, "fma", [values, factor, sum_])
             value = builder.insert_value(value, sum_, r)
         return value
 
@@ -322,7 +346,7 @@ def tile_add_products(typingctx, tile, rows, x, tail):
 def tile_add_some_products(typingctx, tile, a, stride, x, count, tail):
     """As tile_add_products for the first `count` rows, `stride` apart at `a`; others are not read.
 
-    The others get what they please.
+    The values of the other rows are undefined.
     """
 
     def codegen(context, builder, sig, args):
@@ -332,9 +356,9 @@ def tile_add_some_products(typingctx, tile, a, stride, x, count, tail):
         for r in range(tile.rows):
             row = builder.select(builder.icmp_signed("<", integer(r), count), integer(r), last)
             at = builder.gep(address, [builder.mul(row, step)])
-            numbers = load_vector(builder, tile, at, mask)
+            values = load_vector(builder, tile, at, mask)
             sum_ = builder.extract_value(value, r)
-            sum_ = by_lane(builder, tile, "fma", [numbers, factor, sum_])
+            sum_ = by_lane(builder, tile, "fma", [values, factor, sum_])
             value = builder.insert_value(value, sum_, r)
         return value
 
@@ -347,7 +371,8 @@ def tile_sums(typingctx, tile):
     vector = Vector(tile.dtype)
 
     def codegen(context, builder, sig, args):
-        rows, width = [builder.extract_value(args[0], r) for r in range(tile.rows)], 1
+        rows = [builder.extract_value(args[0], r) for r in range(tile.rows)]
+        width = 1
         while len(rows) > 1:
             low, high = _exchange(width, tile.lanes)
             rows = [

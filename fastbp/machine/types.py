@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
-from numba.core.datamodel import models
-from numba.extending import register_model
+from numba.extending import models, register_model
 
 from fastbp.machine.processor import VECTOR_BITS
 
-I1, I32, I64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
+I1 = ir.IntType(1)
+I32 = ir.IntType(32)
+I64 = ir.IntType(64)
 ARITHMETIC_FLAGS = ("contract", "nsz", "arcp", "afn")
 
 
 def lanes_of(dtype: types.Type) -> int:
-    """Numbers of `dtype` in one vector register."""
+    """How many values of `dtype` one vector register holds."""
     return VECTOR_BITS // dtype.bitwidth
 
 
@@ -23,7 +23,8 @@ class TileShape(types.Type):
     """The shape of a tile, known at compile time; a value of it holds nothing."""
 
     def __init__(self, rows: int, vectors: int) -> None:
-        self.rows, self.vectors = rows, vectors
+        self.rows = rows
+        self.vectors = vectors
         super().__init__(name=f"TileShape({rows}, {vectors})")
 
 
@@ -31,7 +32,9 @@ class Tile(types.Type):
     """``rows x vectors`` vector registers of `dtype`."""
 
     def __init__(self, rows: int, vectors: int, dtype: types.Type) -> None:
-        self.rows, self.vectors, self.dtype = rows, vectors, dtype
+        self.rows = rows
+        self.vectors = vectors
+        self.dtype = dtype
         self.lanes = lanes_of(dtype)
         super().__init__(name=f"Tile({rows}, {vectors}, {self.lanes} x {dtype})")
 
@@ -40,7 +43,9 @@ class Rows(types.Type):
     """Where the rows of a tile's left operand stand: one address for each four of them."""
 
     def __init__(self, rows: int, dtype: types.Type) -> None:
-        self.rows, self.dtype, self.groups = rows, dtype, (rows + 3) // 4
+        self.rows = rows
+        self.dtype = dtype
+        self.groups = (rows + 3) // 4
         super().__init__(name=f"Rows({rows}, {dtype})")
 
 
@@ -48,12 +53,13 @@ class Vector(types.Type):
     """One vector register of `dtype`."""
 
     def __init__(self, dtype: types.Type) -> None:
-        self.dtype, self.lanes = dtype, lanes_of(dtype)
+        self.dtype = dtype
+        self.lanes = lanes_of(dtype)
         super().__init__(name=f"Vector({self.lanes} x {dtype})")
 
 
 def element(dtype):
-    """LLVM's type of one number of a Numba dtype."""
+    """LLVM's type of one value of a Numba dtype."""
     return ir.FloatType() if dtype.bitwidth == 32 else ir.DoubleType()
 
 
@@ -90,7 +96,7 @@ def integer(value, width=64):
 
 
 def all_lanes(t, value):
-    """A vector constant with the same number in every lane."""
+    """A vector constant with the same value in every lane."""
     return ir.Constant(vector_type(t), [value] * t.lanes)
 
 
@@ -105,8 +111,19 @@ def broadcast(builder, x, lanes):
 
 def call(builder, name, returns, args):
     """Call an LLVM intrinsic by name."""
-    function = ir.FunctionType(returns, [a.type for a in args])
-    return builder.call(cgutils.get_or_insert_function(builder.module, function, name), args)
+    function = builder.module.globals.get(name)
+    if function is None:
+        kind = ir.FunctionType(returns, [a.type for a in args])
+        function = ir.Function(builder.module, kind, name)
+    return builder.call(function, args)
+
+
+def local(builder, value):
+    """Address of a variable in the function's frame that holds a value."""
+    with builder.goto_entry_block():
+        address = builder.alloca(value.type)
+    builder.store(value, address)
+    return address
 
 
 def by_lane(builder, t, name, args):
@@ -119,13 +136,14 @@ def lane_mask(builder, lanes, tail):
     low = builder.select(
         builder.icmp_signed("<", tail, integer(lanes)), builder.trunc(tail, I32), integer(lanes, 32)
     )
-    numbers = ir.Constant(ir.VectorType(I32, lanes), list(range(lanes)))
-    return builder.icmp_signed("<", numbers, broadcast(builder, low, lanes))
+    lane = ir.Constant(ir.VectorType(I32, lanes), list(range(lanes)))
+    return builder.icmp_signed("<", lane, broadcast(builder, low, lanes))
 
 
 def load_vector(builder, t, address, mask=None):
     """Load a vector, 0 in the lanes outside the mask, which are not read."""
-    where, align = builder.bitcast(address, vector_type(t).as_pointer()), t.dtype.bitwidth // 8
+    where = builder.bitcast(address, vector_type(t).as_pointer())
+    align = t.dtype.bitwidth // 8
     if mask is None:
         return builder.load(where, align=align)
     name = f"llvm.masked.load.v{t.lanes}f{t.dtype.bitwidth}.p0"
@@ -134,7 +152,8 @@ def load_vector(builder, t, address, mask=None):
 
 def store_vector(builder, t, value, address, mask=None):
     """Store the lanes of a vector inside the mask."""
-    where, align = builder.bitcast(address, vector_type(t).as_pointer()), t.dtype.bitwidth // 8
+    where = builder.bitcast(address, vector_type(t).as_pointer())
+    align = t.dtype.bitwidth // 8
     if mask is None:
         builder.store(value, where, align=align)
         return

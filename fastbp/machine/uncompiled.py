@@ -1,10 +1,10 @@
 """The same primitives in NumPy, for ``NUMBA_DISABLE_JIT=1``: every access is checked.
 
 The kernels run as they stand, so their loops, offsets and masks are what is tested. Sums keep
-the compiled order; the multiply-adds of tiles round twice here, quotients and roots are NumPy's: so
-results agree to a few units in the last place, not to the bit. Like the compiled code, nothing
-here warns of an overflow or a NaN. What compiled code could not tell raises: an access outside
-the buffer an IndexError, operands of different dtypes a TypeError.
+the compiled order; the multiply-adds of tiles round twice here, and quotients and roots are those
+of NumPy, so results agree to a few units in the last place, not to the bit. Like the compiled
+code, nothing here warns of an overflow or a NaN. What compiled code could not detect raises: an
+access outside the buffer an IndexError, operands of different dtypes a TypeError.
 """
 
 from __future__ import annotations
@@ -29,6 +29,54 @@ from fastbp.machine.uncompiled_types import (
     silently,
 )
 
+__all__ = [
+    "advance",
+    "flush_denormals",
+    "is_single",
+    "lanes",
+    "load",
+    "multiply_adds",
+    "next_uint32",
+    "pointer",
+    "restore_denormals",
+    "rows_at",
+    "rows_next",
+    "splat",
+    "store",
+    "tile_add_products",
+    "tile_add_some_products",
+    "tile_fill",
+    "tile_fma",
+    "tile_gather",
+    "tile_gather_whole",
+    "tile_load",
+    "tile_put",
+    "tile_relu",
+    "tile_shape",
+    "tile_square",
+    "tile_store",
+    "tile_sums",
+    "tile_transpose",
+    "tile_where_positive",
+    "tile_zeros",
+    "vabs",
+    "vexponent",
+    "vfma",
+    "vload",
+    "vmax",
+    "vmin",
+    "vpow2",
+    "vquotient",
+    "vrandom",
+    "vreciprocal",
+    "vreciprocal_estimate",
+    "vround",
+    "vsqrt",
+    "vstore",
+    "vsum",
+    "vwhere_greater",
+]
+
 # pointers.py
 
 
@@ -45,9 +93,9 @@ def advance(p, count):
 
 
 def load(p, index):
-    """The number at ``p[index]``; 64 unsigned bits wrap around, as they do compiled."""
-    number = p.buffer[p.check(index, 1)]
-    return Word(number) if p.dtype == np.uint64 else number.item()
+    """The value at ``p[index]``; 64 unsigned bits wrap around, as they do compiled."""
+    value = p.buffer[p.check(index, 1)]
+    return Word(value) if p.dtype == np.uint64 else value.item()
 
 
 @silently
@@ -62,7 +110,7 @@ def flush_denormals():
 
 
 def restore_denormals(mode):
-    """Nothing, likewise."""
+    """Do nothing: `flush_denormals` changed nothing."""
 
 
 # tiles.py
@@ -74,7 +122,7 @@ def tile_shape(rows, vectors):
 
 
 def tile_square(p):
-    """Shape of a square tile of p's dtype: as many rows as a vector has lanes."""
+    """Shape of a square tile of p's dtype: the same number of rows as a vector has lanes."""
     return TileShape(lanes(p), 1)
 
 
@@ -86,8 +134,8 @@ def tile_zeros(shape, p):
 def tile_fill(tile, p):
     """Tile whose row r holds ``p[r]`` in every lane."""
     same_dtype(tile, p)
-    column = p.block(len(tile.numbers), 1, 1)
-    return Tile(np.broadcast_to(column, tile.numbers.shape).copy())
+    column = p.block(len(tile.values), 1, 1)
+    return Tile(np.broadcast_to(column, tile.values.shape).copy())
 
 
 def rows_at(shape, a, stride):
@@ -103,7 +151,7 @@ def rows_next(rows, step):
 def _columns(tile, tail):
     """Columns of a tile whose last vector has `tail` lanes inside."""
     width = lanes(tile)
-    return tile.numbers.shape[1] - width + lanes_inside(width, tail)
+    return tile.values.shape[1] - width + lanes_inside(width, tail)
 
 
 @silently
@@ -111,44 +159,45 @@ def tile_fma(tile, rows, b):
     """``tile[r, :] += rows[r] * b[:]``: one scalar a row times consecutive vectors at `b`."""
     same_dtype(tile, rows.address, b)
     left = rows.address.block(rows.rows, rows.stride, 1)
-    return Tile(tile.numbers + left * b.block(1, 0, tile.numbers.shape[1]))
+    return Tile(tile.values + left * b.block(1, 0, tile.values.shape[1]))
 
 
 def tile_relu(tile):
     """``max(tile, 0)``; NaN stays NaN."""
-    return Tile(np.where(tile.numbers < 0, tile.dtype.type(0), tile.numbers))
+    return Tile(np.where(tile.values < 0, tile.dtype.type(0), tile.values))
 
 
 def tile_where_positive(tile, y, stride, tail):
     """The tile where ``y > 0``, else 0; the rows of y are `stride` apart."""
-    positive = tile_load(tile, y, stride, tail).numbers > 0
-    return Tile(np.where(positive, tile.numbers, tile.dtype.type(0)))
+    positive = tile_load(tile, y, stride, tail).values > 0
+    return Tile(np.where(positive, tile.values, tile.dtype.type(0)))
 
 
 def tile_load(tile, c, stride, tail):
     """Tile read from rows `stride` apart at `c`."""
     same_dtype(tile, c)
-    columns, numbers = _columns(tile, tail), np.zeros_like(tile.numbers)
+    columns = _columns(tile, tail)
+    values = np.zeros_like(tile.values)
     if columns:
-        numbers[:, :columns] = c.block(len(numbers), int(stride), columns)
-    return Tile(numbers)
+        values[:, :columns] = c.block(len(values), int(stride), columns)
+    return Tile(values)
 
 
 def tile_store(tile, c, stride, tail):
     """Write the tile to rows `stride` apart at `c`."""
-    tile_put(tile, c, stride, len(tile.numbers), tail)
+    tile_put(tile, c, stride, len(tile.values), tail)
 
 
 def tile_gather(shape, source, offsets, count, tail):
     """Tile of `count` rows read at ``source + offsets[r]``; the other rows are zeros."""
     width = lanes(source)
     columns = lanes_inside(width, tail)
-    numbers = np.zeros((shape.rows, width), source.dtype)
+    values = np.zeros((shape.rows, width), source.dtype)
     for r in range(min(shape.rows, count)):
         row = load(offsets, r)
         if columns:
-            numbers[r, :columns] = advance(source, row).block(1, 0, columns)
-    return Tile(numbers)
+            values[r, :columns] = advance(source, row).block(1, 0, columns)
+    return Tile(values)
 
 
 def tile_gather_whole(shape, source, offsets):
@@ -159,19 +208,20 @@ def tile_gather_whole(shape, source, offsets):
 def tile_put(tile, c, stride, count, tail):
     """Write the first `count` rows of a tile at `c`."""
     same_dtype(tile, c)
-    columns, rows = _columns(tile, tail), min(int(count), len(tile.numbers))
+    columns = _columns(tile, tail)
+    rows = min(int(count), len(tile.values))
     if columns and rows > 0:
-        c.block(rows, int(stride), columns)[:] = tile.numbers[:rows, :columns]
+        c.block(rows, int(stride), columns)[:] = tile.values[:rows, :columns]
 
 
 def tile_transpose(tile):
     """The transpose of a square tile."""
-    return Tile(tile.numbers.T.copy())
+    return Tile(tile.values.T.copy())
 
 
 @silently
 def tile_add_products(tile, rows, x, tail):
-    """Add to a tile of one vector a row the numbers at its `rows`, times `x`, below `tail`."""
+    """Add to a tile of one vector a row the values at its `rows`, times `x`, below `tail`."""
     return tile_add_some_products(tile, rows.address, rows.stride, x, rows.rows, tail)
 
 
@@ -179,27 +229,28 @@ def tile_add_products(tile, rows, x, tail):
 def tile_add_some_products(tile, a, stride, x, count, tail):
     """As tile_add_products for the first `count` rows, `stride` apart at `a`."""
     same_dtype(tile, a)
-    columns, numbers = _columns(tile, tail), tile.numbers.copy()
-    rows = min(int(count), len(numbers))
+    columns = _columns(tile, tail)
+    values = tile.values.copy()
+    rows = min(int(count), len(values))
     if columns and rows > 0:
-        numbers[:rows, :columns] += a.block(rows, int(stride), columns) * x.numbers[:columns]
-    return Tile(numbers)
+        values[:rows, :columns] += a.block(rows, int(stride), columns) * x.values[:columns]
+    return Tile(values)
 
 
 @silently
 def tile_sums(tile):
     """Vector of the sums of the rows of a square tile, neighbours first."""
-    numbers = tile.numbers
-    while numbers.shape[1] > 1:
-        numbers = numbers[:, ::2] + numbers[:, 1::2]
-    return Vector(numbers[:, 0])
+    values = tile.values
+    while values.shape[1] > 1:
+        values = values[:, ::2] + values[:, 1::2]
+    return Vector(values[:, 0])
 
 
 # vectors.py
 
 
 def lanes(p):
-    """Numbers of p's dtype in one vector register."""
+    """How many values of p's dtype one vector register holds."""
     return VECTOR_BITS // 8 // p.dtype.itemsize
 
 
@@ -211,20 +262,21 @@ def is_single(x):
 def vload(p, tail):
     """Vector at `p`; lanes from `tail` on are 0 and not read."""
     width = lanes(p)
-    numbers, inside = np.zeros(width, p.dtype), lanes_inside(width, tail)
+    values = np.zeros(width, p.dtype)
+    inside = lanes_inside(width, tail)
     if inside:
         start = p.check(0, inside)
-        numbers[:inside] = p.buffer[start : start + inside]
-    return Vector(numbers)
+        values[:inside] = p.buffer[start : start + inside]
+    return Vector(values)
 
 
 def vstore(p, x, tail):
     """Write the lanes of `x` below `tail` at `p`."""
     same_dtype(p, x)
-    inside = lanes_inside(len(x.numbers), tail)
+    inside = lanes_inside(len(x.values), tail)
     if inside:
         start = p.check(0, inside)
-        p.buffer[start : start + inside] = x.numbers[:inside]
+        p.buffer[start : start + inside] = x.values[:inside]
 
 
 @silently
@@ -246,26 +298,27 @@ def vmin(x, y):
 def vwhere_greater(x, y, yes, no):
     """`yes` in the lanes where x > y, else `no`."""
     same_dtype(x, y, yes, no)
-    return Vector(np.where(x.numbers > y.numbers, yes.numbers, no.numbers))
+    return Vector(np.where(x.values > y.values, yes.values, no.values))
 
 
 @silently
 def vsum(x):
     """Sum of the lanes, in the compiled order (halves are added to each other)."""
-    numbers = x.numbers
-    while len(numbers) > 1:
-        half = len(numbers) // 2
-        numbers = numbers[:half] + numbers[half:]
-    return numbers[0].item()
+    values = x.values
+    while len(values) > 1:
+        half = len(values) // 2
+        values = values[:half] + values[half:]
+    return values[0].item()
 
 
 def _product_and_rest(x, y):
     """x y rounded, and what the rounding lost, in float64 (Dekker 1971)."""
-    product, halves = x * y, []
-    for number in (x, y):
-        shifted = number * 134217729.0
-        high = shifted - (shifted - number)
-        halves.append((high, number - high))
+    product = x * y
+    halves = []
+    for factor in (x, y):
+        shifted = factor * 134217729.0
+        high = shifted - (shifted - factor)
+        halves.append((high, factor - high))
     (x_high, x_low), (y_high, y_low) = halves
     rest = ((x_high * y_high - product) + x_high * y_low + x_low * y_high) + x_low * y_low
     return product, rest
@@ -275,7 +328,7 @@ def _product_and_rest(x, y):
 def vfma(x, y, z):
     """``x y + z`` by lane, rounded once (but for rare last bits)."""
     same_dtype(x, y, z)
-    a, b, c = (v.numbers.astype(np.float64) for v in (x, y, z))
+    a, b, c = (v.values.astype(np.float64) for v in (x, y, z))
     if is_single(x):
         return Vector((a * b + c).astype(x.dtype))  # the product of two float32 is exact
     product, rest = _product_and_rest(a, b)
@@ -288,12 +341,12 @@ def vfma(x, y, z):
 
 def vabs(x):
     """Absolute value by lane."""
-    return Vector(np.abs(x.numbers))
+    return Vector(np.abs(x.values))
 
 
 def vround(x):
     """Nearest whole number by lane, ties to even."""
-    return Vector(np.rint(x.numbers))
+    return Vector(np.rint(x.values))
 
 
 def _format(x):
@@ -305,19 +358,19 @@ def _format(x):
 def vpow2(n):
     """2**n by lane for whole n, as far as the result is a normal number."""
     bits, mantissa, bias = _format(n)
-    return Vector(((n.numbers.astype(bits) + bits(bias)) << bits(mantissa)).view(n.dtype))
+    return Vector(((n.values.astype(bits) + bits(bias)) << bits(mantissa)).view(n.dtype))
 
 
 def vexponent(x):
     """n of ``x = m 2**n`` with m in [1, 2), for positive normal x."""
     bits, mantissa, bias = _format(x)
-    return Vector(((x.numbers.view(bits) >> bits(mantissa)) - bits(bias)).astype(x.dtype))
+    return Vector(((x.values.view(bits) >> bits(mantissa)) - bits(bias)).astype(x.dtype))
 
 
 @silently
 def vreciprocal(x):
     """1 / x by lane."""
-    return Vector(x.dtype.type(1.0) / x.numbers)
+    return Vector(x.dtype.type(1.0) / x.values)
 
 
 def vreciprocal_estimate(x):
@@ -329,13 +382,13 @@ def vreciprocal_estimate(x):
 def vquotient(x, y):
     """x / y by lane."""
     same_dtype(x, y)
-    return Vector(x.numbers / y.numbers)
+    return Vector(x.values / y.values)
 
 
 @silently
 def vsqrt(x):
     """Square root by lane."""
-    return Vector(np.sqrt(x.numbers))
+    return Vector(np.sqrt(x.values))
 
 
 def vrandom(p, key, index, threshold):
@@ -344,17 +397,17 @@ def vrandom(p, key, index, threshold):
     return Vector((bits >= threshold).astype(p.dtype))
 
 
-# chains.py
+# fma_loop.py
 
 
 def multiply_adds(p, turns):
     """Add ``p[0:lanes] p[lanes:2 lanes]`` UNROLLED times a turn to SUMS vectors of zeros."""
     width = lanes(p)
-    numbers = p.block(2, width, width)
-    vstore(p, Vector(numbers[0] * numbers[1] * p.dtype.type(SUMS * UNROLLED * turns)), width)
+    values = p.block(2, width, width)
+    vstore(p, Vector(values[0] * values[1] * p.dtype.type(SUMS * UNROLLED * turns)), width)
 
 
-# foreign.py
+# numpy_bits.py
 
 
 def next_uint32(generator):

@@ -1,4 +1,4 @@
-"""What stands in for Numba's types and values in uncompiled runs: addresses, words, registers."""
+"""Stand-ins for Numba's types and values in uncompiled runs: addresses, words, registers."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ class Pointer:
     __slots__ = ("buffer", "offset")
 
     def __init__(self, buffer, offset):
-        self.buffer, self.offset = buffer, offset
+        self.buffer = buffer
+        self.offset = offset
 
     @property
     def dtype(self):
-        """Type of the numbers it points to."""
+        """Type of the values it points to."""
         return self.buffer.dtype
 
     def check(self, first, count):
@@ -76,60 +77,60 @@ for _name, _operation in (
 
 
 class Vector:
-    """One register of numbers; plain numbers are rounded to its dtype before an operation."""
+    """One register of values; plain numbers are rounded to its dtype before an operation."""
 
-    __slots__ = ("numbers",)
+    __slots__ = ("values",)
     __array_ufunc__ = None  # so that a NumPy number on the left leaves the operation to this class
 
-    def __init__(self, numbers):
-        self.numbers = numbers
+    def __init__(self, values):
+        self.values = values
 
     @property
     def dtype(self):
-        """Type of the numbers."""
-        return self.numbers.dtype
+        """Type of the values."""
+        return self.values.dtype
 
     def operand(self, other):
         """The other operand of an operation, in this dtype."""
         if isinstance(other, Vector):
             same_dtype(self, other)
-            return other.numbers
+            return other.values
         return self.dtype.type(other)
 
     @silently
     def __add__(self, other):
-        return Vector(self.numbers + self.operand(other))
+        return Vector(self.values + self.operand(other))
 
     @silently
     def __sub__(self, other):
-        return Vector(self.numbers - self.operand(other))
+        return Vector(self.values - self.operand(other))
 
     @silently
     def __mul__(self, other):
-        return Vector(self.numbers * self.operand(other))
+        return Vector(self.values * self.operand(other))
 
     @silently
     def __truediv__(self, other):
-        return Vector(self.numbers / self.operand(other))
+        return Vector(self.values / self.operand(other))
 
     @silently
     def __radd__(self, other):
-        return Vector(self.operand(other) + self.numbers)
+        return Vector(self.operand(other) + self.values)
 
     @silently
     def __rsub__(self, other):
-        return Vector(self.operand(other) - self.numbers)
+        return Vector(self.operand(other) - self.values)
 
     @silently
     def __rmul__(self, other):
-        return Vector(self.operand(other) * self.numbers)
+        return Vector(self.operand(other) * self.values)
 
     @silently
     def __rtruediv__(self, other):
-        return Vector(self.operand(other) / self.numbers)
+        return Vector(self.operand(other) / self.values)
 
     def __neg__(self):
-        return Vector(-self.numbers)
+        return Vector(-self.values)
 
 
 class TileShape:
@@ -138,21 +139,22 @@ class TileShape:
     __slots__ = ("rows", "vectors")
 
     def __init__(self, rows, vectors):
-        self.rows, self.vectors = rows, vectors
+        self.rows = rows
+        self.vectors = vectors
 
 
 class Tile:
     """``rows x vectors`` vector registers, as an array of shape (rows, vectors x lanes)."""
 
-    __slots__ = ("numbers",)
+    __slots__ = ("values",)
 
-    def __init__(self, numbers):
-        self.numbers = numbers
+    def __init__(self, values):
+        self.values = values
 
     @property
     def dtype(self):
-        """Type of the numbers."""
-        return self.numbers.dtype
+        """Type of the values."""
+        return self.values.dtype
 
 
 class Rows:
@@ -161,7 +163,9 @@ class Rows:
     __slots__ = ("address", "rows", "stride")
 
     def __init__(self, address, rows, stride):
-        self.address, self.rows, self.stride = address, rows, stride
+        self.address = address
+        self.rows = rows
+        self.stride = stride
 
 
 def same_dtype(first, *others):

@@ -1,4 +1,4 @@
-"""Vectors: one register of numbers, with ``+ - * /`` and the functions below by lane."""
+"""Vectors: one register of values, with ``+ - * /`` and the functions below by lane."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import operator
 
 from llvmlite import ir
 from numba import types
-from numba.core.typing.templates import AbstractTemplate, infer_global, signature
-from numba.extending import intrinsic, lower_builtin
+from numba.extending import intrinsic, lower_builtin, type_callable
 
 from fastbp.machine.hashing import LAST_SHIFT, ROUNDS, STEP
 from fastbp.machine.processor import HAS_RECIPROCAL_ESTIMATES
@@ -28,10 +27,32 @@ from fastbp.machine.types import (
     vector_type,
 )
 
+__all__ = [
+    "is_single",
+    "lanes",
+    "splat",
+    "vabs",
+    "vexponent",
+    "vfma",
+    "vload",
+    "vmax",
+    "vmin",
+    "vpow2",
+    "vquotient",
+    "vrandom",
+    "vreciprocal",
+    "vreciprocal_estimate",
+    "vround",
+    "vsqrt",
+    "vstore",
+    "vsum",
+    "vwhere_greater",
+]
+
 
 @intrinsic
 def lanes(typingctx, p):
-    """Numbers of p's dtype in one vector register."""
+    """How many values of p's dtype one vector register holds."""
 
     def codegen(context, builder, sig, args):
         return integer(lanes_of(p.dtype))
@@ -90,17 +111,16 @@ def splat(typingctx, p, x):
 def _arithmetic(operation, method):
     """Let `operation` work between vectors, and between vectors and numbers."""
 
-    @infer_global(operation)
-    class Template(AbstractTemplate):
-        def generic(self, args, kws):
-            vectors = [a for a in args if isinstance(a, Vector)]
-            if (
-                len(args) == 2
-                and vectors
-                and all(a == vectors[0] or isinstance(a, types.Number) for a in args)
-            ):
-                return signature(vectors[0], *args)
+    @type_callable(operation)
+    def type_of(context):
+        def result(x, y):
+            vector = x if isinstance(x, Vector) else y
+            if isinstance(vector, Vector):
+                if all(a == vector or isinstance(a, types.Number) for a in (x, y)):
+                    return vector
             return None
+
+        return result
 
     def lower(context, builder, sig, args):
         both = [
@@ -123,12 +143,10 @@ for _operation, _method in (
     _arithmetic(_operation, _method)
 
 
-@infer_global(operator.neg)
-class _Negative(AbstractTemplate):
+@type_callable(operator.neg)
+def _type_of_negative(context):
     """``-x`` of a vector."""
-
-    def generic(self, args, kws):
-        return signature(args[0], *args) if isinstance(args[0], Vector) else None
+    return lambda x: x if isinstance(x, Vector) else None
 
 
 @lower_builtin(operator.neg, Vector)
@@ -171,14 +189,15 @@ def vsum(typingctx, x):
     """Sum of the lanes, in one fixed order (halves are added to each other)."""
 
     def codegen(context, builder, sig, args):
-        value, width = args[0], x.lanes
+        value = args[0]
+        width = x.lanes
         while width > 1:
             width //= 2
             halves = [
                 builder.shuffle_vector(
-                    value, value, ir.Constant(ir.VectorType(I32, width), list(numbers))
+                    value, value, ir.Constant(ir.VectorType(I32, width), list(half))
                 )
-                for numbers in (range(width), range(width, 2 * width))
+                for half in (range(width), range(width, 2 * width))
             ]
             value = builder.fadd(*halves)
         return builder.extract_element(value, integer(0, 32))
@@ -291,7 +310,8 @@ def vreciprocal(typingctx, x):
         value = args[0]
         if not HAS_RECIPROCAL_ESTIMATES:
             return builder.fdiv(all_lanes(x, 1.0), value)
-        y, negative = _estimate(builder, x, "rcp14", value), builder.fneg(value)
+        y = _estimate(builder, x, "rcp14", value)
+        negative = builder.fneg(value)
         for _ in range(_newton_steps(x)):
             error = by_lane(builder, x, "fma", [negative, y, all_lanes(x, 1.0)])
             y = by_lane(builder, x, "fma", [y, error, y])
@@ -307,7 +327,8 @@ def vquotient(typingctx, x, y):
     def codegen(context, builder, sig, args):
         if not HAS_RECIPROCAL_ESTIMATES:
             return builder.fdiv(*args)
-        reciprocal, negative = _estimate(builder, x, "rcp14", args[1]), builder.fneg(args[1])
+        reciprocal = _estimate(builder, x, "rcp14", args[1])
+        negative = builder.fneg(args[1])
         for _ in range(_newton_steps(x) - 1):
             error = by_lane(builder, x, "fma", [negative, reciprocal, all_lanes(x, 1.0)])
             reciprocal = by_lane(builder, x, "fma", [reciprocal, error, reciprocal])
@@ -332,10 +353,12 @@ def vsqrt(typingctx, x):
             return by_lane(builder, x, "fma", [value, all_lanes(x, 0.0), root])
         y = _estimate(builder, x, "rsqrt14", value)
         for _ in range(_newton_steps(x) - 1):  # y <- y + y/2 (1 - x y^2)
-            root, half = builder.fmul(value, y), builder.fmul(y, all_lanes(x, 0.5))
+            root = builder.fmul(value, y)
+            half = builder.fmul(y, all_lanes(x, 0.5))
             error = by_lane(builder, x, "fma", [builder.fneg(root), y, all_lanes(x, 1.0)])
             y = by_lane(builder, x, "fma", [half, error, y])
-        root, half = builder.fmul(value, y), builder.fmul(y, all_lanes(x, 0.5))
+        root = builder.fmul(value, y)
+        half = builder.fmul(y, all_lanes(x, 0.5))
         error = by_lane(builder, x, "fma", [builder.fneg(root), root, value])
         return by_lane(builder, x, "fma", [half, error, root])
 

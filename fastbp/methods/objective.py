@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from fastbp.fit.fit import evaluate
 from fastbp.kernels.state import Data, OptimizerState
-from fastbp.machine.jit import ready
+from fastbp.machine import jit
 from fastbp.methods import kernels
 from fastbp.model.net import FloatArray, Net
 
@@ -67,21 +67,16 @@ class Objective:
 
     def dot(self, x: FloatArray, y: FloatArray) -> float:
         """x . y, summed in float64 block by block."""
-        return float(_call(kernels.dot, self.params.dtype.char, x, y))
+        return float(jit.call(kernels.dot, self.params.dtype.char, x, y))
 
     def combine(self, out: FloatArray, x: FloatArray, y: FloatArray, a: float, b: float) -> None:
         """out = a x + b y; `out` may be x or y."""
-        _call(kernels.combine, out.dtype.char, out, x, y, a, b)
+        jit.call(kernels.combine, out.dtype.char, out, x, y, a, b)
 
     def rprop(self, buffers: tuple[FloatArray, ...], settings: Any, back: bool) -> None:
         """A step of Rprop on the parameters; `buffers` are signs, step sizes and last changes."""
         arguments = (self.params, self.grad, *buffers, settings, back)
-        _call(kernels.rprop, self.params.dtype.char, *arguments)
-
-
-def _call(function: Any, char: str, *arguments: Any) -> Any:
-    ready(function, char, arguments)
-    return function(*arguments)
+        jit.call(kernels.rprop, self.params.dtype.char, *arguments)
 
 
 def scipy_lbfgs(

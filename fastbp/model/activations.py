@@ -1,4 +1,4 @@
-"""Activations in Python: what a layer computes between two compiled calls."""
+"""Activations of layers: names, whose traits stand in `fastbp.kernels.activations`, or Python."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp import checks
-from fastbp.kernels.activations import ACTIVATIONS, HIDDEN_ACTIVATIONS
+from fastbp.kernels.activations import ACTIVATIONS, CALLABLE, HIDDEN_ACTIVATIONS, Traits
 
 FloatArray = npt.NDArray[np.floating]
 ActivationFunction = Callable[[FloatArray], tuple[npt.ArrayLike, npt.ArrayLike]]
 
+IN_PYTHON = Traits(CALLABLE, stores_slope=True, kinked=True)
+"""Traits of every activation in Python, as far as anyone can know."""
+
 
 class Activation(ABC):
-    """An activation in Python; built-in ones are names.
+    """An activation in Python, computed between two compiled calls; built-in ones are names.
 
-    A subclass computes each number from the one at its place alone, as dropout and the backward
-    pass take for granted.
+    A subclass must work element by element: dropout and the backward pass rely on it.
     """
 
     @abstractmethod
@@ -33,12 +35,12 @@ class Activation(ABC):
         z : array, shape (rows, units)
             Net inputs, C-contiguous, of the net's dtype.
         with_slope : bool
-            Without it the second result is of no matter.
+            Without it the second result is ignored.
         """
 
 
 class MakesActivation(Protocol):
-    """What serves as an activation by a method, as a graph does."""
+    """An object that can make an activation, as a graph can."""
 
     def as_activation(self) -> Activation:
         """The activation."""
@@ -52,8 +54,8 @@ class CallableActivation(Activation):
     Parameters
     ----------
     function : callable
-        ``function(z)`` of net inputs (rows, units), of the net's dtype, returns the outputs and
-        their derivatives dy/dz, both shaped alike, each number from the one at its place.
+        ``function(z)`` takes net inputs, (rows, units) of the net's dtype, and returns the outputs
+        and their derivatives dy/dz, both of the shape of `z`, computed element by element.
     """
 
     function: ActivationFunction
@@ -74,12 +76,17 @@ class CallableActivation(Activation):
 
 
 def as_activation(value: Any) -> Any:
-    """An activation in Python of an object or function; anything else as it is, to be checked."""
+    """An activation in Python from a graph or function; any other value is returned unchanged."""
     if hasattr(value, "as_activation"):
         return value.as_activation()
     if callable(value) and not isinstance(value, type | Activation):
         return CallableActivation(value)
     return value
+
+
+def traits_of(activation: str | Activation) -> Traits:
+    """The traits of a layer's activation."""
+    return ACTIVATIONS[activation] if isinstance(activation, str) else IN_PYTHON
 
 
 def _checked(name: str, value: Any, accepted: Iterable[str]) -> str | Activation:
@@ -110,7 +117,7 @@ def hidden_activations(value: Any, n_hidden: int) -> tuple[str | Activation, ...
 
 
 def output_activation(value: Any, loss: str, matching: str, from_logits: bool) -> str | Activation:
-    """The output activation: the one that matches the loss, or another where the loss allows."""
+    """The output activation, checked; None takes the one that matches the loss."""
     if value is None:
         return matching
     name = _checked("output_activation", value, ACTIVATIONS)

@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastbp import checks
+from fastbp.model.activations import Activation, traits_of
+
 Weights = npt.NDArray[np.float64]
 InitFunction = Callable[[np.random.Generator, tuple[int, int]], npt.ArrayLike]
 LayerInit = str | InitFunction | npt.NDArray[Any]
@@ -17,17 +20,17 @@ SCHEMES = {"glorot": (2.0, 1), "he": (2.0, 0), "lecun": (1.0, 0)}
 """a and b of the variance a / (n_in + b n_out)."""
 WEIGHT_INITS = (
     "auto",
-    *(f"{name}{kind}" for name in SCHEMES for kind in ("", "_uniform", "_normal")),
+    *(f"{name}{ending}" for name in SCHEMES for ending in ("", "_uniform", "_normal")),
     "orthogonal",
     "zeros",
 )
-AUTO = dict.fromkeys(("relu", "leaky_relu", "elu", "gelu", "silu", "softplus"), "he")
-AUTO["selu"] = "lecun_normal"
-"""What "auto" takes in front of units of an activation; glorot for those not named."""
 
 
 def draw_weights(
-    generator: np.random.Generator, shape: tuple[int, ...], weight_init: str, activation: str
+    generator: np.random.Generator,
+    shape: tuple[int, int],
+    weight_init: str,
+    activation: str | Activation,
 ) -> Weights:
     """Draw the weights of a layer in float64, so that both dtypes get the same net.
 
@@ -41,42 +44,45 @@ def draw_weights(
         (LeCun et al. 1998, section 4.6). With "_normal" the distribution is normal, with
         "_uniform" or nothing added uniform: in +-sqrt(6 / (n_in + n_out)) for "glorot".
         "orthogonal": a random matrix with orthonormal columns or, where there are more columns
-        than rows, rows (Saxe et al., ICLR 2014). "zeros". "auto" takes what `AUTO` says.
-    activation : str
-        Of the units that the weights enter.
+        than rows, rows (Saxe et al., ICLR 2014). "zeros". "auto" takes `init` of the activation's
+        traits.
+    activation : str or Activation
+        The activation of the units that the weights enter.
     """
     if weight_init == "auto":
-        weight_init = AUTO.get(activation, "glorot")
+        weight_init = traits_of(activation).init
     if weight_init == "zeros":
         return np.zeros(shape)
     if weight_init == "orthogonal":
         return _orthogonal(generator, *shape)
-    scheme, _, kind = weight_init.partition("_")
-    (n_in, n_out), (scale, with_outputs) = shape, SCHEMES[scheme]
+    scheme, _, distribution = weight_init.partition("_")
+    n_in, n_out = shape
+    scale, with_outputs = SCHEMES[scheme]
     fan = n_in + with_outputs * n_out
-    if kind == "normal":
+    if distribution == "normal":
         return generator.normal(0.0, np.sqrt(scale / fan), size=shape)
     limit = np.sqrt(3.0 * scale / fan)
     return generator.uniform(-limit, limit, size=shape)
 
 
 def _orthogonal(generator: np.random.Generator, n_in: int, n_out: int) -> Weights:
-    long, short = max(n_in, n_out), min(n_in, n_out)
+    long = max(n_in, n_out)
+    short = min(n_in, n_out)
     q, r = np.linalg.qr(generator.normal(size=(long, short)))
     q *= np.where(np.diagonal(r) < 0, -1.0, 1.0)  # else not uniform over such matrices
     return q if n_in >= n_out else q.T
 
 
 def check_init(weight_init: Any, shapes: Sequence[tuple[int, int]], dtype: np.dtype) -> Init:
-    """A name, a function, or one of these or an array for each layer, whose shapes are checked.
+    """Check `weight_init`: a name, a function, or for each layer a name, a function or an array.
 
     Parameters
     ----------
     weight_init : str, callable or sequence of str, callable or array
     shapes : sequence of (n_in, n_out)
-        Of the weights of each layer.
+        The shape of each layer's weights; arrays must have it.
     dtype : numpy.dtype
-        In which the numbers must be finite.
+        The net's dtype, in which all values must be finite.
 
     Raises
     ------
@@ -99,7 +105,7 @@ def check_init(weight_init: Any, shapes: Sequence[tuple[int, int]], dtype: np.dt
     return [
         _name_or_function(f"weight_init[{i}]", given)
         if isinstance(given, str) or callable(given)
-        else _checked(f"weight_init[{i}]", given, shape, dtype)
+        else checks.weights(f"weight_init[{i}]", given, shape, dtype)
         for i, (given, shape) in enumerate(zip(weight_init, shapes, strict=True))
     ]
 
@@ -113,9 +119,9 @@ def _name_or_function(name: str, value: str | InitFunction) -> str | InitFunctio
 
 
 def init_names(init: Init) -> str | tuple[str, ...]:
-    """The name of what `check_init` returns, the names of all layers, or "own" for anything else.
+    """The name of an initialisation, the names of all layers, or "own" for functions and arrays.
 
-    A net keeps this and not functions or arrays, so that it can be copied.
+    A net keeps these instead of functions or arrays, so that it can be copied.
     """
     if isinstance(init, str):
         return init
@@ -130,7 +136,7 @@ def initial_weights(
     shape: tuple[int, int],
     init: Init,
     layer: int,
-    activation: str,
+    activation: str | Activation,
     dtype: np.dtype,
 ) -> npt.NDArray[np.floating]:
     """The weights of a layer, drawn, made by a function or given.
@@ -143,42 +149,20 @@ def initial_weights(
         From `check_init`.
     layer : int
         Counted from 0.
-    activation : str
-        Of the units that the weights enter.
+    activation : str or Activation
+        The activation of the units that the weights enter.
     dtype : numpy.dtype
-        Of the net.
+        The net's dtype.
 
     Raises
     ------
     ValueError, TypeError
-        When a function returns another shape, NaN, infinity or what are no numbers.
+        When a function returns another shape, NaN, infinity or something that is not numeric.
     """
     own = init if isinstance(init, str) or callable(init) else init[layer]
     if isinstance(own, str):
         return draw_weights(generator, shape, own, activation)
     if callable(own):
-        return _checked(f"weight_init for layer {layer}", own(generator, shape), shape, dtype)
+        made = own(generator, shape)
+        return checks.weights(f"weight_init for layer {layer}", made, shape, dtype)
     return own
-
-
-def _checked(
-    name: str, value: Any, shape: tuple[int, int], dtype: np.dtype
-) -> npt.NDArray[np.floating]:
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"{name} must be a rectangular array of numbers: {error}") from None
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"{name} must hold real numbers; got dtype {array.dtype}")
-    if array.shape != shape:
-        hint = "; weights are (n_in, n_out), transpose them" if array.shape == shape[::-1] else ""
-        raise ValueError(f"{name} must have shape {shape}; got shape {array.shape}{hint}")
-    with np.errstate(over="ignore"):
-        converted: npt.NDArray[np.floating] = array.astype(dtype)
-    if not np.isfinite(converted).all():
-        row, column = (int(i) for i in np.argwhere(~np.isfinite(converted))[0])
-        raise ValueError(
-            f"{name} holds {array[row, column]} at row {row}, column {column}; only finite numbers "
-            f"of {dtype} are accepted"
-        )
-    return converted

@@ -11,12 +11,12 @@ from fastbp.model.activations import Activation, ActivationFunction, MakesActiva
 from fastbp.model.initializers import Init, LayerInit
 
 DEFAULTS = {"activation": "relu", "output_activation": None, "weight_init": "auto", "dropout": 0.0}
-"""What `MLP` takes of the settings that a `Dense` has of its own."""
+"""Defaults of the parameters of `MLP` that each `Dense` may set for itself."""
 
 
 @dataclass(frozen=True)
 class Dense:
-    """A layer of units, each of which takes all outputs of the layer before.
+    """A layer of units that each take all outputs of the layer before.
 
     ``MLP([Dense(4, "sigmoid"), Dense(3, "sigmoid")], n_inputs=2)`` is the net
     ``MLP((2, 4, 3), activation="sigmoid", output_activation="sigmoid")``, with the same initial
@@ -26,21 +26,22 @@ class Dense:
     Parameters
     ----------
     units : int
-        How many.
+        Number of units, at least 1.
     activation : str, Activation or callable, optional
-        As of `MLP`. A hidden layer needs one; in the last layer None takes the one that matches
+        As in `MLP`. A hidden layer needs one; in the last layer None takes the one that matches
         the loss.
     weight_init : str, callable or array (n_in, units), default="auto"
-        Of the weights that enter the layer: a name or a function as of `MLP`, or the weights.
+        How to initialise the weights that enter the layer: a name or a function as in `MLP`, or
+        the weights themselves.
     dropout : float, default=0.0
-        Share of the layer's outputs that each pass of training sets to 0, the others scaled up;
-        of hidden layers only.
+        Share of the layer's outputs that each pass of training sets to 0, while the others are
+        scaled up. Hidden layers only.
 
     Raises
     ------
     ValueError, TypeError
-        When `units` is no whole number of at least 1 or `dropout` is not at least 0 and below 1.
-        The others are checked by `MLP`, which knows the layer before.
+        When `units` is not a whole number of at least 1 or `dropout` is not at least 0 and below
+        1. `MLP`, which knows the layer before, checks the others.
 
     Examples
     --------
@@ -56,7 +57,7 @@ class Dense:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "units", checks.count("units", self.units))
-        object.__setattr__(self, "dropout", checks.rate("dropout", self.dropout))
+        object.__setattr__(self, "dropout", checks.fraction("dropout", self.dropout))
 
     def __repr__(self) -> str:
         named = [f"{self.units}"] + ([] if self.activation is None else [f"{self.activation!r}"])
@@ -68,7 +69,7 @@ class Dense:
 
 
 class Settings(NamedTuple):
-    """The parameters of `MLP` that layers may have of their own."""
+    """The parameters of `MLP` that each layer may set for itself."""
 
     layer_sizes: Any
     activation: Any
@@ -85,7 +86,7 @@ def settings(given: Settings, n_inputs: int | None) -> Settings:
     given : Settings
         The parameters of `MLP`; the sizes may be layers.
     n_inputs : int or None
-        With layers, and only then.
+        Required with layers, refused without.
 
     Returns
     -------
@@ -95,15 +96,15 @@ def settings(given: Settings, n_inputs: int | None) -> Settings:
     Raises
     ------
     ValueError, TypeError
-        When something is missing or given in both ways.
+        When something is missing or given both ways.
     """
     layers = given.layer_sizes
     if isinstance(layers, Dense):
-        raise TypeError(f"layer_sizes must be a list, also of one layer: [{layers!r}]")
+        raise TypeError(f"layer_sizes must be a list, even of a single layer: [{layers!r}]")
     if isinstance(layers, Iterable) and not isinstance(layers, str):
         layers = tuple(layers)
         if any(isinstance(layer, Dense) for layer in layers):
-            return _of_layers(layers, given, n_inputs)
+            return _from_layers(layers, given, n_inputs)
     if n_inputs is not None:
         raise ValueError(
             f"n_inputs goes with layers, as in MLP([Dense(3)], n_inputs=2); layer_sizes begin with "
@@ -113,7 +114,7 @@ def settings(given: Settings, n_inputs: int | None) -> Settings:
     return given._replace(layer_sizes=layers)
 
 
-def _of_layers(layers: Sequence[Any], given: Settings, n_inputs: int | None) -> Settings:
+def _from_layers(layers: Sequence[Any], given: Settings, n_inputs: int | None) -> Settings:
     for i, layer in enumerate(layers):
         if not isinstance(layer, Dense):
             raise TypeError(
@@ -124,7 +125,7 @@ def _of_layers(layers: Sequence[Any], given: Settings, n_inputs: int | None) -> 
         if not _is(getattr(given, name), default):
             raise ValueError(
                 f"{name} belongs to each layer of a net that is given layer by layer, as in "
-                f"Dense(4, 'relu', dropout=0.1); MLP got {name} too. Leave it out there"
+                f"Dense(4, 'relu', dropout=0.1); MLP got {name} too. Leave it out of MLP"
             )
     if n_inputs is None:
         raise ValueError(
@@ -140,7 +141,7 @@ def _of_layers(layers: Sequence[Any], given: Settings, n_inputs: int | None) -> 
     if last.dropout != 0:
         raise ValueError(
             f"dropout belongs to hidden layers and, as input_dropout, to the inputs; got "
-            f"{last!r} as the outputs. Leave it out there"
+            f"{last!r} as the outputs. Leave it out of that layer"
         )
     return Settings(
         (checks.count("n_inputs", n_inputs), *(layer.units for layer in layers)),
@@ -152,12 +153,12 @@ def _of_layers(layers: Sequence[Any], given: Settings, n_inputs: int | None) -> 
 
 
 def _is(value: Any, plain: str | float | None) -> bool:
-    """Equality that arrays, whose comparison is an array, do not disturb."""
+    """Equality with a plain value; an array, which compares element by element, equals none."""
     return value is plain or (type(value) in (str, int, float) and bool(value == plain))
 
 
 def _one_or_each(values: list[Any]) -> Any:
-    """The name, function or number that all layers have, or the value of each."""
+    """The name, function or number that all layers share, or one value per layer."""
     first = values[0]
     shared = isinstance(first, str | float) or callable(first)
     return first if shared and all(_is(value, first) for value in values) else values

@@ -1,7 +1,7 @@
-"""Losses as small immutable objects: names, hyper-parameters and checks of the targets.
+"""Losses as small immutable objects: names, traits, hyper-parameters and checks of the targets.
 
 The formulas, with their papers, are in ``kernels/losses.py``. Every loss is summed over the
-outputs and averaged over the rows of a batch, by their sample weights where there are some.
+outputs and averaged over the rows of a batch, weighted by their sample weights if there are any.
 """
 
 from __future__ import annotations
@@ -22,32 +22,35 @@ LossFunction = Callable[..., tuple[float, npt.ArrayLike]]
 
 
 class Loss:
-    """What every loss has.
+    """The base of all losses. The class attributes are the one place that knows a loss's traits.
 
     Attributes
     ----------
     name : str
         For ``MLP(loss=...)``.
     code : int
-        What the kernels know it by.
+        By which the kernels know it.
     activation : str
         The output activation that matches it.
     from_logits : bool
         Whether it is computed from the net inputs of the last layer: then no other output
         activation can be combined with it.
+    kinked : bool
+        Whether its first or second derivative jumps.
     """
 
     name: ClassVar[str]
     code: ClassVar[int]
     activation: ClassVar[str] = "identity"
     from_logits: ClassVar[bool] = False
+    kinked: ClassVar[bool] = False
 
-    def numbers(self, outputs: int) -> npt.NDArray[np.float64]:
-        """What the kernel needs to know of each output, (outputs,), or of all of them."""
-        return np.zeros(2)
+    def parameters(self, outputs: int) -> npt.NDArray[np.float64]:
+        """The loss's parameters as its kernel takes them; none by default."""
+        return np.empty(0)
 
     def check_outputs(self, outputs: int) -> None:
-        """Raise a ValueError where the loss cannot have so many outputs."""
+        """Raise a ValueError if the loss cannot have this number of outputs."""
 
     def targets(
         self, y: Any, rows: int, outputs: int, dtype: np.dtype
@@ -57,7 +60,7 @@ class Loss:
 
 
 class MakesLoss(Protocol):
-    """What serves as a loss by a method, as a graph does."""
+    """An object that can make a loss, as a graph can."""
 
     def as_loss(self) -> Loss:
         """The loss."""
@@ -71,8 +74,8 @@ class SquaredError(Loss):
     name: ClassVar[str] = "squared_error"
     code: ClassVar[int] = losses.SQUARED_ERROR
 
-    def numbers(self, outputs: int) -> npt.NDArray[np.float64]:
-        """By what the loss, and not its derivative, is multiplied."""
+    def parameters(self, outputs: int) -> npt.NDArray[np.float64]:
+        """The factor of the loss, but not of its derivative."""
         return np.ones(1)
 
 
@@ -82,6 +85,7 @@ class AbsoluteError(Loss):
 
     name: ClassVar[str] = "absolute_error"
     code: ClassVar[int] = losses.ABSOLUTE_ERROR
+    kinked: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,7 @@ class Huber(Loss):
     Parameters
     ----------
     delta : float, default=1.0
-        Where the parabola goes over into lines; above 0, in units of the targets.
+        The error at which the parabola turns into lines; above 0, in units of the targets.
 
     Notes
     -----
@@ -102,12 +106,13 @@ class Huber(Loss):
 
     name: ClassVar[str] = "huber"
     code: ClassVar[int] = losses.HUBER
+    kinked: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         checks.positive("delta", self.delta)
 
-    def numbers(self, outputs: int) -> npt.NDArray[np.float64]:
-        """Delta, for each output."""
+    def parameters(self, outputs: int) -> npt.NDArray[np.float64]:
+        """Delta, once per output, shape (outputs,)."""
         return np.full(outputs, float(self.delta))
 
 
@@ -120,9 +125,9 @@ class Quantile(Loss):
     Parameters
     ----------
     levels : float or sequence of float, default=0.5
-        Above 0 and below 1. One level serves all outputs; several need an output each, and the
-        targets may then be one column, (rows,) or (rows, 1), of which each output learns its
-        quantile.
+        Above 0 and below 1. One level serves all outputs. Several levels need one output each; the
+        targets may then be a single column, (rows,) or (rows, 1), and each output learns its own
+        quantile of it.
 
     Notes
     -----
@@ -133,6 +138,7 @@ class Quantile(Loss):
 
     name: ClassVar[str] = "quantile"
     code: ClassVar[int] = losses.QUANTILE
+    kinked: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         levels = self._all()
@@ -152,7 +158,7 @@ class Quantile(Loss):
         return tuple(levels) if isinstance(levels, Sequence) else (levels,)
 
     def check_outputs(self, outputs: int) -> None:
-        """As many outputs as levels, where there are several."""
+        """Several levels need the same number of outputs."""
         levels = self._all()
         if len(levels) not in (1, outputs):
             raise ValueError(
@@ -160,14 +166,14 @@ class Quantile(Loss):
                 f"last of layer_sizes is {outputs}"
             )
 
-    def numbers(self, outputs: int) -> npt.NDArray[np.float64]:
-        """The level of each output."""
+    def parameters(self, outputs: int) -> npt.NDArray[np.float64]:
+        """The level of each output, shape (outputs,)."""
         return np.broadcast_to(np.array(self._all(), np.float64), (outputs,)).copy()
 
     def targets(
         self, y: Any, rows: int, outputs: int, dtype: np.dtype
     ) -> tuple[FloatArray | None, IntArray | None]:
-        """As for every loss; one column stands for all levels."""
+        """As for every loss; with several levels, one column of targets serves all of them."""
         shape = checks.shape("y", y)
         if len(self._all()) > 1 and (len(shape) == 1 or shape[1:] == (1,)):
             column = checks.targets(y, rows, 1, dtype)
@@ -177,7 +183,7 @@ class Quantile(Loss):
 
 @dataclass(frozen=True)
 class Hinge(Loss):
-    """max(1 - t y, 0) for targets t of -1 and 1, as of a support vector machine.
+    """max(1 - t y, 0) for targets t of -1 and 1, as in a support vector machine.
 
     Notes
     -----
@@ -186,6 +192,7 @@ class Hinge(Loss):
 
     name: ClassVar[str] = "hinge"
     code: ClassVar[int] = losses.HINGE
+    kinked: ClassVar[bool] = True
 
     def targets(
         self, y: Any, rows: int, outputs: int, dtype: np.dtype
@@ -203,7 +210,7 @@ class Poisson(Loss):
 
     Notes
     -----
-    McCullagh and Nelder, Generalized Linear Models, 1989, section 2.3; as scikit-learn's.
+    McCullagh and Nelder, Generalized Linear Models, 1989, section 2.3; as in scikit-learn.
     """
 
     name: ClassVar[str] = "poisson"
@@ -246,26 +253,24 @@ class Gamma(Loss):
         return targets, None
 
 
-class _Smoothed(Loss):
-    """A loss whose targets are probabilities, which may be drawn together."""
+class Smoothed(Loss):
+    """The base of losses whose targets are probabilities, which label smoothing draws together."""
 
     label_smoothing: float
     from_logits: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        checks.number(
-            "label_smoothing", self.label_smoothing, "at least 0 and below 1", lambda x: 0 <= x < 1
-        )
+        checks.fraction("label_smoothing", self.label_smoothing)
 
-    def numbers(self, outputs: int) -> npt.NDArray[np.float64]:
-        """By what the targets are multiplied, what is added, and where the loss is cut off."""
+    def parameters(self, outputs: int) -> npt.NDArray[np.float64]:
+        """Factor and summand of the targets, and the value at which the loss is cut off."""
         smoothing = float(self.label_smoothing)
         return np.array([1.0 - smoothing, smoothing / max(2, outputs), np.inf])
 
 
 @dataclass(frozen=True)
-class BinaryCrossEntropy(_Smoothed):
-    """-t log p - (1 - t) log(1 - p) of each output, p its sigmoid, t between 0 and 1.
+class BinaryCrossEntropy(Smoothed):
+    """-t log p - (1 - t) log(1 - p) for each output, p its sigmoid, t between 0 and 1.
 
     Parameters
     ----------
@@ -279,9 +284,9 @@ class BinaryCrossEntropy(_Smoothed):
     code: ClassVar[int] = losses.BINARY_CROSS_ENTROPY
     activation: ClassVar[str] = "sigmoid"
 
-    def numbers(self, outputs: int) -> npt.NDArray[np.float64]:
-        """Of two classes, however many outputs."""
-        return super().numbers(2)
+    def parameters(self, outputs: int) -> npt.NDArray[np.float64]:
+        """Those of two classes, whatever the number of outputs."""
+        return super().parameters(2)
 
     def targets(
         self, y: Any, rows: int, outputs: int, dtype: np.dtype
@@ -293,8 +298,8 @@ class BinaryCrossEntropy(_Smoothed):
 
 
 @dataclass(frozen=True)
-class CrossEntropy(_Smoothed):
-    """-sum_i t_i log p_i of a row, p the softmax of the outputs.
+class CrossEntropy(Smoothed):
+    """-sum_i t_i log p_i for each row, p the softmax of the net inputs.
 
     Targets are class labels 0 ... outputs - 1, or the probabilities t_i of the classes.
 
@@ -315,11 +320,11 @@ class CrossEntropy(_Smoothed):
     activation: ClassVar[str] = "softmax"
 
     def check_outputs(self, outputs: int) -> None:
-        """An output for each class."""
+        """There must be one output per class."""
         if outputs < 2:
             raise ValueError(
-                "cross_entropy needs an output for each class, at least 2; for two classes and "
-                "one output use loss='binary_cross_entropy'"
+                "cross_entropy needs one output per class, at least 2; for two classes and one "
+                "output use loss='binary_cross_entropy'"
             )
 
     def targets(
@@ -336,9 +341,9 @@ class CallableLoss(Loss):
     Parameters
     ----------
     function : callable
-        ``function(y_pred, y)``, with sample weights ``function(y_pred, y, sample_weight)``, both
-        arrays (rows, outputs) of the net's dtype, returns the loss of the batch and its
-        derivative by `y_pred`, (rows, outputs). It does the averaging.
+        ``function(y_pred, y)``, or with sample weights ``function(y_pred, y, sample_weight)``,
+        takes arrays (rows, outputs) of the net's dtype and returns the loss of the batch and its
+        derivative by `y_pred`, (rows, outputs). The function does the averaging.
     """
 
     function: LossFunction
@@ -368,12 +373,12 @@ NAMED = (
     SquaredError, AbsoluteError, Huber, Quantile, Hinge, Poisson, Gamma, BinaryCrossEntropy,
     CrossEntropy,
 )  # fmt: skip
-LOSSES: dict[str, type[Loss]] = {kind.name: kind for kind in NAMED}
+LOSSES: dict[str, type[Loss]] = {loss.name: loss for loss in NAMED}
 """Names, for ``MLP(loss=...)``."""
 
 
 def as_loss(loss: str | Loss | MakesLoss | LossFunction) -> Loss:
-    """A loss by name, with its defaults, as it is, of a graph, or of a function."""
+    """A loss from its name (with its defaults), a `Loss`, a graph or a function."""
     if isinstance(loss, Loss):
         return loss
     if hasattr(loss, "as_loss"):

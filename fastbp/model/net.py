@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp import checks
-from fastbp.kernels.activations import ACTIVATIONS, CALLABLE, STORED_SLOPE
+from fastbp.kernels.activations import IDENTITY
 from fastbp.kernels.layout import ACTIVATION, DROPOUT, table_of_layers, weight_views
 from fastbp.kernels.optimizers import N_SCALARS
 from fastbp.kernels.state import Network, OptimizerState
 from fastbp.kernels.workspace import CAPACITY, DROPS_OUT, Workspace, workspace_for
-from fastbp.model.activations import Activation
+from fastbp.model.activations import Activation, traits_of
 from fastbp.model.losses import CallableLoss, Loss
 from fastbp.model.optimizers import Optimizer, as_optimizer
 from fastbp.model.regularization import Regularization
@@ -140,7 +140,7 @@ class Net:
     def __init__(self, spec: Spec, optimizer: Optimizer) -> None:
         self.spec = spec
         self.in_python = in_python(spec.loss, spec.activations)
-        codes = [ACTIVATIONS[a] if isinstance(a, str) else CALLABLE for a in spec.activations]
+        codes = [traits_of(activation).code for activation in spec.activations]
         self.layer_table, n_params = table_of_layers(spec.layer_sizes, codes, spec.bias)
         self.state = State(
             params=np.zeros(n_params, spec.dtype),
@@ -288,12 +288,10 @@ class Net:
         dropout = spec.regularization.dropout_rates(len(self.layer_table))
         layers = self.layer_table.copy()
         if training and spec.loss.from_logits:
-            layers[-1, ACTIVATION] = ACTIVATIONS["identity"]  # the loss takes the net inputs
+            layers[-1, ACTIVATION] = IDENTITY  # the loss takes the net inputs
         shares = [min(round(rate * 2**32), 2**32 - 1) for rate in dropout]
         layers[:-1, DROPOUT] = shares[1:]
-        slopes = {
-            i for i, a in enumerate(spec.activations) if a in STORED_SLOPE or not isinstance(a, str)
-        }
+        slopes = {i for i, a in enumerate(spec.activations) if traits_of(a).stores_slope}
         slopes |= {i for i, rate in enumerate(dropout[1:]) if rate > 0}
         layers, work = workspace_for(layers, capacity, spec.dtype, training, slopes, shares[0])
         work.places[DROPS_OUT] = any(shares)
@@ -303,7 +301,7 @@ class Net:
             n_params=self.state.params.size,
             n_layers=len(layers),
             loss=spec.loss.code,
-            loss_numbers=spec.loss.numbers(spec.layer_sizes[-1]),
+            loss_parameters=spec.loss.parameters(spec.layer_sizes[-1]),
         )
         spaces[use] = network, work
         return network, work
@@ -317,7 +315,8 @@ class Net:
             scalars=state.scalars,
             slots=state.slots,
             frozen=frozen.view(np.uint8),
-            rules=self.rules,
+            settings=self.rules,
+            n_params=state.params.size,
             n_frozen=frozen.size,
         )
 

@@ -1,7 +1,7 @@
 """Optimisers as small immutable objects: names, defaults and checks of hyper-parameters.
 
-The steps themselves are in ``kernels/optimizers.py``, with the papers; the state that changes
-belongs to the net.
+The formulas, with their papers, are in ``kernels/optimizers.py``; the state that changes belongs to
+the net.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp import checks
-from fastbp.kernels import optimizers as steps
-from fastbp.kernels import updates
+from fastbp.kernels import optimizers, updates
 from fastbp.model.schedules import Rate, check_rate, rates_of
 
 Scalars = npt.NDArray[np.float64]
@@ -24,24 +23,23 @@ Scalars = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Group:
-    """Parameters that have a learning rate or decay of their own.
+    """A group of parameters with its own learning rate or weight decay.
 
     Parameters
     ----------
     layers : iterable of int, optional
         Which layers, counted from 0 at the inputs; all by default.
     weights, biases : bool, default=True
-        Which of their parameters.
+        Whether the group has the weights, the biases or both.
     learning_rate : float, optional
-        Of these parameters, at least 0. When the optimiser has a schedule, that scales it too:
-        it stands for a schedule that begins at 1.
+        Learning rate of the group, at least 0. A schedule of the optimiser scales it too: write
+        the rate for a schedule that begins at 1.
     weight_decay : float, optional
-        Of these parameters, at least 0.
+        Weight decay of the group, at least 0.
 
     Notes
     -----
-    What is None is taken from the optimiser. Of several groups with the same parameters the last
-    one counts.
+    What is None is taken from the optimiser. Where groups overlap, the last one counts.
     """
 
     layers: Iterable[int] | None = None
@@ -62,26 +60,26 @@ class Group:
 
 @dataclass(frozen=True, repr=False)
 class Optimizer(ABC):
-    """What every optimiser has.
+    """The base of all optimisers.
 
     Parameters
     ----------
     learning_rate : float or callable
-        Above 0; or a schedule such as `CosineDecay`, or any function of the number of the
-        update, counted from 0.
+        A number above 0, a schedule such as `CosineDecay`, or any function of the update's index,
+        counted from 0.
     weight_decay : float, default=0.0
         Decoupled decay: before each update the parameters, biases too, are multiplied by
         1 - learning_rate weight_decay (Loshchilov and Hutter, ICLR 2019). Not the same as a
         penalty, which is ``MLP(l2=...)``.
     groups : sequence of Group, optional
-        Parameters with another learning rate or decay.
+        Groups of parameters with another learning rate or decay.
 
     Attributes
     ----------
     code : int
-        What the kernels know it by.
+        By which the kernels know it.
     n_slots : int
-        Numbers that it keeps for each parameter.
+        Values that it keeps for each parameter, such as Adam's two moments.
     """
 
     learning_rate: Rate = 0.001
@@ -117,7 +115,7 @@ class Optimizer(ABC):
 
     @abstractmethod
     def write(self, scalars: Scalars) -> None:
-        """Write the hyper-parameters where the kernels read them; what changes stays."""
+        """Write the hyper-parameters where the kernels read them; the state stays as it is."""
 
     def reset(self, scalars: Scalars) -> None:
         """Write the hyper-parameters and the state before the first update."""
@@ -125,22 +123,18 @@ class Optimizer(ABC):
         self.write(scalars)
 
     def group_table(self, n_layers: int) -> Scalars:
-        """Factor of the learning rate and decay, of the weights and biases of each layer."""
+        """Rate factors and decays, shape (n_layers, weights and biases, factor and decay), flat."""
         table = np.empty((n_layers, 2, 2))
         table[:] = 1.0, self.weight_decay
         for group in self.groups:
-            kinds = [kind for kind, taken in enumerate((group.weights, group.biases)) if taken]
+            chosen = [i for i, taken in enumerate((group.weights, group.biases)) if taken]
             for layer in checks.layer_indices(group.layers, n_layers):
                 if group.learning_rate is not None:
                     rate = 1.0 if callable(self.learning_rate) else self.learning_rate
-                    table[layer, kinds, 0] = group.learning_rate / rate
+                    table[layer, chosen, 0] = group.learning_rate / rate
                 if group.weight_decay is not None:
-                    table[layer, kinds, 1] = group.weight_decay
+                    table[layer, chosen, 1] = group.weight_decay
         return table.reshape(-1)
-
-
-def _check_fraction(name: str, value: Any) -> None:
-    checks.number(name, value, "at least 0 and below 1", lambda x: 0 <= x < 1)
 
 
 @dataclass(frozen=True, repr=False)
@@ -173,17 +167,16 @@ class SGD(Optimizer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_fraction("momentum", self.momentum)
-        if not isinstance(self.nesterov, bool | np.bool_):
-            raise TypeError(f"nesterov must be True or False; got {self.nesterov!r}")
+        checks.fraction("momentum", self.momentum)
+        checks.flag("nesterov", self.nesterov)
         if self.nesterov and self.momentum == 0:
             raise ValueError("nesterov=True needs a momentum above 0, such as 0.9")
 
     def write(self, scalars: Scalars) -> None:
         """Write the hyper-parameters where the kernels read them."""
-        scalars[steps.LEARNING_RATE] = self.first_rate
-        scalars[steps.MOMENTUM] = self.momentum
-        scalars[steps.NESTEROV] = self.nesterov
+        scalars[optimizers.LEARNING_RATE] = self.first_rate
+        scalars[optimizers.MOMENTUM] = self.momentum
+        scalars[optimizers.NESTEROV] = self.nesterov
 
 
 @dataclass(frozen=True, repr=False)
@@ -218,14 +211,15 @@ class Adam(Optimizer):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("beta_1", "beta_2"):
-            _check_fraction(name, getattr(self, name))
+            checks.fraction(name, getattr(self, name))
         checks.positive("epsilon", self.epsilon)
 
     def write(self, scalars: Scalars) -> None:
         """Write the hyper-parameters where the kernels read them."""
-        scalars[steps.LEARNING_RATE] = self.first_rate
-        scalars[steps.BETA_1], scalars[steps.BETA_2] = self.beta_1, self.beta_2
-        scalars[steps.EPSILON] = self.epsilon
+        scalars[optimizers.LEARNING_RATE] = self.first_rate
+        scalars[optimizers.BETA_1] = self.beta_1
+        scalars[optimizers.BETA_2] = self.beta_2
+        scalars[optimizers.EPSILON] = self.epsilon
 
 
 @dataclass(frozen=True, repr=False)
@@ -235,7 +229,7 @@ class AdamW(Adam):
     Parameters
     ----------
     learning_rate, beta_1, beta_2, epsilon
-        As of `Adam`.
+        As in `Adam`.
     weight_decay : float, default=0.01
         See `Optimizer`.
 
@@ -249,7 +243,7 @@ class AdamW(Adam):
 
 @dataclass(frozen=True, repr=False)
 class AMSGrad(Adam):
-    """Adam that divides by the largest mean of squares so far. Parameters as of `Adam`.
+    """Adam that divides by the largest mean of squares so far. Parameters as in `Adam`.
 
     Notes
     -----
@@ -269,7 +263,7 @@ class NAdam(Adam):
     ----------
     learning_rate : float or callable, default=0.002
     beta_1, beta_2, epsilon
-        As of `Adam`.
+        As in `Adam`.
     momentum_decay : float, default=0.004
         How fast the momentum approaches `beta_1`: in update t it is ``beta_1 (1 - 0.96^(t
         momentum_decay) / 2)``.
@@ -291,12 +285,12 @@ class NAdam(Adam):
     def write(self, scalars: Scalars) -> None:
         """Write the hyper-parameters where the kernels read them."""
         super().write(scalars)
-        scalars[steps.MOMENTUM_DECAY] = self.momentum_decay
+        scalars[optimizers.MOMENTUM_DECAY] = self.momentum_decay
 
     def reset(self, scalars: Scalars) -> None:
         """Write the hyper-parameters and the state before the first update."""
         super().reset(scalars)
-        scalars[steps.MOMENTA] = 1.0
+        scalars[optimizers.MOMENTA] = 1.0
 
 
 @dataclass(frozen=True, repr=False)
@@ -304,7 +298,7 @@ class RMSprop(Optimizer):
     """Steps divided by the root of a running mean of the squared gradient.
 
     ``v = rho v + (1 - rho) g^2``; ``u = momentum u + g / (sqrt(v) + epsilon)``; ``w -=
-    learning_rate u``; when `centered`, v less the square of the running mean of g.
+    learning_rate u``. When `centered`, the square of the running mean of g is subtracted from v.
 
     Parameters
     ----------
@@ -336,16 +330,18 @@ class RMSprop(Optimizer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_fraction("rho", self.rho)
-        _check_fraction("momentum", self.momentum)
+        checks.fraction("rho", self.rho)
+        checks.fraction("momentum", self.momentum)
         checks.positive("epsilon", self.epsilon)
         checks.flag("centered", self.centered)
 
     def write(self, scalars: Scalars) -> None:
         """Write the hyper-parameters where the kernels read them."""
-        scalars[steps.LEARNING_RATE] = self.first_rate
-        scalars[steps.RHO], scalars[steps.MOMENTUM] = self.rho, self.momentum
-        scalars[steps.EPSILON], scalars[steps.CENTERED] = self.epsilon, self.centered
+        scalars[optimizers.LEARNING_RATE] = self.first_rate
+        scalars[optimizers.RHO] = self.rho
+        scalars[optimizers.MOMENTUM] = self.momentum
+        scalars[optimizers.EPSILON] = self.epsilon
+        scalars[optimizers.CENTERED] = self.centered
 
 
 @dataclass(frozen=True, repr=False)
@@ -378,7 +374,8 @@ class Adagrad(Optimizer):
 
     def write(self, scalars: Scalars) -> None:
         """Write the hyper-parameters where the kernels read them."""
-        scalars[steps.LEARNING_RATE], scalars[steps.EPSILON] = self.first_rate, self.epsilon
+        scalars[optimizers.LEARNING_RATE] = self.first_rate
+        scalars[optimizers.EPSILON] = self.epsilon
 
 
 @dataclass(frozen=True, repr=False)
@@ -411,18 +408,19 @@ class Adadelta(Optimizer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_fraction("rho", self.rho)
+        checks.fraction("rho", self.rho)
         checks.positive("epsilon", self.epsilon)
 
     def write(self, scalars: Scalars) -> None:
         """Write the hyper-parameters where the kernels read them."""
-        scalars[steps.LEARNING_RATE] = self.first_rate
-        scalars[steps.RHO], scalars[steps.EPSILON] = self.rho, self.epsilon
+        scalars[optimizers.LEARNING_RATE] = self.first_rate
+        scalars[optimizers.RHO] = self.rho
+        scalars[optimizers.EPSILON] = self.epsilon
 
 
 @dataclass(frozen=True, repr=False)
 class Lion(Optimizer):
-    """Steps of one size in the direction of the sign of a running mean.
+    """Steps of a fixed size along the sign of a running mean of the gradient.
 
     ``w -= learning_rate sign(beta_1 m + (1 - beta_1) g)``; ``m = beta_2 m + (1 - beta_2) g``.
 
@@ -448,23 +446,24 @@ class Lion(Optimizer):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("beta_1", "beta_2"):
-            _check_fraction(name, getattr(self, name))
+            checks.fraction(name, getattr(self, name))
 
     def write(self, scalars: Scalars) -> None:
         """Write the hyper-parameters where the kernels read them."""
-        scalars[steps.LEARNING_RATE] = self.first_rate
-        scalars[steps.BETA_1], scalars[steps.BETA_2] = self.beta_1, self.beta_2
+        scalars[optimizers.LEARNING_RATE] = self.first_rate
+        scalars[optimizers.BETA_1] = self.beta_1
+        scalars[optimizers.BETA_2] = self.beta_2
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {
-    kind.__name__.lower(): kind
-    for kind in (SGD, Adam, AdamW, AMSGrad, NAdam, RMSprop, Adagrad, Adadelta, Lion)
+    optimizer.__name__.lower(): optimizer
+    for optimizer in (SGD, Adam, AdamW, AMSGrad, NAdam, RMSprop, Adagrad, Adadelta, Lion)
 }
 """Names, for ``MLP(optimizer=...)``."""
 
 
 def as_optimizer(optimizer: str | Optimizer) -> Optimizer:
-    """An optimiser by name, with its defaults, or as it is."""
+    """An optimiser from its name (with its defaults) or from an `Optimizer`."""
     if isinstance(optimizer, Optimizer):
         return optimizer
     if isinstance(optimizer, str):

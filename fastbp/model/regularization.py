@@ -1,4 +1,4 @@
-"""What keeps a net from fitting noise, as one small immutable object."""
+"""What keeps a net from fitting noise: penalties, dropout and limits in one immutable object."""
 
 from __future__ import annotations
 
@@ -27,23 +27,22 @@ class Regularization:
 
     def __post_init__(self) -> None:
         for name in ("l1", "l2"):
-            value = getattr(self, name)
-            checks.number(name, value, "a finite number of at least 0", lambda x: x >= 0)
+            checks.at_least_zero(name, getattr(self, name))
         for name in ("clip_value", "clip_norm", "max_norm"):
             value = getattr(self, name)
             if value is not None:
                 checks.number(name, value, "None or a finite number above 0", lambda x: x > 0)
-        checks.rate("input_dropout", self.input_dropout)
+        checks.fraction("input_dropout", self.input_dropout)
         if isinstance(self.dropout, Iterable):
-            no_list = isinstance(self.dropout, str | bytes | Set | Mapping)
-            if no_list or (isinstance(self.dropout, np.ndarray) and self.dropout.ndim == 0):
-                checks.rate("dropout", self.dropout)
+            unordered = isinstance(self.dropout, str | bytes | Set | Mapping)
+            if unordered or (isinstance(self.dropout, np.ndarray) and self.dropout.ndim == 0):
+                checks.fraction("dropout", self.dropout)  # raises: neither a number nor a sequence
             object.__setattr__(self, "dropout", tuple(self.dropout))
         for value in self.dropout if isinstance(self.dropout, tuple) else (self.dropout,):
-            checks.rate("dropout", value)
+            checks.fraction("dropout", value)
 
     def dropout_rates(self, n_layers: int) -> tuple[float, ...]:
-        """Of the inputs and of each hidden layer."""
+        """Dropout rates of the inputs and of each hidden layer."""
         hidden = n_layers - 1
         if not isinstance(self.dropout, tuple):
             return float(self.input_dropout), *([float(self.dropout)] * hidden)  # type: ignore
@@ -55,11 +54,13 @@ class Regularization:
         return float(self.input_dropout), *map(float, self.dropout)
 
     def rules(self, optimizer: Optimizer, n_layers: int) -> npt.NDArray[np.float64]:
-        """What the kernels read, with the optimiser's groups, but for a schedule."""
+        """Settings as the kernels take them, with the optimiser's groups but without a schedule."""
         self.dropout_rates(n_layers)  # refuses another number of rates than of hidden layers
         values = np.zeros(GROUPS)
-        values[L1], values[L2] = self.l1, self.l2
-        values[CLIP_VALUE], values[CLIP_NORM] = self.clip_value or 0.0, self.clip_norm or 0.0
+        values[L1] = self.l1
+        values[L2] = self.l2
+        values[CLIP_VALUE] = self.clip_value or 0.0
+        values[CLIP_NORM] = self.clip_norm or 0.0
         values[MAX_NORM] = self.max_norm or 0.0
         groups = optimizer.group_table(n_layers)
         values[REGULATED] = values.any() or (groups.reshape(-1, 2) != (1.0, 0.0)).any()

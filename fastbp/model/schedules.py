@@ -1,7 +1,7 @@
-"""Learning rates that change with the number of the update.
+"""Learning rates that change from update to update.
 
 Updates are counted from 0, over all calls of a net that update it. Each schedule is a small
-immutable object; called with an array of update numbers, it gives the rate of each of them.
+immutable object; called with an array of update indices, it returns the rate of each update.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
 MOST_UPDATES = 2**53
-"""Numbers of updates up to this one are exact in float64."""
+"""Indices of updates up to this one are exact in float64."""
 
 
 class Schedule(ABC):
-    """What every schedule has; a subclass of your own may be any function of the updates."""
+    """The base of all schedules; a subclass may be any function of the updates' indices."""
 
     @abstractmethod
     def __call__(self, updates: npt.ArrayLike) -> FloatArray:
@@ -34,12 +34,12 @@ class Schedule(ABC):
         Parameters
         ----------
         updates : array of int64, or int
-            Numbers of updates, counted from 0.
+            Indices of updates, counted from 0.
 
         Returns
         -------
         array of float64
-            One rate for each.
+            One rate per update.
         """
 
 
@@ -75,7 +75,7 @@ class StepDecay(Schedule):
 
     def __call__(self, updates: npt.ArrayLike) -> FloatArray:
         """Learning rates of some updates."""
-        return self.initial_rate * np.power(float(self.factor), _numbers(updates) // self.every)
+        return self.initial_rate * np.power(float(self.factor), _indices(updates) // self.every)
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class ExponentialDecay(Schedule):
 
     def __call__(self, updates: npt.ArrayLike) -> FloatArray:
         """Learning rates of some updates."""
-        return self.initial_rate * np.power(float(self.factor), _numbers(updates) / self.every)
+        return self.initial_rate * np.power(float(self.factor), _indices(updates) / self.every)
 
 
 @dataclass(frozen=True)
@@ -118,14 +118,14 @@ class CosineDecay(Schedule):
     initial_rate : float
         Above 0.
     period : int
-        Updates of the way down, at least 1. Afterwards the rate stays at `min_rate` or, with
+        Updates of the first descent, at least 1. Afterwards the rate stays at `min_rate` or, with
         `restarts`, begins again at `initial_rate`.
     min_rate : float, default=0.0
         From 0 to `initial_rate`.
     restarts : bool, default=False
     growth : int, default=1
-        Each way down takes this many times the updates of the one before. Needs `restarts` when
-        it is not 1.
+        Each descent takes this many times the updates of the one before. Values other than 1 need
+        `restarts`.
 
     Notes
     -----
@@ -153,14 +153,15 @@ class CosineDecay(Schedule):
 
     def __call__(self, updates: npt.ArrayLike) -> FloatArray:
         """Learning rates of some updates."""
-        t = _numbers(updates)
+        t = _indices(updates)
         share = t / self.period
         if not self.restarts:
             share = np.minimum(share, 1.0)
         elif self.growth == 1:
             share = t % self.period / self.period
         else:  # period i begins at update period (growth^i - 1) / (growth - 1)
-            last, starts = int(t.max(initial=0)), [0]
+            last = int(t.max(initial=0))
+            starts = [0]
             lengths = [self.period]
             while starts[-1] + lengths[-1] <= last:
                 starts.append(starts[-1] + lengths[-1])
@@ -195,7 +196,7 @@ class InverseScaling(Schedule):
 
     def __call__(self, updates: npt.ArrayLike) -> FloatArray:
         """Learning rates of some updates."""
-        powers: FloatArray = np.power(_numbers(updates) + 1.0, float(self.power))
+        powers: FloatArray = np.power(_indices(updates) + 1.0, float(self.power))
         return self.initial_rate / powers
 
 
@@ -211,7 +212,7 @@ class OneCycle(Schedule):
         Updates of the whole cycle, at least 2; after them the rate stays at the last one. One
         epoch has ``ceil(rows / batch_size)`` updates.
     pct_start : float, default=0.3
-        Share of the updates on the way up, from 0 to 1.
+        Share of the updates during which the rate rises, from 0 to 1.
     div_factor : float, default=25.0
         The first rate is ``max_rate / div_factor``.
     final_div_factor : float, default=1e4
@@ -241,7 +242,8 @@ class OneCycle(Schedule):
     def __call__(self, updates: npt.ArrayLike) -> FloatArray:
         """Learning rates of some updates."""
         end = self.total - 1.0
-        t, peak = np.minimum(_numbers(updates), end), self.pct_start * self.total - 1.0
+        peak = self.pct_start * self.total - 1.0
+        t = np.minimum(_indices(updates), end)
         first = self.max_rate / self.div_factor
         up = _cosine(first, self.max_rate, t / peak if peak > 0 else np.ones_like(t))
         share = (t - peak) / (end - peak) if peak < end else np.zeros_like(t)
@@ -253,15 +255,15 @@ class OneCycle(Schedule):
 class WarmUp(Schedule):
     """A straight line up to a rate, then that rate or another schedule.
 
-    Update t of the first `updates` takes ``(t + 1) / (updates + 1)`` of the rate with which what
-    follows begins; what follows counts its own updates from 0.
+    Update t of the first `updates` takes ``(t + 1) / (updates + 1)`` of the first rate of `then`,
+    which counts its own updates from 0.
 
     Parameters
     ----------
     then : float, Schedule or callable
-        What follows.
+        The rate or schedule that follows.
     updates : int
-        How many updates the line takes, at least 1.
+        Number of updates in the line, at least 1.
 
     Notes
     -----
@@ -277,7 +279,7 @@ class WarmUp(Schedule):
 
     def __call__(self, updates: npt.ArrayLike) -> FloatArray:
         """Learning rates of some updates."""
-        t = _numbers(updates)
+        t = _indices(updates)
         share = np.minimum((t + 1.0) / (self.updates + 1.0), 1.0)
         rates: FloatArray = rates_at(self.then, np.maximum(t - self.updates, 0)) * share
         return rates
@@ -303,29 +305,29 @@ class Scaled(Schedule):
 
     def __call__(self, updates: npt.ArrayLike) -> FloatArray:
         """Learning rates of some updates."""
-        return rates_at(self.schedule, _numbers(updates)) * self.factor
+        return rates_at(self.schedule, _indices(updates)) * self.factor
 
 
 def check_rate(name: str, value: Any) -> None:
-    """A number above 0, a schedule, or any callable of the number of the update."""
+    """Raise unless `value` is a number above 0, a schedule, or a function of an update's index."""
     if callable(value) and not isinstance(value, type):
         rates_of(value, 0, 1)
     else:
         if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
             raise TypeError(
                 f"{name} must be a number above 0, a schedule such as CosineDecay(0.01, 1000), or "
-                f"a function of the number of the update; got {value!r}"
+                f"a function of the update's index; got {value!r}"
             )
         checks.number(name, value, "a finite number above 0 or a schedule", lambda x: x > 0)
 
 
 def rates_of(learning_rate: Rate, first: int, count: int) -> FloatArray:
-    """Learning rates of `count` updates from number `first` on.
+    """Learning rates of `count` updates, beginning with update `first`.
 
     Parameters
     ----------
     learning_rate : float, Schedule or callable
-        A callable that is no Schedule gets one number at a time, a Python int.
+        A callable that is not a Schedule is called with one index at a time, a Python int.
     first, count : int
         Updates are counted from 0.
 
@@ -336,15 +338,15 @@ def rates_of(learning_rate: Rate, first: int, count: int) -> FloatArray:
     Raises
     ------
     ValueError, TypeError
-        When a rate is no finite number of at least 0.
+        When a rate is not a finite number of at least 0.
     """
     return rates_at(learning_rate, np.arange(first, first + count, dtype=np.int64))
 
 
 def rates_at(learning_rate: Rate, updates: IntArray) -> FloatArray:
-    """Learning rates of any updates, in the shape of `updates`; else as `rates_of`."""
+    """Learning rates of any updates, in the shape of `updates`; otherwise as `rates_of`."""
     if isinstance(learning_rate, Schedule):
-        with np.errstate(over="ignore"):  # seen below
+        with np.errstate(over="ignore"):  # checked below
             rates = np.asarray(learning_rate(updates), np.float64)
         if rates.shape != updates.shape:
             raise ValueError(
@@ -352,33 +354,35 @@ def rates_at(learning_rate: Rate, updates: IntArray) -> FloatArray:
                 f"updates it gave shape {rates.shape}"
             )
     elif callable(learning_rate):
-        numbers = [learning_rate(number) for number in updates.reshape(-1).tolist()]
-        for number, rate in zip(updates.reshape(-1).tolist(), numbers, strict=True):
+        indices = updates.reshape(-1).tolist()
+        given = [learning_rate(index) for index in indices]
+        for index, rate in zip(indices, given, strict=True):
             if isinstance(rate, bool) or not isinstance(
                 rate, int | float | np.integer | np.floating
             ):
                 raise TypeError(
                     f"the learning rate must be a finite number of at least 0 in each update; "
-                    f"for update {number} the function returned {rate!r}"
+                    f"for update {index} the function returned {rate!r}"
                 )
-        rates = np.array(numbers, np.float64).reshape(updates.shape)
+        rates = np.array(given, np.float64).reshape(updates.shape)
     else:
         check_rate("learning_rate", learning_rate)
         rates = np.full(updates.shape, learning_rate, np.float64)
     bad = ~(np.isfinite(rates) & (rates >= 0))
     if bad.any():
-        number, rate = int(updates[bad].flat[0]), float(rates[bad].flat[0])
+        index = int(updates[bad].flat[0])
+        rate = float(rates[bad].flat[0])
         raise ValueError(
             f"the learning rate must be a finite number of at least 0 in each update; for update "
-            f"{number} {learning_rate!r} gives {rate}"
+            f"{index} {learning_rate!r} gives {rate}"
         )
     return rates
 
 
-def _numbers(updates: npt.ArrayLike) -> IntArray:
+def _indices(updates: npt.ArrayLike) -> IntArray:
     return np.asarray(updates, np.int64)
 
 
 def _cosine(start: float, end: float, share: FloatArray) -> FloatArray:
-    """From `start` to `end` along half a cosine, by the share of the way."""
+    """Along half a cosine from `start`, where `share` is 0, to `end`, where it is 1."""
     return end + (start - end) * (1.0 + np.cos(math.pi * share)) / 2.0

@@ -137,7 +137,7 @@ class Perceptron:
             )
         table = np.asarray(weights).reshape(shape[0], -1)
         table = checks.finite("weights", checks.matrix("weights", table, table.shape[1], dtype,
-                                                       "one column a unit"), table)  # fmt: skip
+                                                       "one column per unit"), table)  # fmt: skip
         units = cls(*table.shape, bias=biases is not None, dtype=dtype)
         units.weights[0][...] = table
         if biases is not None:

@@ -64,9 +64,12 @@ def norms(w, k):
 
 
 @kernel
-def plane_rows(w, state, q, inputs, targets, weights, order, rules, rows, k):
+def plane_rows(w, state, q, inputs, targets, weights, order, settings, rows, k):
     """The loop of `plane_epoch`, on pointers."""
-    rate, decay, l2, l1 = load(rules, 0), load(rules, 1), load(rules, 2), load(rules, 3)
+    rate = load(settings, 0)
+    decay = load(settings, 1)
+    l2 = load(settings, 2)
+    l1 = load(settings, 3)
     total = 0.0
     learned = 0
     for at in range(rows):
@@ -90,12 +93,12 @@ def plane_rows(w, state, q, inputs, targets, weights, order, rules, rows, k):
             store(state, 0, load(state, 0) + step * decay)
         if l1 > 0.0:
             store(state, 1, load(state, 1) + rate * l1)
-            truncate(w, q, x, load(state, 1), load(rules, 4) != 0.0, k)
+            truncate(w, q, x, load(state, 1), load(settings, 4) != 0.0, k)
     return total / learned
 
 
 @kernel(cached=True)
-def plane_epoch(weights, state, q, inputs, targets, row_weights, order, rules, seed):
+def plane_epoch(weights, state, q, inputs, targets, row_weights, order, settings, seed):
     """One epoch of one unit; returns its mean loss max(0, -t z) with the penalties.
 
     Parameters
@@ -111,7 +114,7 @@ def plane_epoch(weights, state, q, inputs, targets, row_weights, order, rules, s
     row_weights : array of float64, shape (rows,)
         Sample weight times class weight; a row below 0 is held out.
     order : array of int64, shape (rows,)
-    rules : array of float64, shape (5,)
+    settings : array of float64, shape (5,)
         Learning rate; its factor for the bias, 0 for no bias; L2 and L1 penalty; whether L1 only
         applies to inputs that are not 0.
     seed : int
@@ -121,6 +124,6 @@ def plane_epoch(weights, state, q, inputs, targets, row_weights, order, rules, s
         shuffle_rows(pointer(order, 0), order.shape[0], seed)
     return plane_rows(
         pointer(weights, 0), pointer(state, 0), pointer(q, 0), pointer(inputs, 0),
-        pointer(targets, 0), pointer(row_weights, 0), pointer(order, 0), pointer(rules, 0),
+        pointer(targets, 0), pointer(row_weights, 0), pointer(order, 0), pointer(settings, 0),
         inputs.shape[0], inputs.shape[1],
     )  # fmt: skip

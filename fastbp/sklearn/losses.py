@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastbp.model.losses import BinaryCrossEntropy, CrossEntropy, SquaredError, _Smoothed
+from fastbp.model.losses import BinaryCrossEntropy, CrossEntropy, Smoothed, SquaredError
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -22,7 +22,7 @@ class MeanSquaredError(SquaredError):
     Its derivative is that of the sum over the outputs, as in scikit-learn.
     """
 
-    def numbers(self, outputs: int) -> npt.NDArray[np.float64]:
+    def parameters(self, outputs: int) -> npt.NDArray[np.float64]:
         """One over the number of outputs."""
         return np.full(1, 1.0 / outputs)
 
@@ -33,7 +33,7 @@ def largest_log_loss(dtype: np.dtype[Any]) -> float:
 
 
 @dataclass(frozen=True)
-class _Cut(_Smoothed):
+class _Cut(Smoothed):
     """Mixin for a cross-entropy that is reported as at most `most`.
 
     Parameters
@@ -43,11 +43,11 @@ class _Cut(_Smoothed):
 
     most: float = math.inf
 
-    def numbers(self, outputs: int) -> npt.NDArray[np.float64]:
+    def parameters(self, outputs: int) -> npt.NDArray[np.float64]:
         """The parameters of the cross-entropy, with the cut."""
-        numbers = super().numbers(outputs)
-        numbers[2] = self.most
-        return numbers
+        parameters = super().parameters(outputs)
+        parameters[2] = self.most
+        return parameters
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from fastbp.machine.jit import ready
+from fastbp.machine import jit
 from fastbp.perceptron import plane
 from fastbp.sklearn.inputs import dense
 from fastbp.sklearn.randomness import random_state_of
@@ -343,10 +343,9 @@ class Perceptron(ClassifierMixin, BaseEstimator):
             np.where(data.held, -1.0, data.sample_weight * factors), np.arange(len(targets)),
             settings, seed if self.shuffle else -1,
         )  # fmt: skip
-        ready(plane.plane_epoch, w.dtype.char, arguments)
         patience = _Patience(self.tol, int(self.n_iter_no_change))
         for epoch in range(1, epochs + 1):
-            loss = float(plane.plane_epoch(*arguments))
+            loss = float(jit.call(plane.plane_epoch, w.dtype.char, *arguments))
             if not (np.isfinite(state[0]) and np.isfinite(w).all()):
                 raise ValueError(
                     f"Floating-point under-/overflow occurred at epoch #{epoch}. Scaling input "

@@ -16,7 +16,7 @@ from fastbp.machine import peak as hardware
 def test_it_is_the_file_of_this_checkout() -> None:
     assert peak.FILE.read_bytes() == Path(chains.__file__).read_bytes()
     assert peak.chains is not chains
-    assert peak.NUMBERS == hardware.FMA_LOOP_NUMBERS
+    assert peak.NUMBERS == hardware.FMA_LOOP_LENGTH
 
 
 @needs_compiler

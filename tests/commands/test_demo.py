@@ -93,7 +93,8 @@ def test_digits_are_split_once_and_stratified() -> None:
     assert digits.X.dtype == digits.X_test.dtype == np.float32
     assert (digits.X.min(), digits.X.max()) == (0, 1)
     for number in range(10):
-        held_out, learned = (digits.y_test == number).sum(), (digits.y == number).sum()
+        held_out = (digits.y_test == number).sum()
+        learned = (digits.y == number).sum()
         assert held_out == pytest.approx((held_out + learned) / 5, abs=1)
     assert np.array_equal(digits.X_test, demo.load_digits().X_test)
     both = np.concatenate([digits.X, digits.X_test]) * 16
@@ -115,7 +116,8 @@ def test_useful_flops(sizes: tuple[int, ...], rows: int, flops: int) -> None:
 
 
 def test_table() -> None:
-    ours, theirs = demo.Trained(0.98, 0.1, 1000), demo.Trained(0.975, 2.0, 1000)
+    ours = demo.Trained(0.98, 0.1, 1000)
+    theirs = demo.Trained(0.975, 2.0, 1000)
     assert demo.table(ours, theirs, 0.3, 5 * 10**9, 100.0) == (
         "                               fastbp   MLPClassifier     ratio\n"
         "held-out accuracy              98.00%          97.50%\n"

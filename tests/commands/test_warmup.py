@@ -59,7 +59,8 @@ def use_everything(dtype: str) -> None:
     """Nets and data of many kinds."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(600, 5)).astype(dtype)
-    labels, Y = rng.integers(3, size=600), rng.uniform(size=(600, 3)).astype(dtype)
+    labels = rng.integers(3, size=600)
+    Y = rng.uniform(size=(600, 3)).astype(dtype)
     X_read_only = X.copy()
     X_read_only.flags.writeable = False
     for loss, y in (

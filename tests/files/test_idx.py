@@ -50,7 +50,8 @@ def test_broken_files(change, message, tmp_path) -> None:
 
 @pytest.mark.parametrize("ending", ["", ".gz"])
 def test_mnist(ending, tmp_path) -> None:
-    images, labels = np.arange(24).reshape(2, 3, 4) * 10, np.array([7, 2])
+    images = np.arange(24).reshape(2, 3, 4) * 10
+    labels = np.array([7, 2])
     for name, array in (("images-idx3", images), ("labels-idx1", labels)):
         with pytest.raises(FileNotFoundError, match=f"no t10k-{name}-ubyte.gz in .*published at"):
             idx.mnist(tmp_path)

@@ -105,7 +105,7 @@ def test_nothing_to_train_on(empty):
     ("item", "error", "words", "note"),
     [
         ((X[:3, :2], Y[:3]), ValueError, "X must have shape", True),
-        ((X[:3], Y[:2]), ValueError, "X and y must have as many rows", True),
+        ((X[:3], Y[:2]), ValueError, "X and y must have the same number of rows", True),
         ((X[:3] * np.nan, Y[:3]), ValueError, "X holds nan at row 0, column 0", True),
         ((X[:3], Y[:3] * np.inf), ValueError, "y holds", True),
         ((X[:3], Y[:3], -W[:3]), ValueError, "sample_weight must hold finite numbers", True),
@@ -171,7 +171,7 @@ def test_a_bad_batch_after_a_callback_changed_the_net():
     net, twin = make(), make()
     for each in (net, twin):
         each.fit(X, Y, epochs=1)
-    with pytest.raises(ValueError, match="as many rows"):
+    with pytest.raises(ValueError, match="the same number of rows"):
         net.fit(Bad(), epochs=3, callbacks=Change())
     assert net.optimizer == Adam(0.01)
     assert not net.frozen.any()
@@ -450,8 +450,8 @@ def test_what_is_seen_before_anything_is_read(small, tmp_path):
     (big, targets), net = table(203), make()
     kept, mapped = state(net), on_disk(tmp_path, big)
     for call, words in (
-        (lambda: net.fit(mapped, targets[:-1]), "X and y must have as many rows; got 203 and"),
-        (lambda: net.fit(mapped, 3.0), "X and y must have as many rows"),
+        (lambda: net.fit(mapped, targets[:-1]), "the same number of rows; got 203 and"),
+        (lambda: net.fit(mapped, 3.0), "X and y must have the same number of rows"),
         (lambda: net.fit(mapped, targets, sample_weight=W), "X and sample_weight must have"),
         (lambda: net.fit(mapped.reshape(-1), targets), "X must have shape (rows, n_in)"),
         (lambda: net.fit(mapped[:, :3], targets), "X must have shape (rows, 4)"),

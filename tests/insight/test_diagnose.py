@@ -243,7 +243,7 @@ def test_bad_input() -> None:
         diagnose(net(), MOONS, CLASSES, history={"loss": [1.0]})
     with pytest.raises(TypeError, match=r"validation_data must be \(X, y\) or"):
         diagnose(net(), MOONS, CLASSES, validation_data=MOONS)
-    with pytest.raises(ValueError, match="X and y must have as many rows"):
+    with pytest.raises(ValueError, match="X and y must have the same number of rows"):
         diagnose(net(), MOONS, CLASSES[:7])
     with pytest.raises(ValueError, match="step"):
         diagnose(net(activation="step"), MOONS, CLASSES)

@@ -238,7 +238,7 @@ def test_inputs_are_copied() -> None:
         ((np.zeros(4), 1), ValueError, r"X must have shape \(rows, 3\)"),
         ((np.zeros((1, 1, 3)), 1), ValueError, r"X must have shape \(rows, 3\)"),
         (([0, np.nan, 0], 1), ValueError, "only finite numbers"),
-        ((X, [1, 2]), ValueError, "y must have shape|as many rows"),
+        ((X, [1, 2]), ValueError, "y must have shape|the same number of rows"),
         ((X, np.nan), ValueError, "only finite numbers"),
         ((["a", "b", "c"], 1), TypeError, "real numbers"),
     ],
@@ -266,3 +266,16 @@ def test_twins_share_nothing_that_changes() -> None:
         twin.step([X], [Y])
     assert np.array_equal(net.params, kept)
     assert net.regularization.l2 == 0.1
+
+
+def test_a_loss_that_cannot_be_copied_is_explained() -> None:
+    class Halved:
+        def __call__(self, y_pred, y):
+            return 0.25 * np.sum((y_pred - y) ** 2) / len(y), 0.5 * (y_pred - y) / len(y)
+
+        def __deepcopy__(self, memo):
+            raise TypeError("has a lock")
+
+    net = MLP((2, 2, 1), activation="tanh", loss=Halved(), optimizer=SGD(0.1), seed=0)
+    y = net.predict([[1.0, 2.0]])[0]
+    assert explain(net, [1.0, 2.0], y + 1).losses.total == pytest.approx(0.25)

@@ -129,7 +129,7 @@ def test_bad_input() -> None:
         lr_find(one, X, Y, smoothing=1)
     with pytest.raises(ValueError, match="updates must be at least 10; got 3"):
         lr_find(one, X, Y, updates=3)
-    with pytest.raises(ValueError, match="X and y must have as many rows"):
+    with pytest.raises(ValueError, match="X and y must have the same number of rows"):
         lr_find(one, X, Y[:3])
     with pytest.raises(TypeError, match="net must be an MLP"):
         lr_find(SGD(), X, Y)

@@ -11,22 +11,15 @@ from oracle import ACTIVATE, derivative
 
 from fastbp.kernels.activations import (
     ACTIVATIONS,
-    EXP,
-    HIDDEN_ACTIVATIONS,
-    SOFTMAX,
-    STEP,
-    STORED_SLOPE,
     activate,
     activate_backward,
     multiply_by_slope,
-    softmax,
-    softmax_backward,
 )
 from fastbp.machine.processor import VECTOR_BITS
 from fastbp.machine.simd import flush_denormals, pointer, restore_denormals
 
 POINTS = counts(1_000, 10_000)
-BY_ELEMENT = (*HIDDEN_ACTIVATIONS, "exp")
+BY_ELEMENT = tuple(name for name in ACTIVATIONS if name != "softmax")
 
 
 def lanes_of(dtype):
@@ -71,7 +64,7 @@ EXACT = {
     "sigmoid": (sigmoid, lambda z: sigmoid(z) * sigmoid(-z)),
     "tanh": (mpmath.tanh, lambda z: mpmath.sech(z) ** 2),
     "relu": (lambda z: max(z, 0), lambda z: int(z > 0)),
-    "step": (lambda z: int(z > 0), None),
+    "step": (lambda z: int(z > 0), lambda z: 0),
     "leaky_relu": (lambda z: z if z > 0 else z / 100, lambda z: 1 if z > 0 else 0.01),
     "elu": (
         lambda z: z if z > 0 else mpmath.expm1(z),
@@ -98,7 +91,7 @@ EXACT = {
 
 def points(dtype, name):
     """Net inputs over the whole range: tails, the middle, tiny ones, and the edges."""
-    rng = np.random.default_rng(ACTIVATIONS[name])
+    rng = np.random.default_rng(ACTIVATIONS[name].code)
     far, top, low = (100.0, 88.0, -125.0) if dtype == "float32" else (750.0, 709.0, -1020.0)
     if name == "tanh":  # where denormal numbers are flushed, see tanh_single
         low = max(low, -100.0)
@@ -125,7 +118,7 @@ def test_accuracy(name, dtype, tally) -> None:
     x = np.resize(x, -(-len(x) // width) * width)
     for run in (run_flushing, lambda code, y, slope, n: run_activate(code, y, slope, n, 1, n)):
         y = x.copy()
-        run(ACTIVATIONS[name], y, np.zeros_like(x), len(x))
+        run(ACTIVATIONS[name].code, y, np.zeros_like(x), len(x))
         assert np.isfinite(y).all()
         relative, in_ulp = errors(y, function, x)
         with mpmath.workdps(40):
@@ -139,7 +132,7 @@ def test_accuracy(name, dtype, tally) -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", [name for name in BY_ELEMENT if name != "step"])
+@pytest.mark.parametrize("name", BY_ELEMENT)
 def test_derivatives(name, dtype) -> None:
     """To a few units in the last place of the largest derivative."""
     _, slope_of = EXACT[name]
@@ -151,12 +144,12 @@ def test_derivatives(name, dtype) -> None:
     ]).astype(dtype)  # fmt: skip
     x = np.resize(x, -(-len(x) // width) * width)
     n, y, slope, g = len(x), x.copy(), np.full_like(x, np.nan), np.ones_like(x)
-    run_activate(ACTIVATIONS[name], y, slope, n, 1, n)
-    if name in STORED_SLOPE:
+    run_activate(ACTIVATIONS[name].code, y, slope, n, 1, n)
+    if ACTIVATIONS[name].stores_slope:
         run_multiply(g, slope, n, 1, n)
     else:
         assert np.isnan(slope).all()
-        run_backward(ACTIVATIONS[name], g, y, n, 1, n)
+        run_backward(ACTIVATIONS[name].code, g, y, n, 1, n)
     with mpmath.workdps(40):
         exact = np.array([float(slope_of(mpmath.mpf(float(z)))) for z in x])
     near_kink = np.abs(np.abs(x) - 3.0) < 1e-6 if name == "hard_sigmoid" else np.zeros(n, bool)
@@ -187,23 +180,23 @@ def test_forward_and_backward(dtype, seed, spare) -> None:
         z = rng.normal(scale=3.0, size=length).astype(dtype)
         z[::7] = 0.0
         y, slope, alone = z.copy(), z.copy(), z.copy()
-        run_activate(ACTIVATIONS[name], y, slope, stride, n, batch)
+        run_activate(ACTIVATIONS[name].code, y, slope, stride, n, batch)
         wide = z[meant].astype(np.float64)
         exact = ACTIVATE[name](wide)
         np.testing.assert_allclose(y[meant], exact, rtol=5 * eps, atol=eps, err_msg=name)
         assert np.array_equal(y[outside], z[outside]), f"{name} wrote beyond its end"
-        run_activate(ACTIVATIONS[name], alone, alone, stride, n, batch)
+        run_activate(ACTIVATIONS[name].code, alone, alone, stride, n, batch)
         assert np.array_equal(alone, y), f"{name} without a place for the slope"
         if name == "step":
             continue
         g = rng.normal(size=length).astype(dtype)
         dz = g.copy()
-        if name in STORED_SLOPE:
+        if ACTIVATIONS[name].stores_slope:
             assert np.array_equal(slope[outside], z[outside]), f"{name} slope beyond its end"
             run_multiply(dz, slope, stride, n, batch)
         else:
             assert np.array_equal(slope, z), f"{name} stored a slope"
-            run_backward(ACTIVATIONS[name], dz, y, stride, n, batch)
+            run_backward(ACTIVATIONS[name].code, dz, y, stride, n, batch)
         slopes = derivative(name, wide, y[meant].astype(np.float64))
         exact, atol = g[meant] * slopes, 20 * eps * max(1.0, np.abs(slopes).max())
         np.testing.assert_allclose(dz[meant], exact, rtol=0, atol=atol, err_msg=name)
@@ -217,37 +210,61 @@ def test_not_a_number_comes_through_where_the_derivative_needs_it(dtype) -> None
         if name == "step":
             continue
         y, slope = z.copy(), z.copy()
-        run_activate(ACTIVATIONS[name], y, slope, 16, 1, 3)
+        run_activate(ACTIVATIONS[name].code, y, slope, 16, 1, 3)
         assert np.array_equal(np.isnan(y), [True] + 15 * [False]), name
         assert np.array_equal(np.isnan(slope), [True] + 15 * [False]), name
 
 
-def test_names() -> None:
-    assert sorted(ACTIVATIONS.values()) == list(range(len(ACTIVATIONS)))
-    assert set(ACTIVATIONS) - set(HIDDEN_ACTIVATIONS) == {"softmax", "exp"}
+def test_codes() -> None:
+    codes = [traits.code for traits in ACTIVATIONS.values()]
+    assert sorted(codes) == list(range(len(codes)))
     assert set(EXACT) == set(BY_ELEMENT)
+
+
+@pytest.mark.parametrize("name", BY_ELEMENT)
+def test_traits(name) -> None:
+    """What a row of the table says follows from the formulas."""
+    traits = ACTIVATIONS[name]
+    function, slope_of = EXACT[name]
+    with mpmath.workdps(40):
+        z = [mpmath.mpf(i) / 128 for i in range(-1024, 1025)] + [mpmath.mpf(-1e6), mpmath.mpf(1e6)]
+        y = [float(function(x)) for x in z]
+        slope = np.array([float(slope_of(x)) for x in z])
+        h = mpmath.mpf(1e-4)
+        bends = [slope_of(x + h) - 2 * slope_of(x) + slope_of(x - h) for x in z[:-2]]
+        sharpest = max(abs(float(bend / h)) for bend in bends)
+    for bound, reached in zip(traits.bounds, (min(y), max(y)), strict=True):
+        if np.isfinite(bound):
+            assert traits.bounds[0] <= reached <= traits.bounds[1]
+            assert reached == pytest.approx(bound, abs=1e-3)
+        else:
+            assert abs(reached) > 1e3
+    if name != "exp":  # which bends ever more
+        assert traits.kinked == (traits.trainable and sharpest > 0.01)
+    if traits.saturated is not None:
+        low, high = traits.saturated
+        is_saturated = (np.array(y) <= low) | (np.array(y) >= high)
+        share = slope / slope.max()
+        clear = np.abs(share - 0.05) > 3e-4  # the ends are rounded
+        assert np.array_equal(is_saturated[clear], share[clear] < 0.05)
+    is_off = not any(y[:512]) and not slope[:512].any()  # z from -8 to -4
+    assert traits.dies == (is_off and traits.trainable and traits.saturated is None)
+    if not traits.trainable:
+        assert not slope.any()
 
 
 def test_unknown_codes_raise() -> None:
     y, g = np.ones(16), np.ones(16)
-    for code in (SOFTMAX, EXP + 1, 99):
+    stored = [traits.code for traits in ACTIVATIONS.values() if traits.stores_slope]
+    unknown = (-1, len(ACTIVATIONS), 99)
+    for code in unknown:
         with pytest.raises(ValueError, match="unknown activation"):
             run_activate(code, y, y, 16, 1, 4)
-    for code in (STEP, SOFTMAX, *(ACTIVATIONS[name] for name in STORED_SLOPE), EXP + 1, 99):
+    for code in (*stored, *unknown):
         with pytest.raises(ValueError, match="no derivative"):
             run_backward(code, g, y, 16, 1, 4)
     assert np.all(y == 1.0)
     assert np.all(g == 1.0)
-
-
-@entry_point
-def run_softmax(z, stride, n, batch):
-    softmax(pointer(z, 0), stride, n, batch)
-
-
-@entry_point
-def run_softmax_backward(g, y, stride, n, batch):
-    softmax_backward(pointer(g, 0), pointer(y, 0), stride, n, batch)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -259,7 +276,8 @@ def test_softmax(dtype, seed) -> None:
     eps = float(np.finfo(dtype).eps)
     z = rng.normal(scale=[1.0, 30.0, 1e6, 1.0][seed], size=(n, stride)).astype(dtype)
     y = z.copy()
-    run_softmax(y.reshape(-1), stride, n, batch)
+    code = ACTIVATIONS["softmax"].code
+    run_activate(code, y.reshape(-1), y.reshape(-1), stride, n, batch)
     below = z[:, :batch] - z[:, :batch].max(axis=0)  # rounded as in the kernel
     e = np.exp(below.astype(np.float64))
     atol = 4 * float(np.finfo(dtype).tiny)  # exp is clipped there
@@ -267,7 +285,7 @@ def test_softmax(dtype, seed) -> None:
     assert np.array_equal(y[:, batch:], z[:, batch:])
     g = rng.normal(size=(n, stride)).astype(dtype)
     dz = g.copy()
-    run_softmax_backward(dz.reshape(-1), y.reshape(-1), stride, n, batch)
+    run_backward(code, dz.reshape(-1), y.reshape(-1), stride, n, batch)
     p, dy = y[:, :batch].astype(np.float64), g[:, :batch].astype(np.float64)
     exact = p * (dy - (dy * p).sum(axis=0))
     np.testing.assert_allclose(dz[:, :batch], exact, rtol=0, atol=(10 + n) * 4 * eps)

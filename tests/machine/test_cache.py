@@ -27,6 +27,7 @@ pytestmark = [pytest.mark.promise("compiled cache"), pytest.mark.slow]
 PROCESSES = 16 if SOAK else 4
 FLIPS = 5000 if SOAK else 100
 
+MACHINE = ("__init__", "cache", "cache_entries", "internals", "jit", "linked", "processor")
 HELPER = """
 from fastbp.machine.jit import kernel
 
@@ -69,14 +70,14 @@ with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     import numpy as np
     from fastbp import work
-    from fastbp.machine import cache
+    from fastbp.machine import cache, cache_entries as entries
     from numba.core.registry import cpu_target
     x = np.arange(16.0)[:4]
     def hits(function):
         return sum(function.stats.cache_hits.values())
     def stored(function):
         context = cpu_target.target_context
-        own = cache.SafeCache(function.py_func)
+        own = entries.SafeCache(function.py_func)
         return [own.load_overload(sig, context) is not None for sig in function.overloads]
 """
 AFTER = """
@@ -148,7 +149,7 @@ def warm_original(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project.package.mkdir()
     (project.package / "__init__.py").touch()
     (project.package / "machine").mkdir()
-    for name in ("__init__", "cache", "jit", "linked"):
+    for name in MACHINE:
         shutil.copy(cache.PACKAGE / "machine" / f"{name}.py", project.package / "machine")
     (project.package / "helper.py").write_text(HELPER)
     (project.package / "work.py").write_text(WORK)
@@ -187,10 +188,10 @@ def test_unknown_address_loads_numbas_registries_first(warm: Project) -> None:
     # As if the entry called a function that has no address yet.
     lines = """
 path = next(Path(cache.cache_info().directory).glob("total-*"))
-key, symbols, reduced = cache.pickle.loads(path.read_bytes()[32:])
+key, symbols, reduced = entries.pickle.loads(path.read_bytes()[32:])
 assert "PyArg_UnpackTuple" in symbols
-payload = cache.dumps((key, [*symbols, "no_such_function"], reduced))
-path.write_bytes(cache._seal(payload) + payload)
+payload = entries.dumps((key, [*symbols, "no_such_function"], reduced))
+path.write_bytes(entries._seal(payload) + payload)
 """
     out = warm.run(lines + CALL + '\nout["registries"] = "numba.np.linalg" in sys.modules')
     assert (out["result"], out["hits"], out["registries"]) == (12.0, 1, True)
@@ -294,9 +295,9 @@ def test_damaged_entry_is_compiled_again(case: str, warm: Project, tally: Counte
 def test_sealed_entry_that_cannot_be_rebuilt_is_compiled_again(warm: Project) -> None:
     lines = """
 path = next(Path(cache.cache_info().directory).glob("total-*"))
-key, symbols, reduced = cache.pickle.loads(path.read_bytes()[32:])
-payload = cache.dumps((key, symbols, reduced[:3]))
-path.write_bytes(cache._seal(payload) + payload)
+key, symbols, reduced = entries.pickle.loads(path.read_bytes()[32:])
+payload = entries.dumps((key, symbols, reduced[:3]))
+path.write_bytes(entries._seal(payload) + payload)
 """
     out = warm.run(lines + CALL)
     assert (out["result"], out["hits"], out["stored"]) == (12.0, 0, [True])
@@ -391,10 +392,10 @@ out |= dict(hits=hits(work.total))
 def test_directory_depends_on(
     owner: Any, name: str, value: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = cache._directory()
-    assert before is not None and before == cache._directory()
+    before = cache.folder()
+    assert before is not None and before == cache.folder()
     monkeypatch.setattr(owner, name, value)
-    after = cache._directory()
+    after = cache.folder()
     assert after is not None and after.parent == before.parent and after != before
 
 
@@ -403,7 +404,7 @@ def test_source_digest(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(digest) == 64 and int(digest, 16) > 0
     monkeypatch.setattr(cache, "_STAMP", ())  # as in an archive without source files
     assert cache.source_digest() == ""
-    assert cache._directory() is None
+    assert cache.folder() is None
 
 
 # ---- directories -----------------------------------------------------------------------------
@@ -517,7 +518,8 @@ def test_concurrent_cold_starts(cold: Project, tally: Counter[str]) -> None:
 
 
 def test_two_writers_of_one_entry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    path, replace = tmp_path / "fastbp" / "total-00.code", os.replace
+    path = tmp_path / "fastbp" / "total-00.code"
+    replace = os.replace
 
     def replace_after_another(*args: Any) -> None:
         monkeypatch.setattr(os, "replace", replace)

@@ -79,7 +79,8 @@ def correlation(a, b) -> float:
 @pytest.mark.parametrize("seed", [2, 3])
 def test_neighbours_are_not_correlated(seed) -> None:
     """Neither in place, at the strides of a workspace included, nor by keys of other layers."""
-    count, top = 1 << 18, np.uint32(31)
+    count = 1 << 18
+    top = np.uint32(31)
     for key in np.random.default_rng(seed).integers(2**62, size=3):
         whole = hashed(np.arange(count + 1024), int(key))
         bits = (whole >> top).astype(float)

@@ -7,8 +7,9 @@ import types
 import pytest
 from helpers import COMPILED, needs_compiler
 
-from fastbp.machine import jit as _jit
-from fastbp.machine.cache import PACKAGE, SafeCache
+from fastbp.machine import jit
+from fastbp.machine.cache import PACKAGE
+from fastbp.machine.cache_entries import SafeCache
 
 
 def plain(x):
@@ -26,13 +27,14 @@ def in_package(function: types.FunctionType) -> types.FunctionType:
 @pytest.mark.skipif(COMPILED, reason="only with NUMBA_DISABLE_JIT=1")
 def test_uncompiled_function_is_itself() -> None:
     function = in_package(plain)
-    assert _jit.kernel(plain) is plain
-    assert _jit.kernel(cached=True)(function) is function
+    assert jit.kernel(plain) is plain
+    assert jit.kernel(cached=True)(function) is function
 
 
 @needs_compiler
 def test_options_are_shared() -> None:
-    inner, entry = _jit.kernel(plain), _jit.kernel(cached=True)(in_package(plain))
+    inner = jit.kernel(plain)
+    entry = jit.kernel(cached=True)(in_package(plain))
     for dispatcher in (inner, entry):
         options = dispatcher.targetoptions
         assert options["nogil"] is True
@@ -48,7 +50,7 @@ def test_not_a_number_and_division_by_zero() -> None:
     def special(x, y):
         return x != x, 1.0 / y
 
-    entry = _jit.kernel(cached=True)(in_package(special))
+    entry = jit.kernel(cached=True)(in_package(special))
     entry._cache.disable()  # its source file is made up
     assert entry(float("nan"), 0.0) == (True, float("inf"))
     assert entry(1.0, -2.0) == (False, -0.5)
@@ -57,7 +59,7 @@ def test_not_a_number_and_division_by_zero() -> None:
 
 def test_cached_function_stands_in_the_package() -> None:
     with pytest.raises(ValueError, match=r"plain in .*test_jit\.py cannot be cached"):
-        _jit.kernel(cached=True)(plain)
+        jit.kernel(cached=True)(plain)
 
 
 def test_cached_function_closes_over_nothing() -> None:
@@ -67,4 +69,4 @@ def test_cached_function_closes_over_nothing() -> None:
         return factor * x
 
     with pytest.raises(ValueError, match="scaled in .* cannot be cached"):
-        _jit.kernel(cached=True)(in_package(scaled))
+        jit.kernel(cached=True)(in_package(scaled))

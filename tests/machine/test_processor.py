@@ -13,18 +13,18 @@ import llvmlite.binding as llvm
 import pytest
 
 import fastbp
-from fastbp.machine import processor as target
+from fastbp.machine import processor
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(fastbp.__file__).parents[1]
 SHOW = """
 import json
-from fastbp.machine import peak as hardware, processor as target
+from fastbp.machine import peak, processor
 names = "VECTOR_BITS VECTOR_REGISTERS TILE_ROWS TILE_VECTORS".split()
-out = {name: getattr(target, name) for name in names}
-out.update(estimates=target.HAS_RECIPROCAL_ESTIMATES, cpu=target.target_cpu())
-out.update(lanes=[hardware.lanes("float32"), hardware.lanes("float64")])
+out = {name: getattr(processor, name) for name in names}
+out.update(estimates=processor.HAS_RECIPROCAL_ESTIMATES, cpu=processor.target_cpu())
+out.update(lanes=[peak.lanes("float32"), peak.lanes("float64")])
 print(json.dumps(out))
 """
 x86 = pytest.mark.skipif(
@@ -80,6 +80,6 @@ def test_this_processor_is_the_default() -> None:
 
 
 def test_accumulators_and_operands_fit_the_registers() -> None:
-    accumulators = target.TILE_ROWS * target.TILE_VECTORS
+    accumulators = processor.TILE_ROWS * processor.TILE_VECTORS
     assert 8 <= accumulators  # chains that hide the latency of a multiply-add
-    assert accumulators + target.TILE_VECTORS + 1 <= target.VECTOR_REGISTERS
+    assert accumulators + processor.TILE_VECTORS + 1 <= processor.VECTOR_REGISTERS

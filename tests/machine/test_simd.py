@@ -76,7 +76,8 @@ def in_numpy(program, helpers=()):
 
 def ulps(got, expected):
     """Distance in units in the last place of `expected`."""
-    got, expected = np.asarray(got), np.asarray(expected)
+    got = np.asarray(got)
+    expected = np.asarray(expected)
     same = (got == expected) | (np.isnan(got) & np.isnan(expected))
     with np.errstate(invalid="ignore"):
         distance = np.abs(got - expected) / np.spacing(np.abs(expected))
@@ -98,7 +99,9 @@ def by_lane(out, stride, x, y, z, s, n):
     zeros = splat(to, 0.0)
     for i in range(0, n, lanes(to)):
         tail = n - i
-        a, b, c = vload(pointer(x, i), tail), vload(pointer(y, i), tail), vload(pointer(z, i), tail)
+        a = vload(pointer(x, i), tail)
+        b = vload(pointer(y, i), tail)
+        c = vload(pointer(z, i), tail)
         size = vabs(a)
         vstore(advance(to, i), a + b, tail)
         vstore(advance(to, stride + i), a - b, tail)
@@ -134,7 +137,8 @@ def lanes_of(dtype):
 
 def all_by_lane(run, x, y, z, s):
     """Results, one a row, each followed by a vector's worth of untouched places."""
-    n, width = len(x), lanes_of(x.dtype)
+    n = len(x)
+    width = lanes_of(x.dtype)
     stride = n + 2 * width
     out = np.full(N_RESULTS * stride, UNTOUCHED, x.dtype)
     run(out, stride, x, y, z, s, n)
@@ -150,7 +154,8 @@ def padded(x, count):
 @pytest.mark.parametrize("seed", range(4))
 def test_vectors(dtype, seed) -> None:
     rng = np.random.default_rng(seed)
-    width, exponent = lanes_of(dtype), 125 if dtype == "float32" else 1020
+    width = lanes_of(dtype)
+    exponent = 125 if dtype == "float32" else 1020
     n = POINTS + seed if seed == 0 else int(rng.integers(1, 4 * width))
     x = numbers(rng, n, dtype, exponent)
     x[: n // 2] = numbers(rng, n // 2, dtype, 8)  # where roundings have something to round
@@ -185,7 +190,8 @@ def test_vectors(dtype, seed) -> None:
 def test_multiply_add_rounds_once(dtype) -> None:
     """What the rounding of a product lost is itself a number of the dtype."""
     rng = np.random.default_rng(6)
-    x, z = numbers(rng, 100, dtype, 8), numbers(rng, 100, dtype, 8)
+    x = numbers(rng, 100, dtype, 8)
+    z = numbers(rng, 100, dtype, 8)
     lost = [float(Fraction(float(a)) * Fraction(float(c)) - Fraction(float(a * c)))
             for a, c in zip(x, z, strict=True)]  # fmt: skip
     assert np.count_nonzero(lost) > 50
@@ -206,7 +212,9 @@ def test_not_a_number_in_larger_and_smaller() -> None:
 
 def by_number(out, facts, x, integers, words, n):
     """Loads, stores and sums; `facts` tells what the primitives say of the dtype."""
-    p, to, width = pointer(x, 0), pointer(out, 0), lanes(pointer(x, 0))
+    p = pointer(x, 0)
+    to = pointer(out, 0)
+    width = lanes(pointer(x, 0))
     for i in range(n):
         store(to, i, load(advance(p, i + 1), -1) * 0.5)
     store(to, n, vsum(vload(p, n)))
@@ -214,7 +222,8 @@ def by_number(out, facts, x, integers, words, n):
     store(pointer(integers, 1), 1, load(pointer(integers, 0), 0) + 1)
     word = load(pointer(words, 0), 0)
     store(pointer(words, 1), 0, (word * np.uint64(3)) ^ (word >> np.uint64(5)))
-    facts[0], facts[1] = width, is_single(splat(p, 0.0))
+    facts[0] = width
+    facts[1] = is_single(splat(p, 0.0))
 
 
 run_by_number = entry_point(by_number)
@@ -228,13 +237,15 @@ def sum_by_halves(x):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_pointers(dtype) -> None:
-    rng, width = np.random.default_rng(5), lanes_of(dtype)
+    rng = np.random.default_rng(5)
+    width = lanes_of(dtype)
     for n in (1, width - 1, width):
         x = rng.normal(size=n).astype(dtype)
         first = int(rng.integers(2**63, 2**64, dtype=np.uint64))
         results = []
         for run in (run_by_number, in_numpy(by_number)):
-            out, facts = np.full(n + 3, UNTOUCHED, dtype), np.zeros(2, np.int64)
+            out = np.full(n + 3, UNTOUCHED, dtype)
+            facts = np.zeros(2, np.int64)
             integers = np.array([2**40, 0, 0], np.int64)
             words = np.array([first, 0], np.uint64)
             run(out, facts, x, integers, words, n)
@@ -260,7 +271,8 @@ def halve(out, x):
 @pytest.mark.skipif(not COMPILED, reason="NumPy never flushes denormal numbers")
 @pytest.mark.skipif(not IS_X86, reason="only x86 has this switch in fastbp")
 def test_denormal_numbers() -> None:
-    out, smallest = np.ones(2), np.full(1, np.finfo(np.float64).tiny)
+    out = np.ones(2)
+    smallest = np.full(1, np.finfo(np.float64).tiny)
     halve(out, smallest)
     assert out.tolist() == [0.0, smallest[0] / 2]
     assert smallest[0] * 0.5 > 0.0  # the caller's mode is as it was
@@ -277,7 +289,8 @@ def multiply(shape, c, c_stride, a, a_row, a_step, b, b_step, bias, k, tail):
     for _ in range(k):
         filled = tile_fma(filled, rows, b)
         tile = tile_fma(tile, rows, b)
-        rows, b = rows_next(rows, a_step), advance(b, b_step)
+        rows = rows_next(rows, a_step)
+        b = advance(b, b_step)
     tile_store(tile_where_positive(tile_relu(tile), c, c_stride, tail), c, c_stride, tail)
     return filled
 
@@ -288,20 +301,27 @@ SHAPES = ((12, 2), (6, 2), (5, 1), (1, 2), (1, 1))
 
 def multiply_all(c, filled, c_stride, size, a, a_row, a_step, b, b_step, bias, k, tail):
     """The product with a tile of each shape, `size` apart; `filled` starts from the bias."""
-    x, y, z = pointer(a, 0), pointer(b, 0), pointer(bias, 0)
-    d, e = pointer(c, 0), pointer(filled, 0)
+    x = pointer(a, 0)
+    y = pointer(b, 0)
+    z = pointer(bias, 0)
+    d = pointer(c, 0)
+    e = pointer(filled, 0)
     tile = multiply_shape(tile_shape(12, 2), d, c_stride, x, a_row, a_step, y, b_step, z, k, tail)
     tile_store(tile, e, c_stride, tail)
-    d, e = advance(d, size), advance(e, size)
+    d = advance(d, size)
+    e = advance(e, size)
     tile_6 = multiply_shape(tile_shape(6, 2), d, c_stride, x, a_row, a_step, y, b_step, z, k, tail)
     tile_store(tile_6, e, c_stride, tail)
-    d, e = advance(d, size), advance(e, size)
+    d = advance(d, size)
+    e = advance(e, size)
     tile_5 = multiply_shape(tile_shape(5, 1), d, c_stride, x, a_row, a_step, y, b_step, z, k, tail)
     tile_store(tile_5, e, c_stride, tail)
-    d, e = advance(d, size), advance(e, size)
+    d = advance(d, size)
+    e = advance(e, size)
     tile_1 = multiply_shape(tile_shape(1, 2), d, c_stride, x, a_row, a_step, y, b_step, z, k, tail)
     tile_store(tile_1, e, c_stride, tail)
-    d, e = advance(d, size), advance(e, size)
+    d = advance(d, size)
+    e = advance(e, size)
     least = multiply_shape(tile_shape(1, 1), d, c_stride, x, a_row, a_step, y, b_step, z, k, tail)
     tile_store(least, e, c_stride, tail)
 
@@ -312,20 +332,25 @@ run_multiply_all = entry_point(multiply_all)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("seed", range(8))
 def test_tiles(dtype, seed) -> None:
-    rng, width = np.random.default_rng(seed), lanes_of(dtype)
-    k, tail = int(rng.integers(0, 9)), int(rng.integers(1, width + 3))
+    rng = np.random.default_rng(seed)
+    width = lanes_of(dtype)
+    k = int(rng.integers(0, 9))
+    tail = int(rng.integers(1, width + 3))
     columns = width + min(tail, width)
-    c_stride, b_step = columns + int(rng.integers(0, 5)), 2 * width + int(rng.integers(0, 5))
+    c_stride = columns + int(rng.integers(0, 5))
+    b_step = 2 * width + int(rng.integers(0, 5))
     transposed = bool(rng.integers(0, 2))  # the left operand by columns
     a = rng.normal(size=(k + 1, 12) if transposed else (12, k + 1)).astype(dtype)
     a_row, a_step = (1, 12) if transposed else (k + 1, 1)
     # As long as the kernels need it and no longer: they read whole vectors.
     b = rng.normal(size=max(k - 1, 0) * b_step + 2 * width).astype(dtype)
-    bias, size = rng.normal(size=12).astype(dtype), 12 * c_stride
+    bias = rng.normal(size=12).astype(dtype)
+    size = 12 * c_stride
     before = rng.normal(size=len(SHAPES) * size).astype(dtype)
     results = []
     for run in (run_multiply_all, in_numpy(multiply_all, [("multiply_shape", multiply)])):
-        c, filled = before.copy(), before.copy()
+        c = before.copy()
+        filled = before.copy()
         run(c, filled, c_stride, size, a.ravel(), a_row, a_step, b, b_step, bias, k, tail)
         results.append((c, filled))
     left = (a.T if transposed else a)[:, :k].astype(np.float64)
@@ -370,14 +395,17 @@ def test_not_a_number_in_relu() -> None:
 
 def rearrange(put, stored, added, sums, stride, source, offsets, count, tail):
     """A square tile gathered by rows, transposed, and its rows summed."""
-    x, table = pointer(source, 0), pointer(offsets, 0)
-    shape, width = tile_square(x), lanes(x)
+    x = pointer(source, 0)
+    table = pointer(offsets, 0)
+    shape = tile_square(x)
+    width = lanes(x)
     tile = tile_gather(shape, x, table, count, tail)
     tile_put(tile_transpose(tile), pointer(put, 0), stride, tail, count)
     vstore(pointer(sums, 0), tile_sums(tile), width)
     if count >= width and tail >= width:
         tile_store(tile_gather_whole(shape, x, table), pointer(stored, 0), stride, width)
-    half, total = splat(x, 0.5), tile_zeros(shape, x)
+    half = splat(x, 0.5)
+    total = tile_zeros(shape, x)
     total = tile_add_some_products(total, x, stride, half, count, tail)
     total = tile_add_some_products(total, x, stride, half, count, tail)
     if count >= width:
@@ -391,14 +419,17 @@ run_rearrange = entry_point(rearrange)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("seed", range(8))
 def test_square_tiles(dtype, seed) -> None:
-    rng, width = np.random.default_rng(seed), lanes_of(dtype)
+    rng = np.random.default_rng(seed)
+    width = lanes_of(dtype)
     count, tail = (int(n) for n in rng.integers(1, width + 2, 2))
     if seed == 0:
-        count, tail = width + 1, width
+        count = width + 1
+        tail = width
     stride = width + int(rng.integers(0, 4))
     source = rng.normal(size=(width + 2) * stride).astype(dtype)
     offsets = rng.permutation(width + 1).astype(np.int64)[: min(count, width)] * stride
-    rows, columns = min(count, width), min(tail, width)
+    rows = min(count, width)
+    columns = min(tail, width)
     tile = np.zeros((width, width), dtype)
     tile[:rows, :columns] = source[offsets[:, None] + np.arange(columns)]
     sums_of_products = np.zeros((rows, width), dtype)

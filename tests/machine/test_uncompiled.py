@@ -7,8 +7,10 @@ import re
 import numpy as np
 import pytest
 
-from fastbp.machine import simd
+from fastbp.machine import fma_loop, numpy_bits, pointers, simd, tiles, vectors
 from fastbp.machine import uncompiled as u
+
+COMPILED_SOURCES = (fma_loop, numpy_bits, pointers, tiles, vectors)
 
 LENGTH = 40
 BUFFER = np.arange(LENGTH, dtype=np.float32)
@@ -98,17 +100,17 @@ def test_the_table_of_a_gather_is_checked() -> None:
 
 def test_masked_lanes_are_not_accessed() -> None:
     p = at(LENGTH - 2)
-    assert u.vload(p, 2).numbers.tolist() == [38.0, 39.0] + [0.0] * (WIDTH - 2)
-    assert u.vload(at(LENGTH + 9), 0).numbers.tolist() == [0.0] * WIDTH
+    assert u.vload(p, 2).values.tolist() == [38.0, 39.0] + [0.0] * (WIDTH - 2)
+    assert u.vload(at(LENGTH + 9), 0).values.tolist() == [0.0] * WIDTH
     u.vstore(p, u.splat(p, -1.0), 2)
     assert p.buffer[-3:].tolist() == [37.0, -1.0, -1.0]
     u.tile_put(SQUARE, p, 1, 1, 1)
     assert p.buffer[-3:].tolist() == [37.0, 1.0, -1.0]
     tile = u.tile_load(TILE, at(LENGTH - 3), 1, 1)
-    assert tile.numbers[:, 0].tolist() == [37.0, 38.0, 39.0]
-    assert not tile.numbers[:, 1:].any()
+    assert tile.values[:, 0].tolist() == [37.0, 38.0, 39.0]
+    assert not tile.values[:, 1:].any()
     gathered = u.tile_gather(u.tile_square(p), at(0), TABLE, 3, 2)
-    assert gathered.numbers[:4, :3].tolist() == [[0, 1, 0], [7, 8, 0], [38, 39, 0], [0, 0, 0]]
+    assert gathered.values[:4, :3].tolist() == [[0, 1, 0], [7, 8, 0], [38, 39, 0], [0, 0, 0]]
     for access in (u.vload, lambda p, tail: u.vstore(p, u.splat(p, 1.0), tail)):
         with pytest.raises(IndexError, match="lanes inside is -1"):
             access(p, -1)
@@ -127,15 +129,16 @@ def test_pointers_outside_are_harmless_until_used() -> None:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_numbers_are_rounded_to_the_dtype_of_the_vector(dtype) -> None:
     p = u.pointer(np.arange(1, 65, dtype=dtype), 0)
-    x, third = u.vload(p, WIDTH), np.dtype(dtype).type(1.0 / 3.0)
+    x = u.vload(p, WIDTH)
+    third = np.dtype(dtype).type(1.0 / 3.0)
     for s in (1.0 / 3.0, np.float64(1.0 / 3.0), np.array(1.0 / 3.0)[()]):
         results = (x + s, s + x, x - s, s - x, x * s, s * x, x / s, s / x)
-        n = x.numbers
+        n = x.values
         expected = (n + third, third + n, n - third, third - n, n * third, third * n, n / third)
         expected += (third / n,)
         for got, value in zip(results, expected, strict=True):
             assert got.dtype == dtype
-            assert np.array_equal(got.numbers, value)
+            assert np.array_equal(got.values, value)
     assert type(u.load(p, 0)) is float
     assert type(u.vsum(x)) is float
     assert u.splat(p, np.float64(1e-300)).dtype == dtype
@@ -143,7 +146,8 @@ def test_numbers_are_rounded_to_the_dtype_of_the_vector(dtype) -> None:
 
 
 def test_dtypes_do_not_mix() -> None:
-    single, double = at(0), u.pointer(np.zeros(LENGTH), 0)
+    single = at(0)
+    double = u.pointer(np.zeros(LENGTH), 0)
     for mix in (
         lambda: u.vload(single, 1) + u.vload(double, 1),
         lambda: u.vstore(double, u.vload(single, 1), 1),
@@ -156,10 +160,11 @@ def test_dtypes_do_not_mix() -> None:
 
 def test_nothing_warns_of_infinity() -> None:
     p = at(0)
-    large, zero = u.splat(p, 1e300), u.splat(p, 0.0)
-    assert np.all(np.isinf((large * 2.0).numbers))
-    assert np.all(np.isnan((large - large).numbers))
-    assert np.all(np.isnan((zero / zero).numbers))
+    large = u.splat(p, 1e300)
+    zero = u.splat(p, 0.0)
+    assert np.all(np.isinf((large * 2.0).values))
+    assert np.all(np.isnan((large - large).values))
+    assert np.all(np.isnan((zero / zero).values))
     assert np.isnan(u.vsum(large * 0.0))
     u.store(p, 0, 1e300)
     assert np.isinf(u.load(p, 0))
@@ -179,6 +184,9 @@ def test_words_wrap_around() -> None:
     assert type(u.load(TABLE, 1)) is int
 
 
-def test_the_same_names_as_the_compiled_primitives() -> None:
-    assert [name for name in simd.__all__ if not callable(getattr(u, name, None))] == []
-    assert sorted(simd.__all__) == list(simd.__all__)
+def test_both_sides_of_the_switch_have_the_same_names() -> None:
+    compiled = [name for source in COMPILED_SOURCES for name in source.__all__]
+    assert sorted(compiled) == sorted(u.__all__) == simd.__all__
+    assert len(set(compiled)) == len(compiled)
+    for name in compiled:
+        assert callable(getattr(simd, name)) and callable(getattr(u, name))

@@ -125,7 +125,7 @@ HIDDEN = Dense(4, "relu")
         (lambda: Dense(4, bias=False), TypeError, "bias"),
         (lambda: MLP([HIDDEN, Dense(3)]), ValueError, "n_inputs=2"),
         (lambda: MLP([]), ValueError, "layer_sizes needs at least inputs and outputs"),
-        (lambda: MLP(HIDDEN, n_inputs=2), TypeError, "must be a list, also of one layer: [Dense("),
+        (lambda: MLP(HIDDEN, n_inputs=2), TypeError, "a list, even of a single layer: [Dense("),
         (lambda: MLP([HIDDEN], n_inputs=0), ValueError, "n_inputs must be at least 1; got 0"),
         (lambda: MLP([HIDDEN], n_inputs=2.0), TypeError, "n_inputs must be a whole number"),
         (lambda: MLP((2, 3), n_inputs=2), ValueError, "n_inputs=2 and layer_sizes=(2, 3). Leave"),

@@ -37,10 +37,6 @@ def half(y_pred, y):
 
 
 def test_names_codes_and_activations():
-    assert list(LOSSES) == [
-        "squared_error", "absolute_error", "huber", "quantile", "hinge", "poisson", "gamma",
-        "binary_cross_entropy", "cross_entropy",
-    ]  # fmt: skip
     for name, kind in LOSSES.items():
         assert kind.name == name
         assert kind.code == getattr(kernels, name.upper())
@@ -52,6 +48,19 @@ def test_names_codes_and_activations():
     assert matching.pop("binary_cross_entropy") == ("sigmoid", True)
     assert matching.pop("cross_entropy") == ("softmax", True)
     assert set(matching.values()) == {("identity", False)}
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_kinks(kind):
+    """A loss is kinked where its delta, or the slope of its delta, jumps."""
+    net = MLP((1, 2), loss=kind(), dtype="float64", weight_init="zeros", seed=0)
+    y = [1] if kind is CrossEntropy else [[1.0, 1.0]]
+    h, deltas = 1e-3, []
+    for z in np.arange(-4.0, 4.0, h):
+        net.biases[0][0] = z
+        deltas.append(net.loss_and_grad([[0.0]], y)[1][-2])
+    sharpest = np.abs(np.diff(deltas, 2)).max() / h
+    assert kind.kinked == (sharpest > 0.1), sharpest
 
 
 def test_a_loss_by_name_as_it_is_or_a_function():
@@ -70,24 +79,24 @@ def test_a_loss_by_name_as_it_is_or_a_function():
             as_loss(bad)
 
 
-def test_defaults_and_numbers():
+def test_defaults_and_parameters():
     assert Huber() == Huber(delta=1.0)
     assert Quantile() == Quantile(levels=0.5)
-    assert Huber(0.25).numbers(3).tolist() == [0.25] * 3
-    assert Quantile(0.25).numbers(3).tolist() == [0.25] * 3
-    assert Quantile([0.25]).numbers(2).tolist() == [0.25] * 2
-    assert Quantile((0.1, 0.5)).numbers(2).tolist() == [0.1, 0.5]
+    assert Huber(0.25).parameters(3).tolist() == [0.25] * 3
+    assert Quantile(0.25).parameters(3).tolist() == [0.25] * 3
+    assert Quantile([0.25]).parameters(2).tolist() == [0.25] * 2
+    assert Quantile((0.1, 0.5)).parameters(2).tolist() == [0.1, 0.5]
     assert Quantile(np.array([0.25, 0.5])) == Quantile((0.25, 0.5))
-    assert SquaredError().numbers(5).tolist() == [1.0]
+    assert SquaredError().parameters(5).tolist() == [1.0]
     for kind in (AbsoluteError, Hinge, Poisson, Gamma):
-        assert kind().numbers(5).shape == (2,)
-    assert CrossEntropy().numbers(4).tolist() == [1.0, 0.0, np.inf]
-    assert CrossEntropy(0.5).numbers(4).tolist() == [0.5, 0.125, np.inf]
-    assert BinaryCrossEntropy().numbers(4).tolist() == [1.0, 0.0, np.inf]
-    assert BinaryCrossEntropy(0.5).numbers(1).tolist() == [0.5, 0.25, np.inf]
-    assert BinaryCrossEntropy(0.5).numbers(7).tolist() == [0.5, 0.25, np.inf]
+        assert kind().parameters(5).size == 0
+    assert CrossEntropy().parameters(4).tolist() == [1.0, 0.0, np.inf]
+    assert CrossEntropy(0.5).parameters(4).tolist() == [0.5, 0.125, np.inf]
+    assert BinaryCrossEntropy().parameters(4).tolist() == [1.0, 0.0, np.inf]
+    assert BinaryCrossEntropy(0.5).parameters(1).tolist() == [0.5, 0.25, np.inf]
+    assert BinaryCrossEntropy(0.5).parameters(7).tolist() == [0.5, 0.25, np.inf]
     for kind in ALL:
-        assert kind().numbers(3).dtype == np.float64
+        assert kind().parameters(3).dtype == np.float64
 
 
 BAD = [
@@ -144,9 +153,9 @@ def test_one_column_serves_all_levels():
         assert labels is None
         assert targets.tolist() == [[value] * 3 for value in y]
         assert targets.flags.c_contiguous
-    with pytest.raises(ValueError, match=r"y must have shape \(4, 3\), one column an output"):
+    with pytest.raises(ValueError, match=r"y must have shape \(4, 3\), one column per output"):
         loss.targets(np.ones((4, 2)), 4, 3, F4)
-    with pytest.raises(ValueError, match="as many rows; got 4 and 3"):
+    with pytest.raises(ValueError, match="the same number of rows; got 4 and 3"):
         loss.targets([1.0, 2.0, 3.0], 4, 3, F4)
     with pytest.raises(ValueError, match="y must be a rectangular array"):
         loss.targets([[1, 2], [3]], 4, 3, F4)

@@ -186,7 +186,7 @@ def test_bad_options(options, error, message) -> None:
         (1, [[1, np.inf]], [0], ValueError, "X holds inf at row 0, column 1"),
         (1, [[1, 2]], [2], ValueError, "y must hold 0 and 1, .*; got 2.0 at row 0"),
         (1, [[1, 2]], [-1], ValueError, "y must hold 0 and 1"),
-        (1, [[1, 2]], [0, 1], ValueError, "as many rows; got 1 and 2"),
+        (1, [[1, 2]], [0, 1], ValueError, "the same number of rows; got 1 and 2"),
         (3, [[1, 2]], [3], ValueError, "label 3 at row 0"),
         (3, [[1, 2]], [0.5], TypeError, "integer labels 0 to 2 for 3 units"),
         (3, [[1, 2]], [[0, 1]], ValueError, r"y must have shape \(1, 3\)"),
