@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-import numba
 import numpy as np
+from entry_points import entry_point
 
 from fastbp import plain
 from fastbp.kernels import optimizers as steps
@@ -21,7 +21,7 @@ from fastbp.machine.simd import pointer
 SLOTS = 3
 
 
-@numba.njit
+@entry_point
 def run_update(code, scalars, slots, frozen, rules, params, gradient, start, count, factor,
                decay):  # fmt: skip
     state = OptimizerState(

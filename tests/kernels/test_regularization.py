@@ -5,6 +5,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 import pytest
+from entry_points import entry_point
 from helpers import DTYPES
 
 from fastbp.kernels import optimizers as steps
@@ -33,14 +34,14 @@ each_dtype = pytest.mark.parametrize("dtype", DTYPES)
 # ---- single functions ----------------------------------------------------------------------------
 
 
-@numba.njit
+@entry_point
 def run_penalties(g, w, l1, l2, count):
     """Add the gradient of the penalties of `count` weights to g and return them."""
     kernels.add_penalties(pointer(g, 0), pointer(w, 0), l1, l2, count)
     return kernels.penalty_of_run(pointer(w, 0), l1, l2, count)
 
 
-@numba.njit
+@entry_point
 def run_clip_values(g, limit, count):
     kernels.clip_values(pointer(g, 0), limit, count)
     return kernels.sum_of_squares(pointer(g, 0), count)
@@ -89,32 +90,32 @@ def network_and_state(params, layers, n_layers, code, scalars, slots, frozen, ru
     return network, state
 
 
-@numba.njit
+@entry_point
 def run_clip_norm(grad, limit, arguments):
     _, state = network_and_state(*arguments)
     kernels.clip_norm(pointer(grad, 0), state, limit, grad.shape[0])
 
 
-@numba.njit
+@entry_point
 def run_limit_norms(limit, start, k, n, arguments):
     network, state = network_and_state(*arguments)
     kernels.limit_norms(network.params, state, limit, start, k, n)
 
 
-@numba.njit
+@entry_point
 def run_penalty(arguments):
     network, state = network_and_state(*arguments)
     return kernels.penalty(network, state)
 
 
-@numba.njit
+@entry_point
 def run_all(grad, arguments):
     network, state = network_and_state(*arguments)
     begin_update(state)
     updates.update_all(network, state, pointer(grad, 0))
 
 
-@numba.njit
+@entry_point
 def run_blocks(grad, blocks, arguments):
     """Update by blocks: rows of (layer, first unit, units, where its gradient stands, biases)."""
     network, state = network_and_state(*arguments)
