@@ -146,9 +146,9 @@ MUTANTS = (
     ),
     Mutant(
         "Ctrl-C: the finished epochs are not written down",
-        "fit/fit.py",
-        "        except BaseException:\n            log.write()\n",
-        "        except BaseException:\n",
+        "fit/log.py",
+        "        if error is not None and self.epochs.job.rows:\n            self.write()\n",
+        "",
         ("test_interrupt.py::test_history_has_the_epochs_of_the_interrupted_call",),
     ),
     Mutant(
