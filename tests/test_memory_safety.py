@@ -290,8 +290,8 @@ def overrun(which: str) -> None:
 
 
 def child(*arguments: str) -> subprocess.CompletedProcess[str]:
-    root = str(Path(fastbp.__file__).parents[1])
-    path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
+    folders = str(Path(fastbp.__file__).parents[1]), str(Path(__file__).parent)
+    path = os.pathsep.join([*folders, *filter(None, [os.environ.get("PYTHONPATH")])])
     return subprocess.run(
         [sys.executable, "-P", "-W", "error", __file__, *arguments],
         env=os.environ | {"PYTHONPATH": path},
