@@ -1,9 +1,11 @@
-"""A readable NumPy oracle: forward, losses, penalties, backpropagation, optimisers.
+"""A readable NumPy oracle: forward, losses, penalties, backpropagation, the epoch loop.
 
 The batch stands in the rows.
 
-It computes in the dtype of the parameters it is given, complex and long double included, so that
-derivatives can be taken by a complex step, and knows the flat layout of ``MLP.params``.
+It has every activation and loss, sample weights and penalties, where ``fastbp/plain.py`` has the
+few of a lecture. It computes in the dtype of the parameters it is given, complex and long double
+included, so that derivatives can be taken by a complex step, and knows the flat layout of
+``MLP.params``. The optimisers' steps are in ``formulas.py``.
 """
 
 from __future__ import annotations
@@ -12,8 +14,8 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from formulas import Formula
 
-from fastbp import SGD, Adam
 from fastbp.model.losses import Loss
 
 
@@ -304,32 +306,7 @@ def central_differences(net, params, X, T, indices, h=1e-5, sample_weight=None):
     return found
 
 
-# ---- optimisers and the epoch loop ----
-
-
-class Optimizer:
-    """The state of SGD or Adam over flat parameters; `update` returns the new ones."""
-
-    def __init__(self, settings, count):
-        self.settings, self.t = settings, 0
-        self.slots = np.zeros((2, count))
-
-    def update(self, params, grad, frozen):
-        o, (first, second) = self.settings, self.slots
-        self.t += 1
-        if isinstance(o, SGD):
-            velocity = o.momentum * first + grad
-            step = o.learning_rate * (grad + o.momentum * velocity if o.nesterov else velocity)
-            slots = (velocity, second)
-        else:
-            assert isinstance(o, Adam)
-            m = o.beta_1 * first + (1 - o.beta_1) * grad
-            v = o.beta_2 * second + (1 - o.beta_2) * grad**2
-            m_hat, v_hat = m / (1 - o.beta_1**self.t), v / (1 - o.beta_2**self.t)
-            step = o.learning_rate * m_hat / (np.sqrt(v_hat) + o.epsilon)
-            slots = (m, v)
-        self.slots = np.where(frozen, self.slots, slots)
-        return np.where(frozen, params, params - step)
+# ---- the epoch loop ----
 
 
 def fit(mlp, X, T, epochs, batch_size, optimizer=None, orders=None, sample_weight=None):
@@ -338,7 +315,7 @@ def fit(mlp, X, T, epochs, batch_size, optimizer=None, orders=None, sample_weigh
     `orders` holds the order of the rows of each epoch; as they stand by default.
     """
     net, params = net_of(mlp), mlp.params.astype(np.float64)
-    optimizer = optimizer or Optimizer(mlp.optimizer, len(params))
+    optimizer = optimizer or Formula.of(mlp.optimizer)
     X, T, losses = np.asarray(X, np.float64), np.asarray(T, np.float64), []
     weights = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight, np.float64)
     for epoch in range(epochs):
@@ -346,7 +323,7 @@ def fit(mlp, X, T, epochs, batch_size, optimizer=None, orders=None, sample_weigh
         for first in range(0, len(X), batch_size):
             rows = order[first : first + batch_size]
             batch_loss, grad = loss_and_grad(net, params, X[rows], T[rows], weights[rows])
-            params = optimizer.update(params, grad, mlp.frozen)
+            params = optimizer.update(params, grad, frozen=mlp.frozen)
             total += batch_loss * weights[rows].sum() / weights.sum()
         losses.append(total)
     return params, losses, optimizer

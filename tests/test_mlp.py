@@ -15,6 +15,7 @@ import limited
 import numpy as np
 import oracle
 import pytest
+from formulas import Formula
 from helpers import COMPILED, DTYPES, counts, needs_compiler, state
 from numba.core.runtime import _nrt_python, rtsys
 from recipes import in_threads
@@ -340,14 +341,15 @@ def test_copies_train_on_with_the_same_bits(how, dtype):
 def test_optimizer_setter():
     X, labels, T = data(20)
     net = make(optimizer=Adam(learning_rate=0.01))
-    params, _, oracle_state = oracle.fit(net, X, T, epochs=3, batch_size=20)
+    params, _, formula = oracle.fit(net, X, T, epochs=3, batch_size=20)
     net.fit(X, labels, epochs=3, batch_size=20)
     close(net, params)
     # Another of the same kind keeps the moments and the count of the updates.
-    net.optimizer = oracle_state.settings = Adam(learning_rate=0.05, epsilon=1e-3)
-    sums = [m / (1 - beta) for m, beta in zip(oracle_state.slots, (0.9, 0.999), strict=True)]
-    np.testing.assert_allclose(net.state.slots, np.concatenate(sums), rtol=1e-8, atol=1e-12)
-    expected, _, _ = oracle.fit(net, X, T, epochs=3, batch_size=20, optimizer=oracle_state)
+    net.optimizer = Adam(learning_rate=0.05, epsilon=1e-3)
+    formula.take(net.optimizer)
+    sums = np.concatenate([formula.memory["m"] / (1 - 0.9), formula.memory["v"] / (1 - 0.999)])
+    np.testing.assert_allclose(net.state.slots, sums, rtol=1e-8, atol=1e-12)
+    expected, _, _ = oracle.fit(net, X, T, epochs=3, batch_size=20, optimizer=formula)
     net.fit(X, labels, epochs=3, batch_size=20)
     close(net, expected)
     # A new kind starts afresh.
@@ -367,9 +369,9 @@ def test_optimizer_setter_changes_the_learning_rate():
     X, labels, T = data(20)
     net = make(optimizer=SGD(learning_rate=0.1, momentum=0.9))
     net.fit(X, labels, epochs=2, batch_size=20)
-    resumed = oracle.Optimizer(SGD(learning_rate=0.01, momentum=0.9), net.params.size)
-    resumed.slots[0] = net.state.slots
-    net.optimizer = resumed.settings
+    net.optimizer = SGD(learning_rate=0.01, momentum=0.9)
+    resumed = Formula.of(net.optimizer)
+    resumed.memory["u"] = net.state.slots.copy()
     expected, _, _ = oracle.fit(net, X, T, epochs=3, batch_size=20, optimizer=resumed)
     net.fit(X, labels, epochs=3, batch_size=20)
     close(net, expected)

@@ -22,7 +22,7 @@ PACKAGE = Path(fastbp.__file__).parent
 LEVELS = """
     machine
     kernels
-    checks
+    checks plain
     model augment
     fit graph
     methods

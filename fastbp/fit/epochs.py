@@ -22,7 +22,7 @@ from fastbp.kernels import training
 from fastbp.kernels.optimizers import UPDATES
 from fastbp.kernels.state import CLIP_NORM, RATES, SCHEDULED, Data, Network, OptimizerState
 from fastbp.kernels.training import RUNNING
-from fastbp.kernels.workspace import BIT_GENERATOR, CAPACITY, Workspace
+from fastbp.kernels.workspace import CAPACITY, Workspace
 from fastbp.machine.jit import ready
 from fastbp.model.net import FloatArray, Net
 from fastbp.model.schedules import Rate, rates_of
@@ -114,7 +114,7 @@ class Bits(NamedTuple):
     Attributes
     ----------
     address : int
-        Where compiled code finds it; 0 for the net's own random stream instead.
+        Where compiled code finds it, for `Data.generator`; 0 for the net's own random stream.
     lock : context manager
         Held during compiled calls: nobody else draws meanwhile.
     owner : object
@@ -188,7 +188,7 @@ class Epochs:
         self.refresh()
         self.network, self.work = net.workspace(job.batch_size, training=True)
         capacity = int(self.work.places[CAPACITY])
-        whole = job.batch_size > capacity or self.optimizer.rules[CLIP_NORM] > 0
+        whole = job.batch_size > capacity or self.optimizer.settings[CLIP_NORM] > 0
         self.grad = np.empty(net.params.size if whole else 0, net.dtype)
         passes = net.rows_in_a_call // (4 * min(job.batch_size, capacity))
         self.pace = Pace(passes, self.limits, self.clock)
@@ -214,23 +214,18 @@ class Epochs:
         self.losses = np.zeros(epochs + 2)
         end = int(self.optimizer.scalars[UPDATES]) + epochs * job.updates
         char = self.net.dtype.char
-        places = self.work.places
-        places[BIT_GENERATOR] = self.bits.address
-        try:
-            while True:
-                optimizer = self._with_rates(end)
-                arguments = (
-                    self.network, self.work, job.data, optimizer, self.grad, self.net.state.random,
-                    progress, self.losses, self.snapshot, job.rows, job.batch_size,
-                )  # fmt: skip
-                with self.bits.lock:
-                    status = self.pace.call(self._train, char, arguments, watch)
-                running = status == RUNNING
-                going = watch is None or watch.look(running)
-                if not (running and going):
-                    return status
-        finally:
-            places[BIT_GENERATOR] = 0
+        while True:
+            optimizer = self._with_rates(end)
+            arguments = (
+                self.network, self.work, job.data, optimizer, self.grad, self.net.state.random,
+                progress, self.losses, self.snapshot, job.rows, job.batch_size,
+            )  # fmt: skip
+            with self.bits.lock:
+                status = self.pace.call(self._train, char, arguments, watch)
+            running = status == RUNNING
+            going = watch is None or watch.look(running)
+            if not (running and going):
+                return status
 
     def _with_rates(self, end: int) -> OptimizerState:
         """The optimiser with the rates of the next updates, those before `end`, for a schedule."""
@@ -248,10 +243,10 @@ class Epochs:
                 raise
             pace.passes = 1  # the updates before the bad rate are made, however many a call makes
             rates = rates_of(self.learning_rate, first, 1)
-        rules = np.concatenate([optimizer.rules, rates])
-        rules[SCHEDULED] = 1
-        rules[RATES] = optimizer.rules.size - first
-        return optimizer._replace(rules=rules)
+        settings = np.concatenate([optimizer.settings, rates])
+        settings[SCHEDULED] = 1
+        settings[RATES] = optimizer.settings.size - first
+        return optimizer._replace(settings=settings)
 
     @property
     def done(self) -> tuple[int, int]:

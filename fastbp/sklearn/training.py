@@ -52,7 +52,8 @@ def epochs_of(
     bits = NO_BITS
     if random_state is not None:
         bits = Bits(*bits_of(random_state), random_state)
-        data = data._replace(order=np.arange(rows), n_order=rows)
+        order = np.arange(rows)
+        data = data._replace(order=order, n_order=rows, generator=bits.address)
     epochs = Epochs(net, bits=bits, limits=limits)
     epochs.take(Job(data, rows, batch_size))
     return epochs

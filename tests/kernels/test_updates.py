@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from formulas import MOMENTS, OPTIMIZERS, SLOTS, Formula, adam, run_update, sgd
+from formulas import MOMENTS, OPTIMIZERS, SLOTS, Formula, run_update
 from helpers import DTYPES
 
 from fastbp.kernels import optimizers as steps
@@ -57,13 +57,13 @@ def test_a_factor_is_another_learning_rate(optimizer) -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_decay_comes_first_and_follows_the_rate(dtype) -> None:
     for rate, factor in ((0.5, 1.0), (0.25, 2.0)):
-        optimizer = Formula("SGD", sgd, LEARNING_RATE=rate)
+        optimizer = Formula("SGD", LEARNING_RATE=rate)
         params, slots = np.array([4.0, -8.0, 0.0], dtype), np.zeros(9, dtype)
         gradient = np.array([1.0, 2.0, 0.0], dtype)
         optimizer.run(slots, params, gradient, factor=factor, decay=0.25)
         assert params.tolist() == [4.0 * 0.875 - 0.5, -8.0 * 0.875 - 1.0, 0.0]
     params = np.array([4.0, -8.0, 0.0], dtype)
-    Formula("LION", None, LEARNING_RATE=0.5).run(
+    Formula("LION", LEARNING_RATE=0.5).run(
         np.zeros(9, dtype), params, np.zeros(3, dtype), decay=0.5
     )
     assert params.tolist() == [3.0, -6.0, 0.0]
@@ -71,7 +71,7 @@ def test_decay_comes_first_and_follows_the_rate(dtype) -> None:
 
 def test_rates_of_a_schedule() -> None:
     """Update number t takes rates[t - first_update]; without rates that of the scalars stays."""
-    optimizer, params = Formula("SGD", sgd, LEARNING_RATE=7.0), np.zeros(1)
+    optimizer, params = Formula("SGD", LEARNING_RATE=7.0), np.zeros(1)
     gradient, slots = -np.ones(1), np.zeros(3)
     optimizer.scalars[steps.UPDATES] = 5
     for expected in (0.5, 0.25, 2.0):
@@ -93,7 +93,7 @@ def test_the_number_of_the_update_is_counted() -> None:
 
 
 def test_sums_of_the_weights() -> None:
-    optimizer = Formula("ADAM", adam, **MOMENTS | {"BETA_1": 0.5, "BETA_2": 0.75})
+    optimizer = Formula("ADAM", **MOMENTS | {"BETA_1": 0.5, "BETA_2": 0.75})
     for _ in range(3):
         optimizer.run(np.zeros(SLOTS), np.zeros(1), np.ones(1))
     assert optimizer.scalars[steps.WEIGHTS_1] == 1 + 0.5 + 0.25

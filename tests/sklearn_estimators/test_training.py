@@ -21,7 +21,6 @@ from fastbp import Callback, DivergenceWarning, EarlyStopping, ReduceOnPlateau
 from fastbp.fit.limits import LIMITS
 from fastbp.kernels.optimizers import LEARNING_RATE
 from fastbp.kernels.training import FINISHED
-from fastbp.kernels.workspace import BIT_GENERATOR
 from fastbp.sklearn import MLPClassifier, MLPRegressor, training
 from fastbp.sklearn.networks import build
 from fastbp.sklearn.optimizers import OptimizerMemory
@@ -87,7 +86,6 @@ def test_the_random_state_is_free_between_calls() -> None:
 
     assert epochs.run(2, Watch()) == FINISHED
     assert free == [True] * 8
-    assert epochs.work.places[BIT_GENERATOR] == 0
 
 
 def count_calls(monkeypatch):
