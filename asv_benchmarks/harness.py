@@ -16,13 +16,15 @@ import numpy as np
 
 from fastbp import MLP
 from fastbp.kernels import activations, dense, losses, updates
+from fastbp.kernels.gradient import layer_gradient
 from fastbp.kernels.layout import DELTA, N_COLUMNS, OUTPUT
 from fastbp.kernels.matmul import FROM_ZERO
 from fastbp.kernels.state import (
     Gradient,
+    layer_of,
     network_pointers,
     optimizer_pointers,
-    output,
+    outputs,
     work_pointers,
 )
 from fastbp.kernels.workspace import STRIDE
@@ -37,7 +39,8 @@ def forward(network, work, batch, repetitions):
     """Z = W X + bias of layer 1."""
     net, space = network_pointers(network), work_pointers(work)
     for _ in range(repetitions):
-        dense.net_inputs(net, space, 1, output(net, space, 0), batch)
+        x = outputs(layer_of(net, space, 0))
+        dense.net_inputs(layer_of(net, space, 1), x, batch)
 
 
 @numba.njit(cache=True)
@@ -45,7 +48,7 @@ def input_gradient(network, work, batch, repetitions):
     """The delta of layer 0 from that of layer 1, W^T D."""
     net, space = network_pointers(network), work_pointers(work)
     for _ in range(repetitions):
-        dense.layer_backward(net, space, 1, batch)
+        dense.delta_below(layer_of(net, space, 1), layer_of(net, space, 0), batch)
 
 
 @numba.njit(cache=True)
@@ -58,8 +61,8 @@ def weight_gradient(network, work, state, grad, batch, repetitions):
     )
     gradient = Gradient(pointer(grad, 0), grad.shape[0], FROM_ZERO)
     for _ in range(repetitions):
-        x = output(net, space, 0)
-        dense.layer_gradient(net, space, 1, x, batch, gradient, optimizer)
+        x = outputs(layer_of(net, space, 0))
+        layer_gradient(layer_of(net, space, 1), x, batch, gradient, optimizer)
 
 
 @numba.njit(cache=True)
@@ -91,7 +94,7 @@ def update(state, params, gradient, repetitions):
     for _ in range(repetitions):
         updates.begin_update(optimizer)
         updates.update(
-            optimizer, pointer(params, 0), params.shape[0], 0, params.shape[0],
+            optimizer, pointer(params, 0), 0, params.shape[0],
             pointer(gradient, 0), 1.0, 0.0,
         )  # fmt: skip
     restore_denormals(mode)
@@ -114,7 +117,7 @@ class Square(NamedTuple):
 
         def matrix(layer: int, name: int) -> np.ndarray:
             at = table[layer, name]
-            return work.numbers[at : at + width * stride].reshape(width, stride)[:, :batch]
+            return work.values[at : at + width * stride].reshape(width, stride)[:, :batch]
 
         rng = np.random.default_rng(3)
         matrices = {

@@ -87,7 +87,7 @@ def layer_outputs(net: MLP, X: npt.ArrayLike) -> tuple[FloatArray, ...]:
         stride = int(work.places[STRIDE])  # the workspace still holds the one pass
         for layer, out in zip(network.layers.reshape(-1, N_COLUMNS), outputs, strict=True):
             start, size = int(layer[OUTPUT]), int(layer[N_OUT])
-            table = work.numbers[start : start + size * stride].reshape(size, stride)
+            table = work.values[start : start + size * stride].reshape(size, stride)
             out[some] = table[:, :count].T
     return outputs
 

@@ -26,12 +26,11 @@ def run_update(code, scalars, slots, frozen, rules, params, gradient, start, cou
                decay):  # fmt: skip
     state = OptimizerState(
         code, pointer(scalars, 0), pointer(slots, 0), pointer(frozen, 0), pointer(rules, 0),
-        frozen.shape[0],
+        params.shape[0], frozen.shape[0], 1.0,
     )  # fmt: skip
     begin_update(state)
     update(
-        state, pointer(params, 0), params.shape[0], start, count, pointer(gradient, 0), factor,
-        decay,
+        state, pointer(params, 0), start, count, pointer(gradient, 0), factor, decay,
     )  # fmt: skip
 
 

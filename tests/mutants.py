@@ -133,7 +133,7 @@ MUTANTS = (
     Mutant(
         "divergence: the last finite epoch is not restored",
         "kernels/training.py",
-        "            copy(network.params, safe, network.n_params)\n",
+        "            copy(network.params, snapshot, network.n_params)\n",
         "",
         ("test_divergence.py",),
     ),
@@ -168,14 +168,14 @@ MUTANTS = (
     Mutant(
         "dropout: the slopes are not dropped",
         "kernels/dense.py",
-        "drop_out(slope_of(network, work, layer), stride, n_out, batch, share, key + layer)",
+        "drop_out(slope(layer), stride, n, batch, share, key + layer.number)",
         "pass",
         ("test_dropout.py::test_step_with_the_masks_of_the_stream",),
     ),
     Mutant(
         "dropout: a single sample is dropped as a batch",
         "kernels/sampling.py",
-        "        n, batch = 1, n\n",
+        "        batch = n\n        n = 1\n",
         "        pass\n",
         ("kernels/test_sampling.py::test_drop_out_of_a_single_sample",),
     ),
@@ -259,7 +259,7 @@ MUTANTS = (
     Mutant(
         "estimators: epsilon is added after the correction",
         "sklearn/optimizers.py",
-        "        scalars[EPSILON_AS_IT_IS] = 1.0\n",
+        "        scalars[EPSILON_UNCORRECTED] = 1.0\n",
         "",
         ("sklearn_estimators/test_optimizers.py::test_adam_is_scikit_learns",),
     ),
@@ -295,7 +295,7 @@ MUTANTS = (
     Mutant(
         "estimators: the kernel draws an order of its own",
         "kernels/training.py",
-        "load(work.places, BIT_GENERATOR), random)",
+        "data.generator, random)",
         "0, random)",
         ("sklearn_estimators/test_training.py::test_orders_are_those_of_scikit_learns_shuffle",),
     ),

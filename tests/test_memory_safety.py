@@ -45,18 +45,19 @@ NO_ACCESS, READ_ONLY = 0, 1  # PROT_NONE, PROT_READ
 
 # What each entry point only reads.
 ALWAYS_READ = {
-    "layers", "inputs", "targets", "labels", "frozen", "weights", "loss_numbers", "rates", "rules",
+    "layers", "inputs", "targets", "labels", "frozen", "weights", "loss_parameters", "rates",
+    "settings", "places",
 }  # fmt: skip
 ONLY_READ = {
     "train": ALWAYS_READ,
-    "evaluate": ALWAYS_READ | {"params", "places", "scalars", "slots", "order"},
-    "predict": ALWAYS_READ | {"params", "places"},
+    "evaluate": ALWAYS_READ | {"params", "scalars", "slots", "order"},
+    "predict": ALWAYS_READ | {"params"},
     "shuffle": set(),
     "outputs": ALWAYS_READ | {"params", "order"},
-    "built_in_loss": ALWAYS_READ | {"params", "places", "order"},
-    "descend": ALWAYS_READ | {"places", "delta"},
+    "built_in_loss": ALWAYS_READ | {"params", "order"},
+    "descend": ALWAYS_READ | {"source"},
     "penalties": ALWAYS_READ | {"params", "scalars", "slots"},
-    "first_not_finite": {"numbers"},
+    "first_not_finite": {"values"},
 }
 
 

@@ -151,8 +151,8 @@ def run_epochs(
         stopped all before the first.
     """
     params, capacity = job.network.params, int(job.work.places[CAPACITY])
-    rules = job.optimizer.rules
-    whole = job.batch_size > capacity or rules[CLIP_NORM] > 0
+    settings = job.optimizer.settings
+    whole = job.batch_size > capacity or settings[CLIP_NORM] > 0
     grad = np.empty(params.size if whole else 0, params.dtype)
     passes, status = max(1, min(passes, FIRST_PASSES)), training.FINISHED
     updates, number = -(-job.rows // job.batch_size), int(job.optimizer.scalars[UPDATES])
@@ -209,9 +209,10 @@ def with_rates(job: Job, passes: int, end: int) -> tuple[OptimizerState, int]:
             raise
         passes = 1  # the updates before the bad rate are made, however many a call may make
         rates = rates_of(job.learning_rate, first, passes)
-    rules = np.concatenate([job.optimizer.rules, rates])
-    rules[SCHEDULED], rules[RATES] = 1, job.optimizer.rules.size - first
-    return job.optimizer._replace(rules=rules), passes
+    settings = np.concatenate([job.optimizer.settings, rates])
+    settings[SCHEDULED] = 1
+    settings[RATES] = job.optimizer.settings.size - first
+    return job.optimizer._replace(settings=settings), passes
 
 
 def next_passes(passes: int, spent: float, hooks: Hooks | None) -> int:

@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from fastbp.kernels import in_python as stepwise
 from fastbp.kernels.layout import N_COLUMNS, N_IN, N_OUT, OUTPUT, SLOPE
-from fastbp.kernels.state import SUMMED, Data, Network, OptimizerState
+from fastbp.kernels.state import PENALTIES_SHARED, Data, Network, OptimizerState
 from fastbp.kernels.training import DIVERGED, DONE, EPOCH, FINISHED, ROW, RUNNING
 from fastbp.kernels.updates import NO_UPDATE
-from fastbp.kernels.workspace import BIT_GENERATOR, CAPACITY, STRIDE, Workspace
+from fastbp.kernels.workspace import CAPACITY, STRIDE, Workspace
 from fastbp.machine.jit import ready
 from fastbp.model.net import InPython
 
@@ -32,7 +32,7 @@ def _activate(own: InPython, network: Network, work: Workspace, layer: int, rows
 
     def matrix(name: int) -> FloatArray:
         at = int(table[name])
-        return work.numbers[at : at + units * stride].reshape(units, stride)[:, :rows]
+        return work.values[at : at + units * stride].reshape(units, stride)[:, :rows]
 
     z, with_slope = matrix(OUTPUT), bool(table[SLOPE] >= 0)
     y, slope = own.activations[layer](np.ascontiguousarray(z.T), with_slope)
@@ -118,14 +118,14 @@ def train(
         if epoch == epochs:
             break
         if first == 0 and data.n_order:
-            _call(stepwise.shuffle, "", data.order, int(work.places[BIT_GENERATOR]), random)
+            _call(stepwise.shuffle, "", data.order, data.generator, random)
         batch = min(batch_size, rows - first)
         value, delta, weight = _batch_loss(own, network, work, data, first, batch, random)
         value += _call(stepwise.penalties, char, network, optimizer, weight)
-        share = batch / rows if optimizer.rules[SUMMED] else weight / data.total
+        share = batch / rows if optimizer.settings[PENALTIES_SHARED] else weight / data.total
         losses[epoch] += value * share
         if math.isfinite(value):
-            _call(stepwise.descend, char, network, work, delta, optimizer, grad, batch)
+            _call(stepwise.descend, char, network, work, delta, optimizer, grad, batch, weight)
         first += batch
         ended = first == rows
         if not math.isfinite(value) or (ended and not np.isfinite(network.params).all()):
@@ -147,5 +147,5 @@ def evaluate(
     value, delta, _ = _batch_loss(own, network, work, data, 0, rows, no_dropout)
     if grad.size:
         paused = optimizer._replace(code=NO_UPDATE)
-        _call(stepwise.descend, char, network, work, delta, paused, grad, rows)
+        _call(stepwise.descend, char, network, work, delta, paused, grad, rows, data.total)
     return value + float(_call(stepwise.penalties, char, network, optimizer, data.total))

@@ -1,18 +1,31 @@
-"""Rows of the data into the workspace: inputs, targets and shares in the loss."""
+"""Rows of the data into the workspace: inputs, targets, and the share of each row in the loss.
 
-from fastbp.kernels.layout import N_IN, N_OUT
+Legend
+------
+B rows of the pass, K inputs of the first layer, N outputs of the last
+X (K, B)  inputs, feature by feature     T (N, B)  targets     s (B,)  shares in the loss
+
+The rows of a pass are those from `first` on in the order of the data.
+"""
+
+from fastbp.kernels.dense import net_inputs, net_inputs_of_group
 from fastbp.kernels.sampling import drop_out
-from fastbp.kernels.state import column, offsets, place
-from fastbp.kernels.transposes import transpose, transpose_blocks
+from fastbp.kernels.state import (
+    data_rows,
+    is_single_sample,
+    n_inputs,
+    n_units,
+    scratch,
+    stride_of,
+)
+from fastbp.kernels.transposes import copy, transpose, transpose_blocks
 from fastbp.kernels.workspace import (
-    DATA_ROWS,
-    DROPOUT_KEY,
     INPUT_DROPOUT,
+    INPUT_GROUP,
     INPUT_PANELS,
     INPUT_STRIDE,
     INPUTS,
     SHARES,
-    STRIDE,
     TARGETS,
 )
 from fastbp.machine.jit import kernel
@@ -21,20 +34,20 @@ from fastbp.machine.simd import advance, lanes, load, splat, store, vstore
 
 
 @kernel
-def row_offsets(table, data, first, batch, width):
-    """Where the next `batch` rows of an array of `width` columns stand."""
+def row_offsets(offsets, data, first, batch, width):
+    """Offsets of the next `batch` rows in an array of `width` columns."""
     if data.n_order > 0:
         for b in range(batch):
-            store(table, b, load(data.order, first + b) * width)
+            store(offsets, b, load(data.order, first + b) * width)
     else:
         for b in range(batch):
-            store(table, b, (first + b) * width)
+            store(offsets, b, (first + b) * width)
 
 
 @kernel
-def row_of(data, at):
-    """The row of the data that is taken as number `at`."""
-    return load(data.order, at) if data.n_order > 0 else at
+def row_of(data, index):
+    """The row of the data that stands at `index` in their order."""
+    return load(data.order, index) if data.n_order > 0 else index
 
 
 @kernel
@@ -50,53 +63,83 @@ def batch_weight(data, first, batch):
 
 @kernel
 def fetch_shares(work, data, first, batch, total):
-    """The share of each row of a pass in the loss: its weight, of the `total`."""
-    shares, scale = place(work, SHARES), 1.0 / total if total > 0.0 else 0.0
+    """The share of each row of a pass in the loss: its weight, divided by the `total`."""
+    s = scratch(work, SHARES)
+    scale = 1.0 / total if total > 0.0 else 0.0
     if data.n_weights == 0:
-        width, same = lanes(shares), splat(shares, scale)
-        for b in range(0, batch, width):
-            vstore(advance(shares, b), same, batch - b)
+        same = splat(s, scale)
+        for b in range(0, batch, lanes(s)):
+            vstore(advance(s, b), same, batch - b)
         return
     for b in range(batch):
-        store(shares, b, load(data.weights, row_of(data, first + b)) * scale)
+        store(s, b, load(data.weights, row_of(data, first + b)) * scale)
 
 
 @kernel
-def fetch_inputs(network, work, data, done, count, batch):
-    """Gather the inputs of `count` rows of a pass, after `done` of them, feature by feature.
-
-    And in panels sample by sample, where the layer's gradient takes them from there.
-    """
-    n_in, rows = column(network, 0, N_IN), advance(offsets(work, DATA_ROWS), done)
-    x, stride = place(work, INPUTS), load(work.places, INPUT_STRIDE)
-    if load(work.places, INPUT_PANELS) >= 0:
-        panels = advance(place(work, INPUT_PANELS), done * TILE_VECTORS * lanes(x))
-        transpose_blocks(x, stride, data.inputs, rows, count, n_in, panels, batch)
-    else:
-        transpose(x, stride, data.inputs, rows, count, n_in)
-
-
-@kernel
-def drop_inputs(network, work, batch):
-    """Input dropout; the inputs of the whole pass stand in INPUTS where there is any."""
-    key, share = load(work.places, DROPOUT_KEY), load(work.places, INPUT_DROPOUT)
-    if key != 0 and share > 0:
-        n_in, stride = column(network, 0, N_IN), load(work.places, INPUT_STRIDE)
-        drop_out(place(work, INPUTS), stride, n_in, batch, share, key - 1)
-
-
-@kernel
-def fetch_targets(network, work, data, first, batch):
-    """Gather the targets of a pass; labels become rows of zeros with a one."""
-    n_out, stride = column(network, network.n_layers - 1, N_OUT), load(work.places, STRIDE)
-    out, rows = place(work, TARGETS), offsets(work, DATA_ROWS)
+def fetch_targets(last, data, first, batch):
+    """Gather the targets of a pass for the last layer; labels become rows of zeros with a one."""
+    n = n_units(last)
+    stride = stride_of(last)
+    t = scratch(last, TARGETS)
+    rows = data_rows(last)
     if data.n_labels == 0:
-        row_offsets(rows, data, first, batch, n_out)
-        transpose(out, stride, data.targets, rows, batch, n_out)
+        row_offsets(rows, data, first, batch, n)
+        transpose(t, stride, data.targets, rows, batch, n)
         return
     row_offsets(rows, data, first, batch, 1)
-    width, zero = lanes(out), splat(out, 0.0)
-    for i in range(0, n_out * stride, width):
-        vstore(advance(out, i), zero, width)
+    width = lanes(t)
+    zero = splat(t, 0.0)
+    for i in range(0, n * stride, width):
+        vstore(advance(t, i), zero, width)
     for b in range(batch):
-        store(out, load(data.labels, load(rows, b)) * stride + b, 1.0)
+        store(t, load(data.labels, load(rows, b)) * stride + b, 1.0)
+
+
+@kernel
+def fetch_inputs(layer, data, done, count, batch):
+    """Gather the inputs of `count` rows of a pass, after `done` of them, feature by feature.
+
+    And sample by sample in panels, if the layer's gradient takes them from there.
+    """
+    k = n_inputs(layer)
+    rows = advance(data_rows(layer), done)
+    x = scratch(layer, INPUTS)
+    stride = load(layer.places, INPUT_STRIDE)
+    if load(layer.places, INPUT_PANELS) >= 0:
+        panels = advance(scratch(layer, INPUT_PANELS), done * TILE_VECTORS * lanes(x))
+        transpose_blocks(x, stride, data.inputs, rows, count, k, panels, batch)
+    else:
+        transpose(x, stride, data.inputs, rows, count, k)
+
+
+@kernel
+def drop_inputs(layer, batch, key):
+    """Input dropout; INPUTS holds the inputs of the whole pass if there is any."""
+    share = load(layer.places, INPUT_DROPOUT)
+    if key != 0 and share > 0:
+        stride = load(layer.places, INPUT_STRIDE)
+        drop_out(scratch(layer, INPUTS), stride, n_inputs(layer), batch, share, key - 1)
+
+
+@kernel
+def first_net_inputs(layer, data, first, batch, key):
+    """Net inputs of the first layer: one group of rows after the other is fetched and multiplied.
+
+    See `workspace._input_group` for why; `key` is that of dropout, 0 for none.
+    """
+    k = n_inputs(layer)
+    x = scratch(layer, INPUTS)
+    rows = data_rows(layer)
+    row_offsets(rows, data, first, batch, k)
+    if is_single_sample(layer):
+        copy(x, advance(data.inputs, load(rows, 0)), k)
+        drop_inputs(layer, 1, key)
+        net_inputs(layer, x, 1)
+        return
+    stride = load(layer.places, INPUT_STRIDE)
+    group = load(layer.places, INPUT_GROUP)
+    for done in range(0, batch, group):
+        count = min(group, batch - done)
+        fetch_inputs(layer, data, done, count, batch)
+        drop_inputs(layer, count, key)
+        net_inputs_of_group(layer, x, stride, done, count)

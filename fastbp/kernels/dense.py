@@ -1,12 +1,13 @@
-"""One dense layer: its outputs, and the delta of the layer below.
+"""A dense layer forward, and backward to the delta of the layer below.
 
 Legend
 ------
-B rows of the pass, `stride` the row length of feature-by-feature matrices
-X (K, B)  a layer's inputs     Y (N, B)  its outputs     D (N, B)  its delta, dE/dZ
+B rows of the pass, K inputs and N units of the layer
+X (K, B)  its inputs      Z (N, B)  its net inputs     Y (N, B)  its outputs
+W (N, K)  its weights     b (N,)    its biases         D (N, B)  its delta, dE/dZ
 
-In a workspace for single samples (see `is_single_sample`) the stride is 1, so that features
-stand in the lanes.
+Matrices of the pass are stored feature by feature, their rows `stride` apart. In a workspace for
+single samples (see `is_single_sample`) the stride is 1, so that features stand in the lanes.
 """
 
 from fastbp.kernels.activations import (
@@ -16,7 +17,6 @@ from fastbp.kernels.activations import (
     multiply_by_slope,
     stores_slope,
 )
-from fastbp.kernels.layout import ACTIVATION, BIASES, DROPOUT, N_IN, N_OUT, SLOPE, WEIGHTS
 from fastbp.kernels.matmul import (
     AS_IT_IS,
     FROM_BIAS,
@@ -29,12 +29,27 @@ from fastbp.kernels.matmul import (
     rows_of_block,
 )
 from fastbp.kernels.sampling import drop_out
-from fastbp.kernels.state import column, delta_of, is_single_sample, output, place, slope_of
+from fastbp.kernels.state import (
+    activation_of,
+    biases,
+    delta,
+    dropout_share,
+    has_biases,
+    has_slope,
+    is_single_sample,
+    n_inputs,
+    n_units,
+    outputs,
+    scratch,
+    slope,
+    stride_of,
+    weights,
+)
 from fastbp.kernels.transposes import pack_columns
-from fastbp.kernels.workspace import DROPOUT_KEY, PACKED, STRIDE
+from fastbp.kernels.workspace import PACKED
 from fastbp.machine.jit import kernel
 from fastbp.machine.processor import SECOND_CACHE_BYTES, TILE_ROWS, TILE_VECTORS, VECTOR_BITS
-from fastbp.machine.simd import advance, lanes, load, splat, vstore
+from fastbp.machine.simd import advance, lanes, splat, vstore
 
 PACK_FROM = 3
 """Blocks of columns from which packing the weights for the input gradient pays."""
@@ -55,139 +70,144 @@ def columns_of_group(p, k, batch):
 
 
 @kernel
-def net_inputs_of(network, work, layer, x, x_stride, first, columns):
-    """Z = W X + bias of some samples from `first` on, one block of units after the other.
+def net_inputs_of_group(layer, x, x_stride, first, columns):
+    """Z = W X + b of some samples from `first` on, one block of units after the other.
 
     Their inputs stand at x, `x_stride` apart. With ReLU these are the outputs.
     """
-    n_in, n_out = column(network, layer, N_IN), column(network, layer, N_OUT)
-    stride, code = load(work.places, STRIDE), column(network, layer, ACTIVATION)
-    weights = advance(network.params, column(network, layer, WEIGHTS))
-    bias, start = weights, FROM_ZERO
-    if column(network, layer, BIASES) >= 0:
-        bias, start = advance(network.params, column(network, layer, BIASES)), FROM_BIAS
-    finish, y = RELU_FORWARD if code == RELU else AS_IT_IS, output(network, work, layer)
-    done, wide = 0, TILE_VECTORS * lanes(x)
-    while done < n_out:
-        rows = rows_of_block(n_out - done, columns, lanes(x))
+    k, n, stride = n_inputs(layer), n_units(layer), stride_of(layer)
+    w, b, y = weights(layer), biases(layer), outputs(layer)
+    start = FROM_BIAS if has_biases(layer) else FROM_ZERO
+    finish = RELU_FORWARD if activation_of(layer) == RELU else AS_IT_IS
+    wide = TILE_VECTORS * lanes(x)
+    done = 0
+    while done < n:
+        rows = rows_of_block(n - done, columns, lanes(x))
         yi = advance(y, done * stride + first)
         product = Product(
-            yi, stride, advance(weights, done * n_in), n_in, 1, x, x_stride, wide, n_in, start,
-            advance(bias, done), finish, yi,
+            yi, stride, advance(w, done * k), k, 1, x, x_stride, wide, k, start, advance(b, done),
+            finish, yi,
         )  # fmt: skip
         multiply_rows(rows, product, columns)
         done += rows
 
 
 @kernel
-def net_inputs_of_single_sample(network, work, layer, x):
-    """As net_inputs_of, for a workspace of single samples."""
-    n_in, n_out = column(network, layer, N_IN), column(network, layer, N_OUT)
-    weights = advance(network.params, column(network, layer, WEIGHTS))
-    bias, start, y = weights, FROM_ZERO, output(network, work, layer)
-    if column(network, layer, BIASES) >= 0:
-        bias, start = advance(network.params, column(network, layer, BIASES)), FROM_BIAS
-    products_of_rows(y, weights, n_in, n_out, x, n_in, start, bias)
-    if column(network, layer, ACTIVATION) == RELU:
-        activate(RELU, y, y, 1, n_out, 1)
+def net_inputs_of_single_sample(layer, x):
+    """Z = W X + b in a workspace for single samples; with ReLU the outputs."""
+    k, n = n_inputs(layer), n_units(layer)
+    y = outputs(layer)
+    start = FROM_BIAS if has_biases(layer) else FROM_ZERO
+    products_of_rows(y, weights(layer), k, n, x, k, start, biases(layer))
+    if activation_of(layer) == RELU:
+        activate(RELU, y, y, 1, n, 1)
 
 
 @kernel
-def net_inputs(network, work, layer, x, batch):
-    """Z = W X + bias of a batch whose inputs stand at x; with ReLU its outputs."""
-    if is_single_sample(work):
-        net_inputs_of_single_sample(network, work, layer, x)
+def net_inputs(layer, x, batch):
+    """Z = W X + b of a batch whose inputs stand at x; with ReLU its outputs."""
+    if is_single_sample(layer):
+        net_inputs_of_single_sample(layer, x)
         return
-    stride = load(work.places, STRIDE)
-    group = columns_of_group(x, column(network, layer, N_IN), batch)
+    stride = stride_of(layer)
+    group = columns_of_group(x, n_inputs(layer), batch)
     for first in range(0, batch, group):
         columns = min(group, batch - first)
-        net_inputs_of(network, work, layer, advance(x, first), stride, first, columns)
+        net_inputs_of_group(layer, advance(x, first), stride, first, columns)
 
 
 @kernel
-def store_slope(network, work, layer, batch):
-    """dY/dZ from the outputs, where the activation has not stored it."""
-    n_out, code = column(network, layer, N_OUT), column(network, layer, ACTIVATION)
+def store_slope(layer, batch):
+    """dY/dZ from the outputs, unless the activation has stored it."""
+    n, stride = n_units(layer), stride_of(layer)
+    code = activation_of(layer)
+    s = slope(layer)
     if not stores_slope(code):
-        stride, slope = load(work.places, STRIDE), slope_of(network, work, layer)
-        width, one = lanes(slope), splat(slope, 1.0)
-        for i in range(0, n_out * stride, width):
-            vstore(advance(slope, i), one, width)
-        activate_backward(code, slope, output(network, work, layer), stride, n_out, batch)
+        width = lanes(s)
+        one = splat(s, 1.0)
+        for i in range(0, n * stride, width):
+            vstore(advance(s, i), one, width)
+        activate_backward(code, s, outputs(layer), stride, n, batch)
 
 
 @kernel
-def drop_outputs(network, work, layer, batch, key):
-    """Dropout of a layer's outputs and, alike, of their slopes."""
-    share, n_out = column(network, layer, DROPOUT), column(network, layer, N_OUT)
+def drop_outputs(layer, batch, key):
+    """Dropout of a layer's outputs, and of their slopes at the same units and rows."""
+    n, stride = n_units(layer), stride_of(layer)
+    share = dropout_share(layer)
     if share > 0:
-        stride = load(work.places, STRIDE)
-        drop_out(output(network, work, layer), stride, n_out, batch, share, key + layer)
-        drop_out(slope_of(network, work, layer), stride, n_out, batch, share, key + layer)
+        drop_out(outputs(layer), stride, n, batch, share, key + layer.number)
+        drop_out(slope(layer), stride, n, batch, share, key + layer.number)
 
 
 @kernel
-def outputs_of_layer(network, work, layer, batch):
-    """Y = activation(Z) with its dropout, and dY/dZ where it is stored; Z stands in Y's place."""
-    y, n_out = output(network, work, layer), column(network, layer, N_OUT)
-    stride, code = load(work.places, STRIDE), column(network, layer, ACTIVATION)
-    has_slope = column(network, layer, SLOPE) >= 0
-    if code != RELU:  # else the product has done it
-        slope = slope_of(network, work, layer) if has_slope else y
-        activate(code, y, slope, stride, n_out, batch)
-    if has_slope:
-        store_slope(network, work, layer, batch)
-        key = load(work.places, DROPOUT_KEY)
+def activate_layer(layer, batch, key):
+    """Y = activation(Z), which replaces Z, and dY/dZ if it is stored; with dropout by the key."""
+    n, stride = n_units(layer), stride_of(layer)
+    code = activation_of(layer)
+    y = outputs(layer)
+    if code != RELU:  # the product has done ReLU
+        activate(code, y, slope(layer) if has_slope(layer) else y, stride, n, batch)
+    if has_slope(layer):
+        store_slope(layer, batch)
         if key != 0:
-            drop_outputs(network, work, layer, batch, key)
+            drop_outputs(layer, batch, key)
 
 
 @kernel
-def delta_through(network, work, layer, batch):
-    """D <- D * dY/dZ, dY/dZ as it was stored or else from the outputs."""
-    n_out, stride = column(network, layer, N_OUT), load(work.places, STRIDE)
-    delta = delta_of(network, work, layer)
-    if column(network, layer, SLOPE) >= 0:
-        multiply_by_slope(delta, slope_of(network, work, layer), stride, n_out, batch)
+def delta_through(layer, batch):
+    """D <- D * dY/dZ, from the stored slope or else from the outputs."""
+    n, stride = n_units(layer), stride_of(layer)
+    if has_slope(layer):
+        multiply_by_slope(delta(layer), slope(layer), stride, n, batch)
     else:
-        code, y = column(network, layer, ACTIVATION), output(network, work, layer)
-        activate_backward(code, delta, y, stride, n_out, batch)
+        activate_backward(activation_of(layer), delta(layer), outputs(layer), stride, n, batch)
 
 
 @kernel
-def layer_backward(network, work, layer, batch):
-    """The delta of the layer below, (W^T D) * dY/dZ."""
-    n_in, n_out = column(network, layer, N_IN), column(network, layer, N_OUT)
-    stride, code = load(work.places, STRIDE), column(network, layer - 1, ACTIVATION)
-    weights = advance(network.params, column(network, layer, WEIGHTS))
-    delta, below = delta_of(network, work, layer), delta_of(network, work, layer - 1)
-    y, packed = output(network, work, layer - 1), place(work, PACKED)
-    fused = code == RELU and column(network, layer - 1, SLOPE) < 0
+def delta_below_of_single_sample(layer, below, finish):
+    """dX = W^T D in a workspace for single samples."""
+    k, n = n_inputs(layer), n_units(layer)
+    w, d = weights(layer), delta(layer)
+    wide = TILE_VECTORS * lanes(w)
+    product = Product(
+        delta(below), 0, d, 0, 1, w, k, wide, n, FROM_ZERO, d, finish, outputs(below)
+    )  # fmt: skip
+    multiply_rows(1, product, k)
+
+
+@kernel
+def delta_below(layer, below, batch):
+    """The delta of the layer below, dX = (W^T D) * dY/dZ; Y are the outputs of that layer."""
+    k, n, stride = n_inputs(layer), n_units(layer), stride_of(layer)
+    w, d, dx, y = weights(layer), delta(layer), delta(below), outputs(below)
+    fused = activation_of(below) == RELU and not has_slope(below)
     finish = RELU_BACKWARD if fused else AS_IT_IS
-    if is_single_sample(work):
-        wide = TILE_VECTORS * lanes(weights)
-        product = Product(
-            below, 0, delta, 0, 1, weights, n_in, wide, n_out, FROM_ZERO, delta, finish, y
-        )  # fmt: skip
-        multiply_rows(1, product, n_in)
+    if stride == 1:
+        delta_below_of_single_sample(layer, below, finish)
         if not fused:
-            delta_through(network, work, layer - 1, batch)
+            delta_through(below, batch)
         return
-    group, wide = columns_of_group(delta, n_out, batch), TILE_VECTORS * lanes(delta)
+    packed = scratch(layer, PACKED)
+    group = columns_of_group(d, n, batch)
+    wide = TILE_VECTORS * lanes(d)
     for first in range(0, batch, group):
-        columns, done = min(group, batch - first), 0
-        while done < n_in:
-            rows = rows_of_block(n_in - done, batch, lanes(delta))
-            left, step, at = advance(weights, done), n_in, done * stride + first
+        columns = min(group, batch - first)
+        done = 0
+        while done < k:
+            rows = rows_of_block(k - done, batch, lanes(d))
+            left = advance(w, done)
+            step = k
             if columns > (PACK_FROM - 1) * wide:
-                pack_columns(packed, left, n_in, rows, n_out)
-                left, step = packed, TILE_ROWS
+                pack_columns(packed, left, k, rows, n)
+                left = packed
+                step = TILE_ROWS
+            at = done * stride + first
             product = Product(
-                advance(below, at), stride, left, 1, step, advance(delta, first), stride, wide,
-                n_out, FROM_ZERO, delta, finish, advance(y, at),
+                advance(dx, at), stride, left, 1, step, advance(d, first), stride, wide, n,
+                FROM_ZERO, d, finish, advance(y, at),
             )  # fmt: skip
             multiply_rows(rows, product, columns)
             done += rows
     if not fused:
-        delta_through(network, work, layer - 1, batch)
+        delta_through(below, batch)

@@ -81,7 +81,7 @@ def exp_vector(p, x):
 
 @kernel
 def expm1_vector(p, x):
-    """exp(x) - 1 for x <= 0, as ``2^n (exp(r) - 1) + (2^n - 1)``; x is clipped likewise."""
+    """exp(x) - 1 for x <= 0, as ``2^n (exp(r) - 1) + (2^n - 1)``; clipped as exp_vector."""
     x = vmax(splat(p, LEAST_SINGLE if is_single(x) else LEAST_DOUBLE), x)
     n, r = exp_reduce(x)
     scale = vpow2(n)
@@ -171,8 +171,10 @@ def tanh_single(p, x):
     below = z * 0.0003235018521081656 + 0.030549058690667152
     below = below * z + 0.5751721262931824
     last = splat(p, 1.238055944442749)
-    high, base = x * above, vfma(below, z, last)
-    high_rest, base_rest = vfma(x, above, -high), vfma(below, z, -base) + last
+    high = x * above
+    base = vfma(below, z, last)
+    high_rest = vfma(x, above, -high)
+    base_rest = vfma(below, z, -base) + last
     reciprocal = vreciprocal_estimate(base)
     y = high * reciprocal
     error = vfma(-base_rest, y, vfma(-base, y, high) + high_rest)
@@ -208,7 +210,7 @@ def tanh_vector(p, x):
 
 @kernel
 def normal_tail(a):
-    """Of the normal distribution's tail: P and Q with Phi(-a) = P S, a Phi(-a) = Q S; S; and E.
+    """The tail of the normal distribution: P and Q with Phi(-a) = P S, a Phi(-a) = Q S; S; and E.
 
     a is 0 to 13.2 (float32) or 37.64 (float64), where E = exp(-a^2 / 2) is just a normal number.
     S = 2^n is the power of two in E; with it apart, Q S is accurate also where P S is too small.
@@ -219,7 +221,8 @@ def normal_tail(a):
     nodes, those below 1.5 weighted with 3, each coefficient rounded before the others are fitted
     again); float64: k = 5, degree 21, 1.3e-17 (Remez's algorithm with 50 digits).
     """
-    square, twice = a * a, a + a
+    square = a * a
+    twice = a + a
     n, r = exp_reduce(square * -0.5)
     r = r - vfma(a, a, -square) * 0.5
     small = (exp_series(r) * r) * r + r
@@ -260,5 +263,6 @@ def normal_tail(a):
         tail = tail * t + 0.24765280798498845
         tail = tail * t - 0.3326912514450283
         tail = tail * t + 0.3845965248750315
-    share, v = (share + share) * tail, v * tail
+    share = (share + share) * tail
+    v = v * tail
     return share + share * small, v + v * small, scale, scale + scale * small

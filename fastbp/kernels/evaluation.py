@@ -7,35 +7,41 @@ into pointers, and know nothing else of arrays.
 from fastbp.kernels.backprop import backward, forward, output_delta
 from fastbp.kernels.batches import fetch_shares, fetch_targets
 from fastbp.kernels.finite import find_not_finite
-from fastbp.kernels.layout import N_COLUMNS, N_OUT, WEIGHTS
+from fastbp.kernels.layout import N_COLUMNS
 from fastbp.kernels.matmul import FROM_OUTPUT, FROM_ZERO
-from fastbp.kernels.regularization import penalize, penalty
+from fastbp.kernels.regularization import penalize_all, penalty, share_penalties
 from fastbp.kernels.state import (
     Data,
     Gradient,
     Network,
     OptimizerState,
-    column,
+    capacity_of,
     data_pointers,
+    feature_rows,
+    layer_of,
+    n_inputs,
+    n_units,
     network_pointers,
-    offsets,
     optimizer_pointers,
-    output,
+    outputs,
     work_pointers,
 )
 from fastbp.kernels.transposes import transpose
 from fastbp.kernels.updates import NO_UPDATE
-from fastbp.kernels.workspace import CAPACITY, FEATURE_ROWS, Workspace
+from fastbp.kernels.workspace import Workspace
 from fastbp.machine.jit import kernel
-from fastbp.machine.simd import advance, flush_denormals, load, pointer, restore_denormals
+from fastbp.machine.simd import advance, flush_denormals, pointer, restore_denormals
 
 
 @kernel
-def forward_pass(network, work, data, first, rows, total):
-    """Outputs and last delta of a pass; returns its part of the loss of rows of a total weight."""
+def forward_pass(network, work, data, first, rows, total, key):
+    """Outputs and last delta of a pass; returns its part of the loss of rows of a total weight.
+
+    `key` is that of dropout, 0 for none.
+    """
     fetch_shares(work, data, first, rows, total)
-    fetch_targets(network, work, data, first, rows)
-    forward(network, work, data, first, rows)
+    fetch_targets(layer_of(network, work, network.n_layers - 1), data, first, rows)
+    forward(network, work, data, first, rows, key)
     return output_delta(network, work, rows)
 
 
@@ -44,28 +50,29 @@ def add_gradient(network, work, done, rows, grad, optimizer):
     """Backward of a pass after `done` rows of its batch, into `grad` and without an update."""
     o = optimizer
     paused = OptimizerState(
-        NO_UPDATE, o.scalars, o.slots, o.frozen, o.rules, o.n_frozen
+        NO_UPDATE, o.scalars, o.slots, o.frozen, o.settings, o.n_params, o.n_frozen,
+        o.penalty_share,
     )  # fmt: skip
     start = FROM_ZERO if done == 0 else FROM_OUTPUT
-    backward(network, work, rows, Gradient(grad.numbers, grad.length, start), paused)
+    backward(network, work, rows, Gradient(grad.values, grad.length, start), paused)
 
 
 @kernel
 def evaluate_rows(network, work, data, optimizer, grad, first, count, rows):
     """The loop of `evaluate`, on pointers."""
-    loss, end = 0.0, first + count
+    loss = 0.0
+    end = first + count
     while first < end:
-        batch = min(end - first, load(work.places, CAPACITY))
-        loss += forward_pass(network, work, data, first, batch, data.total)
+        batch = min(end - first, capacity_of(work))
+        loss += forward_pass(network, work, data, first, batch, data.total, 0)
         if grad.length > 0:
             add_gradient(network, work, first, batch, grad, optimizer)
         first += batch
     if end == rows:
-        loss += penalty(network, optimizer)
+        shared = share_penalties(optimizer, data.total)
+        loss += penalty(network, shared)
         if grad.length > 0:
-            for layer in range(network.n_layers):
-                g = advance(grad.numbers, column(network, layer, WEIGHTS))
-                penalize(network, optimizer, layer, 0, column(network, layer, N_OUT), g)
+            penalize_all(network, shared, grad.values)
     return loss
 
 
@@ -73,10 +80,8 @@ def evaluate_rows(network, work, data, optimizer, grad, first, count, rows):
 def evaluate(network, work, data, optimizer, grad, first, count, rows):
     """What `count` of `rows` rows, from `first` on, add to the loss averaged over all rows.
 
-    The last of them add the penalties too.
-
-    Their gradient overwrites `grad` when `first` is 0 and else adds to it; an empty `grad` asks
-    for the loss alone.
+    The last of them add the penalties too. Their gradient overwrites `grad` when `first` is 0 and
+    else adds to it; an empty `grad` asks for the loss alone.
     """
     mode = flush_denormals()
     loss = evaluate_rows(
@@ -89,24 +94,26 @@ def evaluate(network, work, data, optimizer, grad, first, count, rows):
 
 
 @kernel
-def predict_rows(net, space, x, n_in, out, n_out, rows):
+def predict_rows(network, work, inputs, out, rows):
     """The loop of `predict`, on pointers."""
-    nothing = space.offsets
-    table = Data(x, x, nothing, nothing, x, 0, 0, 0, 0.0)
-    y, features = output(net, space, net.n_layers - 1), offsets(space, FEATURE_ROWS)
-    capacity = load(space.places, CAPACITY)
+    none = work.offsets
+    data = Data(inputs, inputs, none, none, inputs, 0, 0, 0, 0.0, 0)
+    k = n_inputs(layer_of(network, work, 0))
+    last = layer_of(network, work, network.n_layers - 1)
+    n = n_units(last)
+    capacity = capacity_of(work)
     for first in range(0, rows, capacity):
         batch = min(rows - first, capacity)
-        index = find_not_finite(advance(x, first * n_in), batch * n_in)
+        index = find_not_finite(advance(inputs, first * k), batch * k)
         if index >= 0:
-            return first * n_in + index
-        forward(net, space, table, first, batch)
-        transpose(advance(out, first * n_out), n_out, y, features, n_out, batch)
+            return first * k + index
+        forward(network, work, data, first, batch, 0)
+        transpose(advance(out, first * n), n, outputs(last), feature_rows(work), n, batch)
     return -1
 
 
 @kernel(cached=True)
-def predict(params, layers, numbers, offset_tables, places, inputs, out):
+def predict(params, layers, values, offsets, places, inputs, out):
     """Outputs of all rows of `inputs`, (rows, n_in), in `out`, (rows, n_out).
 
     The first arrays are those of Network and Workspace: taken out of their tuples, they cost a
@@ -119,10 +126,7 @@ def predict(params, layers, numbers, offset_tables, places, inputs, out):
         pointer(params, 0), pointer(layers, 0), params.shape[0], layers.shape[0] // N_COLUMNS, 0,
         pointer(params, 0),
     )  # fmt: skip
-    work = Workspace(pointer(numbers, 0), pointer(offset_tables, 0), pointer(places, 0))
-    index = predict_rows(
-        network, work, pointer(inputs, 0), inputs.shape[1], pointer(out, 0), out.shape[1],
-        inputs.shape[0],
-    )  # fmt: skip
+    work = Workspace(pointer(values, 0), pointer(offsets, 0), pointer(places, 0))
+    index = predict_rows(network, work, pointer(inputs, 0), pointer(out, 0), inputs.shape[0])
     restore_denormals(mode)
     return index

@@ -8,7 +8,7 @@ from fastbp.machine.simd import advance, lanes, load, pointer, splat, vload, vsu
 
 @kernel
 def all_finite(p, count):
-    """Whether no number is NaN or infinite: 0 times such a number is NaN."""
+    """Whether no value is NaN or infinite: 0 times such a value is NaN."""
     total = splat(p, 0.0)
     for i in range(0, count, lanes(p)):
         total = total + vload(advance(p, i), count - i) * 0.0
@@ -26,12 +26,12 @@ def find_not_finite(p, count):
 
 
 @kernel(cached=True)
-def first_not_finite(numbers):
+def first_not_finite(values):
     """Index of the first NaN or infinity in a flat array, -1 when there is none."""
     piece = 4096
-    for start in range(0, numbers.shape[0], piece):
-        count = min(piece, numbers.shape[0] - start)
-        index = find_not_finite(pointer(numbers, start), count)
+    for start in range(0, values.shape[0], piece):
+        count = min(piece, values.shape[0] - start)
+        index = find_not_finite(pointer(values, start), count)
         if index >= 0:
             return start + index
     return -1

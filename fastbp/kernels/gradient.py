@@ -1,20 +1,28 @@
-"""The weight gradient of a dense layer, by four methods, each followed by the update.
+"""The weight gradient of a dense layer, by one of four methods, each followed by the update.
 
 Legend
 ------
-B rows of the pass, `stride` the row length of feature-by-feature matrices
-X (K, B)  a layer's inputs     D (N, B)  its delta, dE/dZ
+B rows of the pass, K inputs and N units of the layer
+X (K, B)  its inputs, feature by feature, rows `stride` apart     D (N, B)  its delta, dE/dZ
 S (B, K)  its inputs sample by sample, in panels of two vectors of columns
+dW (N, K)  unit by unit, as the weights; db (N,) behind it
 
-In a workspace for single samples (see `is_single_sample`) the stride is 1, so that features
-stand in the lanes: then S is X.
+=========================  =======================================================
+method                     dW = D X^T as
+=========================  =======================================================
+gradient_of_single_sample  an outer product, in a workspace for single samples
+gradient_by_tiles          a product by register tiles of D with S, which is made first
+gradient_by_outputs        sums along the rows, X by D: for layers of few outputs
+gradient_by_inputs         sums along the rows, D by X: for layers of few inputs
+=========================  =======================================================
 
-Gradients are overwritten by the first pass of a batch and added to by the later ones. They are
-computed a block of units at a time, and at once these weights are updated, while their gradient
-is in the near caches. So training needs no buffer for the gradient.
+`workspace.gradient_path` chooses. Gradients are overwritten by the first pass of a batch and
+added to by the later ones. They are computed a block of units at a time, and these weights are
+updated at once, while their gradient is in the near caches (8 % of a step). So training needs no
+buffer for the gradient.
 """
 
-from fastbp.kernels.layout import BIASES, GRADIENT, GRADIENT_FROM, N_IN, N_OUT, WEIGHTS
+from fastbp.kernels.layout import GRADIENT, GRADIENT_FROM
 from fastbp.kernels.matmul import (
     AS_IT_IS,
     FROM_OUTPUT,
@@ -26,21 +34,31 @@ from fastbp.kernels.matmul import (
     products_of_rows,
     rows_of_block,
 )
-from fastbp.kernels.state import REGULATED, column, delta_of, is_single_sample, offsets, place
+from fastbp.kernels.state import (
+    REGULATED,
+    LayerParameters,
+    delta,
+    feature_rows,
+    first_parameter,
+    has_biases,
+    is_single_sample,
+    n_inputs,
+    n_units,
+    scratch,
+    stride_of,
+)
 from fastbp.kernels.transposes import copy, transpose
-from fastbp.kernels.updates import NO_UPDATE, update, update_by_rules
+from fastbp.kernels.updates import NO_UPDATE, update, update_regulated
 from fastbp.kernels.workspace import (
     BLOCK,
     BY_INPUTS,
     BY_OUTPUTS,
     BY_TILES,
-    FEATURE_ROWS,
     INPUT_PANELS,
     ONES,
     PACKED,
     PANELS,
     SINGLE_BLOCK,
-    STRIDE,
 )
 from fastbp.machine.jit import kernel
 from fastbp.machine.processor import TILE_ROWS, TILE_VECTORS
@@ -48,145 +66,155 @@ from fastbp.machine.simd import advance, lanes, load, store, vload, vstore
 
 
 @kernel
-def end_block(network, work, layer, batch, grad, optimizer, done, rows, out):
+def gradient_block(layer, grad, done):
+    """Where the gradient of the units from `done` on goes."""
+    if grad.length == 0:
+        return scratch(layer, BLOCK)
+    return advance(grad.values, first_parameter(layer) + done * n_inputs(layer))
+
+
+@kernel
+def end_block(layer, batch, grad, optimizer, done, rows, out):
     """Update `rows` units after the first `done`; the gradient of their weights stands at out.
 
     The biases stand behind the weights of the last block: they are updated together.
     """
-    n_in, n_out = column(network, layer, N_IN), column(network, layer, N_OUT)
-    start, count = column(network, layer, WEIGHTS) + done * n_in, rows * n_in
-    has_biases = done + rows == n_out and column(network, layer, BIASES) >= 0
-    if has_biases:
-        stride, delta = load(work.places, STRIDE), delta_of(network, work, layer)
-        to, ones = advance(out, count), place(work, ONES)
-        if is_single_sample(work) and grad.start == FROM_ZERO:
-            copy(to, delta, n_out)
+    k, n = n_inputs(layer), n_units(layer)
+    count = rows * k
+    with_biases = done + rows == n and has_biases(layer)
+    if with_biases:
+        db = advance(out, count)
+        if is_single_sample(layer) and grad.start == FROM_ZERO:
+            copy(db, delta(layer), n)
         else:
-            products_of_rows(to, delta, stride, n_out, ones, batch, grad.start, to)
-        count += n_out
+            ones = scratch(layer, ONES)
+            products_of_rows(db, delta(layer), stride_of(layer), n, ones, batch, grad.start, db)
+        count += n
     if optimizer.code == NO_UPDATE:
         return
-    if load(optimizer.rules, REGULATED) != 0.0:
-        update_by_rules(network, optimizer, layer, done, rows, out, has_biases)
+    if load(optimizer.settings, REGULATED) != 0.0:
+        block = LayerParameters(layer.row, layer.params, layer.number)
+        update_regulated(block, optimizer, done, rows, out, with_biases)
     else:
-        update(optimizer, network.params, network.n_params, start, count, out, 1.0, 0.0)
+        start = first_parameter(layer) + done * k
+        update(optimizer, layer.params, start, count, out, 1.0, 0.0)
 
 
 @kernel
-def block_of(network, work, layer, grad, done):
-    """Where the gradient of the units from `done` on goes."""
-    if grad.length == 0:
-        return place(work, BLOCK)
-    at = column(network, layer, WEIGHTS) + done * column(network, layer, N_IN)
-    return advance(grad.numbers, at)
-
-
-@kernel
-def gradient_of_single_sample(network, work, layer, x, grad, optimizer):
-    """dW = D X^T, as many units at a time as the block has room for."""
-    n_in, n_out = column(network, layer, N_IN), column(network, layer, N_OUT)
-    delta, done = delta_of(network, work, layer), 0
-    while done < n_out:
-        rows, out = (
-            min(SINGLE_BLOCK // n_in + 1, n_out - done),
-            block_of(network, work, layer, grad, done),
-        )
-        outer_product(out, advance(delta, done), rows, x, n_in, grad.start)
-        end_block(network, work, layer, 1, grad, optimizer, done, rows, out)
+def gradient_of_single_sample(layer, x, grad, optimizer):
+    """dW = D X^T, a block of units at a time."""
+    k, n = n_inputs(layer), n_units(layer)
+    d = delta(layer)
+    done = 0
+    while done < n:
+        rows = min(SINGLE_BLOCK // k + 1, n - done)
+        out = gradient_block(layer, grad, done)
+        outer_product(out, advance(d, done), rows, x, k, grad.start)
+        end_block(layer, 1, grad, optimizer, done, rows, out)
         done += rows
 
 
 @kernel
-def fetch_panels(network, work, layer, x, batch):
+def fetch_panels(layer, x, batch):
     """Transpose a layer's inputs x (K, B) into panels: all samples of two vectors of inputs."""
-    n_in, panel = column(network, layer, N_IN), place(work, PANELS)
-    width, stride = TILE_VECTORS * lanes(panel), load(work.places, STRIDE)
-    features = offsets(work, FEATURE_ROWS)
-    for first in range(0, n_in, width):
-        columns = min(width, n_in - first)
-        transpose(panel, width, advance(x, first * stride), features, columns, batch)
+    k, stride = n_inputs(layer), stride_of(layer)
+    panel = scratch(layer, PANELS)
+    width = TILE_VECTORS * lanes(panel)
+    rows = feature_rows(layer)
+    for first in range(0, k, width):
+        columns = min(width, k - first)
+        transpose(panel, width, advance(x, first * stride), rows, columns, batch)
         panel = advance(panel, batch * width)
 
 
 @kernel
-def gradient_by_tiles(network, work, layer, x, batch, grad, optimizer):
-    """dW = D S from panels of x, which of the first layer may be there already."""
-    n_in, n_out = column(network, layer, N_IN), column(network, layer, N_OUT)
-    stride, delta = load(work.places, STRIDE), delta_of(network, work, layer)
-    panels, done = place(work, PANELS), 0
+def gradient_by_tiles(layer, x, batch, grad, optimizer):
+    """dW = D S from panels of x; those of the first layer may have come with its inputs."""
+    k, n, stride = n_inputs(layer), n_units(layer), stride_of(layer)
+    d = delta(layer)
+    panels = scratch(layer, PANELS)
     width = TILE_VECTORS * lanes(panels)
-    if layer == 0 and load(work.places, INPUT_PANELS) >= 0:
-        panels = place(work, INPUT_PANELS)
+    if layer.number == 0 and load(layer.places, INPUT_PANELS) >= 0:
+        panels = scratch(layer, INPUT_PANELS)
     else:
-        fetch_panels(network, work, layer, x, batch)
-    while done < n_out:
-        rows = rows_of_block(n_out - done, n_in, lanes(delta))
-        out, left = block_of(network, work, layer, grad, done), advance(delta, done * stride)
+        fetch_panels(layer, x, batch)
+    done = 0
+    while done < n:
+        rows = rows_of_block(n - done, k, lanes(d))
+        out = gradient_block(layer, grad, done)
         product = Product(
-            out, n_in, left, stride, 1, panels, width, width * batch, batch, grad.start, delta,
-            AS_IT_IS, delta,
+            out, k, advance(d, done * stride), stride, 1, panels, width, width * batch, batch,
+            grad.start, d, AS_IT_IS, d,
         )  # fmt: skip
-        multiply_rows(rows, product, n_in)
-        end_block(network, work, layer, batch, grad, optimizer, done, rows, out)
+        multiply_rows(rows, product, k)
+        end_block(layer, batch, grad, optimizer, done, rows, out)
         done += rows
 
 
 @kernel
-def gradient_by_outputs(network, work, layer, x, batch, grad, optimizer):
+def gradient_by_outputs(layer, x, batch, grad, optimizer):
     """dW as products of the rows of D with a vector of rows of x (K, B); needs no panels."""
-    n_in, n_out = column(network, layer, N_IN), column(network, layer, N_OUT)
-    stride, width, sums = load(work.places, STRIDE), lanes(x), place(work, PACKED)
-    for first in range(0, n_out, TILE_ROWS):
-        end, out = min(first + TILE_ROWS, n_out), block_of(network, work, layer, grad, first)
-        for j in range(0, n_in, width):
-            rows, inputs, done = advance(x, j * stride), min(width, n_in - j), first
+    k, n, stride = n_inputs(layer), n_units(layer), stride_of(layer)
+    d = delta(layer)
+    width = lanes(x)
+    sums = scratch(layer, PACKED)
+    for first in range(0, n, TILE_ROWS):
+        end = min(first + TILE_ROWS, n)
+        out = gradient_block(layer, grad, first)
+        for j in range(0, k, width):
+            rows = advance(x, j * stride)
+            inputs = min(width, k - j)
+            done = first
             while done < end:
-                delta = advance(delta_of(network, work, layer), done * stride)
-                some = next_row_products(
-                    sums, rows, stride, inputs, delta, stride, end - done, batch
-                )
+                di = advance(d, done * stride)
+                some = next_row_products(sums, rows, stride, inputs, di, stride, end - done, batch)
                 for r in range(some):
-                    to = advance(out, (done - first + r) * n_in + j)
+                    to = advance(out, (done - first + r) * k + j)
                     total = vload(advance(sums, r * width), inputs)
                     if grad.start == FROM_OUTPUT:
                         total = total + vload(to, inputs)
                     vstore(to, total, inputs)
                 done += some
-        end_block(network, work, layer, batch, grad, optimizer, first, end - first, out)
+        end_block(layer, batch, grad, optimizer, first, end - first, out)
 
 
 @kernel
-def gradient_by_inputs(network, work, layer, x, batch, grad, optimizer):
+def gradient_by_inputs(layer, x, batch, grad, optimizer):
     """dW as products of the rows of x (K, B) with a vector of rows of D; needs no panels."""
-    n_in, n_out = column(network, layer, N_IN), column(network, layer, N_OUT)
-    stride, width, sums = load(work.places, STRIDE), lanes(x), place(work, PACKED)
-    for first in range(0, n_out, width):
-        units, out, done = min(width, n_out - first), block_of(network, work, layer, grad, first), 0
-        rows = advance(delta_of(network, work, layer), first * stride)
-        while done < n_in:
+    k, n, stride = n_inputs(layer), n_units(layer), stride_of(layer)
+    d = delta(layer)
+    width = lanes(x)
+    sums = scratch(layer, PACKED)
+    for first in range(0, n, width):
+        units = min(width, n - first)
+        out = gradient_block(layer, grad, first)
+        rows = advance(d, first * stride)
+        done = 0
+        while done < k:
             inputs = advance(x, done * stride)
-            some = next_row_products(sums, rows, stride, units, inputs, stride, n_in - done, batch)
+            some = next_row_products(sums, rows, stride, units, inputs, stride, k - done, batch)
             for r in range(some):
                 for i in range(units):
-                    at, total = i * n_in + done + r, load(sums, r * width + i)
+                    at = i * k + done + r
+                    total = load(sums, r * width + i)
                     if grad.start == FROM_OUTPUT:
                         total += load(out, at)
                     store(out, at, total)
             done += some
-        end_block(network, work, layer, batch, grad, optimizer, first, units, out)
+        end_block(layer, batch, grad, optimizer, first, units, out)
 
 
 @kernel
-def layer_gradient(network, work, layer, x, batch, grad, optimizer):
+def layer_gradient(layer, x, batch, grad, optimizer):
     """dW and db from the layer's inputs x (K, B), a block of units at a time, then updated."""
-    way = column(network, layer, GRADIENT)
-    if batch < column(network, layer, GRADIENT_FROM):
-        way = BY_TILES
-    if is_single_sample(work):
-        gradient_of_single_sample(network, work, layer, x, grad, optimizer)
-    elif way == BY_OUTPUTS:
-        gradient_by_outputs(network, work, layer, x, batch, grad, optimizer)
-    elif way == BY_INPUTS:
-        gradient_by_inputs(network, work, layer, x, batch, grad, optimizer)
+    method = load(layer.row, GRADIENT)
+    if batch < load(layer.row, GRADIENT_FROM):
+        method = BY_TILES
+    if is_single_sample(layer):
+        gradient_of_single_sample(layer, x, grad, optimizer)
+    elif method == BY_OUTPUTS:
+        gradient_by_outputs(layer, x, batch, grad, optimizer)
+    elif method == BY_INPUTS:
+        gradient_by_inputs(layer, x, batch, grad, optimizer)
     else:
-        gradient_by_tiles(network, work, layer, x, batch, grad, optimizer)
+        gradient_by_tiles(layer, x, batch, grad, optimizer)

@@ -1,6 +1,6 @@
 """Where the parameters stand: layer sizes -> a table of layers over one flat buffer.
 
-A network is a table of integers, one row a layer, over one flat buffer of parameters. Each
+A network is a table of integers, one row per layer, over one flat buffer of parameters. Each
 layer's parameters are its weights, unit by unit (the ``n_in`` weights that enter unit 0, then
 those of unit 1, ...), then its biases. So the weights of a few units are contiguous, which is
 what the update of one block of rows needs, and ``weights[i]``, of shape ``(n_in, n_out)``, is a
@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 IntTable = npt.NDArray[np.int64]
 Number = TypeVar("Number", bound=np.generic)
+
 # Columns of the table of layers.
 N_IN, N_OUT = 0, 1
 WEIGHTS, BIASES = 2, 3
@@ -25,12 +26,12 @@ ACTIVATION = 4
 OUTPUT, DELTA = 5, 6
 """Offsets in the workspace of the layer's output and its delta, both (N_OUT, stride)."""
 SLOPE = 7
-"""Likewise of dY/dZ where the forward pass stores it, else -1."""
+"""Offset in the workspace of dY/dZ, (N_OUT, stride), if the forward pass stores it, else -1."""
 DROPOUT = 8
 """Share of the outputs that are dropped in training, times 2^32."""
 GRADIENT, GRADIENT_FROM = 9, 10
-"""How the gradient of the weights is computed from how many rows on: BY_TILES (which does it for
-fewer, too), BY_OUTPUTS or BY_INPUTS."""
+"""The method that computes the gradient of the weights, and the rows of a batch from which on it
+does: see `workspace.gradient_path`."""
 N_COLUMNS = 11
 
 
@@ -44,7 +45,7 @@ def table_of_layers(
     layer_sizes : tuple of int
         Inputs, hidden layers, outputs.
     activations : list of int
-        One code a layer, hidden layers first.
+        One code per layer, hidden layers first.
     bias : bool
         Whether the layers have biases.
     """
@@ -52,7 +53,8 @@ def table_of_layers(
     offset = 0
     for layer, row in enumerate(table):
         row[N_IN], row[N_OUT] = layer_sizes[layer : layer + 2]
-        row[ACTIVATION], row[SLOPE] = activations[layer], -1
+        row[ACTIVATION] = activations[layer]
+        row[SLOPE] = -1
         row[WEIGHTS] = offset
         offset += row[N_IN] * row[N_OUT]
         row[BIASES] = offset if bias else -1
@@ -67,9 +69,11 @@ def weight_views(
 
     `params` may be anything laid out like the parameters: a gradient, a mask.
     """
-    weights, biases = [], []
+    weights = []
+    biases = []
     for layer in layers:
-        n_in, n_out, start = int(layer[N_IN]), int(layer[N_OUT]), int(layer[WEIGHTS])
+        n_in, n_out = int(layer[N_IN]), int(layer[N_OUT])
+        start = int(layer[WEIGHTS])
         weights.append(params[start : start + n_in * n_out].reshape(n_out, n_in).T)
         if layer[BIASES] >= 0:
             biases.append(params[layer[BIASES] : layer[BIASES] + n_out])

@@ -19,8 +19,12 @@ All three are ``C[i, j] = sum_p A[i, p] B[p, j]``: A is read a scalar at a time,
 are free; B a vector at a time. A block of rows of C (at most TILE_ROWS) goes through all columns
 before the next, so that the rows of A stay in the first cache.
 
-Where one of the sizes is so small that a tile would have little in it, ``products_of_rows`` sums
-along the rows instead.
+From three loops to this, step by step: ``dense_forward`` of fastbp/plain.py; one row and one
+vector of columns in four sums, ``multiply_row``; a tile of rows and vectors in registers,
+``multiply_tiles``; tiles for every remainder, ``multiply_rows``; and outside, groups of columns
+that stay in the second cache (dense.columns_of_group) and operands that are packed
+(transposes.py). Where one of the sizes is so small that a tile would have little in it,
+``products_of_rows`` sums along the rows instead.
 """
 
 from typing import Any, NamedTuple
@@ -52,17 +56,17 @@ from fastbp.machine.simd import (
 )
 
 FROM_ZERO, FROM_BIAS, FROM_OUTPUT = 0, 1, 2
-"""What a product starts from: 0, one bias a row, or what the output holds (it accumulates)."""
+"""What a product starts from: 0, one bias per row, or what the output holds (it accumulates)."""
 AS_IT_IS, RELU_FORWARD, RELU_BACKWARD = 0, 1, 2
 """What is done to a tile before it leaves the registers: nothing, ReLU, or ReLU's derivative from
 the outputs y, which are laid out like C. Other activations cost more than a pass over memory."""
 LONG_ROW = 8
-"""Vectors of a tile of a single row: as many sums as keep the processor busy."""
+"""Vectors of a tile of a single row: enough sums to keep the processor busy."""
 
 
 @kernel
 def rows_of_block(left, columns, width):
-    """Rows of the next block when `left` rows of a product of so many columns are left.
+    """Rows of the next block when `left` rows of a product of `columns` columns are left.
 
     TILE_ROWS where possible. One to three rows have too few sums to keep the processor busy, so
     they are not left alone; and 9 to 11 are cut in two to have fewer shapes to compile. A
@@ -95,7 +99,7 @@ class Product(NamedTuple):
     start : int
         FROM_ZERO, FROM_BIAS or FROM_OUTPUT.
     bias : pointer
-        One number a row of C.
+        One value per row of C.
     finish : int
         AS_IT_IS, RELU_FORWARD or RELU_BACKWARD.
     y : pointer
@@ -145,22 +149,29 @@ def multiply_row(x, tail):
     A single sum would wait for its own last addition each time.
     """
     zero = splat(x.c, 0.0)
-    first, second, third, fourth = zero, zero, zero, zero
+    first = zero
+    second = zero
+    third = zero
+    fourth = zero
     if x.start == FROM_BIAS:
         first = splat(x.c, load(x.bias, 0))
     elif x.start == FROM_OUTPUT:
         first = vload(x.c, tail)
-    a, b = x.a, x.b
+    a = x.a
+    b = x.b
     for _ in range(x.k // 4):
         first = first + vload(b, tail) * splat(b, load(a, 0))
         second = second + vload(advance(b, x.b_step), tail) * splat(b, load(a, x.a_step))
-        a, b = advance(a, 2 * x.a_step), advance(b, 2 * x.b_step)
+        a = advance(a, 2 * x.a_step)
+        b = advance(b, 2 * x.b_step)
         third = third + vload(b, tail) * splat(b, load(a, 0))
         fourth = fourth + vload(advance(b, x.b_step), tail) * splat(b, load(a, x.a_step))
-        a, b = advance(a, 2 * x.a_step), advance(b, 2 * x.b_step)
+        a = advance(a, 2 * x.a_step)
+        b = advance(b, 2 * x.b_step)
     for _ in range(x.k % 4):
         first = first + vload(b, tail) * splat(b, load(a, 0))
-        a, b = advance(a, x.a_step), advance(b, x.b_step)
+        a = advance(a, x.a_step)
+        b = advance(b, x.b_step)
     total = (first + second) + (third + fourth)
     if x.finish == RELU_FORWARD:
         total = vwhere_greater(zero, total, zero, total)
@@ -171,30 +182,37 @@ def multiply_row(x, tail):
 
 @kernel
 def multiply_tiles(shape, vectors, x, n):
-    """A block of as many rows as the tile has, and n columns, `vectors` vectors of them a tile.
+    """A block of the rows of one tile, and n columns, `vectors` vectors of them per tile.
 
     The last tile has at least one column in its last vector. The loop over p stands here, all the
-    arithmetic in tile_fma. So does the loop over tiles: a call a tile costs a tenth of a product
-    of 32 terms.
+    arithmetic in tile_fma. So does the loop over tiles: a call for each tile costs a tenth of a
+    product of 32 terms.
     """
     width = lanes(x.c)
-    c, y, columns, left = x.c, x.y, x.b, n
+    c = x.c
+    y = x.y
+    columns = x.b
+    left = n
     while left > 0:
-        tail, tile = left - (vectors - 1) * width, tile_zeros(shape, c)
+        tail = left - (vectors - 1) * width
+        tile = tile_zeros(shape, c)
         if x.start == FROM_BIAS:
             tile = tile_fill(tile, x.bias)
         elif x.start == FROM_OUTPUT:
             tile = tile_load(tile, c, x.c_stride, tail)
-        rows, b = rows_at(shape, x.a, x.a_row), columns
+        rows = rows_at(shape, x.a, x.a_row)
+        b = columns
         for _ in range(x.k):
             tile = tile_fma(tile, rows, b)
-            rows, b = rows_next(rows, x.a_step), advance(b, x.b_step)
+            rows = rows_next(rows, x.a_step)
+            b = advance(b, x.b_step)
         if x.finish == RELU_FORWARD:
             tile = tile_relu(tile)
         elif x.finish == RELU_BACKWARD:
             tile = tile_where_positive(tile, y, x.c_stride, tail)
         tile_store(tile, c, x.c_stride, tail)
-        c, y = advance(c, vectors * width), advance(y, vectors * width)
+        c = advance(c, vectors * width)
+        y = advance(y, vectors * width)
         columns = advance(columns, vectors // TILE_VECTORS * x.b_wide)
         left -= vectors * width
 
@@ -236,7 +254,8 @@ def multiply_narrow(rows, x, tail):
         else:
             step = 1
             multiply_row(x, tail)
-        x, rows = from_row(x, step), rows - step
+        x = from_row(x, step)
+        rows -= step
 
 
 @kernel
@@ -245,12 +264,15 @@ def multiply_once(rows, x, n):
 
     The only row of B is contiguous, also in panels.
     """
-    width, zero = lanes(x.c), splat(x.c, 0.0)
+    width = lanes(x.c)
+    zero = splat(x.c, 0.0)
     for i in range(rows):
-        at, factor = i * x.c_stride, splat(x.c, load(x.a, i * x.a_row))
+        at = i * x.c_stride
+        factor = splat(x.c, load(x.a, i * x.a_row))
         start = splat(x.c, load(x.bias, i)) if x.start == FROM_BIAS else zero
         for j in range(0, n, width):
-            tail, to = n - j, advance(x.c, at + j)
+            tail = n - j
+            to = advance(x.c, at + j)
             if x.start == FROM_OUTPUT:
                 start = vload(to, tail)
             total = vload(advance(x.b, j), tail) * factor + start
@@ -284,8 +306,9 @@ def multiply_rows(rows, x, n):
 
 @kernel
 def row_products(a, stride, rows, x, count):
-    """Vector of ``sum_p A[i, p] x[p]`` for the first `rows` rows of A, as many as it has lanes."""
-    width, shape = lanes(a), tile_square(a)
+    """Vector of ``sum_p A[i, p] x[p]`` for the first `rows` rows of A, at most one per lane."""
+    width = lanes(a)
+    shape = tile_square(a)
     sums = tile_zeros(shape, a)
     if rows == width:
         where = rows_at(shape, a, stride)
@@ -305,22 +328,27 @@ def row_products(a, stride, rows, x, count):
 
 @kernel
 def row_products_of_two(out, a, stride, x, y, count):
-    """Vectors of ``sum_p A[i, p] x[p]`` and of ``sum_p A[i, p] y[p]``, for as many rows as lanes.
+    """Vectors of ``sum_p A[i, p] x[p]`` and of ``sum_p A[i, p] y[p]``, one row of A per lane.
 
     The rows of A are read once for both. A single row of sums would also wait for itself where
     a vector has few lanes.
     """
-    width, shape = lanes(a), tile_square(a)
-    first, second = tile_zeros(shape, a), tile_zeros(shape, a)
-    where, whole = rows_at(shape, a, stride), count // width * width
+    width = lanes(a)
+    shape = tile_square(a)
+    first = tile_zeros(shape, a)
+    second = tile_zeros(shape, a)
+    where = rows_at(shape, a, stride)
+    whole = count // width * width
     for p in range(0, whole, width):
-        u, v = vload(advance(x, p), width), vload(advance(y, p), width)
+        u = vload(advance(x, p), width)
+        v = vload(advance(y, p), width)
         first = tile_add_products(first, where, u, width)
         second = tile_add_products(second, where, v, width)
         where = rows_next(where, width)
     if whole < count:
         tail = count - whole
-        u, v = vload(advance(x, whole), tail), vload(advance(y, whole), tail)
+        u = vload(advance(x, whole), tail)
+        v = vload(advance(y, whole), tail)
         first = tile_add_products(first, where, u, tail)
         second = tile_add_products(second, where, v, tail)
     vstore(out, tile_sums(first), width)
@@ -331,7 +359,7 @@ def row_products_of_two(out, a, stride, x, y, count):
 def next_row_products(out, a, stride, rows, x, x_stride, left, count):
     """Vectors in `out` of the sums with the next row, or two, of X; returns how many rows.
 
-    `left` rows of X are left, of `count` numbers each; A has `rows` rows, at most its lanes.
+    `left` rows of X are left, of `count` values each; A has `rows` rows, at most one per lane.
     """
     if 4 * lanes(a) <= VECTOR_REGISTERS:  # known when compiling
         if rows == lanes(a) and left > 1:
@@ -358,7 +386,8 @@ def outer_product(c, a, m, b, n, start):
     """``C[i, j] = a[i] b[j]`` for m rows of n, one after the other; added to C if FROM_OUTPUT."""
     width = lanes(c)
     for j in range(0, n, width):
-        tail, p = n - j, advance(c, j)
+        tail = n - j
+        p = advance(c, j)
         x = vload(advance(b, j), tail)
         for i in range(m):
             product = x * splat(x, load(a, i))

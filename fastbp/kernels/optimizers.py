@@ -7,8 +7,8 @@ learning rate of these parameters. b1 and b2 are beta_1 and beta_2.
 SGD       u <- momentum u + g;  w <- w - rate u, with Nesterov w - rate (g + momentum u)
 Adam      m <- b1 m + g;  v <- b2 v + g^2;  a <- b1 a + 1;  c <- b2 c + 1;
           w <- w - rate (m / a) / (sqrt(v / c) + epsilon)
-AMSGrad   as Adam, with h <- max(h, v) in place of v in the step
-NAdam     as Adam, with p g + q m in place of m / a: see nadam_factors
+AMSGrad   as Adam, with h <- max(h, v) instead of v in the step
+NAdam     as Adam, with p g + q m instead of m / a: see updates.nadam_factors
 RMSprop   v <- rho v + (1 - rho) g^2;  m <- rho m + (1 - rho) g, when centered, else 0;
           u <- momentum u + g / (sqrt(v - m^2) + epsilon);  w <- w - rate u
 Adagrad   v <- v + g^2;  w <- w - rate g / (sqrt v + epsilon)
@@ -18,9 +18,9 @@ Lion      w <- w - rate sign(b1 m + (1 - b1) g);  m <- b2 m + (1 - b2) g
 ========  ==========================================================================
 
 SGD: Polyak 1964; Nesterov 1983, in the form of Sutskever et al. 2013, section 2, as PyTorch
-writes it. Adam: Kingma and Ba 2015, algorithm 1, with sums in place of the paper's means: its
+writes it. Adam: Kingma and Ba 2015, algorithm 1, with sums instead of the paper's means: its
 m_hat = m (1 - b1) / (1 - b1^t) is the weighted sum m over the sum a of the weights. That saves
-three operations a parameter, and m / a stays a mean when b1 changes on the way. AMSGrad: Reddi
+three operations a parameter, and m / a stays a mean when b1 changes in training. AMSGrad: Reddi
 et al. 2018, algorithm 2, with the maximum before the correction, as in PyTorch. NAdam: Dozat
 2016, algorithm 8 with a growing momentum. RMSprop: Hinton's lecture 6e of 2012; centered:
 Graves 2013, section 2. Adagrad: Duchi et al. 2011. Adadelta: Zeiler 2012, algorithm 1. Lion:
@@ -47,7 +47,7 @@ from fastbp.machine.simd import (
 # Entries of OptimizerState.scalars.
 LEARNING_RATE = 0
 UPDATES = 1
-"""Updates made."""
+"""How many updates were made."""
 MOMENTUM, NESTEROV = 2, 3
 BETA_1, BETA_2, EPSILON = 2, 3, 4
 RHO, CENTERED = 3, 5
@@ -57,11 +57,11 @@ WEIGHTS_1, WEIGHTS_2 = 5, 6
 STEP_SIZE, SCALED_EPSILON = 7, 8
 """The sums of the weights folded into 1 and epsilon, once an update."""
 MOMENTUM_DECAY, MOMENTA = 9, 10
-"""Of NAdam: the decay, and the product of all momenta so far, 1 before the first update."""
-OF_GRADIENT = 11
-"""Of NAdam: the factor of the gradient in the step; STEP_SIZE is that of the moment."""
-EPSILON_AS_IT_IS = 12
-"""Of Adam and its kin: whether SCALED_EPSILON is EPSILON itself, not times the sums."""
+"""The decay of NAdam's momentum, and the product of all momenta so far: 1 before any update."""
+GRADIENT_FACTOR = 11
+"""The factor of the gradient in NAdam's step; STEP_SIZE is that of the moment."""
+EPSILON_UNCORRECTED = 12
+"""Whether SCALED_EPSILON is EPSILON itself and not EPSILON times the sums, for Adam and its kin."""
 N_SCALARS = 13
 
 
@@ -91,10 +91,12 @@ def sgd_vector(c, nesterov, w, g, u, tail):
 @kernel
 def sgd(scalars, rate, w, g, u, count):
     """One step of SGD on `count` parameters; `u` is not read without momentum."""
-    momentum, nesterov = load(scalars, MOMENTUM), load(scalars, NESTEROV) != 0.0
+    momentum = load(scalars, MOMENTUM)
+    nesterov = load(scalars, NESTEROV) != 0.0
     c = SgdVectors(splat(w, rate), splat(w, momentum))
     for i in range(0, count, lanes(w)):
-        tail, p = count - i, advance(w, i)
+        tail = count - i
+        p = advance(w, i)
         if momentum != 0.0:
             sgd_vector(c, nesterov, p, advance(g, i), advance(u, i), tail)
         else:
@@ -148,14 +150,16 @@ def new_square(x, g, v, tail):
 @kernel
 def adam_vector(x, w, g, m, v, tail):
     """One vector of Adam."""
-    moment, square = new_moment(x, g, m, tail), new_square(x, g, v, tail)
+    moment = new_moment(x, g, m, tail)
+    square = new_square(x, g, v, tail)
     vstore(w, vload(w, tail) - vquotient(moment, vsqrt(square) + x.epsilon) * x.rate, tail)
 
 
 @kernel
 def adam(scalars, rate, w, g, m, v, count):
     """One step of Adam on `count` parameters."""
-    x, width = adam_vectors(scalars, rate, w), lanes(w)
+    x = adam_vectors(scalars, rate, w)
+    width = lanes(w)
     whole = count // width * width
     for i in range(0, whole, width):
         adam_vector(x, advance(w, i), advance(g, i), advance(m, i), advance(v, i), width)
@@ -171,7 +175,9 @@ def amsgrad(scalars, rate, w, g, m, v, h, count):
     """One step of AMSGrad on `count` parameters."""
     x = adam_vectors(scalars, rate, w)
     for i in range(0, count, lanes(w)):
-        tail, p, q = count - i, advance(w, i), advance(h, i)
+        tail = count - i
+        p = advance(w, i)
+        q = advance(h, i)
         moment = new_moment(x, advance(g, i), advance(m, i), tail)
         square = vmax(vload(q, tail), new_square(x, advance(g, i), advance(v, i), tail))
         vstore(q, square, tail)
@@ -181,9 +187,12 @@ def amsgrad(scalars, rate, w, g, m, v, h, count):
 @kernel
 def nadam(scalars, rate, w, g, m, v, count):
     """One step of NAdam on `count` parameters."""
-    x, factor = adam_vectors(scalars, rate, w), splat(w, rate * load(scalars, OF_GRADIENT))
+    x = adam_vectors(scalars, rate, w)
+    factor = splat(w, rate * load(scalars, GRADIENT_FACTOR))
     for i in range(0, count, lanes(w)):
-        tail, p, grad = count - i, advance(w, i), vload(advance(g, i), count - i)
+        tail = count - i
+        p = advance(w, i)
+        grad = vload(advance(g, i), count - i)
         moment = new_moment(x, advance(g, i), advance(m, i), tail)
         size = vsqrt(new_square(x, advance(g, i), advance(v, i), tail)) + x.epsilon
         vstore(p, vload(p, tail) - vquotient(moment * x.rate + grad * factor, size), tail)
@@ -205,12 +214,19 @@ def root_of(square, smallest):
 @kernel
 def rmsprop(scalars, rate, w, g, v, m, u, count):
     """One step of RMSprop on `count` parameters."""
-    momentum, centered = load(scalars, MOMENTUM), load(scalars, CENTERED) != 0.0
-    r, c, zero = splat(w, rate), splat(w, momentum), splat(w, 0.0)
-    rho, rest = splat(w, load(scalars, RHO)), splat(w, 1.0 - load(scalars, RHO))
-    epsilon, smallest = epsilon_vector(scalars, w), smallest_normal(w)
+    momentum = load(scalars, MOMENTUM)
+    centered = load(scalars, CENTERED) != 0.0
+    r = splat(w, rate)
+    c = splat(w, momentum)
+    zero = splat(w, 0.0)
+    rho = splat(w, load(scalars, RHO))
+    rest = splat(w, 1.0 - load(scalars, RHO))
+    epsilon = epsilon_vector(scalars, w)
+    smallest = smallest_normal(w)
     for i in range(0, count, lanes(w)):
-        tail, p, grad = count - i, advance(w, i), vload(advance(g, i), count - i)
+        tail = count - i
+        p = advance(w, i)
+        grad = vload(advance(g, i), count - i)
         square = vload(advance(v, i), tail) * rho + grad * grad * rest
         vstore(advance(v, i), square, tail)
         if centered:
@@ -227,9 +243,13 @@ def rmsprop(scalars, rate, w, g, v, m, u, count):
 @kernel
 def adagrad(scalars, rate, w, g, v, count):
     """One step of Adagrad on `count` parameters."""
-    r, epsilon, smallest = splat(w, rate), epsilon_vector(scalars, w), smallest_normal(w)
+    r = splat(w, rate)
+    epsilon = epsilon_vector(scalars, w)
+    smallest = smallest_normal(w)
     for i in range(0, count, lanes(w)):
-        tail, p, grad = count - i, advance(w, i), vload(advance(g, i), count - i)
+        tail = count - i
+        p = advance(w, i)
+        grad = vload(advance(g, i), count - i)
         square = vload(advance(v, i), tail) + grad * grad
         vstore(advance(v, i), square, tail)
         step = grad / (root_of(square, smallest) + epsilon)
@@ -239,10 +259,14 @@ def adagrad(scalars, rate, w, g, v, count):
 @kernel
 def adadelta(scalars, rate, w, g, v, u, count):
     """One step of Adadelta on `count` parameters."""
-    r, epsilon = splat(w, rate), epsilon_vector(scalars, w)
-    rho, rest = splat(w, load(scalars, RHO)), splat(w, 1.0 - load(scalars, RHO))
+    r = splat(w, rate)
+    epsilon = epsilon_vector(scalars, w)
+    rho = splat(w, load(scalars, RHO))
+    rest = splat(w, 1.0 - load(scalars, RHO))
     for i in range(0, count, lanes(w)):
-        tail, p, grad = count - i, advance(w, i), vload(advance(g, i), count - i)
+        tail = count - i
+        p = advance(w, i)
+        grad = vload(advance(g, i), count - i)
         square = vload(advance(v, i), tail) * rho + grad * grad * rest
         before = vload(advance(u, i), tail)
         step = vsqrt(before + epsilon) / vsqrt(square + epsilon) * grad
@@ -254,11 +278,16 @@ def adadelta(scalars, rate, w, g, v, u, count):
 @kernel
 def lion(scalars, rate, w, g, m, count):
     """One step of Lion on `count` parameters."""
-    r, zero = splat(w, rate), splat(w, 0.0)
-    beta_1, rest_1 = splat(w, load(scalars, BETA_1)), splat(w, 1.0 - load(scalars, BETA_1))
-    beta_2, rest_2 = splat(w, load(scalars, BETA_2)), splat(w, 1.0 - load(scalars, BETA_2))
+    r = splat(w, rate)
+    zero = splat(w, 0.0)
+    beta_1 = splat(w, load(scalars, BETA_1))
+    rest_1 = splat(w, 1.0 - load(scalars, BETA_1))
+    beta_2 = splat(w, load(scalars, BETA_2))
+    rest_2 = splat(w, 1.0 - load(scalars, BETA_2))
     for i in range(0, count, lanes(w)):
-        tail, p, grad = count - i, advance(w, i), vload(advance(g, i), count - i)
+        tail = count - i
+        p = advance(w, i)
+        grad = vload(advance(g, i), count - i)
         moment = vload(advance(m, i), tail)
         between = moment * beta_1 + grad * rest_1
         step = vwhere_greater(between, zero, r, vwhere_greater(zero, between, -r, between))

@@ -1,4 +1,4 @@
-"""Steps on the gradient and on the parameters beside the optimiser's own, each by itself.
+"""Penalties, clipping and norms: what changes a gradient or weights beside the optimiser's step.
 
 Legend: w weights of a layer, g their gradient, N units of K weights each.
 
@@ -16,8 +16,19 @@ and Shraibman, COLT 2005; Srivastava et al., JMLR 2014, section 5.1.
 
 import math
 
-from fastbp.kernels.layout import N_IN, N_OUT, WEIGHTS
-from fastbp.kernels.state import L1, L2, REGULATED, SUMMED, SUMMED_L1, SUMMED_L2, column
+from fastbp.kernels.state import (
+    L1,
+    L2,
+    PENALTIES_SHARED,
+    REGULATED,
+    OptimizerState,
+    first_parameter,
+    n_inputs,
+    n_units,
+    n_weights,
+    parameters_of,
+    weights,
+)
 from fastbp.machine.jit import kernel
 from fastbp.machine.simd import (
     advance,
@@ -45,7 +56,7 @@ def scale(w, factor, count):
 
 @kernel
 def sum_of_squares(p, count):
-    """Sum of the squares of `count` numbers."""
+    """Sum of the squares of `count` values."""
     total = splat(p, 0.0)
     for i in range(0, count, lanes(p)):
         x = vload(advance(p, i), count - i)
@@ -56,7 +67,8 @@ def sum_of_squares(p, count):
 @kernel
 def penalty_of_run(w, l1, l2, count):
     """l1 sum |w| + l2 / 2 sum w^2."""
-    total, half = splat(w, 0.0), splat(w, 0.5 * l2)
+    total = splat(w, 0.0)
+    half = splat(w, 0.5 * l2)
     for i in range(0, count, lanes(w)):
         x = vabs(vload(advance(w, i), count - i))
         total = total + x * (x * half + l1)
@@ -66,9 +78,11 @@ def penalty_of_run(w, l1, l2, count):
 @kernel
 def add_penalties(g, w, l1, l2, count):
     """g <- g + l1 sign w + l2 w; the sign of 0 is 0."""
-    zero, plus = splat(g, 0.0), splat(g, l1)
+    zero = splat(g, 0.0)
+    plus = splat(g, l1)
     for i in range(0, count, lanes(g)):
-        tail, p = count - i, advance(g, i)
+        tail = count - i
+        p = advance(g, i)
         x = vload(advance(w, i), tail)
         sign = vwhere_greater(x, zero, plus, vwhere_greater(zero, x, -plus, zero))
         vstore(p, vload(p, tail) + (x * splat(g, l2) + sign), tail)
@@ -76,8 +90,9 @@ def add_penalties(g, w, l1, l2, count):
 
 @kernel
 def clip_values(g, limit, count):
-    """Each number into [-limit, limit]; NaN stays NaN."""
-    high, low = splat(g, limit), splat(g, -limit)
+    """Each value into [-limit, limit]; NaN stays NaN."""
+    high = splat(g, limit)
+    low = splat(g, -limit)
     for i in range(0, count, lanes(g)):
         p = advance(g, i)
         vstore(p, vmin(high, vmax(low, vload(p, count - i))), count - i)
@@ -85,7 +100,7 @@ def clip_values(g, limit, count):
 
 @kernel
 def clip_norm(g, optimizer, limit, count):
-    """The gradient scaled to a norm of at most `limit`; of frozen parameters it becomes 0."""
+    """The gradient scaled to a norm of at most `limit`; that of frozen parameters becomes 0."""
     for i in range(optimizer.n_frozen):
         if load(optimizer.frozen, i) != 0:
             store(g, i, 0.0)
@@ -104,13 +119,13 @@ def any_frozen(optimizer, start, count):
 
 
 @kernel
-def limit_norms(network, optimizer, limit, start, k, n):
+def limit_norms(params, optimizer, limit, start, k, n):
     """The k weights into each of n units from `start` on scaled to a norm of at most `limit`.
 
     Units with frozen weights stay as they are.
     """
     for at in range(start, start + n * k, k):
-        w = advance(network.params, at)
+        w = advance(params, at)
         norm = math.sqrt(sum_of_squares(w, k))
         if norm > limit and not any_frozen(optimizer, at, k):
             scale(w, limit / norm, k)
@@ -118,32 +133,43 @@ def limit_norms(network, optimizer, limit, start, k, n):
 
 @kernel
 def share_penalties(optimizer, weight):
-    """The penalties of a batch, `weight` the sum of its sample weights; see SUMMED."""
-    if load(optimizer.rules, SUMMED) != 0.0:
-        share = 1.0 / weight if weight > 0.0 else 0.0
-        store(optimizer.rules, L1, load(optimizer.rules, SUMMED_L1) * share)
-        store(optimizer.rules, L2, load(optimizer.rules, SUMMED_L2) * share)
+    """The optimiser for a batch, `weight` the sum of its sample weights: see PENALTIES_SHARED."""
+    o = optimizer
+    if load(o.settings, PENALTIES_SHARED) == 0.0:
+        return o
+    share = 1.0 / weight if weight > 0.0 else 0.0
+    return OptimizerState(
+        o.code, o.scalars, o.slots, o.frozen, o.settings, o.n_params, o.n_frozen, share
+    )
 
 
 @kernel
 def penalty(network, optimizer):
     """The penalties of all layers."""
     total = 0.0
-    if load(optimizer.rules, REGULATED) != 0.0:
-        l1, l2 = load(optimizer.rules, L1), load(optimizer.rules, L2)
+    if load(optimizer.settings, REGULATED) != 0.0:
+        l1 = load(optimizer.settings, L1) * optimizer.penalty_share
+        l2 = load(optimizer.settings, L2) * optimizer.penalty_share
         if l1 + l2 > 0.0:
-            for layer in range(network.n_layers):
-                count = column(network, layer, N_IN) * column(network, layer, N_OUT)
-                w = advance(network.params, column(network, layer, WEIGHTS))
-                total += penalty_of_run(w, l1, l2, count)
+            for number in range(network.n_layers):
+                layer = parameters_of(network, number)
+                total += penalty_of_run(weights(layer), l1, l2, n_weights(layer))
     return total
 
 
 @kernel
-def penalize(network, optimizer, layer, done, units, g):
+def penalize(layer, optimizer, done, units, g):
     """Add to the gradient of `units` units after the first `done` that of the penalties."""
-    n_in = column(network, layer, N_IN)
-    l1, l2 = load(optimizer.rules, L1), load(optimizer.rules, L2)
+    l1 = load(optimizer.settings, L1) * optimizer.penalty_share
+    l2 = load(optimizer.settings, L2) * optimizer.penalty_share
     if l1 + l2 > 0.0:
-        w = advance(network.params, column(network, layer, WEIGHTS) + done * n_in)
-        add_penalties(g, w, l1, l2, units * n_in)
+        k = n_inputs(layer)
+        add_penalties(g, advance(weights(layer), done * k), l1, l2, units * k)
+
+
+@kernel
+def penalize_all(network, optimizer, grad):
+    """Add to the gradient of all parameters, which stands at grad, that of the penalties."""
+    for number in range(network.n_layers):
+        layer = parameters_of(network, number)
+        penalize(layer, optimizer, 0, n_units(layer), advance(grad, first_parameter(layer)))

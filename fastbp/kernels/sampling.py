@@ -21,20 +21,26 @@ from fastbp.machine.simd import (
 
 
 @kernel
-def next_random(state):
-    """The next 64 random bits: SplitMix64 (Steele, Lea, Flood, OOPSLA 2014, figure 17)."""
-    z = load(state, 0) + np.uint64(0x9E3779B97F4A7C15)
-    store(state, 0, z)
+def last_random(state):
+    """The 64 random bits that were drawn last: they are a function of the state."""
+    z = load(state, 0)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))
 
 
 @kernel
+def next_random(state):
+    """The next 64 random bits: SplitMix64 (Steele, Lea, Flood, OOPSLA 2014, figure 17)."""
+    store(state, 0, load(state, 0) + np.uint64(0x9E3779B97F4A7C15))
+    return last_random(state)
+
+
+@kernel
 def insert_row(order, i, bits):
     """Let row i change places with itself or a row before it, chosen by 32 random bits.
 
-    A bounded number is the high half of a 32 x 32-bit product; its bias is below i / 2^32.
+    The row is the high half of a 32 x 32-bit product; its bias is below i / 2^32.
     """
     j = np.int64((bits * np.uint64(i + 1)) >> np.uint64(32))
     store(order, i, load(order, j))
@@ -60,12 +66,13 @@ def draw_order(order, count, state):
 def shuffle_as_numpy(order, count, generator):
     """Permute `order`, shorter than 2^32, as NumPy's `RandomState.shuffle` does, bit by bit.
 
-    Fisher and Yates from the end (Knuth 1997, 3.4.2, algorithm P): the number at i changes places
+    Fisher and Yates from the end (Knuth 1997, 3.4.2, algorithm P): the entry at i changes places
     with that at j <= i. j is drawn by rejection: bits under the smallest mask that covers i, until
-    they are at most i. A rejected draw leaves i, in place of a jump that no processor foresees:
-    2.7 times as fast as NumPy.
+    they are at most i. A rejected draw leaves i alone, instead of a jump that no processor can
+    predict: 2.7 times as fast as NumPy.
     """
-    i, mask = count - 1, 1
+    i = count - 1
+    mask = 1
     while mask < i:
         mask = 2 * mask + 1
     while i > 0:
@@ -81,7 +88,7 @@ def shuffle_as_numpy(order, count, generator):
 
 @kernel
 def next_order(order, count, generator, state):
-    """The order of the rows in the next epoch, see BIT_GENERATOR in layout.py."""
+    """The order of the rows in the next epoch; `generator` as in Data."""
     if generator == 0:
         draw_order(order, count, state)
     else:
@@ -89,9 +96,9 @@ def next_order(order, count, generator, state):
 
 
 @kernel
-def dropout_key(state):
-    """A key of dropout, never 0: 0 stands for no dropout."""
-    return np.int64(next_random(state) >> np.uint64(1)) | 1
+def dropout_key(bits):
+    """A key of dropout from 64 random bits, never 0: 0 stands for no dropout."""
+    return np.int64(bits >> np.uint64(1)) | 1
 
 
 @kernel
@@ -99,12 +106,14 @@ def drop_out(x, stride, n, batch, share, key):
     """x (n, batch) <- x r / (1 - p), r at random 0 with probability p = share / 2^32, else 1.
 
     Srivastava et al., JMLR 2014, in the inverted form: nothing is scaled when predicting. r is a
-    function of the key and the place, so that the same call drops the same units of a slope.
+    function of the key and the offset, so that the same call drops the same units of a slope.
     The rows are padded to whole vectors, which are overwritten too.
     """
     if stride == 1:  # a single sample
-        n, batch = 1, n
-    width, scale = lanes(x), splat(x, 4294967296.0 / (4294967296.0 - share))
+        batch = n
+        n = 1
+    width = lanes(x)
+    scale = splat(x, 4294967296.0 / (4294967296.0 - share))
     for i in range(n):
         for b in range(0, batch, width):
             at = i * stride + b

@@ -1,29 +1,54 @@
-"""What a network's kernels share: its tables and buffers in tuples, and their parts by name."""
+"""What the kernels share: a network, its layers, data and an optimiser, as tuples of buffers.
 
-from typing import NamedTuple
+Network, Workspace (workspace.py), Data and OptimizerState hold arrays where Python makes them and
+pointers within: a function marked ``cached`` turns one into the other by the `..._pointers` below.
+A Layer is made within, by `layer_of`, and read by the functions below it. No kernel writes a
+table of constants: `Network.layers`, `Workspace.places` and `OptimizerState.settings`.
+
+For estimators
+--------------
+scikit-learn's estimators need what `MLP` does not. Each of these is one branch:
+`Data.generator` shuffles the rows as NumPy does (`sampling.shuffle_as_numpy`). PENALTIES_SHARED
+makes the objective a sum over the rows, `OptimizerState.penalty_share` being the share of a
+batch. EPSILON_UNCORRECTED (optimizers.py) leaves Adam's epsilon as it is. And the losses take a
+factor and a bound from `Network.loss_parameters` (losses.py).
+"""
+
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from fastbp.kernels.layout import DELTA, N_COLUMNS, OUTPUT, SLOPE
-from fastbp.kernels.workspace import STRIDE, Workspace
+from fastbp.kernels.layout import (
+    ACTIVATION,
+    BIASES,
+    DELTA,
+    DROPOUT,
+    N_COLUMNS,
+    N_IN,
+    N_OUT,
+    OUTPUT,
+    SLOPE,
+    WEIGHTS,
+)
+from fastbp.kernels.workspace import CAPACITY, DATA_ROWS, FEATURE_ROWS, STRIDE, Workspace
 from fastbp.machine.jit import kernel
 from fastbp.machine.simd import advance, load, pointer
 
 
 class Network(NamedTuple):
-    """A network as the kernels see it: arrays at the boundary, pointers within.
+    """A network: arrays at the boundary, pointers within.
 
     Attributes
     ----------
     params : float, shape (n_params,)
     layers : int64, shape (n_layers x N_COLUMNS,)
-        See fastbp.kernels.layout.
+        The table of layers, see layout.py.
     n_params, n_layers : int
     loss : int
         Code of the loss.
-    loss_numbers : float64
-        What the loss needs to know, of each output or of all: see losses.py.
+    loss_parameters : float64
+        The loss's own parameters, one per output or a few for all: see losses.py.
     """
 
     params: npt.NDArray[np.floating]
@@ -31,18 +56,18 @@ class Network(NamedTuple):
     n_params: int
     n_layers: int
     loss: int
-    loss_numbers: npt.NDArray[np.float64]
+    loss_parameters: npt.NDArray[np.float64]
 
 
 class Data(NamedTuple):
-    """Rows to train on or evaluate: arrays at the boundary, pointers within.
+    """Rows to train on or to evaluate: arrays at the boundary, pointers within.
 
     Attributes
     ----------
     inputs : float, shape (rows x n_in,)
     targets : float, shape (rows x n_out,) or (0,)
     labels : int64, shape (rows,) or (0,)
-        Classes in place of targets.
+        Classes, instead of targets.
     order : int64, shape (rows,) or (0,)
         The order in which to take the rows; empty: as they stand.
     weights : float64, shape (rows,) or (0,)
@@ -51,6 +76,9 @@ class Data(NamedTuple):
         Lengths of `labels`, `order` and `weights`.
     total : float
         Sum of the sample weights.
+    generator : int, default=0
+        Address of the NumPy bit generator that permutes `order` for each epoch; 0: an epoch draws
+        its order from fastbp's own stream.
     """
 
     inputs: npt.NDArray[np.floating]
@@ -62,6 +90,7 @@ class Data(NamedTuple):
     n_order: int
     n_weights: int
     total: float
+    generator: int = 0
 
 
 class Gradient(NamedTuple):
@@ -69,134 +98,269 @@ class Gradient(NamedTuple):
 
     Attributes
     ----------
-    numbers : float, shape (n_params,) or (0,)
+    values : float, shape (n_params,) or (0,)
         Laid out like the parameters.
     length : int
-        Length of `numbers`; with 0 only one block of it is ever there.
+        Length of `values`; with 0 only one block of the gradient exists at a time.
     start : int
-        FROM_ZERO to overwrite it, FROM_OUTPUT to add to it.
+        FROM_ZERO to overwrite the values, FROM_OUTPUT to add to them.
     """
 
-    numbers: npt.NDArray[np.floating]
+    values: npt.NDArray[np.floating]
     length: int
     start: int
 
 
-# Entries of OptimizerState.rules; a limit of 0 is none.
+# Entries of OptimizerState.settings; a limit of 0 is none.
 REGULATED = 0
 """Whether there is anything beside the plain update of all parameters alike."""
 SCHEDULED, RATES = 1, 2
-"""Whether there is a schedule; where the learning rate of update 0 stands, or would stand."""
+"""Whether there is a schedule; the entry that holds, or would hold, the learning rate of update
+0."""
 L1, L2 = 3, 4
 CLIP_VALUE, CLIP_NORM, MAX_NORM = 5, 6, 7
-SUMMED, SUMMED_L1, SUMMED_L2 = 8, 9, 10
-"""Whether the objective is a sum over the rows: then each batch shares out the penalties SUMMED_L1
-and SUMMED_L2 over the sum of its sample weights, into L1 and L2, and counts by its rows in the
-loss of an epoch."""
-GROUPS = 11
+PENALTIES_SHARED = 8
+"""Whether the objective is a sum over the rows. Then the batches share L1 and L2: a batch has them
+divided by the sum of its sample weights, and counts by its rows in the loss of an epoch."""
+GROUPS = 9
 """From here on a pair for the weights and a pair for the biases of each layer: the factor of the
 learning rate and the decay. Then the rates of a schedule."""
 
 
 class OptimizerState(NamedTuple):
-    """An optimiser as the kernels see it: arrays at the boundary, pointers within.
+    """An optimiser: arrays at the boundary, pointers within.
 
     Attributes
     ----------
     code : int
-        One of the codes above.
+        One of the codes in updates.py.
     scalars : float64, shape (N_SCALARS,)
-        Hyper-parameters and what changes with every update.
+        Hyper-parameters and what changes with every update: see optimizers.py.
     slots : float, shape (slots x parameters,)
         One buffer laid out like the parameters for each slot, one after the other.
     frozen : uint8, shape (parameters,) or (0,)
         1 for parameters that no update touches.
-    rules : float64, shape (GROUPS + 4 x layers + rates,)
+    settings : float64, shape (GROUPS + 4 x layers + rates,)
         Regularisation, groups of parameters and the learning rates of the next updates.
+    n_params : int
+        Length of a slot.
     n_frozen : int
         Length of `frozen`.
+    penalty_share : float, default=1.0
+        By which the penalties are multiplied: see PENALTIES_SHARED.
     """
 
     code: int
     scalars: npt.NDArray[np.float64]
     slots: npt.NDArray[np.floating]
     frozen: npt.NDArray[np.uint8]
-    rules: npt.NDArray[np.float64]
+    settings: npt.NDArray[np.float64]
+    n_params: int
     n_frozen: int
+    penalty_share: float = 1.0
+
+
+# ---- from arrays to pointers ---------------------------------------------------------------------
 
 
 @kernel
 def network_pointers(network):
-    """The tuple with pointers in place of arrays; so for the next three."""
+    """The tuple with pointers instead of arrays."""
     return Network(
         pointer(network.params, 0), pointer(network.layers, 0), network.n_params,
-        network.n_layers, network.loss, pointer(network.loss_numbers, 0),
+        network.n_layers, network.loss, pointer(network.loss_parameters, 0),
     )  # fmt: skip
 
 
 @kernel
 def work_pointers(work):
-    """See network_pointers."""
-    return Workspace(pointer(work.numbers, 0), pointer(work.offsets, 0), pointer(work.places, 0))
+    """The tuple with pointers instead of arrays."""
+    return Workspace(pointer(work.values, 0), pointer(work.offsets, 0), pointer(work.places, 0))
 
 
 @kernel
 def data_pointers(data):
-    """See network_pointers."""
+    """The tuple with pointers instead of arrays."""
     return Data(
         pointer(data.inputs, 0), pointer(data.targets, 0), pointer(data.labels, 0),
         pointer(data.order, 0), pointer(data.weights, 0), data.n_labels, data.n_order,
-        data.n_weights, data.total,
+        data.n_weights, data.total, data.generator,
     )  # fmt: skip
 
 
 @kernel
 def optimizer_pointers(optimizer):
-    """See network_pointers."""
+    """The tuple with pointers instead of arrays."""
     o = optimizer
     return OptimizerState(
         o.code, pointer(o.scalars, 0), pointer(o.slots, 0), pointer(o.frozen, 0),
-        pointer(o.rules, 0), o.n_frozen,
+        pointer(o.settings, 0), o.n_params, o.n_frozen, o.penalty_share,
     )  # fmt: skip
 
 
-@kernel
-def column(network, layer, name):
-    """An entry of the table of layers."""
-    return load(network.layers, layer * N_COLUMNS + name)
+# ---- a layer -------------------------------------------------------------------------------------
+
+
+class Layer(NamedTuple):
+    """A layer: its row of the table, the parameters and the workspace. All but `number` pointers.
+
+    Six fields that the functions below read where they are needed: a tuple of what they return
+    costs 2 to 5 % more instructions an update.
+
+    Attributes
+    ----------
+    row : int64
+        Its row of the table of layers.
+    params : float
+        All parameters of the network.
+    values, offsets, places
+        The workspace.
+    number : int
+        0 for the first layer.
+    """
+
+    row: Any
+    params: Any
+    values: Any
+    offsets: Any
+    places: Any
+    number: int
+
+
+class LayerParameters(NamedTuple):
+    """A layer without a workspace: the functions of a Layer that need none read it too."""
+
+    row: Any
+    params: Any
+    number: int
 
 
 @kernel
-def place(work, name):
-    """A part of the workspace."""
-    return advance(work.numbers, load(work.places, name))
+def layer_of(network, work, number):
+    """The layer of this number."""
+    row = advance(network.layers, number * N_COLUMNS)
+    return Layer(row, network.params, work.values, work.offsets, work.places, number)
 
 
 @kernel
-def offsets(work, name):
-    """A table of the offsets of rows."""
-    return advance(work.offsets, load(work.places, name))
+def parameters_of(network, number):
+    """The layer of this number, without a workspace."""
+    row = advance(network.layers, number * N_COLUMNS)
+    return LayerParameters(row, network.params, number)
 
 
 @kernel
-def output(network, work, layer):
-    """A layer's outputs."""
-    return advance(work.numbers, column(network, layer, OUTPUT))
+def n_inputs(layer):
+    """K."""
+    return load(layer.row, N_IN)
 
 
 @kernel
-def delta_of(network, work, layer):
-    """A layer's delta."""
-    return advance(work.numbers, column(network, layer, DELTA))
+def n_units(layer):
+    """N."""
+    return load(layer.row, N_OUT)
 
 
 @kernel
-def slope_of(network, work, layer):
-    """A layer's stored slopes dY/dZ."""
-    return advance(work.numbers, column(network, layer, SLOPE))
+def activation_of(layer):
+    """Code of the activation."""
+    return load(layer.row, ACTIVATION)
+
+
+@kernel
+def dropout_share(layer):
+    """Share of the outputs that are dropped in training, times 2^32."""
+    return load(layer.row, DROPOUT)
+
+
+@kernel
+def has_biases(layer):
+    """Whether the units have biases."""
+    return load(layer.row, BIASES) >= 0
+
+
+@kernel
+def has_slope(layer):
+    """Whether dY/dZ is stored."""
+    return load(layer.row, SLOPE) >= 0
+
+
+@kernel
+def first_parameter(layer):
+    """Offset of the weights, and so of all parameters of the layer, in the flat buffer."""
+    return load(layer.row, WEIGHTS)
+
+
+@kernel
+def n_weights(layer):
+    """N K."""
+    return n_units(layer) * n_inputs(layer)
+
+
+@kernel
+def weights(layer):
+    """W (N, K)."""
+    return advance(layer.params, load(layer.row, WEIGHTS))
+
+
+@kernel
+def biases(layer):
+    """b (N,), if the layer has biases."""
+    return advance(layer.params, load(layer.row, BIASES))
+
+
+@kernel
+def outputs(layer):
+    """Y (N, B)."""
+    return advance(layer.values, load(layer.row, OUTPUT))
+
+
+@kernel
+def delta(layer):
+    """D (N, B)."""
+    return advance(layer.values, load(layer.row, DELTA))
+
+
+@kernel
+def slope(layer):
+    """dY/dZ (N, B), if it is stored."""
+    return advance(layer.values, load(layer.row, SLOPE))
+
+
+# ---- a workspace, by itself or as a layer has it -------------------------------------------------
+
+
+@kernel
+def stride_of(work):
+    """How far the features of a batch are apart; 1 in a workspace for single samples."""
+    return load(work.places, STRIDE)
 
 
 @kernel
 def is_single_sample(work):
     """Whether the workspace is for one sample at a time: features stand in the lanes."""
     return load(work.places, STRIDE) == 1
+
+
+@kernel
+def capacity_of(work):
+    """Largest number of rows in a pass."""
+    return load(work.places, CAPACITY)
+
+
+@kernel
+def scratch(work, name):
+    """A part of the workspace that belongs to no layer."""
+    return advance(work.values, load(work.places, name))
+
+
+@kernel
+def feature_rows(work):
+    """Offsets of the rows of a feature-by-feature matrix."""
+    return advance(work.offsets, load(work.places, FEATURE_ROWS))
+
+
+@kernel
+def data_rows(work):
+    """Offsets of the rows of the pass in the data, as `batches.row_offsets` has written them."""
+    return advance(work.offsets, load(work.places, DATA_ROWS))

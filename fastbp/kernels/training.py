@@ -12,10 +12,11 @@ from fastbp.kernels.evaluation import add_gradient, forward_pass
 from fastbp.kernels.finite import all_finite
 from fastbp.kernels.matmul import FROM_ZERO
 from fastbp.kernels.regularization import penalty, share_penalties
-from fastbp.kernels.sampling import dropout_key, next_order
+from fastbp.kernels.sampling import dropout_key, next_order, next_random
 from fastbp.kernels.state import (
-    SUMMED,
+    PENALTIES_SHARED,
     Gradient,
+    capacity_of,
     data_pointers,
     network_pointers,
     optimizer_pointers,
@@ -23,7 +24,7 @@ from fastbp.kernels.state import (
 )
 from fastbp.kernels.transposes import copy
 from fastbp.kernels.updates import begin_update, update_all
-from fastbp.kernels.workspace import BIT_GENERATOR, CAPACITY, DROPOUT_KEY, DROPS_OUT
+from fastbp.kernels.workspace import DROPS_OUT
 from fastbp.machine.jit import kernel
 from fastbp.machine.simd import flush_denormals, load, pointer, restore_denormals, store
 
@@ -36,7 +37,8 @@ RUNNING, FINISHED, DIVERGED = 0, 1, 2
 
 
 @kernel
-def train_pass(network, work, data, first, done, batch, weight, grad, optimizer, loss_before):
+def train_pass(network, work, data, first, done, batch, weight, key, grad, optimizer,
+               loss_before):  # fmt: skip
     """The next pass of a batch that starts at row `first`, after `done` of its rows.
 
     Without `grad` each layer is updated as soon as its gradient is there. A batch that takes
@@ -44,8 +46,8 @@ def train_pass(network, work, data, first, done, batch, weight, grad, optimizer,
     updates all. Nothing is updated when the loss is not finite. Returns the loss of the batch so
     far.
     """
-    rows = min(batch - done, load(work.places, CAPACITY))
-    loss = loss_before + forward_pass(network, work, data, first + done, rows, weight)
+    rows = min(batch - done, capacity_of(work))
+    loss = loss_before + forward_pass(network, work, data, first + done, rows, weight, key)
     if done == 0:
         loss += penalty(network, optimizer)
     if not math.isfinite(loss):
@@ -57,49 +59,53 @@ def train_pass(network, work, data, first, done, batch, weight, grad, optimizer,
     add_gradient(network, work, done, rows, grad, optimizer)
     if done + rows == batch:
         begin_update(optimizer)
-        update_all(network, optimizer, grad.numbers)
+        update_all(network, optimizer, grad.values)
     return loss
 
 
 @kernel
-def train_passes(network, work, data, optimizer, grad, random, progress, losses, epochs, safe,
+def train_passes(network, work, data, optimizer, grad, random, progress, losses, epochs, snapshot,
                  rows, batch_size, passes):  # fmt: skip
     """The loop of `train`, on pointers."""
-    epoch, first = load(progress, EPOCH), load(progress, ROW)
-    done, batch_loss, weight = load(progress, DONE), load(losses, epochs), load(losses, epochs + 1)
+    epoch, first, done = load(progress, EPOCH), load(progress, ROW), load(progress, DONE)
+    batch_loss = load(losses, epochs)
+    weight = load(losses, epochs + 1)
     for _ in range(passes):
         if epoch == epochs:
             break
         if first == 0 and done == 0 and data.n_order > 0:
-            next_order(data.order, data.n_order, load(work.places, BIT_GENERATOR), random)
+            next_order(data.order, data.n_order, data.generator, random)
         batch = min(batch_size, rows - first)
+        key = 0
         if load(work.places, DROPS_OUT) != 0:
-            store(work.places, DROPOUT_KEY, dropout_key(random))
+            key = dropout_key(next_random(random))
         if done == 0:
             weight = batch_weight(data, first, batch)
-            share_penalties(optimizer, weight)
         batch_loss = train_pass(
-            network, work, data, first, done, batch, weight, grad, optimizer, batch_loss
-        )
-        done += min(batch - done, load(work.places, CAPACITY))
+            network, work, data, first, done, batch, weight, key, grad,
+            share_penalties(optimizer, weight), batch_loss,
+        )  # fmt: skip
+        done += min(batch - done, capacity_of(work))
         if done == batch:
             share = weight / data.total
-            if load(optimizer.rules, SUMMED) != 0.0:
+            if load(optimizer.settings, PENALTIES_SHARED) != 0.0:
                 share = batch / rows
             store(losses, epoch, load(losses, epoch) + batch_loss * share)
-            first, done = first + batch, 0
+            first += batch
+            done = 0
         if not math.isfinite(batch_loss) or (
             first == rows and not all_finite(network.params, network.n_params)
         ):
-            copy(network.params, safe, network.n_params)
+            copy(network.params, snapshot, network.n_params)
             if done > 0:
                 store(losses, epoch, batch_loss)
             return DIVERGED
         if done == 0:
             batch_loss = 0.0
         if first == rows:
-            copy(safe, network.params, network.n_params)
-            epoch, first = epoch + 1, 0
+            copy(snapshot, network.params, network.n_params)
+            epoch += 1
+            first = 0
         store(progress, EPOCH, epoch)
         store(progress, ROW, first)
         store(progress, DONE, done)
@@ -124,7 +130,7 @@ def train(network, work, data, optimizer, grad, random, progress, losses, snapsh
         Needed when a batch takes more than one pass or its gradient is clipped by its norm; kept
         from one call to the next.
     random : array of uint64, shape (1,)
-        The random stream that shuffles.
+        The random stream that shuffles and drops out.
     progress : array of int64, shape (3,)
         See EPOCH, ROW and DONE.
     losses : array of float64, shape (epochs + 2,)
@@ -147,6 +153,5 @@ def train(network, work, data, optimizer, grad, random, progress, losses, snapsh
         pointer(random, 0), pointer(progress, 0), pointer(losses, 0), losses.shape[0] - 2,
         pointer(snapshot, 0), rows, batch_size, passes,
     )  # fmt: skip
-    work.places[DROPOUT_KEY] = 0
     restore_denormals(mode)
     return status

@@ -27,7 +27,7 @@ def copy(out, source, count):
 
 @kernel
 def transpose_small(out, out_stride, source, source_rows, m, n):
-    """As `transpose`, number by number."""
+    """The same as `transpose`, one element at a time."""
     for i in range(m):
         row = advance(source, load(source_rows, i))
         for j in range(n):
@@ -41,9 +41,11 @@ def transpose_blocks(out, out_stride, source, source_rows, m, n, panel, panel_ro
     Each panel holds the next TILE_VECTORS vectors of columns of all rows. No copy if it has none.
     """
     width = lanes(source)
-    shape, wide = tile_square(source), TILE_VECTORS * width
+    shape = tile_square(source)
+    wide = TILE_VECTORS * width
     for i in range(0, m, width):
-        rows, copy_to = advance(source_rows, i), advance(panel, i * wide)
+        rows = advance(source_rows, i)
+        copy_to = advance(panel, i * wide)
         for j in range(0, n, width):
             block = advance(out, j * out_stride + i)
             to = advance(copy_to, j // wide * wide * panel_rows + j % wide)
@@ -83,8 +85,10 @@ def pack_columns(packed, a, a_step, rows, k):
     for _ in range(whole):
         for r in range(0, TILE_ROWS, width):
             vstore(advance(packed, r), vload(advance(a, r), width), width)
-        packed, a = advance(packed, TILE_ROWS), advance(a, a_step)
+        packed = advance(packed, TILE_ROWS)
+        a = advance(a, a_step)
     for _ in range(k - whole):
         for r in range(0, rows, width):
             vstore(advance(packed, r), vload(advance(a, r), rows - r), rows - r)
-        packed, a = advance(packed, TILE_ROWS), advance(a, a_step)
+        packed = advance(packed, TILE_ROWS)
+        a = advance(a, a_step)

@@ -1,23 +1,28 @@
 """Updates of the parameters: which optimiser, at which rate, on which of them.
 
 The formulas of the optimisers are in optimizers.py, penalties, clipping and norms in
-regularization.py.
+regularization.py. An update can be of a single block of units, because `backprop.backward` updates
+each block as soon as its gradient is there: in the cache, which saves 8 % of a step, and without
+a buffer for the gradient. Where the gradient of all parameters is needed first, `update_all`
+updates at the end.
+
+Legend: w parameters, g their gradient, s `OptimizerState.scalars`; a block of a layer is `units`
+units after the first `done`, with the layer's biases behind the last one.
 """
 
 import math
 
 import numpy as np
 
-from fastbp.kernels.layout import BIASES, N_IN, N_OUT, WEIGHTS
 from fastbp.kernels.optimizers import (
     BETA_1,
     BETA_2,
     EPSILON,
-    EPSILON_AS_IT_IS,
+    EPSILON_UNCORRECTED,
+    GRADIENT_FACTOR,
     LEARNING_RATE,
     MOMENTA,
     MOMENTUM_DECAY,
-    OF_GRADIENT,
     SCALED_EPSILON,
     STEP_SIZE,
     UPDATES,
@@ -41,7 +46,12 @@ from fastbp.kernels.state import (
     RATES,
     REGULATED,
     SCHEDULED,
-    column,
+    first_parameter,
+    has_biases,
+    n_inputs,
+    n_units,
+    n_weights,
+    parameters_of,
 )
 from fastbp.machine.jit import kernel
 from fastbp.machine.simd import advance, load, store
@@ -54,12 +64,13 @@ SGD, ADAM, AMSGRAD, NADAM, RMSPROP, ADAGRAD, ADADELTA, LION = range(1, 9)
 
 @kernel
 def nadam_factors(s, updates):
-    """Of NAdam's step: the factors of the gradient and of the moment.
+    """The factors of the gradient and of the moment in NAdam's step.
 
     With mu(t) = b1 (1 - 0.96^(t decay) / 2) and M(t) the product of mu(1) ... mu(t), the paper's
     step is (1 - mu(t)) / (1 - M(t)) g + mu(t + 1) / (1 - M(t + 1)) (1 - b1) m.
     """
-    beta, decay = load(s, BETA_1), load(s, MOMENTUM_DECAY)
+    beta = load(s, BETA_1)
+    decay = load(s, MOMENTUM_DECAY)
     now = beta * (1.0 - 0.5 * 0.96 ** (updates * decay))
     then = beta * (1.0 - 0.5 * 0.96 ** ((updates + 1.0) * decay))
     momenta = load(s, MOMENTA) * now
@@ -72,9 +83,9 @@ def begin_update(optimizer):
     """Advance what changes once an update."""
     s = optimizer.scalars
     updates = load(s, UPDATES)
-    if load(optimizer.rules, SCHEDULED) != 0.0:
-        at = np.int64(updates + load(optimizer.rules, RATES))
-        store(s, LEARNING_RATE, load(optimizer.rules, at))
+    if load(optimizer.settings, SCHEDULED) != 0.0:
+        at = np.int64(updates + load(optimizer.settings, RATES))
+        store(s, LEARNING_RATE, load(optimizer.settings, at))
     store(s, UPDATES, updates + 1.0)
     if optimizer.code == ADAM or optimizer.code == AMSGRAD or optimizer.code == NADAM:
         weights_1 = load(s, WEIGHTS_1) * load(s, BETA_1) + 1.0
@@ -83,18 +94,19 @@ def begin_update(optimizer):
         store(s, WEIGHTS_1, weights_1)
         store(s, WEIGHTS_2, weights_2)
         store(s, STEP_SIZE, root / weights_1)
-        scaled = 1.0 if load(s, EPSILON_AS_IT_IS) != 0.0 else root
+        scaled = 1.0 if load(s, EPSILON_UNCORRECTED) != 0.0 else root
         store(s, SCALED_EPSILON, load(s, EPSILON) * scaled)
         if optimizer.code == NADAM:
-            of_gradient, of_moment = nadam_factors(s, updates + 1.0)
-            store(s, OF_GRADIENT, of_gradient * root)
-            store(s, STEP_SIZE, of_moment * root)
+            gradient_factor, moment_factor = nadam_factors(s, updates + 1.0)
+            store(s, GRADIENT_FACTOR, gradient_factor * root)
+            store(s, STEP_SIZE, moment_factor * root)
 
 
 @kernel
 def other_step(code, scalars, rate, w, g, slot, n_params, count):
-    """A step of those optimisers that are not built into the training loop: it calls them."""
-    second, third = advance(slot, n_params), advance(slot, 2 * n_params)
+    """A step of one of the optimisers that are called, and not inlined as SGD and Adam are."""
+    second = advance(slot, n_params)
+    third = advance(slot, 2 * n_params)
     if code == AMSGRAD:
         amsgrad(scalars, rate, w, g, slot, second, third, count)
     elif code == NADAM:
@@ -112,105 +124,111 @@ def other_step(code, scalars, rate, w, g, slot, n_params, count):
 
 
 @kernel
-def update_run(optimizer, params, n_params, start, count, g, factor, decay):
+def update_run(optimizer, params, start, count, g, factor, decay):
     """Update `count` parameters from `start` on; their gradient stands at g.
 
     The learning rate is multiplied by `factor`. With a decay the parameters are first multiplied
     by 1 - rate decay (Loshchilov and Hutter 2019, algorithm 2, as PyTorch scales it).
     """
-    w, slot, s = advance(params, start), advance(optimizer.slots, start), optimizer.scalars
+    s = optimizer.scalars
+    w = advance(params, start)
+    slot = advance(optimizer.slots, start)
     rate = load(s, LEARNING_RATE) * factor
     if decay != 0.0:
         scale(w, 1.0 - rate * decay, count)
     if optimizer.code == ADAM:
-        adam(s, rate, w, g, slot, advance(slot, n_params), count)
+        adam(s, rate, w, g, slot, advance(slot, optimizer.n_params), count)
     elif optimizer.code == SGD:
         sgd(s, rate, w, g, slot, count)
     else:
-        other_step(optimizer.code, s, rate, w, g, slot, n_params, count)
+        other_step(optimizer.code, s, rate, w, g, slot, optimizer.n_params, count)
 
 
 @kernel
-def update(optimizer, params, n_params, start, count, g, factor, decay):
+def update(optimizer, params, start, count, g, factor, decay):
     """Update those of `count` parameters that are not frozen, one run after the other."""
     if optimizer.n_frozen == 0:
-        update_run(optimizer, params, n_params, start, count, g, factor, decay)
+        update_run(optimizer, params, start, count, g, factor, decay)
         return
-    frozen, first = advance(optimizer.frozen, start), 0
+    frozen = advance(optimizer.frozen, start)
+    first = 0
     while first < count:
         after = first
         while after < count and load(frozen, after) == 0:
             after += 1
         if after > first:
             update_run(
-                optimizer, params, n_params, start + first, after - first, advance(g, first),
-                factor, decay,
+                optimizer, params, start + first, after - first, advance(g, first), factor, decay,
             )  # fmt: skip
         first = after + 1
 
 
 @kernel
-def update_group(network, optimizer, group, start, count, g):
+def update_group(params, optimizer, group, start, count, g):
     """Update parameters with the learning rate and decay of their group."""
-    at = GROUPS + 2 * group
-    factor, decay = load(optimizer.rules, at), load(optimizer.rules, at + 1)
+    pair = GROUPS + 2 * group
+    factor = load(optimizer.settings, pair)
+    decay = load(optimizer.settings, pair + 1)
     if factor > 0.0:
-        update(optimizer, network.params, network.n_params, start, count, g, factor, decay)
+        update(optimizer, params, start, count, g, factor, decay)
 
 
 @kernel
-def shape_gradient(network, optimizer, layer, done, units, g, count):
-    """Penalties and the clipping of values, on `count` numbers at g."""
-    penalize(network, optimizer, layer, done, units, g)
-    limit = load(optimizer.rules, CLIP_VALUE)
+def shape_gradient(layer, optimizer, done, units, g, count):
+    """Penalties and the clipping of values: the gradient of a block, `count` values at g."""
+    penalize(layer, optimizer, done, units, g)
+    limit = load(optimizer.settings, CLIP_VALUE)
     if limit > 0.0:
         clip_values(g, limit, count)
 
 
 @kernel
-def update_units(network, optimizer, layer, done, units, g, has_biases):
-    """Update `units` units after the first `done`; g is shaped, biases stand behind weights.
+def update_units(layer, optimizer, done, units, g, with_biases):
+    """Update a block whose gradient has been shaped.
 
     Weights with a learning rate of 0 are not limited either.
     """
-    n_in = column(network, layer, N_IN)
-    start, count = column(network, layer, WEIGHTS) + done * n_in, units * n_in
-    update_group(network, optimizer, 2 * layer, start, count, g)
-    limit = load(optimizer.rules, MAX_NORM)
-    if limit > 0.0 and load(optimizer.rules, GROUPS + 4 * layer) > 0.0:
-        limit_norms(network, optimizer, limit, start, n_in, units)
-    if has_biases:
-        n_out = column(network, layer, N_OUT)
-        update_group(network, optimizer, 2 * layer + 1, start + count, n_out, advance(g, count))
+    number = layer.number
+    k = n_inputs(layer)
+    start = first_parameter(layer) + done * k
+    count = units * k
+    update_group(layer.params, optimizer, 2 * number, start, count, g)
+    limit = load(optimizer.settings, MAX_NORM)
+    if limit > 0.0 and load(optimizer.settings, GROUPS + 4 * number) > 0.0:
+        limit_norms(layer.params, optimizer, limit, start, k, units)
+    if with_biases:
+        db = advance(g, count)
+        update_group(layer.params, optimizer, 2 * number + 1, start + count, n_units(layer), db)
 
 
 @kernel
-def update_by_rules(network, optimizer, layer, done, units, g, has_biases):
-    """As `update`, of a block of units, with regularisation and groups."""
-    count = units * column(network, layer, N_IN)
-    if has_biases:
-        count += column(network, layer, N_OUT)
-    shape_gradient(network, optimizer, layer, done, units, g, count)
-    update_units(network, optimizer, layer, done, units, g, has_biases)
+def update_regulated(layer, optimizer, done, units, g, with_biases):
+    """Update a block with regularisation and groups; the layer is a LayerParameters."""
+    count = units * n_inputs(layer)
+    if with_biases:
+        count += n_units(layer)
+    shape_gradient(layer, optimizer, done, units, g, count)
+    update_units(layer, optimizer, done, units, g, with_biases)
 
 
 @kernel
 def update_all(network, optimizer, grad):
     """Update all parameters; their gradient stands at grad."""
     count = network.n_params
-    if load(optimizer.rules, REGULATED) == 0.0:
-        update(optimizer, network.params, count, 0, count, grad, 1.0, 0.0)
+    if load(optimizer.settings, REGULATED) == 0.0:
+        update(optimizer, network.params, 0, count, grad, 1.0, 0.0)
         return
-    for layer in range(network.n_layers):
-        g, units = advance(grad, column(network, layer, WEIGHTS)), column(network, layer, N_OUT)
-        length = units * column(network, layer, N_IN)
-        if column(network, layer, BIASES) >= 0:
-            length += units
-        shape_gradient(network, optimizer, layer, 0, units, g, length)
-    limit = load(optimizer.rules, CLIP_NORM)
+    for number in range(network.n_layers):
+        layer = parameters_of(network, number)
+        length = n_weights(layer)
+        if has_biases(layer):
+            length += n_units(layer)
+        g = advance(grad, first_parameter(layer))
+        shape_gradient(layer, optimizer, 0, n_units(layer), g, length)
+    limit = load(optimizer.settings, CLIP_NORM)
     if limit > 0.0:
         clip_norm(grad, optimizer, limit, count)
-    for layer in range(network.n_layers):
-        g, units = advance(grad, column(network, layer, WEIGHTS)), column(network, layer, N_OUT)
-        has_biases = column(network, layer, BIASES) >= 0
-        update_units(network, optimizer, layer, 0, units, g, has_biases)
+    for number in range(network.n_layers):
+        layer = parameters_of(network, number)
+        g = advance(grad, first_parameter(layer))
+        update_units(layer, optimizer, 0, n_units(layer), g, has_biases(layer))

@@ -28,23 +28,35 @@ from fastbp.kernels.layout import (
 from fastbp.machine.processor import SECOND_CACHE_BYTES, TILE_ROWS, TILE_VECTORS, VECTOR_BITS
 
 BY_TILES, BY_OUTPUTS, BY_INPUTS = 0, 1, 2
+"""Methods that compute the weight gradient of a layer: see gradient.py."""
 LANES_BYTES = VECTOR_BITS // 8
+
+FEW_OUTPUTS, FEW_INPUTS = 8, 4
+"""First layers of at most so many outputs or inputs compute dW without tiles and panels."""
+
+COMMON_BATCH = 128
+"""Rows of the batch for which BY_OUTPUTS and BY_INPUTS are compared."""
+
+SINGLE_BLOCK = 2048
+"""Weights whose gradient BLOCK holds for a single sample, besides those of one more unit."""
 
 
 class Workspace(NamedTuple):
-    """Buffers for batches of up to `capacity` rows; kernels write all of it but ONES.
+    """Buffers for batches of up to `capacity` rows: arrays at the boundary, pointers within.
+
+    Kernels write all of `values` but ONES, and DATA_ROWS in `offsets`.
 
     Attributes
     ----------
-    numbers : array of float, shape (size,)
+    values : float, shape (size,)
         Inputs, targets, outputs and deltas, and the scratch of one block of rows.
-    offsets : array of int64
+    offsets : int64
         Where the rows of the matrices start.
-    places : array of int64, shape (N_PLACES,)
-        Where each part stands, and the strides.
+    places : int64, shape (N_PLACES,)
+        Where each part of the other two starts, its sizes and its strides; constant.
     """
 
-    numbers: npt.NDArray[np.floating]
+    values: npt.NDArray[np.floating]
     offsets: IntTable
     places: IntTable
 
@@ -55,34 +67,24 @@ CAPACITY = 0
 STRIDE = 1
 """Row length of the feature-by-feature matrices."""
 INPUTS, TARGETS = 2, 3
-"""Offsets of the inputs of a group of the batch (n_in, INPUT_STRIDE) and of the batch's targets
+"""Offsets of the inputs of a group of the batch, (n_in, INPUT_STRIDE), and of the batch's targets,
 (n_out, STRIDE), which the delta of the last layer replaces."""
 SHARES = 4
 """Offset of the share of each row of the batch in the loss, (STRIDE,)."""
 PANELS, PACKED, BLOCK, ONES = 5, 6, 7, 8
 """Scratch: a layer's inputs sample by sample; the packed weights of a block of rows; the gradient
 of a block of rows and of the biases. And CAPACITY ones, by which rows are summed."""
-DROPS_OUT, DROPOUT_KEY, INPUT_DROPOUT = 9, 10, 11
-"""Whether training drops out units; the key of its random bits in this pass, 0 for none; share of
-the inputs to drop, times 2^32."""
-FEATURE_ROWS, DATA_ROWS = 12, 13
+DROPS_OUT, INPUT_DROPOUT = 9, 10
+"""Whether training drops out units; share of the inputs to drop, times 2^32."""
+FEATURE_ROWS, DATA_ROWS = 11, 12
 """In `offsets`: rows of a feature-by-feature matrix; rows of the batch in the data."""
-BIT_GENERATOR = 14
-"""Address of the NumPy bit generator that permutes the order of the rows, or 0: then an epoch draws
-its order from fastbp's own stream."""
-INPUT_GROUP, INPUT_STRIDE = 15, 16
+INPUT_GROUP, INPUT_STRIDE = 13, 14
 """Rows of the batch whose inputs are laid out feature by feature at a time, and how far their
-features are then apart."""
-INPUT_PANELS = 17
+features are apart then."""
+INPUT_PANELS = 15
 """Offset of the batch's inputs sample by sample, in panels, or -1: then they are made from INPUTS,
 and INPUT_GROUP is the whole batch."""
-N_PLACES = 18
-FEW_OUTPUTS, FEW_INPUTS = 8, 4
-"""First layers of at most so many outputs or inputs compute dW without tiles and panels."""
-COMMON_BATCH = 128
-"""Rows of a batch with which the two ways without tiles are held against each other."""
-SINGLE_BLOCK = 2048
-"""Weights whose gradient BLOCK holds for a single sample, besides those of one more unit."""
+N_PLACES = 16
 
 
 def round_up(number: int, multiple: int) -> int:
@@ -91,38 +93,47 @@ def round_up(number: int, multiple: int) -> int:
 
 
 def gradient_path(n_in: int, n_out: int, lanes: int, first: bool) -> tuple[int, int]:
-    """A way to a layer's dW that needs no panels, and the rows of a batch from which it is sooner.
+    """The method that computes a layer's dW fastest, and the rows of a batch from which on it does.
 
-    From fewer rows on tiles are, and without such a way always: then it is BY_TILES. How far the
-    batch fills the workspace plays no part, so that a short one has the same sums in every fit.
+    Batches of fewer rows go by tiles; BY_TILES is returned if it is faster for all. How far a batch
+    fills the workspace plays no part, so that a short one has the same sums in every fit.
 
-    By estimates in cycles, fitted to measurements of 260 layers of 3 to 1500 units, in both dtypes,
-    with 16 to 256 rows, 0.4 % from the best of the three on average. Tiles go through all rows, two
-    vectors of inputs at a time, but the inputs have to be laid out in panels before. A product of
-    rows takes a vector of rows at a time, but then its lanes have to be added up, and those of
-    inputs to be spread. The panels of the first layer come with fetching it.
+    The choice goes by estimates in cycles, fitted to measurements of 260 layers of 3 to 1500 units,
+    in both dtypes, with 16 to 256 rows; on average it is 0.4 % slower than the best of the three.
+    Tiles go through all rows, two vectors of inputs at a time, but the inputs have to be laid out
+    in panels first. A product of rows takes a vector of rows at a time, but then its lanes have to
+    be added up, and those of the product of inputs to be spread. The panels of the first layer come
+    with its inputs.
 
     Parameters
     ----------
     n_in, n_out : int
     lanes : int
-        Numbers in a vector.
+        Values in a vector.
     first : bool
         Whether it is the first layer of the net.
+
+    Returns
+    -------
+    method : {BY_TILES, BY_OUTPUTS, BY_INPUTS}
+    rows : int
+        0 for BY_TILES.
     """
     if first:
         few = BY_OUTPUTS if n_out <= FEW_OUTPUTS else BY_INPUTS if n_in <= FEW_INPUTS else BY_TILES
         return few, 0
     whole, rest = divmod(n_in, TILE_VECTORS * lanes)
     vectors = whole + (0.0 if rest == 0 else 0.65 if rest <= lanes else 1.0)
-    tiles = n_out * vectors + 9.0 * n_in / lanes  # a row
-    by_outputs, by_inputs = -(-n_in // lanes) * n_out, -(-n_out // lanes) * n_in
+    tiles = n_out * vectors + 9.0 * n_in / lanes  # per row
     # How many products of rows there are, and what the end of one takes.
-    ways = {BY_OUTPUTS: (by_outputs, 2.35 * lanes), BY_INPUTS: (by_inputs, 3.35 * lanes)}
-    way = min(ways, key=lambda way: ways[way][0] * (0.7 * COMMON_BATCH + ways[way][1]))
-    products, end = ways[way]
-    saved = tiles - 0.7 * products  # a row
-    return (way, math.ceil(products * end / saved)) if saved > 0 else (BY_TILES, 0)
+    costs = {
+        BY_OUTPUTS: (-(-n_in // lanes) * n_out, 2.35 * lanes),
+        BY_INPUTS: (-(-n_out // lanes) * n_in, 3.35 * lanes),
+    }
+    method = min(costs, key=lambda one: costs[one][0] * (0.7 * COMMON_BATCH + costs[one][1]))
+    products, end = costs[method]
+    saved = tiles - 0.7 * products  # per row
+    return (method, math.ceil(products * end / saved)) if saved > 0 else (BY_TILES, 0)
 
 
 def _stride(batch: int, lanes: int, itemsize: int) -> int:
@@ -139,8 +150,8 @@ def _stride(batch: int, lanes: int, itemsize: int) -> int:
 def _input_group(n_in: int, capacity: int, columns: int, itemsize: int) -> int:
     """Rows of a batch, whole tiles of `columns`, whose inputs fill 1/16 of the second cache.
 
-    More of them would push parameters and optimiser slots out of it: with the panels, a tenth of
-    a step of 784-128-10.
+    More of them would push parameters and optimiser slots out of it, which, with the panels, costs
+    a tenth of a step of 784-128-10.
     """
     group = SECOND_CACHE_BYTES // 16 // (n_in * itemsize) // columns * columns
     return min(max(group, columns), capacity)
@@ -152,6 +163,67 @@ def _aligned_zeros(count: int, dtype: np.dtype) -> npt.NDArray[np.floating]:
     raw = np.zeros(count * dtype.itemsize + line, dtype=np.uint8)
     start = -raw.ctypes.data % line
     return raw[start : start + count * dtype.itemsize].view(dtype)
+
+
+class _Offsets:
+    """Offsets in a flat buffer, given out one after the other in whole vectors."""
+
+    def __init__(self, lanes: int) -> None:
+        self.lanes = lanes
+        self.size = 0
+
+    def take(self, count: int) -> int:
+        """The offset of the next `count` values."""
+        start = self.size
+        self.size += round_up(count, self.lanes)
+        return start
+
+
+def _place_inputs(layers: IntTable, places: IntTable, at: _Offsets, training: bool) -> None:
+    """Where the inputs stand, whole or in groups: whole for a gradient or dropout that needs it."""
+    capacity = int(places[CAPACITY])
+    n_in = int(layers[0, N_IN])
+    itemsize = LANES_BYTES // at.lanes
+    columns = TILE_VECTORS * at.lanes
+    whole = training and (layers[0, GRADIENT] != BY_TILES or places[INPUT_DROPOUT] > 0)
+    places[INPUT_GROUP] = capacity
+    places[INPUT_STRIDE] = places[STRIDE]
+    places[INPUT_PANELS] = -1
+    if capacity > 1 and not whole:
+        group = _input_group(n_in, capacity, columns, itemsize)
+        places[INPUT_GROUP] = group
+        places[INPUT_STRIDE] = _stride(group, at.lanes, itemsize)
+        if training:
+            places[INPUT_PANELS] = at.take(capacity * round_up(n_in, columns))
+    places[INPUTS] = at.take(n_in * int(places[INPUT_STRIDE]))
+
+
+def _place_backward(
+    layers: IntTable, places: IntTable, at: _Offsets, slopes: Collection[int]
+) -> None:
+    """Where deltas, slopes and the scratch of a backward pass stand.
+
+    Going back, only two neighbouring layers' deltas are needed at a time.
+    """
+    capacity = int(places[CAPACITY])
+    stride = int(places[STRIDE])
+    widest_in = int(layers[:, N_IN].max())
+    widest_out = int(layers[:, N_OUT].max())
+    hidden = int(layers[:-1, N_OUT].max(initial=0))
+    deltas = [at.take(hidden * stride), at.take(hidden * stride if len(layers) > 2 else 0)]
+    for index, layer in enumerate(layers):
+        layer[DELTA] = deltas[index % 2]
+        layer[SLOPE] = at.take(int(layer[N_OUT]) * stride) if index in slopes else -1
+    places[TARGETS] = at.take(int(layers[-1, N_OUT]) * stride)
+    layers[-1, DELTA] = places[TARGETS]
+    in_panels = layers[1 if places[INPUT_PANELS] >= 0 else 0 :, N_IN]
+    columns = TILE_VECTORS * at.lanes
+    places[PANELS] = at.take(capacity * round_up(int(in_panels.max(initial=0)), columns))
+    places[PACKED] = at.take(TILE_ROWS * widest_out + at.lanes)
+    block = SINGLE_BLOCK if capacity == 1 else max(TILE_ROWS, at.lanes) * widest_in
+    places[BLOCK] = at.take(block + widest_in + widest_out)
+    places[ONES] = at.take(capacity)
+    places[SHARES] = at.take(capacity)
 
 
 def workspace_for(
@@ -167,68 +239,40 @@ def workspace_for(
     Parameters
     ----------
     layers : table of layers
-        It is left as it is.
+        Not changed: the offsets are filled into a copy.
     capacity : int
         Largest number of rows in a pass.
     dtype : {"float32", "float64"}
     training : bool
-        Whether there is to be room for a backward pass.
+        Whether it is for backward passes too.
     slopes : collection of int, default=()
-        Numbers of the layers whose dY/dZ is stored in training.
+        Indices of the layers whose dY/dZ is stored in training.
     input_dropout : int, default=0
         See INPUT_DROPOUT.
     """
     dtype = np.dtype(dtype)
     lanes = LANES_BYTES // dtype.itemsize
-    stride = _stride(capacity, lanes, dtype.itemsize)
     layers = layers.copy()
-    places = np.zeros(N_PLACES, dtype=np.int64)
-    size = 0
-
-    def take(count: int) -> int:
-        nonlocal size
-        start, size = size, size + round_up(count, lanes)
-        return start
-
-    n_in, n_out = int(layers[0, N_IN]), int(layers[-1, N_OUT])
-    widest_in, widest_out = int(layers[:, N_IN].max()), int(layers[:, N_OUT].max())
-    places[CAPACITY], places[STRIDE] = capacity, stride
-    places[INPUT_DROPOUT], places[INPUT_PANELS] = input_dropout, -1
-    columns, group, input_stride = TILE_VECTORS * lanes, capacity, stride
     for index, layer in enumerate(layers):
-        layer[[GRADIENT, GRADIENT_FROM]] = gradient_path(
-            int(layer[N_IN]), int(layer[N_OUT]), lanes, index == 0
-        )
-    by_rows = layers[0, GRADIENT] != BY_TILES
-    if capacity > 1 and not (training and (by_rows or input_dropout > 0)):
-        group = _input_group(n_in, capacity, columns, dtype.itemsize)
-        input_stride = _stride(group, lanes, dtype.itemsize)
-        if training:
-            places[INPUT_PANELS] = take(capacity * round_up(n_in, columns))
-    places[INPUT_GROUP], places[INPUT_STRIDE] = group, input_stride
-    places[INPUTS] = take(n_in * input_stride)
+        n_in, n_out = int(layer[N_IN]), int(layer[N_OUT])
+        layer[[GRADIENT, GRADIENT_FROM]] = gradient_path(n_in, n_out, lanes, index == 0)
+    features = int(layers[:, [N_IN, N_OUT]].max())
+    stride = _stride(capacity, lanes, dtype.itemsize)
+    places = np.zeros(N_PLACES, dtype=np.int64)
+    places[CAPACITY] = capacity
+    places[STRIDE] = stride
+    places[INPUT_DROPOUT] = input_dropout
+    places[FEATURE_ROWS] = 0
+    places[DATA_ROWS] = features
+    at = _Offsets(lanes)
+    _place_inputs(layers, places, at, training)
     for layer in layers:
-        layer[OUTPUT] = take(int(layer[N_OUT]) * stride)
+        layer[OUTPUT] = at.take(int(layer[N_OUT]) * stride)
     if training:
-        # Going back, only two neighbouring layers' deltas are needed at a time.
-        hidden = int(layers[:-1, N_OUT].max(initial=0))
-        deltas = [take(hidden * stride), take(hidden * stride if len(layers) > 2 else 0)]
-        for index, layer in enumerate(layers):
-            layer[DELTA] = deltas[index % 2]
-            layer[SLOPE] = take(int(layer[N_OUT]) * stride) if index in slopes else -1
-        places[TARGETS] = layers[-1, DELTA] = take(n_out * stride)
-        in_panels = layers[1 if places[INPUT_PANELS] >= 0 else 0 :, N_IN]
-        places[PANELS] = take(capacity * round_up(int(in_panels.max(initial=0)), columns))
-        places[PACKED] = take(TILE_ROWS * widest_out + lanes)
-        block = SINGLE_BLOCK if capacity == 1 else max(TILE_ROWS, lanes) * widest_in
-        places[BLOCK] = take(block + widest_in + widest_out)
-        places[ONES] = take(capacity)
-        places[SHARES] = take(capacity)
-    features = max(widest_in, widest_out)
-    places[FEATURE_ROWS], places[DATA_ROWS] = 0, features
+        _place_backward(layers, places, at, slopes)
+    values = _aligned_zeros(at.size, dtype)
+    if training:
+        values[places[ONES] : places[ONES] + capacity] = 1.0
     offsets = np.zeros(features + capacity, dtype=np.int64)
     offsets[:features] = np.arange(features) * stride
-    numbers = _aligned_zeros(size, dtype)
-    if training:
-        numbers[places[ONES] : places[ONES] + capacity] = 1.0
-    return layers, Workspace(numbers, offsets, places)
+    return layers, Workspace(values, offsets, places)

@@ -301,7 +301,7 @@ class Net:
             n_params=self.state.params.size,
             n_layers=len(layers),
             loss=spec.loss.code,
-            loss_numbers=spec.loss.parameters(spec.layer_sizes[-1]),
+            loss_parameters=spec.loss.parameters(spec.layer_sizes[-1]),
         )
         spaces[use] = network, work
         return network, work
@@ -315,7 +315,8 @@ class Net:
             scalars=state.scalars,
             slots=state.slots,
             frozen=frozen.view(np.uint8),
-            rules=self.rules,
+            settings=self.rules,
+            n_params=state.params.size,
             n_frozen=frozen.size,
         )
 

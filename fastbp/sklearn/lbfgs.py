@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils.optimize import _check_optimize_result
 
 from fastbp.fit.fit import DivergenceWarning
-from fastbp.kernels.state import L1, L2, Data
+from fastbp.kernels.state import L1, L2, PENALTIES_SHARED, Data
 from fastbp.methods.objective import Objective, scipy_lbfgs
 from fastbp.mlp import MLP
 from fastbp.sklearn.training import NOT_FINITE
@@ -18,8 +18,9 @@ from fastbp.sklearn.validation import Validation
 
 def objective_of(net: MLP, data: Data) -> Objective:
     """Loss and gradient, with penalties that scikit-learn's solvers divide by the rows."""
-    state = net.optimizer_state()._replace(rules=net.rules.copy())
-    state.rules[[L1, L2]] /= data.total
+    state = net.optimizer_state()._replace(settings=net.rules.copy())
+    state.settings[[L1, L2]] /= data.total
+    state.settings[PENALTIES_SHARED] = 0
     return Objective(net, data, data.inputs.size // net.layer_sizes[0], state)
 
 

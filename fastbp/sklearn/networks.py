@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from fastbp import checks
 from fastbp.kernels.activations import ACTIVATIONS
-from fastbp.kernels.state import L1, L2, SUMMED, SUMMED_L1, SUMMED_L2
+from fastbp.kernels.state import PENALTIES_SHARED
 from fastbp.mlp import MLP
 from fastbp.model.losses import Loss
 from fastbp.model.net import Spec
@@ -35,9 +35,7 @@ class SummedRegularization(Regularization):
     def rules(self, optimizer: Optimizer, n_layers: int) -> npt.NDArray[np.float64]:
         """The settings that the kernels read, with the optimiser's groups, without a schedule."""
         rules = super().rules(optimizer, n_layers)
-        rules[SUMMED] = 1.0
-        rules[SUMMED_L1] = rules[L1]
-        rules[SUMMED_L2] = rules[L2]
+        rules[PENALTIES_SHARED] = 1.0
         return rules
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastbp.kernels.optimizers import EPSILON, EPSILON_AS_IT_IS, LEARNING_RATE
+from fastbp.kernels.optimizers import EPSILON, EPSILON_UNCORRECTED, LEARNING_RATE
 from fastbp.model.net import own_array
 from fastbp.model.optimizers import SGD, Adam, Optimizer, Scalars, as_optimizer
 
@@ -38,7 +38,7 @@ class SolverAdam(Adam):
         """Write the hyper-parameters to the entries that the kernels read."""
         super().write(scalars)
         scalars[EPSILON] = self.epsilon / math.sqrt(1.0 - self.beta_2)
-        scalars[EPSILON_AS_IT_IS] = 1.0
+        scalars[EPSILON_UNCORRECTED] = 1.0
 
 
 def optimizer_of(estimator: Any) -> Optimizer:

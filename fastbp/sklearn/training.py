@@ -19,7 +19,7 @@ from fastbp.fit.in_python import train as stepwise_train
 from fastbp.kernels import training
 from fastbp.kernels.optimizers import LEARNING_RATE, UPDATES
 from fastbp.kernels.state import CLIP_NORM, Data
-from fastbp.kernels.workspace import BIT_GENERATOR, CAPACITY
+from fastbp.kernels.workspace import CAPACITY
 from fastbp.machine.jit import ready
 from fastbp.mlp import MLP
 from fastbp.sklearn.optimizers import OptimizerMemory
@@ -52,10 +52,10 @@ class Epochs:
         rows = data.inputs.size // net.layer_sizes[0]
         self.net, self.char = net, net.dtype.char
         self.random_state = random_state  # lives as long as its address is in use
-        self.address, self.lock = 0, cast(AbstractContextManager[Any], nullcontext())
+        self.lock = cast(AbstractContextManager[Any], nullcontext())
         if random_state is not None:
-            self.address, self.lock = bits_of(random_state)
-            data = data._replace(order=np.arange(rows), n_order=rows)
+            generator, self.lock = bits_of(random_state)
+            data = data._replace(order=np.arange(rows), n_order=rows, generator=generator)
         network, work = net.workspace(batch_size, training=True)
         capacity = int(work.places[CAPACITY])
         self.job = Job(
@@ -89,28 +89,24 @@ class Epochs:
         Whatever stops them, `finished` tells how far they came. Between the compiled calls the
         random state is free for others, as it is between scikit-learn's shuffles.
         """
-        job, places = self.job, self.job.work.places
+        job = self.job
         self.progress.fill(0)
         self.losses = np.zeros(epochs + 2)
         updates = -(-job.rows // job.batch_size)
         end = int(job.optimizer.scalars[UPDATES]) + epochs * updates
-        places[BIT_GENERATOR] = self.address
-        try:
-            while True:
-                optimizer, passes = with_rates(job, self.passes, end)
-                arguments = (
-                    job.network, job.work, job.data, optimizer, self.grad, job.random,
-                    self.progress, self.losses, job.snapshot, job.rows, job.batch_size, passes,
-                )  # fmt: skip
-                ready(self.call, self.char, arguments)
-                start = time.perf_counter()
-                with self.lock:
-                    status = self.call(*arguments)
-                if status != training.RUNNING:
-                    return bool(status == training.FINISHED)
-                self.passes = next_passes(passes, time.perf_counter() - start, None)
-        finally:
-            places[BIT_GENERATOR] = 0
+        while True:
+            optimizer, passes = with_rates(job, self.passes, end)
+            arguments = (
+                job.network, job.work, job.data, optimizer, self.grad, job.random,
+                self.progress, self.losses, job.snapshot, job.rows, job.batch_size, passes,
+            )  # fmt: skip
+            ready(self.call, self.char, arguments)
+            start = time.perf_counter()
+            with self.lock:
+                status = self.call(*arguments)
+            if status != training.RUNNING:
+                return bool(status == training.FINISHED)
+            self.passes = next_passes(passes, time.perf_counter() - start, None)
 
     @property
     def finished(self) -> list[float]:

@@ -33,7 +33,7 @@ PADDING = -777.0
 class Matrix(NamedTuple):
     """Numbers in a flat array: element (i, j) stands at ``at + i * row + j * step``."""
 
-    numbers: np.ndarray
+    values: np.ndarray
     at: int
     row: int
     step: int
@@ -42,8 +42,8 @@ class Matrix(NamedTuple):
 @numba.njit
 def run_rows(rows, c, a, b, b_wide, n, k, start, bias, first, finish, y):
     x = Product(
-        pointer(c.numbers, c.at), c.row, pointer(a.numbers, a.at), a.row, a.step,
-        pointer(b.numbers, b.at), b.row, b_wide, k, start, pointer(bias, first), finish,
+        pointer(c.values, c.at), c.row, pointer(a.values, a.at), a.row, a.step,
+        pointer(b.values, b.at), b.row, b_wide, k, start, pointer(bias, first), finish,
         pointer(y, c.at),
     )  # fmt: skip
     multiply_rows(rows, x, n)
@@ -88,15 +88,15 @@ def product(
     c, a, b, m, n, k, start=FROM_ZERO, bias=None, finish=AS_IT_IS, y=None, packed=None, b_wide=None
 ):
     """C = A B a block of rows at a time, as the layers do it."""
-    b_wide = TILE_VECTORS * lanes_of(c.numbers.dtype) if b_wide is None else b_wide
-    bias = np.zeros(m, c.numbers.dtype) if bias is None else bias
-    y = c.numbers if y is None else y
+    b_wide = TILE_VECTORS * lanes_of(c.values.dtype) if b_wide is None else b_wide
+    bias = np.zeros(m, c.values.dtype) if bias is None else bias
+    y = c.values if y is None else y
     done = 0
     while done < m:
-        rows = blocks(m - done, n, lanes_of(c.numbers.dtype))
+        rows = blocks(m - done, n, lanes_of(c.values.dtype))
         left = a._replace(at=a.at + done * a.row)
         if packed is not None:
-            run_pack(packed, a.numbers, left.at, a.step, rows, k)
+            run_pack(packed, a.values, left.at, a.step, rows, k)
             left = Matrix(packed, 0, 1, TILE_ROWS)
         block = c._replace(at=c.at + done * c.row)
         run_rows(rows, block, left, b, b_wide, n, k, start, bias, done, finish, y)
@@ -246,7 +246,7 @@ def test_blocks_of_rows() -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_products_of_rows(dtype, seed) -> None:
-    """A x, from zero, from other numbers, and from what is there."""
+    """A x, from zero, from other values, and from what is there."""
     rng, n, k, spare = sizes(seed)
     a, x, before = random(rng, dtype, n, k), random(rng, dtype, k), random(rng, dtype, n)
     rows = with_padding(a, k + spare).reshape(-1)

@@ -70,7 +70,7 @@ def test_zero_gradients(optimizer, dtype) -> None:
 
 @each_dtype
 @pytest.mark.parametrize("optimizer", [o for o in OPTIMIZERS if "EPSILON" in o.values], ids=repr)
-def test_an_epsilon_below_all_numbers_of_the_dtype(optimizer, dtype) -> None:
+def test_an_epsilon_below_all_values_of_the_dtype(optimizer, dtype) -> None:
     optimizer.start_afresh().scalars[steps.EPSILON] = 1e-60 if dtype == "float32" else 1e-310
     params, slots = np.ones(4, dtype), np.zeros(SLOTS * 4, dtype)
     for _ in range(3):

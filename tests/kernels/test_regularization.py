@@ -21,6 +21,7 @@ from fastbp.kernels.state import (
     REGULATED,
     Network,
     OptimizerState,
+    parameters_of,
 )
 from fastbp.kernels.updates import ADAM, SGD, begin_update
 from fastbp.machine.simd import advance, pointer
@@ -69,8 +70,8 @@ def test_clipping_of_values(dtype) -> None:
     run_clip_values(g, 0.5, 9)
     expected = [-0.5, -0.5, -0.25, 0.0, 0.25, 0.5, 0.5, -0.5, np.nan, 9.0]
     assert np.array_equal(g, np.array(expected, dtype), equal_nan=True)
-    numbers = np.arange(40, dtype=dtype) / 8  # squares and their sums are exact
-    assert run_clip_values(numbers, 100.0, 37) == (np.arange(37.0) ** 2).sum() / 64
+    values = np.arange(40, dtype=dtype) / 8  # squares and their sums are exact
+    assert run_clip_values(values, 100.0, 37) == (np.arange(37.0) ** 2).sum() / 64
 
 
 # ---- a network -----------------------------------------------------------------------------------
@@ -83,7 +84,7 @@ def network_and_state(params, layers, n_layers, code, scalars, slots, frozen, ru
     )
     state = OptimizerState(
         code, pointer(scalars, 0), pointer(slots, 0), pointer(frozen, 0), pointer(rules, 0),
-        frozen.shape[0],
+        params.shape[0], frozen.shape[0], 1.0,
     )  # fmt: skip
     return network, state
 
@@ -97,7 +98,7 @@ def run_clip_norm(grad, limit, arguments):
 @numba.njit
 def run_limit_norms(limit, start, k, n, arguments):
     network, state = network_and_state(*arguments)
-    kernels.limit_norms(network, state, limit, start, k, n)
+    kernels.limit_norms(network.params, state, limit, start, k, n)
 
 
 @numba.njit
@@ -119,9 +120,10 @@ def run_blocks(grad, blocks, arguments):
     network, state = network_and_state(*arguments)
     begin_update(state)
     for i in range(blocks.shape[0]):
-        layer, done, units, at, last = blocks[i]
+        number, done, units, at, last = blocks[i]
+        layer = parameters_of(network, number)
         g = advance(pointer(grad, 0), at)
-        updates.update_by_rules(network, state, layer, done, units, g, last != 0)
+        updates.update_regulated(layer, state, done, units, g, last != 0)
 
 
 class Net:

@@ -49,7 +49,7 @@ def bit_generator_of(random_state):
 
 @numba.njit
 def count_places(counts, order, state, times):
-    """Draw `times` orders; counts[i, j] is how often i came to place j."""
+    """Draw `times` orders; counts[i, j] is how often i came to index j."""
     p, s, n = pointer(order, 0), pointer(state, 0), order.shape[0]
     for _ in range(times):
         draw_order(p, n, s)
@@ -80,7 +80,7 @@ def test_shuffles_are_numpys(count, kind) -> None:
         run_shuffle(order, bit_generator_of(ours))
         theirs.shuffle(expected)
         assert np.array_equal(order, expected)
-    assert ours.randint(2**31) == theirs.randint(2**31), "as many bits are drawn"
+    assert ours.randint(2**31) == theirs.randint(2**31), "the same number of bits is drawn"
 
 
 def test_the_next_order_is_drawn_where_it_is_told() -> None:
@@ -116,7 +116,7 @@ def test_order_permutes_and_repeats(seed) -> None:
 
 @pytest.mark.parametrize("seed", [3, 4])
 def test_order_is_uniform(seed) -> None:
-    """Every row in every place equally often, and every permutation of four."""
+    """Every row at every index equally often, and every permutation of four."""
     n, times = 9, 3000 if numba.config.DISABLE_JIT else 100_000
     counts, order = np.zeros((n, n), np.int64), np.zeros(n, np.int64)
     count_places(counts, order, np.array([seed], np.uint64), times)
@@ -143,14 +143,14 @@ def run_drop_out(x, stride, n, batch, share, key):
 
 @numba.njit
 def run_key(state):
-    return dropout_key(pointer(state, 0))
+    return dropout_key(next_random(pointer(state, 0)))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("rate", [0.125, 0.5, 0.9])
 @pytest.mark.parametrize("batch", [2, 16, 19, 40])
 def test_drop_out(batch, rate, dtype) -> None:
-    """What is kept is divided by 1 - p; place i stride + b decides, the padding is finite."""
+    """What is kept is divided by 1 - p; the offset i stride + b decides, the padding is finite."""
     n, share, key = 5, round(rate * 2**32), 0x0123456789ABCDEF
     lane_count = VECTOR_BITS // 8 // np.dtype(dtype).itemsize
     stride = -(-batch // lane_count) * lane_count + lane_count

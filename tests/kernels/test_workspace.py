@@ -95,19 +95,19 @@ def test_parts_of_a_workspace_are_apart(
     found = parts(table, work.places, dtype, training)
     assert sum("slope" in name for name in found) == (len(slopes) if training else 0)
     for name, (start, size) in found.items():
-        assert 0 <= start <= start + size <= work.numbers.size, name
+        assert 0 <= start <= start + size <= work.values.size, name
     for a, b in itertools.combinations(found, 2):
         both_deltas = a.startswith("delta") and b.startswith("delta")
-        # Hidden deltas two layers apart take turns; the last one is the targets' place.
+        # Hidden deltas two layers apart take turns; the last one replaces the targets.
         if both_deltas and str(len(table) - 1) not in b and (int(b[6:]) - int(a[6:])) % 2 == 0:
             assert found[a][0] == found[b][0]
             continue
         assert not overlap(found[a], found[b]), (a, b)
     if training:
         assert work.places[TARGETS] == table[-1, DELTA]
-        ones = work.numbers[work.places[ONES] :][:capacity]
+        ones = work.values[work.places[ONES] :][:capacity]
         assert np.all(ones == 1.0)
-        assert np.count_nonzero(work.numbers) == capacity
+        assert np.count_nonzero(work.values) == capacity
 
 
 @given(sizes=SIZES, capacity=st.integers(1, 600), dtype=DTYPES, training=st.booleans())
@@ -116,15 +116,15 @@ def test_rows_start_at_whole_vectors(
 ) -> None:
     table, work = workspace_for(net(sizes)[0], capacity, dtype, training)
     lanes, stride = workspace.LANES_BYTES // np.dtype(dtype).itemsize, int(work.places[STRIDE])
-    assert work.numbers.dtype == dtype
-    assert work.numbers.ctypes.data % 64 == 0
+    assert work.values.dtype == dtype
+    assert work.values.ctypes.data % 64 == 0
     assert work.places[CAPACITY] == capacity
     if capacity == 1:
         assert stride == 1  # the features of a single sample follow each other
     else:
         assert stride % lanes == 0
         assert capacity <= stride < capacity + 2 * lanes
-        assert stride * work.numbers.itemsize % 512 != 0  # rows fall into different cache sets
+        assert stride * work.values.itemsize % 512 != 0  # rows fall into different cache sets
     for start, _ in parts(table, work.places, dtype, training).values():
         assert start % lanes == 0
 
@@ -149,7 +149,7 @@ def test_inputs_are_laid_out_in_groups(monkeypatch: pytest.MonkeyPatch) -> None:
         assert places[INPUT_DROPOUT] == dropout
 
 
-# Measured: inputs, outputs, batch, numbers in a vector. Far from where the ways meet.
+# Measured: inputs, outputs, batch, values in a vector. Far from where the methods meet.
 PATHS = {
     BY_TILES: [(100, 100, 200, 16), (128, 10, 32, 16), (16, 16, 32, 16), (64, 64, 32, 8),
                (30, 100, 200, 8)],
@@ -161,17 +161,17 @@ PATHS = {
 @pytest.mark.parametrize(
     ("path", "sizes"), [(path, sizes) for path, several in PATHS.items() for sizes in several]
 )
-def test_the_soonest_way_to_a_gradient(path: int, sizes: tuple[int, int, int, int]) -> None:
+def test_the_fastest_method_to_a_gradient(path: int, sizes: tuple[int, int, int, int]) -> None:
     n_in, n_out, batch, lanes = sizes
-    way, rows = gradient_path(n_in, n_out, lanes, False)
-    assert (way if batch >= rows else BY_TILES) == path
+    method, rows = gradient_path(n_in, n_out, lanes, False)
+    assert (method if batch >= rows else BY_TILES) == path
     dtype = f"float{workspace.VECTOR_BITS // lanes}"
     if dtype in ("float32", "float64"):
         table, _ = workspace_for(net((5, n_in, n_out))[0], batch, dtype, True)
-        assert table[-1, [GRADIENT, GRADIENT_FROM]].tolist() == [way, rows]
+        assert table[-1, [GRADIENT, GRADIENT_FROM]].tolist() == [method, rows]
 
 
-def test_the_way_to_the_first_gradient_knows_nothing_of_the_batch() -> None:
+def test_the_method_of_the_first_gradient_knows_nothing_of_the_batch() -> None:
     """The inputs are laid out for it, also for the last batch of an epoch, which is shorter."""
     assert gradient_path(300, 8, 16, True) == (BY_OUTPUTS, 0)
     assert gradient_path(4, 20, 16, True) == (BY_INPUTS, 0)
@@ -186,14 +186,14 @@ def test_slopes_where_they_are_asked_for() -> None:
     assert [at >= 0 for at in filled[:, SLOPE]] == [False, True, False]
     _, without = workspace_for(table, 20, "float32", True)
     stride = int(without.places[STRIDE])
-    assert with_one.numbers.size - without.numbers.size == 3 * stride
+    assert with_one.values.size - without.values.size == 3 * stride
 
 
 @pytest.mark.parametrize("training", [False, True])
 def test_tables_of_rows(training: bool) -> None:
     table, work = workspace_for(net((5, 9, 3))[0], 20, "float32", training)
     stride, features = int(work.places[STRIDE]), int(work.places[FEATURE_ROWS])
-    rows = work.offsets[features : features + 9]  # as many as the widest matrix has
+    rows = work.offsets[features : features + 9]  # the features of the widest matrix
     assert rows.tolist() == [i * stride for i in range(9)]
     assert work.places[DATA_ROWS] >= features + 9
     assert work.offsets.size >= work.places[DATA_ROWS] + 20  # a row of the data for each of a pass
@@ -207,9 +207,9 @@ def test_the_given_table_is_left_alone() -> None:
     assert np.array_equal(filled[:, : ACTIVATION + 1], before[:, : ACTIVATION + 1])
 
 
-def test_prediction_takes_no_room_for_training() -> None:
+def test_prediction_takes_no_space_for_training() -> None:
     table, _ = net((5, 9, 3))
-    sizes = [workspace_for(table, 64, "float32", training)[1].numbers.size for training in (0, 1)]
+    sizes = [workspace_for(table, 64, "float32", training)[1].values.size for training in (0, 1)]
     stride = int(workspace_for(table, 64, "float32", False)[1].places[STRIDE])
     assert sizes[0] == (5 + 9 + 3) * stride < sizes[1]
 

@@ -110,9 +110,17 @@ def test_the_table_of_rules():
 
 
 def test_decay_and_groups_are_rules_too():
-    assert OFF.rules(AdamW(weight_decay=0.5), 1).tolist() == [1] + [0] * 10 + [1, 0.5, 1, 0.5]
+    assert OFF.rules(AdamW(weight_decay=0.5), 1).tolist() == [1] + [0] * (GROUPS - 1) + [
+        1,
+        0.5,
+        1,
+        0.5,
+    ]
     groups = Group(biases=False, learning_rate=0.25)
-    assert OFF.rules(SGD(0.5, groups=groups), 2).tolist() == [1] + [0] * 10 + [0.5, 0, 1, 0] * 2
+    assert (
+        OFF.rules(SGD(0.5, groups=groups), 2).tolist()
+        == [1] + [0] * (GROUPS - 1) + [0.5, 0, 1, 0] * 2
+    )
     assert OFF.rules(SGD(0.5, groups=Group(learning_rate=0.5)), 2)[REGULATED] == 0
 
 

@@ -18,7 +18,6 @@ from sklearn.utils import shuffle
 
 from fastbp import Callback, DivergenceWarning, EarlyStopping, ReduceOnPlateau
 from fastbp.kernels.optimizers import LEARNING_RATE
-from fastbp.kernels.workspace import BIT_GENERATOR
 from fastbp.sklearn import MLPClassifier, MLPRegressor, training
 from fastbp.sklearn.networks import build
 from fastbp.sklearn.optimizers import OptimizerMemory
@@ -83,7 +82,6 @@ def test_the_random_state_is_free_between_calls(monkeypatch) -> None:
     monkeypatch.setattr(training, "next_passes", next_passes)
     assert epochs.run(2)
     assert free == [True] * 7
-    assert epochs.job.work.places[BIT_GENERATOR] == 0
 
 
 def count_calls(monkeypatch):
