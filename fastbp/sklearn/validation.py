@@ -10,7 +10,7 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 
 from fastbp.fit.data import inputs, of_finite
-from fastbp.fit.fit import evaluate
+from fastbp.fit.evaluation import evaluate
 from fastbp.kernels.state import Data
 from fastbp.mlp import MLP
 

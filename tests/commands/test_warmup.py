@@ -24,8 +24,7 @@ from fastbp.augment import kernels as images
 from fastbp.commands.warmup import FirstCall, first_call, warm_up
 from fastbp.graph import kernels as tape
 from fastbp.graph import sigmoid, variable
-from fastbp.kernels import evaluation, finite, training
-from fastbp.kernels import in_python as stepwise
+from fastbp.kernels import evaluation, finite, in_python, training
 from fastbp.machine import peak as hardware
 from fastbp.methods import METHODS
 from fastbp.methods import kernels as descent
@@ -41,7 +40,7 @@ ENTRY_POINTS = [
     evaluation.predict,
     evaluation.evaluate,
     training.train,
-    *(getattr(stepwise, name) for name in (*NAMES[5:7], NAMES[11], "shuffle", "penalties")),
+    *(getattr(in_python, name) for name in (*NAMES[5:7], NAMES[11], "shuffle", "penalties")),
     *(getattr(descent, name) for name in ("dot", "combine", "rprop")),
     *(getattr(images, name) for name in NAMES[9:11]),
     *(getattr(tape, name) for name in GRAPHS),
