@@ -16,7 +16,9 @@ FILES = [
 ]
 PATTERNS = {
     "as of, where `as in` is meant": r"\b[Aa]s of\b",
-    "a sentence that begins with a genitive": r'(?:^\s*|"""|[.:;] )Of (?:the|all|a|an|its|their|these|this|each)\b',
+    "a sentence that begins with a genitive": (
+        r'(?:^\s*|"""|[.:;] )Of (?:the|all|a|an|its|their|these|this|each)\b'
+    ),
     "a pronoun without its noun": r"\bWho (?:has|gives|wants|needs|passes|changes|edits)\b",
     "instead of": r"\bin place of\b",
     "a reference without its place": r"\b(?:see|as) there\b",
