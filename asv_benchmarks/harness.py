@@ -16,10 +16,16 @@ import numpy as np
 
 from fastbp import MLP
 from fastbp.kernels import activations, dense, losses, updates
-from fastbp.kernels.layout import DELTA, N_COLUMNS, OUTPUT, STRIDE
+from fastbp.kernels.layout import DELTA, N_COLUMNS, OUTPUT
 from fastbp.kernels.matmul import FROM_ZERO
-from fastbp.kernels.state import Gradient, output
-from fastbp.kernels.training import network_pointers, optimizer_pointers, work_pointers
+from fastbp.kernels.state import (
+    Gradient,
+    network_pointers,
+    optimizer_pointers,
+    output,
+    work_pointers,
+)
+from fastbp.kernels.workspace import STRIDE
 from fastbp.machine.jit import source_digest
 from fastbp.machine.simd import flush_denormals, pointer, restore_denormals
 

@@ -13,8 +13,9 @@ import numpy.typing as npt
 from fastbp import checks
 from fastbp.fit import data as dataset
 from fastbp.fit import in_python as stepwise
-from fastbp.kernels import training
-from fastbp.kernels.layout import N_COLUMNS, N_OUT, OUTPUT, STRIDE, weight_views
+from fastbp.kernels import evaluation
+from fastbp.kernels.layout import N_COLUMNS, N_OUT, OUTPUT, weight_views
+from fastbp.kernels.workspace import STRIDE
 from fastbp.machine.jit import ready
 from fastbp.mlp import MLP
 from fastbp.model.net import PASS_ROWS, FloatArray
@@ -84,8 +85,8 @@ def layer_outputs(net: MLP, X: npt.ArrayLike) -> tuple[FloatArray, ...]:
             stepwise.predict(own, network, work, inputs[some], last)
         else:
             arguments = (network.params, network.layers, *work, inputs[some], last)
-            ready(training.predict, net.dtype.char, arguments)
-            index = training.predict(*arguments)
+            ready(evaluation.predict, net.dtype.char, arguments)
+            index = evaluation.predict(*arguments)
             if index >= 0:
                 checks.raise_not_finite("X", inputs, first * inputs.shape[1] + index, X)
         stride = int(work.places[STRIDE])  # the workspace still holds the one pass

@@ -18,7 +18,7 @@ from fastbp.fit.between_epochs import Options
 from fastbp.fit.callbacks import Callback
 from fastbp.fit.history import History
 from fastbp.fit.metrics import Metric
-from fastbp.kernels import training
+from fastbp.kernels import evaluation
 from fastbp.machine.jit import ready
 from fastbp.model.activations import (
     Activation,
@@ -257,8 +257,8 @@ class MLP(Net):
             if rows > rows_a_call:
                 some, theirs = (a[first : first + rows_a_call] for a in (inputs, out))
             arguments = (network.params, network.layers, *work, some, theirs)
-            ready(training.predict, self.dtype.char, arguments)
-            index = training.predict(*arguments)
+            ready(evaluation.predict, self.dtype.char, arguments)
+            index = evaluation.predict(*arguments)
             if index >= 0:
                 checks.raise_not_finite("X", inputs, first * inputs.shape[1] + index, X)
         return out

@@ -9,8 +9,9 @@ import numba
 import numpy as np
 
 from fastbp.kernels import optimizers as steps
-from fastbp.kernels import updates
-from fastbp.kernels.updates import OptimizerState, begin_update, update
+from fastbp.kernels import state, updates
+from fastbp.kernels.state import OptimizerState
+from fastbp.kernels.updates import begin_update, update
 from fastbp.machine.simd import pointer
 
 SLOTS = 3
@@ -58,8 +59,8 @@ class Formula:
             factor=1.0, decay=0.0):  # fmt: skip
         """The same by the kernels, in place."""
         frozen = np.zeros(0, np.uint8) if frozen is None else frozen
-        rules = np.concatenate([np.zeros(updates.GROUPS), rates])
-        rules[updates.SCHEDULED], rules[updates.RATES] = len(rates) > 0, updates.GROUPS - first
+        rules = np.concatenate([np.zeros(state.GROUPS), rates])
+        rules[state.SCHEDULED], rules[state.RATES] = len(rates) > 0, state.GROUPS - first
         run_update(
             self.code, self.scalars, slots, frozen, rules, params, gradient, start,
             len(params) if count is None else count, factor, decay,

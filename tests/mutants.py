@@ -41,7 +41,7 @@ MUTANTS = (
     ),
     Mutant(
         "transpose: one column too many is written",
-        "kernels/matmul.py",
+        "kernels/transposes.py",
         "        for j in range(n):\n            store(out, j * out_stride",
         "        for j in range(n + 1):\n            store(out, j * out_stride",
         ("test_memory_safety.py::test_random_shapes",),
@@ -315,7 +315,7 @@ MUTANTS = (
     ),
     Mutant(
         "dense: later passes overwrite the sums by outputs",
-        "kernels/dense.py",
+        "kernels/gradient.py",
         "                        total = total + vload(to, inputs)\n",
         "                        pass\n",
         ("test_gradients.py::test_every_way_to_the_gradient_of_weights",),

@@ -11,7 +11,7 @@ import pytest
 from conftest import COMPILED
 
 from fastbp import MLP, SGD, Adam
-from fastbp.kernels.layout import CAPACITY, STRIDE
+from fastbp.kernels.workspace import CAPACITY, STRIDE
 from fastbp.machine.hashing import hashed
 from fastbp.model.regularization import Regularization
 

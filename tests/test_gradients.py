@@ -10,9 +10,10 @@ import pytest
 from conftest import counts
 
 from fastbp import MLP
-from fastbp.kernels import layout
+from fastbp.kernels import workspace
 from fastbp.kernels.activations import HIDDEN_ACTIVATIONS
-from fastbp.kernels.layout import BY_INPUTS, BY_OUTPUTS, BY_TILES, GRADIENT, INPUT_GROUP, N_COLUMNS
+from fastbp.kernels.layout import GRADIENT, N_COLUMNS
+from fastbp.kernels.workspace import BY_INPUTS, BY_OUTPUTS, BY_TILES, INPUT_GROUP
 from fastbp.model.losses import LOSSES, Huber, Quantile
 
 pytestmark = pytest.mark.promise("gradients")
@@ -247,7 +248,7 @@ def test_many_inputs_are_laid_out_in_groups(rows, dtype):
 @pytest.mark.parametrize("path", [BY_TILES, BY_OUTPUTS, BY_INPUTS])
 def test_every_way_to_the_gradient_of_weights(path, rows, dtype, monkeypatch):
     """Odd and even numbers of rows, fewer than lanes and more, in one pass and in three."""
-    monkeypatch.setattr(layout, "gradient_path", lambda *sizes: (path, 0))
+    monkeypatch.setattr(workspace, "gradient_path", lambda *sizes: (path, 0))
     rng, output = np.random.default_rng([rows, path]), ("squared_error", "identity")
     for sizes in ((5, 37, 4, 1), (18, 16, 3), (2, 29)):
         net = random_net(rng, sizes, "tanh", output, dtype)

@@ -26,8 +26,8 @@ import pytest
 import fastbp
 from fastbp import MLP, CosineDecay, Group, checks
 from fastbp.fit import fit as fitting
+from fastbp.kernels import evaluation, training
 from fastbp.kernels import in_python as stepwise
-from fastbp.kernels import training
 from fastbp.kernels.activations import HIDDEN_ACTIVATIONS
 from fastbp.machine.simd import load, pointer, store
 from fastbp.model import net
@@ -129,7 +129,7 @@ class ShortOut(Guard):
 
 def guard_entry_points(side: str | None) -> None:
     """Let everything in the package call guarded entry points, or the plain ones again."""
-    for module in (training, stepwise, checks.arrays):
+    for module in (evaluation, training, stepwise, checks.arrays):
         for name in ONLY_READ:
             function = getattr(module, name, None)
             if function is not None:
@@ -268,11 +268,11 @@ def overrun(which: str) -> None:
             touch(numbers, 0, write)
     side, _, how = which.partition(" ")
     if how == "kernel":
-        plain = training.predict
-        training.predict = Guard(plain, side)
+        plain = evaluation.predict
+        evaluation.predict = Guard(plain, side)
         net.predict(inputs)
         print("inside", flush=True)
-        training.predict = ShortOut(plain, side)
+        evaluation.predict = ShortOut(plain, side)
         net.predict(inputs)
     else:
         pages = Pages(np.ones(10), side)

@@ -18,7 +18,7 @@ from numba.core.runtime import _nrt_python, rtsys
 
 import fastbp.fit.fit
 from fastbp import MLP, SGD, Adam, History, Huber
-from fastbp.kernels import training
+from fastbp.kernels import evaluation, finite, training
 from fastbp.kernels.activations import ACTIVATIONS
 
 DTYPES = ("float32", "float64")
@@ -471,13 +471,14 @@ def test_one_output_takes_flat_targets_and_one_column_labels():
 
 def spy(monkeypatch, name="train"):
     """Record the arguments of the compiled calls."""
-    calls, real = [], getattr(training, name)
+    module = training if name == "train" else evaluation
+    calls, real = [], getattr(module, name)
 
     def recorded(*arguments):
         calls.append(arguments)
         return real(*arguments)
 
-    monkeypatch.setattr(training, name, recorded)
+    monkeypatch.setattr(module, name, recorded)
     return calls
 
 
@@ -547,7 +548,7 @@ def test_memory_of_a_fit(dtype, optimizer, slots):
 
 
 def compiled_signatures():
-    functions = (training.train, training.evaluate, training.predict, training.first_not_finite)
+    functions = (training.train, evaluation.evaluate, evaluation.predict, finite.first_not_finite)
     return [len(function.signatures) for function in functions]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastbp.kernels.training import first_not_finite
+from fastbp.kernels.finite import first_not_finite
 from fastbp.machine.jit import ready
 
 FloatArray = npt.NDArray[np.floating]

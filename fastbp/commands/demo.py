@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp.commands.warmup import FirstCall, first_call
-from fastbp.kernels import training
+from fastbp.kernels import evaluation, training
 from fastbp.machine.peak import cpu_model, fma_peak
 from fastbp.mlp import MLP
 from fastbp.model.optimizers import Adam
@@ -96,7 +96,7 @@ def prepare(digits: Digits) -> list[FirstCall]:
     net, X, y = new_net(), digits.X[:BATCH_SIZE], digits.y[:BATCH_SIZE]
     return [
         first_call(training.train, "float32", lambda: net.fit(X, y, epochs=1)),
-        first_call(training.predict, "float32", lambda: net.predict(X)),
+        first_call(evaluation.predict, "float32", lambda: net.predict(X)),
     ]
 
 

@@ -14,8 +14,8 @@ from fastbp.augment.images import ImageRotation, ImageShift
 from fastbp.checks import arrays
 from fastbp.graph import kernels as tape
 from fastbp.graph import variable
+from fastbp.kernels import evaluation, finite, training
 from fastbp.kernels import in_python as stepwise
-from fastbp.kernels import training
 from fastbp.machine.peak import fma_loop, fma_peak
 from fastbp.methods import kernels as descent
 from fastbp.mlp import MLP
@@ -100,9 +100,9 @@ def warm_up(dtypes: Sequence[str] = ("float32", "float64")) -> Iterator[FirstCal
         units = MLP((2, 3, 1), activation=_no_activation, dtype=dtype, seed=0)
         calls: tuple[tuple[Any, Callable[[], object]], ...] = (
             (fma_loop, lambda: fma_peak(dtype)),  # noqa: B023 - called before the next round
-            (training.first_not_finite, lambda: checks.finite("X", many, many)),  # noqa: B023
-            (training.predict, lambda: net.predict(X)),  # noqa: B023
-            (training.evaluate, lambda: net.loss(X, y)),  # noqa: B023
+            (finite.first_not_finite, lambda: checks.finite("X", many, many)),  # noqa: B023
+            (evaluation.predict, lambda: net.predict(X)),  # noqa: B023
+            (evaluation.evaluate, lambda: net.loss(X, y)),  # noqa: B023
             (training.train, lambda: net.fit(X, y, epochs=1)),  # noqa: B023
             (stepwise.outputs, lambda: ours.loss(X, y)),  # noqa: B023
             (stepwise.descend, lambda: ours.fit(X, y, epochs=1, batch_size=2)),  # noqa: B023

@@ -22,11 +22,10 @@ from fastbp.fit.history import History
 from fastbp.fit.in_python import evaluate as stepwise_evaluate
 from fastbp.fit.in_python import train as stepwise_train
 from fastbp.fit.sources import Batches, Mapped, check_columns, is_on_disk
-from fastbp.kernels import training
-from fastbp.kernels.layout import CAPACITY, Workspace
+from fastbp.kernels import evaluation, training
 from fastbp.kernels.optimizers import UPDATES
-from fastbp.kernels.state import Data, Network
-from fastbp.kernels.updates import CLIP_NORM, RATES, SCHEDULED, OptimizerState
+from fastbp.kernels.state import CLIP_NORM, RATES, SCHEDULED, Data, Network, OptimizerState
+from fastbp.kernels.workspace import CAPACITY, Workspace
 from fastbp.machine.jit import ready
 from fastbp.model.net import SECONDS_A_CALL, InPython, Net
 from fastbp.model.schedules import Rate, rates_at, rates_of
@@ -355,8 +354,8 @@ def evaluate(net: Net, data: Data, rows: int, optimizer: OptimizerState, grad: F
     shared, loss = (network, work, data, optimizer, grad), 0.0
     for first in range(0, rows, net.rows_in_a_call):
         arguments = (*shared, first, min(net.rows_in_a_call, rows - first), rows)
-        ready(training.evaluate, net.dtype.char, arguments)
-        loss += training.evaluate(*arguments)
+        ready(evaluation.evaluate, net.dtype.char, arguments)
+        loss += evaluation.evaluate(*arguments)
     return loss
 
 

@@ -9,20 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp.kernels import in_python as stepwise
-from fastbp.kernels.layout import (
-    BIT_GENERATOR,
-    CAPACITY,
-    N_COLUMNS,
-    N_IN,
-    N_OUT,
-    OUTPUT,
-    SLOPE,
-    STRIDE,
-    Workspace,
-)
-from fastbp.kernels.state import Data, Network
+from fastbp.kernels.layout import N_COLUMNS, N_IN, N_OUT, OUTPUT, SLOPE
+from fastbp.kernels.state import SUMMED, Data, Network, OptimizerState
 from fastbp.kernels.training import DIVERGED, DONE, EPOCH, FINISHED, ROW, RUNNING
-from fastbp.kernels.updates import NO_UPDATE, SUMMED, OptimizerState
+from fastbp.kernels.updates import NO_UPDATE
+from fastbp.kernels.workspace import BIT_GENERATOR, CAPACITY, STRIDE, Workspace
 from fastbp.machine.jit import ready
 from fastbp.model.net import InPython
 

@@ -1,37 +1,35 @@
 """The pieces of a training step, for losses and activations in Python between them."""
 
 from fastbp.kernels.activations import CALLABLE, SOFTMAX, softmax_backward
-from fastbp.kernels.backprop import (
-    backward,
-    fetch_shares,
-    fetch_targets,
-    first_net_inputs,
-    output_delta,
-)
+from fastbp.kernels.backprop import backward, first_net_inputs, output_delta
+from fastbp.kernels.batches import fetch_shares, fetch_targets
 from fastbp.kernels.dense import delta_through, drop_outputs, net_inputs, outputs_of_layer
-from fastbp.kernels.layout import (
-    ACTIVATION,
+from fastbp.kernels.evaluation import add_gradient
+from fastbp.kernels.layout import ACTIVATION, N_OUT, WEIGHTS
+from fastbp.kernels.matmul import FROM_ZERO
+from fastbp.kernels.regularization import penalize, penalty, share_penalties
+from fastbp.kernels.sampling import dropout_key, next_order
+from fastbp.kernels.state import (
+    Gradient,
+    column,
+    data_pointers,
+    network_pointers,
+    offsets,
+    optimizer_pointers,
+    output,
+    place,
+    work_pointers,
+)
+from fastbp.kernels.transposes import transpose
+from fastbp.kernels.updates import NO_UPDATE, begin_update, update_all
+from fastbp.kernels.workspace import (
     DATA_ROWS,
     DROPOUT_KEY,
     DROPS_OUT,
     FEATURE_ROWS,
-    N_OUT,
     STRIDE,
     TARGETS,
-    WEIGHTS,
 )
-from fastbp.kernels.matmul import FROM_ZERO, transpose
-from fastbp.kernels.regularization import penalize, penalty, share_penalties, update_all
-from fastbp.kernels.sampling import dropout_key, next_order
-from fastbp.kernels.state import Gradient, column, offsets, output, place
-from fastbp.kernels.training import (
-    add_gradient,
-    data_pointers,
-    network_pointers,
-    optimizer_pointers,
-    work_pointers,
-)
-from fastbp.kernels.updates import NO_UPDATE, begin_update
 from fastbp.machine.jit import kernel
 from fastbp.machine.simd import advance, flush_denormals, load, pointer, restore_denormals, store
 

@@ -16,22 +16,8 @@ and Shraibman, COLT 2005; Srivastava et al., JMLR 2014, section 5.1.
 
 import math
 
-from fastbp.kernels.layout import BIASES, N_IN, N_OUT, WEIGHTS
-from fastbp.kernels.state import column
-from fastbp.kernels.updates import (
-    CLIP_NORM,
-    CLIP_VALUE,
-    GROUPS,
-    L1,
-    L2,
-    MAX_NORM,
-    REGULATED,
-    SUMMED,
-    SUMMED_L1,
-    SUMMED_L2,
-    scale,
-    update,
-)
+from fastbp.kernels.layout import N_IN, N_OUT, WEIGHTS
+from fastbp.kernels.state import L1, L2, REGULATED, SUMMED, SUMMED_L1, SUMMED_L2, column
 from fastbp.machine.jit import kernel
 from fastbp.machine.simd import (
     advance,
@@ -47,6 +33,14 @@ from fastbp.machine.simd import (
     vsum,
     vwhere_greater,
 )
+
+
+@kernel
+def scale(w, factor, count):
+    """w <- factor w."""
+    for i in range(0, count, lanes(w)):
+        p = advance(w, i)
+        vstore(p, vload(p, count - i) * splat(w, factor), count - i)
 
 
 @kernel
@@ -153,70 +147,3 @@ def penalize(network, optimizer, layer, done, units, g):
     if l1 + l2 > 0.0:
         w = advance(network.params, column(network, layer, WEIGHTS) + done * n_in)
         add_penalties(g, w, l1, l2, units * n_in)
-
-
-@kernel
-def update_group(network, optimizer, group, start, count, g):
-    """Update parameters with the learning rate and decay of their group."""
-    at = GROUPS + 2 * group
-    factor, decay = load(optimizer.rules, at), load(optimizer.rules, at + 1)
-    if factor > 0.0:
-        update(optimizer, network.params, network.n_params, start, count, g, factor, decay)
-
-
-@kernel
-def shape_gradient(network, optimizer, layer, done, units, g, count):
-    """Penalties and the clipping of values, on `count` numbers at g."""
-    penalize(network, optimizer, layer, done, units, g)
-    limit = load(optimizer.rules, CLIP_VALUE)
-    if limit > 0.0:
-        clip_values(g, limit, count)
-
-
-@kernel
-def update_units(network, optimizer, layer, done, units, g, has_biases):
-    """Update `units` units after the first `done`; g is shaped, biases stand behind weights.
-
-    Weights with a learning rate of 0 are not limited either.
-    """
-    n_in = column(network, layer, N_IN)
-    start, count = column(network, layer, WEIGHTS) + done * n_in, units * n_in
-    update_group(network, optimizer, 2 * layer, start, count, g)
-    limit = load(optimizer.rules, MAX_NORM)
-    if limit > 0.0 and load(optimizer.rules, GROUPS + 4 * layer) > 0.0:
-        limit_norms(network, optimizer, limit, start, n_in, units)
-    if has_biases:
-        n_out = column(network, layer, N_OUT)
-        update_group(network, optimizer, 2 * layer + 1, start + count, n_out, advance(g, count))
-
-
-@kernel
-def update_by_rules(network, optimizer, layer, done, units, g, has_biases):
-    """As `update`, of a block of units, with regularisation and groups."""
-    count = units * column(network, layer, N_IN)
-    if has_biases:
-        count += column(network, layer, N_OUT)
-    shape_gradient(network, optimizer, layer, done, units, g, count)
-    update_units(network, optimizer, layer, done, units, g, has_biases)
-
-
-@kernel
-def update_all(network, optimizer, grad):
-    """Update all parameters; their gradient stands at grad."""
-    count = network.n_params
-    if load(optimizer.rules, REGULATED) == 0.0:
-        update(optimizer, network.params, count, 0, count, grad, 1.0, 0.0)
-        return
-    for layer in range(network.n_layers):
-        g, units = advance(grad, column(network, layer, WEIGHTS)), column(network, layer, N_OUT)
-        length = units * column(network, layer, N_IN)
-        if column(network, layer, BIASES) >= 0:
-            length += units
-        shape_gradient(network, optimizer, layer, 0, units, g, length)
-    limit = load(optimizer.rules, CLIP_NORM)
-    if limit > 0.0:
-        clip_norm(grad, optimizer, limit, count)
-    for layer in range(network.n_layers):
-        g, units = advance(grad, column(network, layer, WEIGHTS)), column(network, layer, N_OUT)
-        has_biases = column(network, layer, BIASES) >= 0
-        update_units(network, optimizer, layer, 0, units, g, has_biases)

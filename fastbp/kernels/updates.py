@@ -1,14 +1,14 @@
-"""Updates of the flat buffer: which optimiser, at which rate, on which parameters.
+"""Updates of the parameters: which optimiser, at which rate, on which of them.
 
-Nothing here has heard of layers. The formulas of the optimisers are in steps.py.
+The formulas of the optimisers are in optimizers.py, penalties, clipping and norms in
+regularization.py.
 """
 
 import math
-from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from fastbp.kernels.layout import BIASES, N_IN, N_OUT, WEIGHTS
 from fastbp.kernels.optimizers import (
     BETA_1,
     BETA_2,
@@ -32,55 +32,24 @@ from fastbp.kernels.optimizers import (
     rmsprop,
     sgd,
 )
+from fastbp.kernels.regularization import clip_norm, clip_values, limit_norms, penalize, scale
+from fastbp.kernels.state import (
+    CLIP_NORM,
+    CLIP_VALUE,
+    GROUPS,
+    MAX_NORM,
+    RATES,
+    REGULATED,
+    SCHEDULED,
+    column,
+)
 from fastbp.machine.jit import kernel
-from fastbp.machine.simd import advance, lanes, load, splat, store, vload, vstore
+from fastbp.machine.simd import advance, load, store
 
 NO_UPDATE = 0
 """The code that leaves the parameters alone."""
 SGD, ADAM, AMSGRAD, NADAM, RMSPROP, ADAGRAD, ADADELTA, LION = range(1, 9)
 """Codes of the optimisers."""
-
-# Entries of OptimizerState.rules; a limit of 0 is none.
-REGULATED = 0
-"""Whether there is anything beside the plain update of all parameters alike."""
-SCHEDULED, RATES = 1, 2
-"""Whether there is a schedule; where the learning rate of update 0 stands, or would stand."""
-L1, L2 = 3, 4
-CLIP_VALUE, CLIP_NORM, MAX_NORM = 5, 6, 7
-SUMMED, SUMMED_L1, SUMMED_L2 = 8, 9, 10
-"""Whether the objective is a sum over the rows: then each batch shares out the penalties SUMMED_L1
-and SUMMED_L2 over the sum of its sample weights, into L1 and L2, and counts by its rows in the
-loss of an epoch."""
-GROUPS = 11
-"""From here on a pair for the weights and a pair for the biases of each layer: the factor of the
-learning rate and the decay. Then the rates of a schedule."""
-
-
-class OptimizerState(NamedTuple):
-    """An optimiser as the kernels see it: arrays at the boundary, pointers within.
-
-    Attributes
-    ----------
-    code : int
-        One of the codes above.
-    scalars : float64, shape (N_SCALARS,)
-        Hyper-parameters and what changes with every update.
-    slots : float, shape (slots x parameters,)
-        One buffer laid out like the parameters for each slot, one after the other.
-    frozen : uint8, shape (parameters,) or (0,)
-        1 for parameters that no update touches.
-    rules : float64, shape (GROUPS + 4 x layers + rates,)
-        Regularisation, groups of parameters and the learning rates of the next updates.
-    n_frozen : int
-        Length of `frozen`.
-    """
-
-    code: int
-    scalars: npt.NDArray[np.float64]
-    slots: npt.NDArray[np.floating]
-    frozen: npt.NDArray[np.uint8]
-    rules: npt.NDArray[np.float64]
-    n_frozen: int
 
 
 @kernel
@@ -120,14 +89,6 @@ def begin_update(optimizer):
             of_gradient, of_moment = nadam_factors(s, updates + 1.0)
             store(s, OF_GRADIENT, of_gradient * root)
             store(s, STEP_SIZE, of_moment * root)
-
-
-@kernel
-def scale(w, factor, count):
-    """w <- factor w."""
-    for i in range(0, count, lanes(w)):
-        p = advance(w, i)
-        vstore(p, vload(p, count - i) * splat(w, factor), count - i)
 
 
 @kernel
@@ -186,3 +147,70 @@ def update(optimizer, params, n_params, start, count, g, factor, decay):
                 factor, decay,
             )  # fmt: skip
         first = after + 1
+
+
+@kernel
+def update_group(network, optimizer, group, start, count, g):
+    """Update parameters with the learning rate and decay of their group."""
+    at = GROUPS + 2 * group
+    factor, decay = load(optimizer.rules, at), load(optimizer.rules, at + 1)
+    if factor > 0.0:
+        update(optimizer, network.params, network.n_params, start, count, g, factor, decay)
+
+
+@kernel
+def shape_gradient(network, optimizer, layer, done, units, g, count):
+    """Penalties and the clipping of values, on `count` numbers at g."""
+    penalize(network, optimizer, layer, done, units, g)
+    limit = load(optimizer.rules, CLIP_VALUE)
+    if limit > 0.0:
+        clip_values(g, limit, count)
+
+
+@kernel
+def update_units(network, optimizer, layer, done, units, g, has_biases):
+    """Update `units` units after the first `done`; g is shaped, biases stand behind weights.
+
+    Weights with a learning rate of 0 are not limited either.
+    """
+    n_in = column(network, layer, N_IN)
+    start, count = column(network, layer, WEIGHTS) + done * n_in, units * n_in
+    update_group(network, optimizer, 2 * layer, start, count, g)
+    limit = load(optimizer.rules, MAX_NORM)
+    if limit > 0.0 and load(optimizer.rules, GROUPS + 4 * layer) > 0.0:
+        limit_norms(network, optimizer, limit, start, n_in, units)
+    if has_biases:
+        n_out = column(network, layer, N_OUT)
+        update_group(network, optimizer, 2 * layer + 1, start + count, n_out, advance(g, count))
+
+
+@kernel
+def update_by_rules(network, optimizer, layer, done, units, g, has_biases):
+    """As `update`, of a block of units, with regularisation and groups."""
+    count = units * column(network, layer, N_IN)
+    if has_biases:
+        count += column(network, layer, N_OUT)
+    shape_gradient(network, optimizer, layer, done, units, g, count)
+    update_units(network, optimizer, layer, done, units, g, has_biases)
+
+
+@kernel
+def update_all(network, optimizer, grad):
+    """Update all parameters; their gradient stands at grad."""
+    count = network.n_params
+    if load(optimizer.rules, REGULATED) == 0.0:
+        update(optimizer, network.params, count, 0, count, grad, 1.0, 0.0)
+        return
+    for layer in range(network.n_layers):
+        g, units = advance(grad, column(network, layer, WEIGHTS)), column(network, layer, N_OUT)
+        length = units * column(network, layer, N_IN)
+        if column(network, layer, BIASES) >= 0:
+            length += units
+        shape_gradient(network, optimizer, layer, 0, units, g, length)
+    limit = load(optimizer.rules, CLIP_NORM)
+    if limit > 0.0:
+        clip_norm(grad, optimizer, limit, count)
+    for layer in range(network.n_layers):
+        g, units = advance(grad, column(network, layer, WEIGHTS)), column(network, layer, N_OUT)
+        has_biases = column(network, layer, BIASES) >= 0
+        update_units(network, optimizer, layer, 0, units, g, has_biases)

@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp.fit.fit import evaluate
-from fastbp.kernels.state import Data
-from fastbp.kernels.updates import OptimizerState
+from fastbp.kernels.state import Data, OptimizerState
 from fastbp.machine.jit import ready
 from fastbp.methods import kernels as descent
 from fastbp.model.net import FloatArray, Net

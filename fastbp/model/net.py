@@ -11,19 +11,10 @@ import numpy.typing as npt
 
 from fastbp import checks
 from fastbp.kernels.activations import ACTIVATIONS, CALLABLE, STORED_SLOPE
-from fastbp.kernels.layout import (
-    ACTIVATION,
-    CAPACITY,
-    DROPOUT,
-    DROPS_OUT,
-    Workspace,
-    table_of_layers,
-    weight_views,
-    workspace_for,
-)
+from fastbp.kernels.layout import ACTIVATION, DROPOUT, table_of_layers, weight_views
 from fastbp.kernels.optimizers import N_SCALARS
-from fastbp.kernels.state import Network
-from fastbp.kernels.updates import OptimizerState
+from fastbp.kernels.state import Network, OptimizerState
+from fastbp.kernels.workspace import CAPACITY, DROPS_OUT, Workspace, workspace_for
 from fastbp.model.activations import Activation
 from fastbp.model.losses import CallableLoss, Loss
 from fastbp.model.optimizers import Optimizer, as_optimizer

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp import checks
-from fastbp.kernels.updates import CLIP_NORM, CLIP_VALUE, GROUPS, L1, L2, MAX_NORM, REGULATED
+from fastbp.kernels.state import CLIP_NORM, CLIP_VALUE, GROUPS, L1, L2, MAX_NORM, REGULATED
 from fastbp.model.optimizers import Optimizer
 
 

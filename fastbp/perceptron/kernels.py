@@ -13,8 +13,9 @@ where a plane separates the classes: Novikoff, Symposium on the Mathematical The
 agree to the bit.
 """
 
+from fastbp.kernels.finite import all_finite
 from fastbp.kernels.sampling import draw_order
-from fastbp.kernels.training import DIVERGED, EPOCH, FINISHED, ROW, RUNNING, all_finite
+from fastbp.kernels.training import DIVERGED, EPOCH, FINISHED, ROW, RUNNING
 from fastbp.machine.jit import kernel
 from fastbp.machine.simd import (
     advance,

@@ -9,8 +9,7 @@ import numpy as np
 from sklearn.utils.optimize import _check_optimize_result
 
 from fastbp.fit.fit import DivergenceWarning
-from fastbp.kernels.state import Data
-from fastbp.kernels.updates import L1, L2
+from fastbp.kernels.state import L1, L2, Data
 from fastbp.methods.objective import Objective, scipy_lbfgs
 from fastbp.mlp import MLP
 from fastbp.sklearn.training import NOT_FINITE

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from fastbp import checks
 from fastbp.kernels.activations import HIDDEN_ACTIVATIONS
-from fastbp.kernels.updates import L1, L2, SUMMED, SUMMED_L1, SUMMED_L2
+from fastbp.kernels.state import L1, L2, SUMMED, SUMMED_L1, SUMMED_L2
 from fastbp.mlp import MLP
 from fastbp.model.losses import Loss
 from fastbp.model.net import Spec

@@ -17,10 +17,9 @@ from fastbp.fit.fit import EPOCHS_A_BLOCK, DivergenceWarning, Job, next_passes, 
 from fastbp.fit.history import History
 from fastbp.fit.in_python import train as stepwise_train
 from fastbp.kernels import training
-from fastbp.kernels.layout import BIT_GENERATOR, CAPACITY
 from fastbp.kernels.optimizers import LEARNING_RATE, UPDATES
-from fastbp.kernels.state import Data
-from fastbp.kernels.updates import CLIP_NORM
+from fastbp.kernels.state import CLIP_NORM, Data
+from fastbp.kernels.workspace import BIT_GENERATOR, CAPACITY
 from fastbp.machine.jit import ready
 from fastbp.mlp import MLP
 from fastbp.sklearn.optimizers import OptimizerMemory

@@ -24,8 +24,8 @@ from fastbp.augment import kernels as images
 from fastbp.commands.warmup import FirstCall, first_call, warm_up
 from fastbp.graph import kernels as tape
 from fastbp.graph import sigmoid, variable
+from fastbp.kernels import evaluation, finite, training
 from fastbp.kernels import in_python as stepwise
-from fastbp.kernels import training
 from fastbp.machine import peak as hardware
 from fastbp.methods import METHODS
 from fastbp.methods import kernels as descent
@@ -37,7 +37,10 @@ NAMES = [
 GRAPHS = ["value", "gradient", "jvp", "local_derivatives"]
 ENTRY_POINTS = [
     hardware.fma_loop,
-    *(getattr(training, name) for name in NAMES[1:5]),
+    finite.first_not_finite,
+    evaluation.predict,
+    evaluation.evaluate,
+    training.train,
     *(getattr(stepwise, name) for name in (*NAMES[5:7], NAMES[11], "shuffle", "penalties")),
     *(getattr(descent, name) for name in ("dot", "combine", "rprop")),
     *(getattr(images, name) for name in NAMES[9:11]),

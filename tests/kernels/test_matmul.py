@@ -17,15 +17,12 @@ from fastbp.kernels.matmul import (
     RELU_BACKWARD,
     RELU_FORWARD,
     Product,
-    copy,
     multiply_rows,
     outer_product,
-    pack_columns,
     products_of_rows,
     rows_of_block,
-    transpose,
-    transpose_blocks,
 )
+from fastbp.kernels.transposes import pack_columns, transpose
 from fastbp.machine.processor import TILE_ROWS, TILE_VECTORS, VECTOR_BITS
 from fastbp.machine.simd import pointer
 
@@ -72,21 +69,8 @@ def run_outer(c, a, b, start):
 
 
 @numba.njit
-def run_copy(out, source, count):
-    copy(pointer(out, 0), pointer(source, 0), count)
-
-
-@numba.njit
 def run_pack(packed, a, at, a_step, rows, k):
     pack_columns(pointer(packed, 0), pointer(a, at), a_step, rows, k)
-
-
-@numba.njit
-def run_transpose_blocks(out, out_stride, source, rows, m, n, panels, panel_rows):
-    transpose_blocks(
-        pointer(out, 0), out_stride, pointer(source, 0), pointer(rows, 0), m, n,
-        pointer(panels, 0), panel_rows,
-    )  # fmt: skip
 
 
 @numba.njit
@@ -278,7 +262,7 @@ def test_products_of_rows(dtype, seed) -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("seed", SEEDS)
-def test_outer_product_and_copy(dtype, seed) -> None:
+def test_outer_product(dtype, seed) -> None:
     rng, m, n, _ = sizes(seed)
     a, b, before = random(rng, dtype, m), random(rng, dtype, n), random(rng, dtype, m * n + 1)
     for start, begin in ((FROM_ZERO, 0.0), (FROM_OUTPUT, before[:-1].reshape(m, n))):
@@ -286,40 +270,3 @@ def test_outer_product_and_copy(dtype, seed) -> None:
         run_outer(c, a, b, start)
         assert close(c[:-1].reshape(m, n), a[:, None], b[None], begin), f"start {start}"
         assert c[-1] == before[-1]
-    out = before.copy()
-    run_copy(out, -before, m * n)
-    assert np.array_equal(out[:-1], -before[:-1])
-    assert out[-1] == before[-1]
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("seed", SEEDS)
-def test_transpose(dtype, seed) -> None:
-    """Rows found through offsets, in any order, some twice."""
-    rng, m, n, spare = sizes(seed)
-    source = random(rng, dtype, m + 3, n)
-    rows = rng.integers(0, m + 3, m)
-    out = np.full((n, m + spare), PADDING, dtype)
-    run_transpose(out.reshape(-1), m + spare, source.reshape(-1), 0, rows * n, m, n)
-    assert np.array_equal(out[:, :m], source[rows].T)
-    assert np.all(out[:, m:] == PADDING)
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("seed", SEEDS)
-def test_transpose_blocks_fills_panels(dtype, seed) -> None:
-    """The rows stand in the panels too, after those that are there already."""
-    rng, m, n, before = sizes(seed)
-    source, rows = random(rng, dtype, m + 3, n), rng.integers(0, m + 3, m)
-    width = TILE_VECTORS * lanes_of(dtype)
-    count = -(-n // width)
-    panels = np.full((count, before + m, width), PADDING, dtype)
-    out = np.full((n, m), PADDING, dtype)
-    run_transpose_blocks(
-        out.reshape(-1), m, source.reshape(-1), rows * n, m, n,
-        panels.reshape(-1)[before * width :], before + m,
-    )  # fmt: skip
-    assert np.array_equal(out, source[rows].T)
-    copied = panels[:, before:].transpose(1, 0, 2).reshape(m, count * width)
-    assert np.array_equal(copied[:, :n], source[rows])
-    assert np.all(panels[:, :before] == PADDING)

@@ -8,10 +8,9 @@ import pytest
 
 from fastbp.kernels import optimizers as steps
 from fastbp.kernels import regularization as kernels
+from fastbp.kernels import updates
 from fastbp.kernels.layout import table_of_layers, weight_views
-from fastbp.kernels.state import Network
-from fastbp.kernels.updates import (
-    ADAM,
+from fastbp.kernels.state import (
     CLIP_NORM,
     CLIP_VALUE,
     GROUPS,
@@ -19,10 +18,10 @@ from fastbp.kernels.updates import (
     L2,
     MAX_NORM,
     REGULATED,
-    SGD,
+    Network,
     OptimizerState,
-    begin_update,
 )
+from fastbp.kernels.updates import ADAM, SGD, begin_update
 from fastbp.machine.simd import advance, pointer
 
 DTYPES = ("float32", "float64")
@@ -111,7 +110,7 @@ def run_penalty(arguments):
 def run_all(grad, arguments):
     network, state = network_and_state(*arguments)
     begin_update(state)
-    kernels.update_all(network, state, pointer(grad, 0))
+    updates.update_all(network, state, pointer(grad, 0))
 
 
 @numba.njit
@@ -122,7 +121,7 @@ def run_blocks(grad, blocks, arguments):
     for i in range(blocks.shape[0]):
         layer, done, units, at, last = blocks[i]
         g = advance(pointer(grad, 0), at)
-        kernels.update_by_rules(network, state, layer, done, units, g, last != 0)
+        updates.update_by_rules(network, state, layer, done, units, g, last != 0)
 
 
 class Net:

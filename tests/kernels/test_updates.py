@@ -8,10 +8,11 @@ from formulas import MOMENTS, OPTIMIZERS, SLOTS, Formula, adam, run_update, sgd
 
 from fastbp.kernels import optimizers as steps
 from fastbp.kernels import updates
+from fastbp.kernels.state import GROUPS
 from fastbp.kernels.updates import LION, NO_UPDATE, SGD
 
 DTYPES = ("float32", "float64")
-NONE, NO_RULES = np.zeros(0, np.uint8), np.zeros(updates.GROUPS)
+NONE, NO_RULES = np.zeros(0, np.uint8), np.zeros(GROUPS)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

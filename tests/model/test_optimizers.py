@@ -14,7 +14,7 @@ import fastbp
 from fastbp import MLP
 from fastbp.kernels import optimizers as steps
 from fastbp.kernels import updates
-from fastbp.kernels.updates import GROUPS, REGULATED
+from fastbp.kernels.state import GROUPS, REGULATED
 from fastbp.model import optimizers
 from fastbp.model.optimizers import (
     OPTIMIZERS,

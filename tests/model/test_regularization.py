@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fastbp import MLP, SGD, Adam
-from fastbp.kernels.updates import CLIP_NORM, CLIP_VALUE, GROUPS, L1, L2, MAX_NORM, REGULATED
+from fastbp.kernels.state import CLIP_NORM, CLIP_VALUE, GROUPS, L1, L2, MAX_NORM, REGULATED
 from fastbp.model.optimizers import AdamW, Group
 from fastbp.model.regularization import Regularization
 

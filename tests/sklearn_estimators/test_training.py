@@ -16,8 +16,8 @@ from sklearn.neural_network import MLPClassifier as Theirs
 from sklearn.utils import shuffle
 
 from fastbp import Callback, DivergenceWarning, EarlyStopping, ReduceOnPlateau
-from fastbp.kernels.layout import BIT_GENERATOR
 from fastbp.kernels.optimizers import LEARNING_RATE
+from fastbp.kernels.workspace import BIT_GENERATOR
 from fastbp.sklearn import MLPClassifier, MLPRegressor, training
 from fastbp.sklearn.networks import build
 from fastbp.sklearn.optimizers import OptimizerMemory
