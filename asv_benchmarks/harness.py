@@ -16,10 +16,29 @@ import numpy as np
 
 from fastbp import MLP
 from names import (
-    DELTA, FROM_ZERO, N_COLUMNS, OUTPUT, STRIDE, Gradient, activations, begin_update, delta_below,
-    flush_denormals, layer_gradient, losses, net_inputs, network_pointers, optimizer_pointers,
-    outputs, pointer, restore_denormals, source_digest, update, work_pointers,
-    work_values, workspace,
+    DELTA,
+    FROM_ZERO,
+    N_COLUMNS,
+    OUTPUT,
+    STRIDE,
+    Gradient,
+    activations,
+    begin_update,
+    delta_below,
+    flush_denormals,
+    layer_gradient,
+    losses,
+    net_inputs,
+    network_pointers,
+    optimizer_pointers,
+    outputs,
+    pointer,
+    restore_denormals,
+    source_digest,
+    update,
+    work_pointers,
+    work_values,
+    workspace,
 )  # fmt: skip
 
 numba.config.CACHE_DIR = os.path.join(tempfile.gettempdir(), f"fastbp-benchmarks-{source_digest()}")

@@ -22,8 +22,9 @@ try:
     from fastbp.machine.processor import VECTOR_BITS
     from fastbp.machine.simd import flush_denormals, pointer, restore_denormals
 except ImportError:
-    from fastbp import target
     from fastbp.simd import flush_denormals, pointer, restore_denormals
+
+    from fastbp import target
 
     VECTOR_BITS = target.VECTOR_BITS
     # The loop of the FMA peak is that of this checkout (peak.py), which imports this name.
@@ -79,17 +80,18 @@ try:
 except ImportError:
     try:
         from fastbp._jit import source_digest
+        from fastbp.kernels.network import Gradient
+        from fastbp.kernels.network import output as outputs
+        from fastbp.layout import DELTA, N_COLUMNS, OUTPUT, STRIDE
+        from fastbp.losses import LOSSES
+
         from fastbp.kernels import activations, dense, losses, updates
         from fastbp.kernels.activations import ACTIVATIONS
         from fastbp.kernels.dense import layer_backward as delta_below
         from fastbp.kernels.dense import layer_gradient, net_inputs
         from fastbp.kernels.matmul import FROM_ZERO
-        from fastbp.kernels.network import Gradient
-        from fastbp.kernels.network import output as outputs
         from fastbp.kernels.training import network_pointers, optimizer_pointers, work_pointers
         from fastbp.kernels.updates import NO_UPDATE, begin_update
-        from fastbp.layout import DELTA, N_COLUMNS, OUTPUT, STRIDE
-        from fastbp.losses import LOSSES
     except ImportError:
         KERNELS = False
 
