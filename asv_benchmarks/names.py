@@ -22,8 +22,9 @@ try:
     from fastbp.machine.processor import VECTOR_BITS
     from fastbp.machine.simd import flush_denormals, pointer, restore_denormals
 except ImportError:
-    from fastbp import target
     from fastbp.simd import flush_denormals, pointer, restore_denormals
+
+    from fastbp import target
 
     VECTOR_BITS = target.VECTOR_BITS
     # The loop of the FMA peak is that of this checkout (peak.py), which imports this name.
