@@ -19,6 +19,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import limited
 import numba
 import numpy as np
 import pytest
@@ -26,9 +27,8 @@ from helpers import COMPILED, SOAK
 
 import fastbp
 from fastbp import MLP, CosineDecay, Group, checks
-from fastbp.fit import fit as fitting
-from fastbp.kernels import evaluation, training
-from fastbp.kernels import in_python as stepwise
+from fastbp.fit.limits import Limits
+from fastbp.kernels import evaluation, in_python, training
 from fastbp.kernels.activations import ACTIVATIONS
 from fastbp.machine.simd import load, pointer, store
 from fastbp.model import net
@@ -129,7 +129,7 @@ class ShortOut(Guard):
 
 def guard_entry_points(side: str | None) -> None:
     """Let everything in the package call guarded entry points, or the plain ones again."""
-    for module in (evaluation, training, stepwise, checks.arrays):
+    for module in (evaluation, training, in_python, checks.arrays):
         for name in ONLY_READ:
             function = getattr(module, name, None)
             if function is not None:
@@ -199,7 +199,7 @@ def run_case(case: dict) -> list[np.ndarray]:
     """Everything that fit, step, loss_and_grad and predict compute."""
     rng = np.random.default_rng(case["seed"])
     net.WHOLE_BATCH, net.PASS_ROWS = case["whole_batch"], case["pass_rows"]
-    net.SECONDS_A_CALL = fitting.SECONDS_A_CALL = case["seconds_a_call"]
+    net.SECONDS_A_CALL = case["seconds_a_call"]
     mlp = MLP(
         case["layer_sizes"],
         activation=case["activation"],
@@ -223,7 +223,10 @@ def run_case(case: dict) -> list[np.ndarray]:
     weights = rng.uniform(0.1, 1.0, rows) if case["weighted"] else None
     if case["frozen"]:
         mlp.frozen[...] = rng.random(mlp.frozen.size) < 0.5
-    history = mlp.fit(X, y, epochs=2, batch_size=case["batch_size"], sample_weight=weights)
+    history = limited.fit(
+        mlp, X, y, limits=Limits(seconds_a_call=case["seconds_a_call"]), epochs=2,
+        batch_size=case["batch_size"], sample_weight=weights,
+    )  # fmt: skip
     before = mlp.step(X, y, weights)
     loss, grad = mlp.loss_and_grad(X, y, weights)
     results = [mlp.params, np.array(history.loss), np.array([before, loss]), grad, mlp.predict(X)]
