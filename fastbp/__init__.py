@@ -44,8 +44,8 @@ from fastbp.fit.callbacks import Fit as Fit
 from fastbp.fit.callbacks import LearningRateSchedule as LearningRateSchedule
 from fastbp.fit.callbacks import Progress as Progress
 from fastbp.fit.callbacks import ReduceOnPlateau as ReduceOnPlateau
-from fastbp.fit.fit import DivergenceWarning as DivergenceWarning
 from fastbp.fit.history import History as History
+from fastbp.fit.warn import DivergenceWarning as DivergenceWarning
 from fastbp.inspection import GradCheck as GradCheck
 from fastbp.inspection import gradcheck as gradcheck
 from fastbp.mlp import MLP as MLP

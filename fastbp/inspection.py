@@ -11,12 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp import checks
-from fastbp.fit import data as dataset
-from fastbp.fit import in_python as stepwise
-from fastbp.kernels import evaluation
+from fastbp.fit.evaluation import checked_inputs, predict_piece
 from fastbp.kernels.layout import N_COLUMNS, N_OUT, OUTPUT, weight_views
 from fastbp.kernels.workspace import STRIDE
-from fastbp.machine.jit import ready
 from fastbp.mlp import MLP
 from fastbp.model.activations import traits_of
 from fastbp.model.net import PASS_ROWS, FloatArray
@@ -54,7 +51,7 @@ def layer_outputs(net: MLP, X: npt.ArrayLike) -> tuple[FloatArray, ...]:
     Raises
     ------
     ValueError, TypeError
-        As `MLP.predict`, and for what is no net.
+        As `MLP.predict`, and for what is not a net.
 
     Examples
     --------
@@ -64,29 +61,21 @@ def layer_outputs(net: MLP, X: npt.ArrayLike) -> tuple[FloatArray, ...]:
     >>> [outputs.shape for outputs in layer_outputs(net, [[0.0, 1.0], [1.0, 1.0]])]
     [(2, 8), (2, 3), (2, 1)]
     """
-    inputs = dataset.inputs(X, check_net(net).layer_sizes[0], net.dtype)
+    inputs = checked_inputs(check_net(net), X)
     rows = inputs.shape[0]
     outputs = tuple(np.empty((rows, size), net.dtype) for size in net.layer_sizes[1:])
-    own = net.in_python
-    in_python = own is not None and bool(own.activations)
-    if in_python:
-        checks.finite("X", inputs, X)
     for first in range(0, rows, PASS_ROWS):
         some = slice(first, min(first + PASS_ROWS, rows))
         count = some.stop - first
         network, work = net.workspace(count, training=False)
         last = np.empty((count, net.layer_sizes[-1]), net.dtype)
-        if own is not None and in_python:
-            stepwise.predict(own, network, work, inputs[some], last)
-        else:
-            arguments = (network.params, network.layers, *work, inputs[some], last)
-            ready(evaluation.predict, net.dtype.char, arguments)
-            index = evaluation.predict(*arguments)
-            if index >= 0:
-                checks.raise_not_finite("X", inputs, first * inputs.shape[1] + index, X)
+        index = predict_piece(net, network, work, inputs[some], last)
+        if index >= 0:
+            checks.raise_not_finite("X", inputs, first * inputs.shape[1] + index, X)
         stride = int(work.places[STRIDE])  # the workspace still holds the one pass
         for layer, out in zip(network.layers.reshape(-1, N_COLUMNS), outputs, strict=True):
-            start, size = int(layer[OUTPUT]), int(layer[N_OUT])
+            start = int(layer[OUTPUT])
+            size = int(layer[N_OUT])
             table = work.values[start : start + size * stride].reshape(size, stride)
             out[some] = table[:, :count].T
     return outputs
@@ -101,7 +90,7 @@ def layer_gradients(
     ----------
     net : MLP
     X, y, sample_weight : array-like
-        As of `MLP.loss_and_grad`.
+        As in `MLP.loss_and_grad`.
 
     Returns
     -------
@@ -138,13 +127,13 @@ class GradCheck(NamedTuple):
 
 def _name(net: MLP, index: int) -> str:
     """The name of the parameter at a flat index."""
-    numbers = np.arange(net.params.size, dtype=np.int64)
-    weights, biases = weight_views(numbers, net.layer_table)
+    indices = np.arange(net.params.size, dtype=np.int64)
+    weights, biases = weight_views(indices, net.layer_table)
     for kind, views in (("weights", weights), ("biases", biases)):
         for layer, view in enumerate(views):
-            place = np.argwhere(view == index)
-            if len(place):
-                return f"{kind}[{layer}][{', '.join(map(str, place[0]))}]"
+            found = np.argwhere(view == index)
+            if len(found):
+                return f"{kind}[{layer}][{', '.join(map(str, found[0]))}]"
     raise IndexError(index)
 
 
@@ -197,17 +186,18 @@ def gradcheck(
     Raises
     ------
     ValueError, TypeError
-        Bad input, as in `MLP.fit`, or what is no net.
+        Bad input, as in `MLP.fit`, or what is not a net.
     """
     check_net(net)
     step = checks.positive("step", step)
     analytic = net.loss_and_grad(X, y, sample_weight)[1].astype(np.float64)
-    twin, inputs = _in_float64(net), np.asarray(X, net.dtype)
-    data = inputs, y, sample_weight
+    twin = _in_float64(net)
+    data = np.asarray(X, net.dtype), y, sample_weight
     center = twin.loss(*data)
     has_kinks = net.spec.loss.kinked or net.regularization.l1 > 0
     has_kinks = has_kinks or any(traits_of(activation).kinked for activation in net.activations)
-    numeric, kept = np.zeros_like(analytic), np.ones(analytic.size, np.bool_)
+    numeric = np.zeros_like(analytic)
+    kept = np.ones(analytic.size, np.bool_)
     smallest = max(1e-3 * float(np.abs(analytic).max()), 1e-300)
     for index in range(analytic.size):
         slopes, bends = zip(
@@ -215,7 +205,7 @@ def gradcheck(
             strict=True,
         )
         numeric[index] = (4 * slopes[1] - slopes[0]) / 3
-        # Of a smooth function, the slope hardly depends on the step and the bend halves with it.
+        # Where a function is smooth, its slope hardly depends on the step, its bend halves with it.
         kink = max(abs(slopes[0] - slopes[1]), abs(bends[0] - 2 * bends[1]))
         kept[index] = not (has_kinks and kink > 1e-6 * max(abs(slopes[0]), smallest))
     scale = np.maximum(np.maximum(np.abs(analytic), np.abs(numeric)), smallest)
@@ -245,12 +235,12 @@ def _slope_and_bend(
 
 
 def twin_of(net: MLP) -> MLP:
-    """A copy with buffers of its own: parameters, optimiser state, random stream and the rest."""
+    """A copy with new buffers: parameters, optimiser state, random stream and the rest."""
     return copy.deepcopy(net)
 
 
 def with_schedule(optimizer: Optimizer, schedule: Rate) -> Optimizer:
-    """The optimiser with a schedule in place of its rate.
+    """The optimiser with a schedule instead of its rate.
 
     The rates of its groups keep their ratio to it, which is how a schedule takes them.
     """

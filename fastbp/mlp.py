@@ -10,25 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp import checks
-from fastbp.fit import data as dataset
-from fastbp.fit import fit as fitting
-from fastbp.fit import in_python as stepwise
-from fastbp.fit.augmenting import Augmentation
+from fastbp.fit import data, evaluation, fit
 from fastbp.fit.between_epochs import Options
 from fastbp.fit.callbacks import Callback
 from fastbp.fit.history import History
 from fastbp.fit.metrics import Metric
-from fastbp.kernels import evaluation
-from fastbp.machine.jit import ready
-from fastbp.model.activations import (
-    Activation,
-    ActivationFunction,
-    MakesActivation,
-    hidden_activations,
-)
-from fastbp.model.activations import output_activation as activation_of_outputs
+from fastbp.fit.sources import Augmentation
+from fastbp.model import activations, layers
+from fastbp.model.activations import Activation, ActivationFunction, MakesActivation
 from fastbp.model.initializers import Init, check_init, init_names, initial_weights
-from fastbp.model.layers import Dense, Settings, settings
+from fastbp.model.layers import Dense
 from fastbp.model.losses import LOSSES, Loss, LossFunction, MakesLoss, as_loss
 from fastbp.model.net import FloatArray, Net, Spec
 from fastbp.model.optimizers import Optimizer, as_optimizer
@@ -38,7 +29,7 @@ if TYPE_CHECKING:
     from fastbp.methods import Method
 
 BATCH_SIZE = 32
-"""Of `fit`, by default."""
+"""Default batch size of `fit`."""
 
 OneActivation = str | Activation | MakesActivation | ActivationFunction
 """An activation by name, of a graph (`fastbp.graph`), or a function."""
@@ -46,7 +37,7 @@ OneActivation = str | Activation | MakesActivation | ActivationFunction
 
 INSIDE = {
     "from_spec", "in_python", "layer_table", "optimizer_state", "regularization",
-    "restart_optimizer", "rows_in_a_call", "rules", "spec", "state", "workspace",
+    "restart_optimizer", "rows_in_a_call", "settings", "spec", "state", "workspace",
 }  # fmt: skip
 """Names of a net that are for this package's use: completion does not offer them."""
 
@@ -63,10 +54,10 @@ class MLP(Net):
     n_inputs : int, optional
         Number of inputs, with layers, and only then: ``MLP([Dense(3)], n_inputs=2)``.
     activation : str, Activation or callable, or sequence of them, default="relu"
-        Of the hidden layers: "relu", "leaky_relu" (slope 0.01), "elu" (alpha 1), "selu", "gelu"
-        (with erf), "silu", "softplus", "tanh", "sigmoid", "hard_sigmoid" (relu6(z + 3) / 6),
+        What the hidden layers compute: "relu", "leaky_relu" (slope 0.01), "elu" (alpha 1), "selu",
+        "gelu" (with erf), "silu", "softplus", "tanh", "sigmoid", "hard_sigmoid" (relu6(z + 3) / 6),
         "identity" or "step" (which has no derivative and cannot be trained through); one name, or
-        one for each hidden layer. Or of your own: a graph of one variable (`fastbp.graph`), or a
+        one for each hidden layer. Or your own: a graph of one variable (`fastbp.graph`), or a
         function ``z -> (y, dy/dz)``, see `fastbp.model.activations.CallableActivation`.
     output_activation : str, Activation, callable or None, default=None
         None takes the one that matches the loss: sigmoid for binary_cross_entropy, softmax for
@@ -82,7 +73,7 @@ class MLP(Net):
         "sgd", "adam", "adamw", "amsgrad", "nadam", "rmsprop", "adagrad", "adadelta" or "lion"
         with their defaults, or an object such as ``Adam(learning_rate=1e-3)``.
     dtype : {"float32", "float64"}, default="float32"
-        Of the parameters and all arithmetic.
+        Dtype of the parameters and all arithmetic.
     bias : bool, default=True
         Whether units have biases.
     weight_init : str, callable or sequence, default="auto"
@@ -98,7 +89,7 @@ class MLP(Net):
         Share of the outputs of the hidden layers that each pass of training sets to 0, the others
         scaled up (Srivastava et al., JMLR 2014); one rate, or one for each hidden layer.
     input_dropout : float, default=0.0
-        Likewise of the inputs.
+        Share of the inputs that each pass of training sets to 0.
     clip_value : float, optional
         Each partial derivative is cut off to +-clip_value before an update.
     clip_norm : float, optional
@@ -107,8 +98,8 @@ class MLP(Net):
     max_norm : float, optional
         After an update the weights into each unit are scaled to a norm of at most this.
     seed : int or None, default=None
-        Of all randomness: initial weights, order of the rows, dropout, validation rows. None draws
-        a new one.
+        Seed of all randomness: initial weights, order of the rows, dropout, validation rows. None
+        draws a new one.
 
     Attributes
     ----------
@@ -121,7 +112,7 @@ class MLP(Net):
     frozen : array of bool, shape (n_params,)
         Parameters that training leaves alone.
     history : History
-        Of the last call of `fit`, also when it was interrupted.
+        History of the last call of `fit`, also when it was interrupted.
 
     Examples
     --------
@@ -155,20 +146,24 @@ class MLP(Net):
         max_norm: float | None = None,
         seed: int | None = None,
     ) -> None:
-        given = Settings(layer_sizes, activation, output_activation, weight_init, dropout)
-        sizes, activation, output_activation, weight_init, dropout = settings(given, n_inputs)
-        sizes, loss = checks.layer_sizes(sizes), as_loss(loss)
-        loss.check_outputs(sizes[-1])
-        hidden = hidden_activations(activation, len(sizes) - 2)
-        output = activation_of_outputs(
-            output_activation, loss.name, loss.activation, loss.from_logits
+        given = layers.settings(  # gathered from the layers, where there are any
+            layers.Settings(layer_sizes, activation, output_activation, weight_init, dropout),
+            n_inputs,
         )
-        dtype, bias = checks.float_dtype(dtype), checks.flag("bias", bias)
+        sizes = checks.layer_sizes(given.layer_sizes)
+        loss = as_loss(loss)
+        loss.check_outputs(sizes[-1])
+        hidden = activations.hidden_activations(given.activation, len(sizes) - 2)
+        output = activations.output_activation(
+            given.output_activation, loss.name, loss.activation, loss.from_logits
+        )
+        dtype = checks.float_dtype(dtype)
+        bias = checks.flag("bias", bias)
         regularization = Regularization(
-            l1, l2, dropout, input_dropout, clip_value, clip_norm, max_norm
+            l1, l2, given.dropout, input_dropout, clip_value, clip_norm, max_norm
         )
         pairs = list(zip(sizes, sizes[1:], strict=False))
-        init = check_init(weight_init, pairs, dtype)
+        init = check_init(given.weight_init, pairs, dtype)
         self.weight_init = init_names(init)
         generator = checks.generator(seed)
         super().__init__(
@@ -192,7 +187,8 @@ class MLP(Net):
         """
         net = cls.__new__(cls)
         Net.__init__(net, spec, optimizer)
-        net.weight_init, net.history = "zeros", History()
+        net.weight_init = "zeros"
+        net.history = History()
         return net
 
     # ---------------------------------------------------------------- what it is
@@ -201,7 +197,8 @@ class MLP(Net):
         return sorted(set(super().__dir__()) - INSIDE)
 
     def __repr__(self) -> str:
-        hidden, loss = self.activations[:-1], self.spec.loss
+        hidden = self.activations[:-1]
+        loss = self.spec.loss
         names = repr(hidden[0]) if len(set(hidden)) == 1 else repr(hidden)
         parts = [f"{self.layer_sizes}"] + ([f"activation={names}"] if hidden else [])
         named = type(loss) in LOSSES.values() and loss == type(loss)()
@@ -215,11 +212,11 @@ class MLP(Net):
             parts.append("bias=False")
         if self.weight_init not in ("auto", "own"):
             parts.append(f"weight_init={self.weight_init!r}")
-        rules = self.regularization
+        regularization = self.regularization
         parts += [
-            f"{item.name}={getattr(rules, item.name)!r}"
-            for item in fields(rules)
-            if getattr(rules, item.name) != item.default
+            f"{item.name}={getattr(regularization, item.name)!r}"
+            for item in fields(regularization)
+            if getattr(regularization, item.name) != item.default
         ]
         return f"MLP({', '.join(parts)})"
 
@@ -240,27 +237,9 @@ class MLP(Net):
         Raises
         ------
         ValueError, TypeError
-            For another shape, no rows, NaN or infinity, or what are no numbers.
+            For another shape, no rows, NaN or infinity, or values that are not numeric.
         """
-        inputs = dataset.inputs(X, self.layer_sizes[0], self.dtype)
-        out = np.empty((inputs.shape[0], self.layer_sizes[-1]), self.dtype)
-        rows, rows_a_call = inputs.shape[0], self.rows_in_a_call
-        network, work = self.workspace(rows, training=False)
-        own = self.in_python
-        if own is not None and own.activations:
-            checks.finite("X", inputs, X)
-            stepwise.predict(own, network, work, inputs, out)
-            return out
-        for first in range(0, rows, rows_a_call):
-            some, theirs = inputs, out
-            if rows > rows_a_call:
-                some, theirs = (a[first : first + rows_a_call] for a in (inputs, out))
-            arguments = (network.params, network.layers, *work, some, theirs)
-            ready(evaluation.predict, self.dtype.char, arguments)
-            index = evaluation.predict(*arguments)
-            if index >= 0:
-                checks.raise_not_finite("X", inputs, first * inputs.shape[1] + index, X)
-        return out
+        return evaluation.predict(self, X)
 
     def loss(
         self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
@@ -286,15 +265,15 @@ class MLP(Net):
         grad : array of `dtype`, shape (n_params,)
             A new array. Frozen parameters have their gradients too.
         """
-        dataset.check_trainable(self.activations)
+        data.check_trainable(self.activations)
         grad = np.empty_like(self.state.params)
         return self._evaluate(X, y, sample_weight, grad), grad
 
     def _evaluate(self, X: Any, y: Any, sample_weight: Any, grad: FloatArray) -> float:
-        data, rows = dataset.rows_and_targets(
+        rows, count = data.rows_and_targets(
             X, y, sample_weight, self.layer_sizes, self.spec.loss, self.dtype
         )
-        return fitting.evaluate(self, data, rows, self.optimizer_state(), grad)
+        return evaluation.evaluate(self, rows, count, self.optimizer_state(), grad)
 
     def step(
         self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
@@ -313,7 +292,7 @@ class MLP(Net):
             parameters stay as they were, the optimiser starts afresh and a DivergenceWarning
             says so.
         """
-        return fitting.step(self, X, y, sample_weight)
+        return fit.step(self, X, y, sample_weight)
 
     def fit(
         self,
@@ -363,13 +342,13 @@ class MLP(Net):
         method : str or Method, optional
             "gradient_descent", "conjugate_gradient", "scaled_conjugate_gradient", "rprop" or
             "lbfgs" (needs SciPy) minimises the loss of all rows at once, penalties included,
-            with step sizes of its own; see `fastbp.methods`, whose objects have numbers to set:
+            with its own step sizes; see `fastbp.methods`, whose objects have parameters to set:
             ``method=Rprop(first_step=0.1)``. An iteration counts as an epoch, and training ends
             before the last when no partial derivative exceeds the method's tolerance. The net's
             optimiser is not used, and its state stays. The rows must be in memory; dropout,
             clipping, max_norm and, but for Rprop, l1 are refused.
         augment : callable or list of callable, optional
-            ``augment(X, rng)`` returns what is trained on in place of a batch X, (rows, n_in) of
+            ``augment(X, rng)`` returns what is trained on instead of a batch X, (rows, n_in) of
             the net's dtype, with the same shape; it may change X in place. `rng` is a NumPy
             generator, drawn from the net's seed in each epoch. Several are applied one after the
             other. Ready ones are in `fastbp.augment.images`. Metrics and validation take the rows
@@ -426,11 +405,15 @@ class MLP(Net):
             validation_data, validation_fraction, metrics, patience, min_delta, callbacks,
             max_seconds, verbose,
         )  # fmt: skip
-        examples = dataset.Examples(X, y, sample_weight)
+        examples = data.Examples(X, y, sample_weight)
         if method is not None:
             from fastbp.methods import full_batch
 
             full_batch.check_alone(batch_size, augment)
-            return full_batch.fit(self, examples, method, epochs, shuffle, options)
+            return full_batch.fit(self, examples, method, epochs, shuffle, options, self._begin)
         batch_size = BATCH_SIZE if batch_size is None else batch_size
-        return fitting.fit(self, examples, epochs, batch_size, shuffle, options, augment)
+        return fit.fit(self, examples, epochs, batch_size, shuffle, options, augment, self._begin)
+
+    def _begin(self, history: History) -> None:
+        """Keep the history of a fit that begins: an interrupted one leaves its epochs."""
+        self.history = history

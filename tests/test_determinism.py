@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import joblib
+import limited
 import numpy as np
 import oracle
 import pytest
@@ -18,7 +19,6 @@ from helpers import COMPILED, SOAK, counts
 from recipes import digest, fit, fitted, recipe
 
 import fastbp
-import fastbp.fit.fit
 
 pytestmark = pytest.mark.promise("determinism")
 SEEDS = range(counts(6, 20, 4))
@@ -49,9 +49,8 @@ def printing(r, rng, monkeypatch):
 
 def in_many_compiled_calls(r, rng, monkeypatch):
     """A pass a call, as if each pass took long."""
-    monkeypatch.setattr(fastbp.fit.fit, "SECONDS_A_CALL", 0.0)
-    r.net.rows_in_a_call = 1
-    return fit(r)
+    options = {"epochs": r.epochs, "batch_size": r.batch_size, "shuffle": r.shuffle}
+    return limited.fit(r.net, r.X, r.y, limits=limited.A_PASS_A_CALL, **options).loss
 
 
 def from_a_copy(r, rng, monkeypatch):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import warnings
 
+import limited
 import numpy as np
 import pytest
 from helpers import counts
+from limited import A_PASS_A_CALL
 
-import fastbp.fit.fit
 from fastbp import MLP, SGD, Adam, DivergenceWarning
 from fastbp.kernels import training
 
@@ -100,8 +101,6 @@ def test_bad_numbers_at_random_places(seed, monkeypatch, tally):
         y = rng.integers(2, size=rows)
     net, real, calls = make(), training.train, []
     when = int(rng.integers(1, 30))
-    monkeypatch.setattr(fastbp.fit.fit, "SECONDS_A_CALL", 0.0)
-    net.rows_in_a_call = 1  # a pass a call
 
     def spoilt(*arguments):
         if len(calls) == when:
@@ -114,7 +113,9 @@ def test_bad_numbers_at_random_places(seed, monkeypatch, tally):
     monkeypatch.setattr(training, "train", spoilt)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        history = net.fit(X.copy(), y.copy(), epochs=40, batch_size=batch_size)
+        history = limited.fit(
+            net, X.copy(), y.copy(), limits=A_PASS_A_CALL, epochs=40, batch_size=batch_size
+        )
     monkeypatch.undo()
     assert len(calls) > when
     assert [w.category for w in caught] == [DivergenceWarning]
@@ -215,8 +216,6 @@ def test_interrupted_before_an_overflow_is_seen(epochs_before, monkeypatch):
     X, y = np.ones((6, 1)), np.zeros(6)
     net.fit(X, y, epochs=epochs_before, batch_size=2, shuffle=False)
     before = net.params.copy()
-    monkeypatch.setattr(fastbp.fit.fit, "SECONDS_A_CALL", 0.0)
-    net.rows_in_a_call = 1  # one update a call
     real, overflowed = training.train, []
 
     def interrupted(*arguments):
@@ -229,6 +228,6 @@ def test_interrupted_before_an_overflow_is_seen(epochs_before, monkeypatch):
     monkeypatch.setattr(training, "train", interrupted)
     net.optimizer = SGD(1.7e308)
     with pytest.raises(KeyboardInterrupt):
-        net.fit(X * 4, y, epochs=3, batch_size=2, shuffle=False)
+        limited.fit(net, X * 4, y, limits=A_PASS_A_CALL, epochs=3, batch_size=2, shuffle=False)
     assert overflowed
     assert net.params.tobytes() == before.tobytes()

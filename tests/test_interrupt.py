@@ -8,15 +8,16 @@ import signal
 import subprocess
 import sys
 
+import limited
 import numpy as np
 import pytest
 from helpers import COMPILED, counts
+from limited import A_PASS_A_CALL
 
-import fastbp.fit.fit
 from fastbp import MLP
 from fastbp.kernels import training
 
-pytestmark = pytest.mark.promise("Ctrl-C")
+pytestmark = [pytest.mark.promise("Ctrl-C"), pytest.mark.slow]
 HANG = 60.0
 """Seconds; a guard against hanging. How fast control returns is measured elsewhere."""
 
@@ -207,8 +208,6 @@ def test_history_has_the_epochs_of_the_interrupted_call(call, batch_size, monkey
     """A signal during a compiled call is heard when it returns, before its result is seen."""
     X = np.random.default_rng(0).normal(size=(8, 2))
     nets = [MLP((2, 3, 1), seed=0, dtype="float64") for _ in range(2)]
-    monkeypatch.setattr(fastbp.fit.fit, "SECONDS_A_CALL", 0.0)
-    nets[0].rows_in_a_call = 1  # one update a call
     real, calls = training.train, []
 
     def interrupted(*arguments):
@@ -220,7 +219,7 @@ def test_history_has_the_epochs_of_the_interrupted_call(call, batch_size, monkey
 
     monkeypatch.setattr(training, "train", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        nets[0].fit(X, X[:, 0], epochs=100, batch_size=batch_size)
+        limited.fit(nets[0], X, X[:, 0], limits=A_PASS_A_CALL, epochs=100, batch_size=batch_size)
     monkeypatch.setattr(training, "train", real)
     finished = 4 * call // (3 if batch_size == 3 else 1)
     assert calls[-1] == finished

@@ -19,6 +19,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import limited
 import numba
 import numpy as np
 import pytest
@@ -26,16 +27,15 @@ from helpers import COMPILED, SOAK
 
 import fastbp
 from fastbp import MLP, CosineDecay, Group, checks
-from fastbp.fit import fit as fitting
-from fastbp.kernels import evaluation, training
-from fastbp.kernels import in_python as stepwise
+from fastbp.fit.limits import Limits
+from fastbp.kernels import evaluation, in_python, training
 from fastbp.kernels.activations import ACTIVATIONS
 from fastbp.machine.simd import load, pointer, store
 from fastbp.model import net
 from fastbp.model.losses import LOSSES
 from fastbp.model.optimizers import OPTIMIZERS
 
-pytestmark = pytest.mark.promise("memory safety")
+pytestmark = [pytest.mark.promise("memory safety"), pytest.mark.slow]
 # Uncompiled, the checks of fastbp/machine/uncompiled.py are what is tested here.
 SHAPES = 500 if SOAK and COMPILED else 20
 SIDES = ("after", "before") if COMPILED else ("after",)
@@ -129,7 +129,7 @@ class ShortOut(Guard):
 
 def guard_entry_points(side: str | None) -> None:
     """Let everything in the package call guarded entry points, or the plain ones again."""
-    for module in (evaluation, training, stepwise, checks.arrays):
+    for module in (evaluation, training, in_python, checks.arrays):
         for name in ONLY_READ:
             function = getattr(module, name, None)
             if function is not None:
@@ -199,7 +199,7 @@ def run_case(case: dict) -> list[np.ndarray]:
     """Everything that fit, step, loss_and_grad and predict compute."""
     rng = np.random.default_rng(case["seed"])
     net.WHOLE_BATCH, net.PASS_ROWS = case["whole_batch"], case["pass_rows"]
-    net.SECONDS_A_CALL = fitting.SECONDS_A_CALL = case["seconds_a_call"]
+    net.SECONDS_A_CALL = case["seconds_a_call"]
     mlp = MLP(
         case["layer_sizes"],
         activation=case["activation"],
@@ -223,7 +223,10 @@ def run_case(case: dict) -> list[np.ndarray]:
     weights = rng.uniform(0.1, 1.0, rows) if case["weighted"] else None
     if case["frozen"]:
         mlp.frozen[...] = rng.random(mlp.frozen.size) < 0.5
-    history = mlp.fit(X, y, epochs=2, batch_size=case["batch_size"], sample_weight=weights)
+    history = limited.fit(
+        mlp, X, y, limits=Limits(seconds_a_call=case["seconds_a_call"]), epochs=2,
+        batch_size=case["batch_size"], sample_weight=weights,
+    )  # fmt: skip
     before = mlp.step(X, y, weights)
     loss, grad = mlp.loss_and_grad(X, y, weights)
     results = [mlp.params, np.array(history.loss), np.array([before, loss]), grad, mlp.predict(X)]
@@ -288,8 +291,8 @@ def overrun(which: str) -> None:
 
 
 def child(*arguments: str) -> subprocess.CompletedProcess[str]:
-    root = str(Path(fastbp.__file__).parents[1])
-    path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
+    folders = [str(Path(fastbp.__file__).parents[1]), str(Path(__file__).parent)]
+    path = os.pathsep.join([*folders, *filter(None, [os.environ.get("PYTHONPATH")])])
     return subprocess.run(
         [sys.executable, "-P", "-W", "error", __file__, *arguments],
         env=os.environ | {"PYTHONPATH": path},

@@ -11,6 +11,7 @@ import tracemalloc
 from functools import partial
 
 import helpers
+import limited
 import numpy as np
 import oracle
 import pytest
@@ -19,8 +20,8 @@ from helpers import COMPILED, DTYPES, counts, needs_compiler, state
 from numba.core.runtime import _nrt_python, rtsys
 from recipes import in_threads
 
-import fastbp.fit.fit
-from fastbp import MLP, SGD, Adam, History, Huber
+from fastbp import MLP, SGD, Adam, DivergenceWarning, History, Huber
+from fastbp.fit.limits import Limits
 from fastbp.kernels import evaluation, finite, training
 from fastbp.kernels.activations import ACTIVATIONS
 
@@ -169,21 +170,15 @@ def test_fit_twice_is_fit_once(optimizer, shuffle):
     assert state(once) == state(twice)
 
 
-def in_small_calls(net, monkeypatch):
-    """Let each compiled call of `fit` be one pass."""
-    monkeypatch.setattr(fastbp.fit.fit, "SECONDS_A_CALL", 0.0)
-    net.rows_in_a_call = 1
-    return net
-
-
 @pytest.mark.parametrize(("batch_size", "passes"), [(8, 5), (600, 3 + 3 + 1)])
 def test_one_compiled_call_is_many(batch_size, passes, monkeypatch):
     X, labels, _ = data(37 if batch_size == 8 else 1300)
     one, many = make(), make()
     first = one.fit(X, labels, epochs=3, batch_size=batch_size)
-    in_small_calls(many, monkeypatch)
     calls = spy(monkeypatch)
-    second = many.fit(X, labels, epochs=3, batch_size=batch_size)
+    second = limited.fit(
+        many, X, labels, limits=limited.A_PASS_A_CALL, epochs=3, batch_size=batch_size
+    )
     assert len(calls) == 3 * passes
     assert first.loss == second.loss
     assert state(one) == state(many)
@@ -668,30 +663,18 @@ def test_history_of_a_fit():
 
 @needs_compiler
 def test_seconds_of_epochs_over_several_calls(monkeypatch):
-    monkeypatch.setattr(fastbp.fit.fit, "SECONDS_A_CALL", 1e-4)
-    monkeypatch.setattr(fastbp.fit.fit, "FIRST_PASSES", 10)
+    limits = Limits(seconds_a_call=1e-4, first_passes=10)
     X, labels, _ = data(500, "float32")
     net = make(dtype="float32")
     net.fit(X, labels, epochs=1)
     calls = spy(monkeypatch)
     start = time.perf_counter()
-    history = net.fit(X, labels, epochs=40, batch_size=3)
+    history = limited.fit(net, X, labels, limits=limits, epochs=40, batch_size=3)
     wall = time.perf_counter() - start
     assert len(calls) > 40
     assert len(history.seconds) == 40
     assert all(seconds > 0 for seconds in history.seconds)
     assert sum(history.seconds) <= wall
-
-
-def test_the_log_of_a_fit_keeps_the_running_epoch_only():
-    log = fastbp.fit.fit._Log(History(), rows=10, epochs=100)
-    for epoch in range(30):
-        for row in (3, 6, 9):
-            log.progress[:] = epoch, row, 0
-            assert log.write() == (1 if epoch and row == 3 else 0)
-            assert len(log.marks) <= 5
-    assert len(log.history) == 29
-    assert all(seconds > 0 for seconds in log.history.seconds)
 
 
 def test_verbose_prints_a_line_an_epoch(capsys):
@@ -777,7 +760,7 @@ def test_arithmetic_of_the_thread_is_as_before():
             call()
         assert denormals_work(), number
     net = MLP((5, 3), optimizer=SGD(1e300), dtype="float64", seed=0)
-    with pytest.warns(fastbp.DivergenceWarning):
+    with pytest.warns(DivergenceWarning):
         net.fit(X * 1e100, T)
     assert denormals_work()
 

@@ -11,13 +11,12 @@ import sys
 import numba
 import numpy as np
 import pytest
-from helpers import counts
+from helpers import DTYPES, counts
 
 from fastbp import MLP, SGD, Adam, plain
 from fastbp.kernels.activations import ACTIVATIONS
 from fastbp.kernels.losses import BINARY_CROSS_ENTROPY, CROSS_ENTROPY, SQUARED_ERROR
 
-DTYPES = ("float32", "float64")
 HIDDEN = ("identity", "sigmoid", "tanh", "relu")
 OUTPUTS = [
     *(("squared_error", name) for name in (*HIDDEN, "softmax")),
@@ -64,7 +63,7 @@ def random_case(seed, functions, dtype, optimizer="sgd"):
 
 def plain_of(net):
     """The same net for `plain`, with parameters and workspace of its own."""
-    codes = np.array([ACTIVATIONS[name] for name in net.activations])
+    codes = np.array([ACTIVATIONS[name].code for name in net.activations])
     same = plain.Net(np.array(net.layer_sizes), codes, net.spec.loss.code, net.bias)
     return same, net.params.copy()
 
@@ -80,7 +79,8 @@ def loss_and_grad(net, params, X, T):
 
 def train(net, params, X, T, optimizer, steps):
     """Losses before each update by `plain`; the parameters are changed."""
-    work, losses = plain.workspace(params, net, len(X)), []
+    work = plain.workspace(params, net, len(X))
+    losses = []
     for step in range(1, steps + 1):
         plain.forward(work, params, net, X)
         losses.append(plain.loss_and_delta(work, net, T))
@@ -98,8 +98,10 @@ def train(net, params, X, T, optimizer, steps):
 
 def complex_step(net, params, X, T):
     """The gradient from losses alone, to rounding."""
-    moved, h = params.astype(np.complex128), 1e-30
-    work, found = plain.workspace(moved, net, len(X)), np.empty(len(params))
+    h = 1e-30
+    moved = params.astype(np.complex128)
+    work = plain.workspace(moved, net, len(X))
+    found = np.empty(len(params))
     for i in range(len(params)):
         moved[i] += 1j * h
         plain.forward(work, moved, net, X)
@@ -165,7 +167,8 @@ def test_gradient_by_complex_step(output, bias):
     )  # fmt: skip
     same, params = plain_of(net)
     params += rng.normal(scale=0.3, size=len(params))
-    X, T = rng.normal(size=(6, 3)), rng.dirichlet(np.ones(2), size=6)
+    X = rng.normal(size=(6, 3))
+    T = rng.dirichlet(np.ones(2), size=6)
     _, grad, _ = loss_and_grad(same, params, X, T)
     assert np.abs(grad).max() > 1e-3
     np.testing.assert_allclose(grad, complex_step(same, params, X, T), rtol=1e-11, atol=1e-15)
@@ -235,7 +238,7 @@ def test_fewer_rows_than_the_workspace_has():
         (plain.TANH, BINARY_CROSS_ENTROPY, "other outputs"),
         (plain.SIGMOID, CROSS_ENTROPY, "other outputs"),
         (plain.TANH, 99, "unknown loss"),
-        (ACTIVATIONS["gelu"], SQUARED_ERROR, "unknown activation"),
+        (ACTIVATIONS["gelu"].code, SQUARED_ERROR, "unknown activation"),
     ],
 )
 def test_unknown_codes(activation, loss, message):

@@ -9,21 +9,19 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from fastbp import checks
-from fastbp.fit import data as dataset
+from fastbp.fit import data
 from fastbp.fit.callbacks import Callback, EarlyStopping, Fit, Progress, TimeLimit
 from fastbp.fit.data import Examples
 from fastbp.fit.history import History
+from fastbp.fit.limits import LIMITS, Clock, Limits
 from fastbp.fit.metrics import METRICS, Metric, named_metrics
-from fastbp.fit.sources import is_on_disk, pieces
-
-Rows = npt.NDArray[np.floating]
+from fastbp.fit.sources import Random, is_in_memory, is_on_disk, parts_of
 
 
 class Options(NamedTuple):
-    """The options of `fit` that need control between epochs; see there."""
+    """The options of `fit` that need control between epochs, as in `MLP.fit`."""
 
     validation_data: Any = None
     validation_fraction: float | None = None
@@ -55,6 +53,7 @@ class Evaluation:
     training : Examples
         Measured by the metrics alone; the loss of training comes with the epoch.
     validation : Examples or None
+    limits : Limits
     """
 
     def __init__(
@@ -63,9 +62,13 @@ class Evaluation:
         metrics: dict[str, Metric],
         training: Examples,
         validation: Examples | None,
+        limits: Limits = LIMITS,
     ) -> None:
-        self.net, self.metrics = net, metrics
-        self.training, self.validation = training, validation
+        self.net = net
+        self.metrics = metrics
+        self.training = training
+        self.validation = validation
+        self.limits = limits
 
     @property
     def names(self) -> list[str]:
@@ -76,7 +79,7 @@ class Evaluation:
         return [*names, "val_loss", *(f"val_{name}" for name in self.metrics)]
 
     def __call__(self) -> dict[str, float]:
-        """The numbers by their names."""
+        """The measured values by their names."""
         values = self._measure("", self.training)
         if self.validation is not None:
             values["val_loss"] = self.net.loss(*self.validation)
@@ -86,9 +89,11 @@ class Evaluation:
     def _measure(self, prefix: str, examples: Examples) -> dict[str, float]:
         if not self.metrics or examples.y is None:
             return {}
-        (X, y, _), values = examples, {}
-        if is_on_disk(X):
-            outputs = np.concatenate([self.net.predict(rows) for rows in pieces(X)])
+        X, y, _ = examples
+        values = {}
+        if is_on_disk(X, self.limits):
+            parts = parts_of(X, self.limits)
+            outputs = np.concatenate([self.net.predict(rows) for rows in parts])
         else:
             outputs = self.net.predict(X)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -112,14 +117,18 @@ class Hooks:
     evaluate : Evaluation
     max_seconds : float
         From the creation of this object on.
-
+    clock : callable
     """
 
     def __init__(
-        self, fit: Fit, callbacks: list[Callback], evaluate: Evaluation, max_seconds: float
-    ) -> None:
-        self.fit, self.callbacks, self.evaluate = fit, callbacks, evaluate
-        self.deadline = time.perf_counter() + max_seconds
+        self, fit: Fit, callbacks: list[Callback], evaluate: Evaluation, max_seconds: float,
+        clock: Clock = time.perf_counter,
+    ) -> None:  # fmt: skip
+        self.fit = fit
+        self.callbacks = callbacks
+        self.evaluate = evaluate
+        self.clock = clock
+        self.deadline = clock() + max_seconds
         self.reason = f"max_seconds={max_seconds:g} ran out"
         self._begun: list[Callback] = []
         fit.history.others = {name: [] for name in (*evaluate.names, "learning_rate")}
@@ -159,7 +168,8 @@ class Hooks:
 
     def end_epoch(self) -> None:
         """Measure, call the callbacks, look at the clock."""
-        fit, history = self.fit, self.fit.history
+        fit = self.fit
+        history = fit.history
         fit.epoch = len(history)
         for name, value in self.evaluate().items():
             history.others[name][-1] = value
@@ -171,7 +181,7 @@ class Hooks:
 
     def seconds_left(self) -> float:
         """Until the time runs out, at least 0."""
-        return max(0.0, self.deadline - time.perf_counter())
+        return max(0.0, self.deadline - self.clock())
 
     def out_of_time(self) -> bool:
         """Whether the time has run out; then training stops."""
@@ -182,8 +192,9 @@ class Hooks:
 
 
 def prepare(
-    net: Any, examples: Examples, shuffle: bool, epochs: int, options: Options
-) -> tuple[Hooks | None, Any]:
+    net: Any, examples: Examples, shuffle: bool, epochs: int, options: Options,
+    limits: Limits = LIMITS, clock: Clock = time.perf_counter,
+) -> tuple[Hooks | None, Any]:  # fmt: skip
     """Check the options of `fit`, make the hooks that they need, split off validation rows.
 
     Parameters
@@ -196,6 +207,8 @@ def prepare(
         Whether validation rows are drawn at random; else they are the last.
     epochs : int
     options : Options
+    limits : Limits
+    clock : callable
 
     Returns
     -------
@@ -209,12 +222,15 @@ def prepare(
     ValueError, TypeError
         Bad options; nothing has changed.
     """
-    metrics, callbacks = named_metrics(options.metrics), _callbacks(options)
+    metrics = named_metrics(options.metrics)
+    callbacks = _callbacks(options)
     verbose = checks.count("verbose", options.verbose, 0, 2)
     max_seconds = math.inf
     if options.max_seconds is not None:
         max_seconds = checks.positive("max_seconds", options.max_seconds)
-    held, validation, kept = _held_rows(options, examples), None, None
+    held = _held_rows(options, examples, limits)
+    validation = None
+    kept = None
     if options.validation_data is not None:
         validation = _validation(net, options.validation_data)
     checked = validation if examples.y is None else examples
@@ -232,15 +248,16 @@ def prepare(
     if held:
         before = net.state.random.copy()
         kept, out = _split(len(examples.X), held, net.state.random if shuffle else None)
-        examples, validation = examples.take(kept), examples.take(out)
+        validation = examples.take(out)
+        examples = examples.take(kept)
         try:
             for part in (examples, validation):
-                dataset.sample_weights(part.sample_weight, len(part.X))
+                data.sample_weights(part.sample_weight, len(part.X))
         except ValueError as error:
             net.state.random[:] = before
             raise ValueError(f"after the split by validation_fraction: {error}") from None
-    evaluation = Evaluation(net, metrics, examples, validation)
-    hooks = Hooks(Fit(net, epochs, History()), callbacks, evaluation, max_seconds)
+    evaluation = Evaluation(net, metrics, examples, validation, limits)
+    hooks = Hooks(Fit(net, epochs, History()), callbacks, evaluation, max_seconds, clock)
     if max_seconds < math.inf:
         callbacks.insert(0, TimeLimit(hooks.reason))
     if verbose:
@@ -269,11 +286,11 @@ def _callbacks(options: Options) -> list[Callback]:
     return callbacks
 
 
-def _held_rows(options: Options, examples: Examples) -> int:
+def _held_rows(options: Options, examples: Examples, limits: Limits) -> int:
     """How many rows to hold out for validation."""
     if options.validation_fraction is None:
         return 0
-    if examples.y is None or is_on_disk(examples.X):
+    if not is_in_memory(examples, limits):
         raise ValueError(
             "validation_fraction needs rows in memory; pass validation_data=(X, y) beside batches "
             "or an array on disk"
@@ -302,14 +319,14 @@ def _validation(net: Any, given: Any) -> Examples:
         raise ValueError(f"{accepted}; got {len(given)} parts")
     X, y, weights = Examples(*given)
     try:
-        dataset.rows_and_targets(X, y, weights, net.layer_sizes, net.spec.loss, net.dtype)
+        data.rows_and_targets(X, y, weights, net.layer_sizes, net.spec.loss, net.dtype)
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"validation_data: {error}") from None
-    return Examples(dataset.inputs(X, net.layer_sizes[0], net.dtype), np.asarray(y), weights)
+    return Examples(data.inputs(X, net.layer_sizes[0], net.dtype), np.asarray(y), weights)
 
 
-def _split(rows: int, held: int, random: npt.NDArray[np.uint64] | None) -> tuple[Any, Any]:
+def _split(rows: int, held: int, random: Random | None) -> tuple[Any, Any]:
     """Rows to keep and rows to hold out: the last, or drawn from a random stream."""
     if random is None:
         return slice(rows - held), slice(rows - held, rows)

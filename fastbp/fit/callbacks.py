@@ -38,7 +38,7 @@ class Fit:
         What was measured in the last epoch: "loss", "seconds", "learning_rate", "val_loss" where
         there is validation data, metrics.
     history : History
-        Of this fit so far.
+        History of this fit so far.
     restored : int
         The epoch whose parameters were restored at the end, 0 when none were.
     error : BaseException or None
@@ -46,8 +46,11 @@ class Fit:
     """
 
     def __init__(self, net: Any, epochs: int, history: History) -> None:
-        self.net, self.epochs, self.history = net, epochs, history
-        self.epoch, self.restored = 0, 0
+        self.net = net
+        self.epochs = epochs
+        self.history = history
+        self.epoch = 0
+        self.restored = 0
         self.losses: dict[str, float] = {}
         self.error: BaseException | None = None
 
@@ -80,7 +83,8 @@ class _Watch:
     def __init__(self, monitor: str | None, min_delta: float, mode: str, keep: bool) -> None:
         if monitor is not None and not isinstance(monitor, str):
             raise TypeError(f"monitor must be a column such as 'val_loss'; got {monitor!r}")
-        self.monitor, self.keep = monitor, keep
+        self.monitor = monitor
+        self.keep = keep
         self.min_delta = checks.at_least_zero("min_delta", min_delta)
         self.mode = checks.choice("mode", mode, MODES)
 
@@ -95,8 +99,10 @@ class _Watch:
         bare = self.name.removeprefix("val_")
         highest = self.mode == "max" or (self.mode == "auto" and bare in HIGHER_IS_BETTER)
         self.sign = -1.0 if highest else 1.0
-        self.best = self.reference = np.inf
-        self.epoch, self.waited = 0, 0
+        self.best = np.inf
+        self.reference = np.inf
+        self.epoch = 0
+        self.waited = 0
         self.params: npt.NDArray[np.floating] | None = None
 
     def see(self, fit: Fit) -> bool:
@@ -104,17 +110,20 @@ class _Watch:
         value = self.sign * fit.losses[self.name]
         self.waited += 1
         if value < self.reference - self.min_delta:
-            self.reference, self.waited = value, 0
+            self.reference = value
+            self.waited = 0
         if not value < self.best:
             return False
-        self.best, self.epoch = value, fit.epoch
+        self.best = value
+        self.epoch = fit.epoch
         if self.keep:
             self.params = fit.net.params.copy()
         return True
 
     def end(self, fit: Fit, restore: bool) -> None:
         """Restore the best parameters where that is wanted, and let go of them."""
-        params, self.params = getattr(self, "params", None), None
+        params = getattr(self, "params", None)
+        self.params = None
         if restore and params is not None:
             fit.net.params[:] = params
             fit.restored = self.epoch
@@ -184,7 +193,8 @@ class TimeLimit(Callback):
     """
 
     def __init__(self, reason: str) -> None:
-        self.reason, self._watch = reason, _Watch(None, 0.0, "auto", keep=True)
+        self.reason = reason
+        self._watch = _Watch(None, 0.0, "auto", keep=True)
 
     def on_fit_begin(self, fit: Fit) -> None:
         """Start afresh."""
@@ -209,7 +219,8 @@ class Progress(Callback):
     """
 
     def __init__(self, bar: bool = True) -> None:
-        self.bar, self._bar = checks.flag("bar", bar), None
+        self.bar = checks.flag("bar", bar)
+        self._bar: Any = None
 
     def on_fit_begin(self, fit: Fit) -> None:
         """Open the bar."""
@@ -260,7 +271,7 @@ class Checkpoint(Callback):
     best_only : bool, default=False
         Write only when the monitored column is better than in all epochs of this fit before.
     monitor, mode
-        As of `EarlyStopping`; used with `best_only`.
+        As in `EarlyStopping`; used with `best_only`.
     """
 
     def __init__(
@@ -270,7 +281,8 @@ class Checkpoint(Callback):
         monitor: str | None = None,
         mode: str = "auto",
     ) -> None:
-        self.path, self.best_only = Path(path), checks.flag("best_only", best_only)
+        self.path = Path(path)
+        self.best_only = checks.flag("best_only", best_only)
         self._watch = _Watch(monitor, 0.0, mode, keep=False)
 
     def on_fit_begin(self, fit: Fit) -> None:
@@ -305,18 +317,20 @@ class CSVLog(Callback):
     path : str or path
         Its folder must exist.
     append : bool, default=False
-        Add to a file that is there, whose columns must be the same, in place of replacing it.
-        The numbers of the epochs begin at 1 again.
+        Add to a file that is there, whose columns must be the same, instead of replacing it.
+        The epochs are counted from 1 again.
     """
 
     def __init__(self, path: str | os.PathLike[str], append: bool = False) -> None:
-        self.path, self.append = Path(path), checks.flag("append", append)
+        self.path = Path(path)
+        self.append = checks.flag("append", append)
         self._file: TextIO | None = None
 
     def on_fit_begin(self, fit: Fit) -> None:
         """Open the file and write the names of the columns."""
         _check_folder(self.path)
-        names, first = ["epoch", *fit.history.names], ""
+        names = ["epoch", *fit.history.names]
+        first = ""
         if self.append and self.path.exists():
             with open(self.path, encoding="utf-8", newline="") as file:
                 first = file.readline()
@@ -359,8 +373,8 @@ class LearningRateSchedule(Callback):
     Parameters
     ----------
     schedule : callable
-        Of the number of the epoch in this fit, counted from 0; returns the rate. Rates by the
-        number of the update are faster: ``Adam(learning_rate=CosineDecay(...))``.
+        Given the index of the epoch in this fit, counted from 0, returns the rate. Rates by the
+        index of the update are faster: ``Adam(learning_rate=CosineDecay(...))``.
     """
 
     def __init__(self, schedule: Callable[[int], float]) -> None:
@@ -381,7 +395,7 @@ class LearningRateSchedule(Callback):
 class ReduceOnPlateau(Callback):
     """Lower the learning rate when a column has not improved for some epochs.
 
-    The net keeps the rate. A schedule in place of a number is scaled (`Scaled`).
+    The net keeps the rate. A schedule instead of a number is scaled (`Scaled`).
 
     Parameters
     ----------
@@ -394,7 +408,7 @@ class ReduceOnPlateau(Callback):
     min_rate : float, default=0.0
         The rate does not fall below it. Only for an optimiser whose rate is a number.
     monitor, mode
-        As of `EarlyStopping`.
+        As in `EarlyStopping`.
     """
 
     def __init__(
@@ -406,7 +420,7 @@ class ReduceOnPlateau(Callback):
         monitor: str | None = None,
         mode: str = "auto",
     ) -> None:
-        self.factor, self.patience = checks.positive("factor", factor), patience
+        self.factor = checks.positive("factor", factor)
         if self.factor >= 1:
             raise ValueError(f"factor must be above 0 and below 1; got {factor!r}")
         self.patience = checks.count("patience", patience)

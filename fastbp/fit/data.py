@@ -14,8 +14,9 @@ from fastbp.model.losses import Loss
 
 FloatArray = npt.NDArray[np.floating]
 
-LEAST_WEIGHT, MOST_WEIGHT = 1e-300, 1e300
-"""Of a sum of sample weights: the kernels divide by it and know no denormal numbers."""
+LEAST_WEIGHT = 1e-300
+MOST_WEIGHT = 1e300
+"""Bounds on a sum of sample weights: the kernels divide by it and know no denormal numbers."""
 
 
 def inputs(X: npt.ArrayLike, n_in: int, dtype: np.dtype) -> FloatArray:
@@ -72,8 +73,10 @@ def rows_and_targets(
 def of_finite(
     matrix: FloatArray, y: Any, sample_weight: npt.ArrayLike | None, outputs: int, loss: Loss
 ) -> Data:
-    """As `rows_and_targets`, of inputs from `inputs` that are known to be finite."""
-    rows, dtype, no_integers = matrix.shape[0], matrix.dtype, np.empty(0, np.int64)
+    """As `rows_and_targets`, for inputs from `inputs` that are known to be finite."""
+    rows = matrix.shape[0]
+    dtype = matrix.dtype
+    no_integers = np.empty(0, np.int64)
     targets, labels = loss.targets(y, rows, outputs, dtype)
     weights = sample_weights(sample_weight, rows)
     return Data(
@@ -89,15 +92,43 @@ def of_finite(
     )
 
 
+class Job(NamedTuple):
+    """Rows to train on, in the form in which every source has them.
+
+    Attributes
+    ----------
+    data : Data
+    rows, batch_size : int
+        The last batch of an epoch may be shorter.
+    """
+
+    data: Data
+    rows: int
+    batch_size: int
+
+    @property
+    def updates(self) -> int:
+        """How many updates an epoch takes."""
+        return -(-self.rows // self.batch_size)
+
+
+def job_of(data: Data, rows: int, batch_size: int, shuffle: bool) -> Job:
+    """A job of checked rows, taken as they stand or in a new order in each epoch."""
+    batch_size = min(batch_size, rows)
+    if shuffle and batch_size < rows:  # the order within one batch changes nothing
+        data = data._replace(order=np.arange(rows), n_order=rows)
+    return Job(data, rows, batch_size)
+
+
 class Examples(NamedTuple):
-    """What users pass as rows to learn from or to validate with; checked where it says so."""
+    """What users pass as rows to learn from or to validate with; checked where that is stated."""
 
     X: Any
     y: Any
     sample_weight: Any = None
 
     def take(self, rows: Any) -> Examples:
-        """Some of the rows, by a slice or their numbers."""
+        """Some of the rows, by a slice or their indices."""
         weights = self.sample_weight
         return Examples(self.X[rows], self.y[rows], None if weights is None else weights[rows])
 

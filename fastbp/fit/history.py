@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
-FIRST_ROWS, LAST_ROWS = 10, 10
+FIRST_ROWS = 10
+LAST_ROWS = 10
 """Rows that a printed table shows of a longer history."""
 
 
@@ -29,7 +30,7 @@ class History:
         The other columns: "learning_rate" (of the last update of the epoch), and what was asked
         for: "val_loss", metrics by their names, and on the validation data as "val_" + name. NaN
         where an epoch finished and an interruption came before the number was there. With a
-        method, in place of the learning rate: "gradient_norm" after the iteration and "step_size",
+        method, instead of the learning rate: "gradient_norm" after the iteration and "step_size",
         the Euclidean length of its change of the parameters, and "evaluations" of loss and
         gradient so far.
     stopped : str

@@ -1,4 +1,4 @@
-"""Training with parts in Python: what `kernels.training.train` does, a batch at a time."""
+"""Losses and activations in Python: what `kernels.training.train` does, a batch at a time."""
 
 from __future__ import annotations
 
@@ -8,33 +8,30 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastbp.kernels import in_python as stepwise
+from fastbp.kernels import in_python
 from fastbp.kernels.layout import N_COLUMNS, N_IN, N_OUT, OUTPUT, SLOPE
 from fastbp.kernels.state import PENALTIES_SHARED, Data, Network, OptimizerState
 from fastbp.kernels.training import DIVERGED, DONE, EPOCH, FINISHED, ROW, RUNNING
 from fastbp.kernels.updates import NO_UPDATE
 from fastbp.kernels.workspace import CAPACITY, STRIDE, Workspace
-from fastbp.machine.jit import ready
+from fastbp.machine.jit import call
 from fastbp.model.net import InPython
 
 FloatArray = npt.NDArray[np.floating]
 
 
-def _call(function: Any, char: str, *arguments: Any) -> Any:
-    ready(function, char, arguments)
-    return function(*arguments)
-
-
 def _activate(own: InPython, network: Network, work: Workspace, layer: int, rows: int) -> None:
-    """Outputs and slopes of a layer in the place of its net inputs."""
+    """Outputs and slopes of a layer instead of its net inputs."""
     table = network.layers.reshape(-1, N_COLUMNS)[layer]
-    stride, units = int(work.places[STRIDE]), int(table[N_OUT])
+    stride = int(work.places[STRIDE])
+    units = int(table[N_OUT])
 
     def matrix(name: int) -> FloatArray:
         at = int(table[name])
         return work.values[at : at + units * stride].reshape(units, stride)[:, :rows]
 
-    z, with_slope = matrix(OUTPUT), bool(table[SLOPE] >= 0)
+    z = matrix(OUTPUT)
+    with_slope = bool(table[SLOPE] >= 0)
     y, slope = own.activations[layer](np.ascontiguousarray(z.T), with_slope)
     with np.errstate(over="ignore"):
         z[...] = y.T
@@ -47,11 +44,12 @@ def _outputs(
     random: npt.NDArray[np.uint64], out: FloatArray,
 ) -> None:  # fmt: skip
     """Outputs of some rows in `out`, unless that is empty, and in the workspace."""
-    done, char = -1, network.params.dtype.char
+    done = -1
+    char = network.params.dtype.char
     while done < network.n_layers:
         if done >= 0:
             _activate(own, network, work, done, rows)
-        done = _call(stepwise.outputs, char, network, work, data, first, rows, done, random, out)
+        done = call(in_python.outputs, char, network, work, data, first, rows, done, random, out)
 
 
 def _batch_loss(
@@ -63,7 +61,8 @@ def _batch_loss(
     The derivative of a compiled loss stands in the workspace, and the array is empty.
     """
     layers = network.layers.reshape(-1, N_COLUMNS)
-    n_in, n_out = int(layers[0, N_IN]), int(layers[-1, N_OUT])
+    n_in = int(layers[0, N_IN])
+    n_out = int(layers[-1, N_OUT])
     loss = own.loss
     out = np.empty((rows if loss is not None else 0, n_out), network.params.dtype)
     _outputs(own, network, work, data, first, rows, random, out)
@@ -72,7 +71,7 @@ def _batch_loss(
     total = float(rows) if weights is None else float(weights.sum())
     if loss is None:
         char = out.dtype.char
-        value = _call(stepwise.built_in_loss, char, network, work, data, first, rows, total)
+        value = call(in_python.built_in_loss, char, network, work, data, first, rows, total)
         return float(value), out, total
     targets = data.targets.reshape(data.inputs.size // n_in, n_out)[chosen]
     if weights is None:
@@ -86,11 +85,13 @@ def predict(
     own: InPython, network: Network, work: Workspace, inputs: FloatArray, out: FloatArray
 ) -> None:
     """Outputs of all rows, (rows, n_in), in `out`, (rows, n_out)."""
-    rows, capacity = inputs.shape[0], int(work.places[CAPACITY])
-    no_integers, no_random = np.empty(0, np.int64), np.empty(0, np.uint64)
-    no_numbers = np.empty(0, inputs.dtype)
+    rows = inputs.shape[0]
+    capacity = int(work.places[CAPACITY])
+    no_integers = np.empty(0, np.int64)
+    no_random = np.empty(0, np.uint64)
+    no_targets = np.empty(0, inputs.dtype)
     data = Data(
-        inputs.reshape(-1), no_numbers, no_integers, no_integers, np.empty(0), 0, 0, 0, float(rows)
+        inputs.reshape(-1), no_targets, no_integers, no_integers, np.empty(0), 0, 0, 0, float(rows)
     )
     for first in range(0, rows, capacity):
         batch = min(capacity, rows - first)
@@ -108,24 +109,27 @@ def train(
     grad: FloatArray, random: npt.NDArray[np.uint64], progress: npt.NDArray[np.int64],
     losses: npt.NDArray[np.float64], snapshot: FloatArray, rows: int, batch_size: int, passes: int,
 ) -> int:  # fmt: skip
-    """As `kernels.training.train`, whose parameters these are, with parts in Python.
+    """The compiled loop `kernels.training.train`, with a loss or activations in Python.
 
-    Every batch is one pass. An error in such a part leaves the updates so far.
+    The parameters are those of the compiled loop, behind `own`. Every batch is one pass. An error
+    in the user's functions leaves the updates so far.
     """
-    char, epochs = network.params.dtype.char, len(losses) - 2
-    epoch, first = int(progress[EPOCH]), int(progress[ROW])
+    char = network.params.dtype.char
+    epochs = len(losses) - 2
+    epoch = int(progress[EPOCH])
+    first = int(progress[ROW])
     for _ in range(passes):
         if epoch == epochs:
             break
         if first == 0 and data.n_order:
-            _call(stepwise.shuffle, "", data.order, data.generator, random)
+            call(in_python.shuffle, "", data.order, data.generator, random)
         batch = min(batch_size, rows - first)
         value, delta, weight = _batch_loss(own, network, work, data, first, batch, random)
-        value += _call(stepwise.penalties, char, network, optimizer, weight)
+        value += call(in_python.penalties, char, network, optimizer, weight)
         share = batch / rows if optimizer.settings[PENALTIES_SHARED] else weight / data.total
         losses[epoch] += value * share
         if math.isfinite(value):
-            _call(stepwise.descend, char, network, work, delta, optimizer, grad, batch, weight)
+            call(in_python.descend, char, network, work, delta, optimizer, grad, batch, weight)
         first += batch
         ended = first == rows
         if not math.isfinite(value) or (ended and not np.isfinite(network.params).all()):
@@ -133,8 +137,11 @@ def train(
             return DIVERGED
         if ended:
             snapshot[:] = network.params
-            epoch, first = epoch + 1, 0
-        progress[EPOCH], progress[ROW], progress[DONE] = epoch, first, 0
+            epoch += 1
+            first = 0
+        progress[EPOCH] = epoch
+        progress[ROW] = first
+        progress[DONE] = 0
     return FINISHED if epoch == epochs else RUNNING
 
 
@@ -143,9 +150,10 @@ def evaluate(
     grad: FloatArray, rows: int,
 ) -> float:  # fmt: skip
     """Loss of all rows, penalties included; its gradient in `grad`, unless that is empty."""
-    char, no_dropout = network.params.dtype.char, np.empty(0, np.uint64)
+    char = network.params.dtype.char
+    no_dropout = np.empty(0, np.uint64)
     value, delta, _ = _batch_loss(own, network, work, data, 0, rows, no_dropout)
     if grad.size:
         paused = optimizer._replace(code=NO_UPDATE)
-        _call(stepwise.descend, char, network, work, delta, paused, grad, rows, data.total)
-    return value + float(_call(stepwise.penalties, char, network, optimizer, data.total))
+        call(in_python.descend, char, network, work, delta, paused, grad, rows, data.total)
+    return value + float(call(in_python.penalties, char, network, optimizer, data.total))

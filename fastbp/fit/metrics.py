@@ -17,7 +17,7 @@ def accuracy(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
     Parameters
     ----------
     y_true : array-like
-        Class labels, shape (rows,) or (rows, 1), or one column an output, shape (rows, n_out):
+        Class labels, shape (rows,) or (rows, 1), or one column per output, shape (rows, n_out):
         where each row sums to 1 its class is the one with the greatest number; else each output
         is a yes or no of its own, and the share of right outputs is returned.
     y_pred : array-like
@@ -33,7 +33,8 @@ def accuracy(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
     ValueError
         For other shapes, and where targets of one output do not lie between 0 and 1.
     """
-    truth, outputs = np.asarray(y_true), np.asarray(y_pred)
+    truth = np.asarray(y_true)
+    outputs = np.asarray(y_pred)
     labels = truth.reshape(-1) if truth.ndim == 2 and truth.shape[1] == 1 else truth
     if outputs.ndim == 1 and outputs.dtype.kind in "biu" and labels.ndim == 1:
         right = _same_shape("accuracy", labels, outputs) == outputs
@@ -64,7 +65,7 @@ def mean_squared_error(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
     Parameters
     ----------
     y_true, y_pred : array-like
-        Of one shape; one column may come as a flat array.
+        Both of the same shape; one column may come as a flat array.
 
     Returns
     -------
@@ -80,7 +81,7 @@ def mean_absolute_error(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
     Parameters
     ----------
     y_true, y_pred : array-like
-        As of `mean_squared_error`.
+        As in `mean_squared_error`.
 
     Returns
     -------
@@ -96,7 +97,7 @@ def r2(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
     Parameters
     ----------
     y_true, y_pred : array-like
-        As of `mean_squared_error`.
+        As in `mean_squared_error`.
 
     Returns
     -------
@@ -135,7 +136,7 @@ def named_metrics(metrics: Any) -> dict[str, Metric]:
     Raises
     ------
     ValueError, TypeError
-        For unknown names, what is no function, and names that occur twice.
+        For unknown names, what is not a function, and names that occur twice.
     """
     if isinstance(metrics, str) or callable(metrics):
         metrics = [metrics]
@@ -147,9 +148,11 @@ def named_metrics(metrics: Any) -> dict[str, Metric]:
         if isinstance(metric, str):
             if metric not in METRICS:
                 raise ValueError(f"metrics must be {accepted}; got {metric!r}")
-            name, function = metric, METRICS[metric]
+            name = metric
+            function = METRICS[metric]
         elif callable(metric):
-            name, function = getattr(metric, "__name__", type(metric).__name__), metric
+            name = getattr(metric, "__name__", type(metric).__name__)
+            function = metric
         else:
             raise TypeError(f"metrics must be {accepted}; got {metric!r}")
         if name in found or name in ("loss", "seconds", "learning_rate"):
@@ -176,6 +179,7 @@ def _columns(
     metric: str, y_true: npt.ArrayLike, y_pred: npt.ArrayLike
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Both in float64 as (rows, outputs)."""
-    truth, outputs = np.asarray(y_true, np.float64), np.asarray(y_pred, np.float64)
+    truth = np.asarray(y_true, np.float64)
+    outputs = np.asarray(y_pred, np.float64)
     truth, outputs = (a.reshape(-1, 1) if a.ndim == 1 else a for a in (truth, outputs))
     return _same_shape(metric, truth, outputs), outputs

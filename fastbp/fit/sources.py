@@ -1,39 +1,167 @@
-"""Data that come in parts: batches from an iterable, and arrays on disk that exceed memory."""
+"""Where the rows come from: memory, batches, a file, each changed at random where asked to.
+
+All of these sources are gone through once an epoch, and yield jobs. `Batches`, `Mapped`, `Rows`
+and `Augmented` have the rows as users pass them, which `Jobs` checks and puts into the form that
+the kernels take. Ready functions for ``fit(augment=...)`` are in ``augment/images.py``.
+"""
 
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from fastbp import checks
+from fastbp.fit.data import Examples, Job, job_of, rows_and_targets
+from fastbp.fit.limits import LIMITS, Limits
+from fastbp.kernels.state import Data
+from fastbp.model.net import Net
 
-PART_BYTES, BLOCK_BYTES = 1 << 26, 1 << 20
-"""About how much of an array on disk is read at a time, and how much of it in one piece."""
+Random = npt.NDArray[np.uint64]
 
-Part = tuple[Any, Any, Any]
-"""X, y, sample_weight or None."""
-
-
-def is_on_disk(X: Any) -> bool:
-    """Whether X is a memory-mapped array of more than one part; a copy of one is in memory."""
-    return _mapping(X) is not None and X.nbytes > PART_BYTES
+Augmentation = Callable[[npt.NDArray[Any], np.random.Generator], npt.ArrayLike]
+"""``augment(X, rng)`` returns what is to be trained on instead of the rows X."""
 
 
-def _mapping(array: Any) -> mmap.mmap | None:
-    """The file map that an array is a view of."""
-    mapping = getattr(array, "_mmap", None)
-    return mapping if isinstance(array, np.memmap) and isinstance(mapping, mmap.mmap) else None
+# ---- jobs ----------------------------------------------------------------------------------------
 
 
-def next_generator(random: npt.NDArray[np.uint64]) -> np.random.Generator:
-    """A generator of the state of a random stream, which goes on."""
-    generator = np.random.default_rng(random)
-    random[:] = generator.integers(2**64, size=1, dtype=np.uint64)
-    return generator
+class Source(Protocol):
+    """The jobs of an epoch.
+
+    Attributes
+    ----------
+    whole : bool
+        Whether all rows are one job, the same in each epoch: then many epochs can run at once.
+    """
+
+    whole: bool
+
+    def __iter__(self) -> Iterator[Job]: ...
+
+
+class Pieces(Protocol):
+    """Rows as users pass them, some at a time.
+
+    Attributes
+    ----------
+    batch_size : int
+    shuffle : bool
+        Whether the rows of a piece are still to be taken in a random order.
+    """
+
+    batch_size: int
+    shuffle: bool
+
+    def __iter__(self) -> Iterator[Examples]: ...
+
+
+class Memory:
+    """Checked rows in memory: one job, the same in each epoch.
+
+    Parameters
+    ----------
+    data : Data
+    rows, batch_size : int
+    shuffle : bool
+        Take the rows in a new random order in each epoch.
+    """
+
+    whole = True
+
+    def __init__(self, data: Data, rows: int, batch_size: int, shuffle: bool) -> None:
+        self.job = job_of(data, rows, batch_size, shuffle)
+
+    def __iter__(self) -> Iterator[Job]:
+        yield self.job
+
+
+class Jobs:
+    """Pieces of rows as jobs.
+
+    Bad rows are found on the way; then the net becomes what it was before the first epoch.
+
+    Parameters
+    ----------
+    net : Net
+        What is trained.
+    pieces : Batches, Mapped, Rows or Augmented
+    """
+
+    whole = False
+
+    def __init__(self, net: Net, pieces: Pieces) -> None:
+        self.net = net
+        self.pieces = pieces
+        self._before: _Kept | None = None
+
+    def __iter__(self) -> Iterator[Job]:
+        if self._before is None:
+            self._before = _Kept(self.net)
+        pieces = iter(self.pieces)
+        number = 0
+        while True:
+            try:
+                piece = next(pieces, None)
+                if piece is None:
+                    return
+                job = self._job(piece)
+            except (TypeError, ValueError) as error:
+                self._before.restore(self.net)
+                error.add_note(f"in batch or part {number} of the epoch, counted from 0")
+                raise
+            yield job
+            number += 1
+
+    def _job(self, piece: Examples) -> Job:
+        net = self.net
+        data, rows = rows_and_targets(*piece, net.layer_sizes, net.spec.loss, net.dtype)
+        return job_of(data, rows, self.pieces.batch_size, self.pieces.shuffle)
+
+
+class _Kept:
+    """All that training and callbacks change of a net, to restore it."""
+
+    def __init__(self, net: Net) -> None:
+        self.optimizer = net.optimizer
+        self.state = net.state.copy()
+
+    def restore(self, net: Net) -> None:
+        """Make the net what it was."""
+        net.optimizer = self.optimizer
+        for array, kept in zip(net.state, self.state, strict=True):
+            array[:] = kept
+
+
+# ---- rows as users pass them ---------------------------------------------------------------------
+
+
+def is_in_memory(examples: Examples, limits: Limits = LIMITS) -> bool:
+    """Whether all rows are there, as arrays in memory."""
+    return examples.y is not None and not is_on_disk(examples.X, limits)
+
+
+def not_in_memory(
+    examples: Examples, batch_size: int, shuffle: bool, random: Random, limits: Limits = LIMITS
+) -> Batches | Mapped:
+    """Batches of an iterable, or the rows of an array on disk.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For what is neither, and for weights that belong to no row.
+    """
+    if examples.y is not None:
+        return Mapped(*examples, batch_size, shuffle, random, limits)
+    if examples.sample_weight is not None:
+        raise TypeError(
+            "sample_weight beside batches has no rows of its own; put the weights into the "
+            "batches: tuples (X, y, sample_weight)"
+        )
+    return Batches(examples.X)
 
 
 class Batches:
@@ -45,7 +173,9 @@ class Batches:
         Gone through once an epoch. An iterator, such as a generator, gives a single epoch.
     """
 
-    batch_size, shuffle = 2**62, False
+    batch_size = 2**62
+    shuffle = False
+    examples = Examples(None, None)
 
     def __init__(self, batches: Any) -> None:
         if isinstance(batches, np.ndarray | str) or not isinstance(batches, Iterable):
@@ -55,7 +185,7 @@ class Batches:
             )
         self.batches = batches
 
-    def __iter__(self) -> Iterator[Part]:
+    def __iter__(self) -> Iterator[Examples]:
         for number, batch in enumerate(self.batches):
             if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
                 raise TypeError(
@@ -63,7 +193,7 @@ class Batches:
                     f"{type(batch).__name__}"
                     + (f" of {len(batch)}" if isinstance(batch, tuple | list) else "")
                 )
-            yield batch[0], batch[1], batch[2] if len(batch) == 3 else None
+            yield Examples(*batch)
 
 
 class Mapped:
@@ -82,37 +212,42 @@ class Mapped:
     shuffle : bool
     random : array of uint64, shape (1,)
         The net's random stream, which goes on in each epoch.
+    limits : Limits
     """
 
     def __init__(
-        self, X: Any, y: Any, sample_weight: Any, batch_size: int, shuffle: bool,
-        random: npt.NDArray[np.uint64],
+        self, X: Any, y: Any, sample_weight: Any, batch_size: int, shuffle: bool, random: Random,
+        limits: Limits = LIMITS,
     ) -> None:  # fmt: skip
-        self.X, self.y = X, np.asanyarray(y)
-        self.sample_weight = None if sample_weight is None else np.asanyarray(sample_weight)
+        weights = None if sample_weight is None else np.asanyarray(sample_weight)
+        self.examples = Examples(X, np.asanyarray(y), weights)
         if X.ndim != 2:
             raise ValueError(f"X must have shape (rows, n_in); got shape {X.shape}")
-        for name, array in (("y", self.y), ("sample_weight", self.sample_weight)):
+        for name, array in (("y", self.examples.y), ("sample_weight", weights)):
             if array is not None and array.shape[:1] != X.shape[:1]:
                 raise ValueError(
                     f"X and {name} must have the same number of rows; got {len(X)} and shape "
                     f"{array.shape}"
                 )
-        self.batch_size, self.shuffle, self.random = min(batch_size, len(X)), shuffle, random
+        self.batch_size = min(batch_size, len(X))
+        self.shuffle = shuffle
+        self.random = random
         row_bytes = X.nbytes // len(X)
-        batches = max(1, BLOCK_BYTES // (row_bytes * self.batch_size))
+        batches = max(1, limits.block_bytes // (row_bytes * self.batch_size))
         self.block_rows = batches * self.batch_size
-        self.blocks_a_part = max(1, PART_BYTES // (row_bytes * self.block_rows))
+        self.blocks_a_part = max(1, limits.part_bytes // (row_bytes * self.block_rows))
 
-    def __iter__(self) -> Iterator[Part]:
-        starts = np.arange(0, len(self.X), self.block_rows)
+    def __iter__(self) -> Iterator[Examples]:
+        X, y, sample_weight = self.examples
+        starts = np.arange(0, len(X), self.block_rows)
         if self.shuffle:
             next_generator(self.random).shuffle(starts)
         for first in range(0, len(starts), self.blocks_a_part):
             some = starts[first : first + self.blocks_a_part]
-            X, y = self._read(self.X, some), self._read(self.y, some)
-            weights = None if self.sample_weight is None else self._read(self.sample_weight, some)
-            yield X, y, weights
+            rows = self._read(X, some)
+            targets = self._read(y, some)
+            weights = None if sample_weight is None else self._read(sample_weight, some)
+            yield Examples(rows, targets, weights)
 
     def _read(self, array: npt.NDArray[Any], starts: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         """Blocks of rows, copied; the mapped pages are given back."""
@@ -122,9 +257,143 @@ class Mapped:
         return copied
 
 
-def pieces(X: Any) -> Iterator[npt.NDArray[Any]]:
+class Rows:
+    """Rows of arrays in memory, in parts of whole batches, to be changed.
+
+    Parameters
+    ----------
+    X : array, shape (rows, n_in)
+    y, sample_weight : array or None
+    batch_size : int
+    shuffle : bool
+        Take the rows in a new random order in each epoch.
+    random : array of uint64, shape (1,)
+        The net's random stream, which goes on in each epoch.
+    limits : Limits
+    """
+
+    shuffle = False  # the parts come shuffled
+
+    def __init__(
+        self, X: Any, y: Any, sample_weight: Any, batch_size: int, shuffle: bool, random: Random,
+        limits: Limits = LIMITS,
+    ) -> None:  # fmt: skip
+        self.examples = Examples(X, y, sample_weight)
+        self.batch_size = min(batch_size, len(X))
+        self._shuffles = shuffle
+        self._random = random
+        batches = max(1, limits.augmented_bytes // (X[0].nbytes * self.batch_size))
+        self.part_rows = batches * self.batch_size
+
+    def __iter__(self) -> Iterator[Examples]:
+        order = np.arange(len(self.examples.X))
+        if self._shuffles and self.batch_size < len(order):
+            next_generator(self._random).shuffle(order)
+        for first in range(0, len(order), self.part_rows):
+            part = self.examples.take(order[first : first + self.part_rows])
+            weights = part.sample_weight
+            if weights is None or weights.any():  # rows without weight have no mean to descend on
+                yield part
+
+
+class Augmented:
+    """Pieces whose batches are changed on the way.
+
+    Parameters
+    ----------
+    pieces : Batches, Mapped or Rows
+    functions : tuple of callable
+        Each is given a batch, which is its own, and the generator of the epoch.
+    dtype : numpy.dtype
+        Dtype of the batches.
+    random : array of uint64, shape (1,)
+        The net's random stream, which goes on in each epoch.
+    """
+
+    shuffle = False  # the rows are in the order in which they were changed
+
+    def __init__(
+        self, pieces: Pieces, functions: tuple[Augmentation, ...], dtype: np.dtype[Any],
+        random: Random,
+    ) -> None:  # fmt: skip
+        self.pieces = pieces
+        self.functions = functions
+        self.batch_size = pieces.batch_size
+        self._dtype = dtype
+        self._random = random
+
+    def __iter__(self) -> Iterator[Examples]:
+        generator = next_generator(self._random)
+        for given in self.pieces:
+            X = np.array(given.X, self._dtype)
+            piece = Examples(X, np.asarray(given.y), given.sample_weight)
+            if self.pieces.shuffle:
+                if piece.sample_weight is not None:
+                    piece = piece._replace(sample_weight=np.asarray(piece.sample_weight))
+                piece = piece.take(generator.permutation(len(X)))
+            for first in range(0, len(X), self.batch_size):
+                batch = piece.X[first : first + self.batch_size]
+                for function in self.functions:
+                    batch[...] = _same_shape(function, function(batch, generator), batch.shape)
+            yield piece
+
+
+def augmentations(augment: Any) -> tuple[Augmentation, ...]:
+    """The functions to apply one after the other; none for None.
+
+    Raises
+    ------
+    TypeError
+        For what is neither a function nor a list of functions.
+    """
+    if augment is None:
+        return ()
+    functions = tuple(augment) if isinstance(augment, list | tuple) else (augment,)
+    for function in functions:
+        if not callable(function) or isinstance(function, type):
+            raise TypeError(
+                f"augment must be a function (X, rng) -> X of the same shape, such as "
+                f"ImageShift((28, 28)), or a list of such functions; got {function!r}"
+            )
+    return functions
+
+
+def _same_shape(function: Any, result: Any, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    array = np.asarray(result)
+    if array.dtype.kind not in "biuf" or array.shape != shape:
+        got = f"shape {array.shape}" if array.shape != shape else f"dtype {array.dtype}"
+        kind = ValueError if array.shape != shape and array.dtype.kind in "biuf" else TypeError
+        raise kind(
+            f"the augmentation {function!r} must return numbers of shape {shape}, that of the "
+            f"batch it is given; got {got if array.ndim else type(result).__name__}"
+        )
+    return array
+
+
+def next_generator(random: Random) -> np.random.Generator:
+    """A generator seeded by the state of a random stream, which goes on."""
+    generator = np.random.default_rng(random)
+    random[:] = generator.integers(2**64, size=1, dtype=np.uint64)
+    return generator
+
+
+# ---- arrays on disk ------------------------------------------------------------------------------
+
+
+def is_on_disk(X: Any, limits: Limits = LIMITS) -> bool:
+    """Whether X is a memory-mapped array of more than one part; a copy of one is in memory."""
+    return _mapping(X) is not None and X.nbytes > limits.part_bytes
+
+
+def _mapping(array: Any) -> mmap.mmap | None:
+    """The file map that an array is a view of."""
+    mapping = getattr(array, "_mmap", None)
+    return mapping if isinstance(array, np.memmap) and isinstance(mapping, mmap.mmap) else None
+
+
+def parts_of(X: Any, limits: Limits = LIMITS) -> Iterator[npt.NDArray[Any]]:
     """All rows of an array on disk in their order, a part at a time."""
-    rows = max(1, PART_BYTES // (X.nbytes // len(X)))
+    rows = max(1, limits.part_bytes // (X.nbytes // len(X)))
     for first in range(0, len(X), rows):
         yield np.array(X[first : first + rows])
         forget(X)

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from fastbp import checks, inspection
 from fastbp.fit.data import Examples, check_trainable, rows_and_targets
-from fastbp.fit.fit import DivergenceWarning
 from fastbp.fit.history import History
+from fastbp.fit.warn import DivergenceWarning
 from fastbp.insight.findings import Diagnosis, LayerReport
 from fastbp.insight.symptoms import Measurements, all_findings
 from fastbp.inspection import twin_of, with_schedule

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from fastbp import checks
 from fastbp.fit.data import check_trainable, rows_and_targets
-from fastbp.fit.fit import DivergenceWarning
+from fastbp.fit.warn import DivergenceWarning
 from fastbp.inspection import check_net, twin_of, with_schedule
 from fastbp.kernels.optimizers import UPDATES
 from fastbp.mlp import MLP

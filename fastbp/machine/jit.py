@@ -155,7 +155,8 @@ def call(function: Any, kind: str, *arguments: Any) -> Any:
     object
         What the function returns.
     """
-    ready(function, kind, arguments)
+    if (function, kind) not in _READY:  # here too: it spares one row's prediction a call
+        ready(function, kind, arguments)
     return function(*arguments)
 
 

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 
 from fastbp import checks
-from fastbp.fit import data as dataset
+from fastbp.fit import data
 from fastbp.fit.between_epochs import Hooks, Options
 from fastbp.fit.callbacks import LearningRateSchedule, ReduceOnPlateau
 from fastbp.fit.data import Examples
-from fastbp.fit.fit import DivergenceWarning, rows_in_memory
+from fastbp.fit.fit import rows_in_memory
 from fastbp.fit.history import History
-from fastbp.fit.sources import is_on_disk
+from fastbp.fit.limits import LIMITS, Clock, Limits
+from fastbp.fit.sources import is_in_memory
+from fastbp.fit.warn import DivergenceWarning, warn
 from fastbp.methods.algorithms import Method, NotFiniteError, as_method
 from fastbp.methods.objective import Objective
 from fastbp.model.net import Net
 
 COLUMNS = ("gradient_norm", "step_size", "evaluations")
-"""Of the history, in place of "learning_rate"."""
+"""Columns of the history, instead of "learning_rate"."""
 
 
 class _OutOfTimeError(Exception):
@@ -31,28 +33,42 @@ class _OutOfTimeError(Exception):
 
 
 def fit(
-    net: Net, examples: Examples, method: str | Method, epochs: int, shuffle: bool, options: Options
-) -> History:
-    """`MLP.fit` with a method, whose parameters these are."""
-    method, epochs = as_method(method), checks.count("epochs", epochs, 0, 2**31 - 1)
+    net: Net, examples: Examples, method: str | Method, epochs: int, shuffle: bool,
+    options: Options, begin: Callable[[History], None] | None = None, limits: Limits = LIMITS,
+    clock: Clock = time.perf_counter,
+) -> History:  # fmt: skip
+    """`MLP.fit` with a method.
+
+    Parameters
+    ----------
+    net, examples, method, epochs, shuffle, options
+        As in `MLP.fit`.
+    begin : callable, optional
+        Is given the history when all is checked and the callbacks have begun.
+    limits : Limits
+    clock : callable
+    """
+    method = as_method(method)
+    epochs = checks.count("epochs", epochs, 0, 2**31 - 1)
     shuffle = checks.flag("shuffle", shuffle)
-    dataset.check_trainable(net.activations)
+    data.check_trainable(net.activations)
     _check_deterministic(net, method)
-    if examples.y is None or is_on_disk(examples.X):
+    if not is_in_memory(examples, limits):
         raise ValueError(
             f"method={method.name!r} takes all rows at once, from memory; got "
             + ("an iterable of batches" if examples.y is None else "an array on disk")
             + ". Leave method out, or pass arrays X and y"
         )
-    (data, rows), hooks, _ = rows_in_memory(net, examples, epochs, shuffle, options)
+    (rows, count), hooks, _ = rows_in_memory(net, examples, epochs, shuffle, options, limits, clock)
     history = History() if hooks is None else hooks.fit.history
     if hooks is not None:
         _check_callbacks(hooks, method)
         history.others = {name: [] for name in (*hooks.evaluate.names, *COLUMNS)}
     with hooks if hooks is not None and epochs else nullcontext():
-        net.history = history
+        if begin is not None:
+            begin(history)
         if epochs:
-            objective = Objective(net, data, rows, net.optimizer_state(), _clock(hooks))
+            objective = Objective(net, rows, count, net.optimizer_state(), _deadline(hooks))
             iterations = _Iterations(objective, history, hooks, epochs, method.tolerance)
             _run(iterations, method)
     return history
@@ -93,7 +109,7 @@ def _check_callbacks(hooks: Hooks, method: Method) -> None:
             )
 
 
-def _clock(hooks: Hooks | None) -> Any:
+def _deadline(hooks: Hooks | None) -> Any:
     """What looks at the clock before each evaluation, None where that is not needed."""
     if hooks is None or hooks.deadline == math.inf:
         return None
@@ -123,23 +139,31 @@ class _Iterations:
         self, objective: Objective, history: History, hooks: Hooks | None, epochs: int,
         tolerance: float,
     ) -> None:  # fmt: skip
-        self.objective, self.history, self.hooks = objective, history, hooks
-        self.epochs, self.tolerance = epochs, tolerance
-        self.kept, self._change = objective.params.copy(), np.empty_like(objective.params)
-        self._frozen, self.changed, self.start = objective.net.frozen.copy(), False, 0.0
+        self.objective = objective
+        self.history = history
+        self.hooks = hooks
+        self.epochs = epochs
+        self.tolerance = tolerance
+        self.kept = objective.params.copy()
+        self.changed = False
+        self.start = 0.0
+        self._change = np.empty_like(objective.params)
+        self._frozen = objective.net.frozen.copy()
         for name in COLUMNS:
             history.others.setdefault(name, [])
 
     def begin(self) -> None:
         """Evaluate where the parameters are."""
-        self.start, self.changed = time.perf_counter(), False
+        self.start = time.perf_counter()
+        self.changed = False
         if not math.isfinite(self.objective()):
             raise NotFiniteError
         self._look_for_the_end()
 
     def end(self) -> bool:
         """Take in an iteration; whether the method must stop."""
-        objective, params = self.objective, self.objective.params
+        objective = self.objective
+        params = objective.params
         square = objective.dot(objective.grad, objective.grad)
         if not math.isfinite(square):
             raise NotFiniteError
@@ -158,7 +182,8 @@ class _Iterations:
             self.changed = not (
                 np.array_equal(params, self.kept) and np.array_equal(frozen, self._frozen)
             )
-            self.kept[:], self._frozen[:] = params, frozen
+            self.kept[:] = params
+            self._frozen[:] = frozen
         self._look_for_the_end()
         self.start = time.perf_counter()
         return self.over or self.changed
@@ -204,16 +229,17 @@ def _run(iterations: _Iterations, method: Method) -> None:
 
 
 def _diverged(iterations: _Iterations) -> None:
-    history, hooks, kept = iterations.history, iterations.hooks, "the last finite iteration"
+    history = iterations.history
+    hooks = iterations.hooks
+    kept = "the last finite iteration"
     number = len(history) + 1
     iterations.stop(f"diverged in iteration {number}")
     if hooks is not None:
         hooks.end()
         if hooks.fit.restored:
             kept = f"iteration {hooks.fit.restored}, the best"
-    warnings.warn(
+    warn(
         f"training diverged in iteration {number}: the loss or its gradient is not finite. The "
         f"parameters are those after {kept}. Scale the inputs, or make the net anew",
         DivergenceWarning,
-        stacklevel=5,
     )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastbp.fit.fit import evaluate
+from fastbp.fit.evaluation import evaluate
 from fastbp.kernels.state import Data, OptimizerState
 from fastbp.machine import jit
 from fastbp.methods import kernels

@@ -14,7 +14,7 @@ from fastbp.kernels.activations import IDENTITY
 from fastbp.kernels.layout import ACTIVATION, DROPOUT, table_of_layers, weight_views
 from fastbp.kernels.optimizers import N_SCALARS
 from fastbp.kernels.state import Network, OptimizerState
-from fastbp.kernels.workspace import CAPACITY, DROPS_OUT, Workspace, workspace_for
+from fastbp.kernels.workspace import DROPS_OUT, Workspace, workspace_for
 from fastbp.model.activations import Activation, traits_of
 from fastbp.model.losses import CallableLoss, Loss
 from fastbp.model.optimizers import Optimizer, as_optimizer
@@ -105,7 +105,7 @@ class State(NamedTuple):
     frozen: npt.NDArray[np.bool_]
 
     def copy(self) -> State:
-        """The same values in arrays of their own."""
+        """The same values in new arrays."""
         return State._make(array.copy() for array in self)
 
 
@@ -127,15 +127,13 @@ class Net:
         Assigned as a whole where one of its arrays is exchanged, so that no thread sees half of it.
     layer_table : array of int64, shape (n_layers, N_COLUMNS)
         See `fastbp.kernels.layout`.
-    rules : array of float64
+    settings : array of float64
         Penalties, clipping and groups as the kernels take them.
     in_python : InPython or None
         What of the net is computed in Python.
     rows_in_a_call : int
         Rows that one compiled call of some tenths of a second may take.
     """
-
-    history: Any  # a History, which `MLP` makes: the fit is not below this room
 
     def __init__(self, spec: Spec, optimizer: Optimizer) -> None:
         self.spec = spec
@@ -151,7 +149,7 @@ class Net:
         )
         self._views = weight_views(self.state.params, self.layer_table)
         self._optimizer = optimizer
-        self.rules = spec.regularization.rules(optimizer, len(self.layer_table))
+        self.settings = spec.regularization.settings(optimizer, len(self.layer_table))
         optimizer.reset(self.state.scalars)
         self._spaces = threading.local()
         # At 20 GFLOP/s; most processors are faster, so that their calls are shorter.
@@ -201,20 +199,21 @@ class Net:
 
     @property
     def optimizer(self) -> Optimizer:
-        """The optimiser. Another of the same kind keeps the state, a new kind starts afresh."""
+        """The optimiser. Another of the same class keeps the state, a new class starts afresh."""
         return self._optimizer
 
     @optimizer.setter
     def optimizer(self, optimizer: str | Optimizer) -> None:
         new = as_optimizer(optimizer)
-        rules = self.spec.regularization.rules(new, len(self.layer_table))
+        settings = self.spec.regularization.settings(new, len(self.layer_table))
         if type(new) is type(self._optimizer):
             new.write(self.state.scalars)
         else:
             slots = np.zeros(new.n_slots * self.state.params.size, self.dtype)
             self.state = self.state._replace(slots=slots)
             new.reset(self.state.scalars)
-        self._optimizer, self.rules = new, rules
+        self._optimizer = new
+        self.settings = settings
 
     @property
     def regularization(self) -> Regularization:
@@ -224,7 +223,7 @@ class Net:
     @regularization.setter
     def regularization(self, regularization: Regularization) -> None:
         self.spec = self.spec._replace(regularization=regularization)
-        self.rules = regularization.rules(self._optimizer, len(self.layer_table))
+        self.settings = regularization.settings(self._optimizer, len(self.layer_table))
         self._spaces = threading.local()
 
     @property
@@ -253,7 +252,7 @@ class Net:
         Parameters
         ----------
         weights, biases : bool, default=True
-            Which kinds to freeze; the others stay as they are.
+            Which of the two to freeze; the other stays as it is.
         layers : iterable of int, optional
             Which layers, counted from 0 at the inputs; all by default.
         """
@@ -262,11 +261,12 @@ class Net:
     def unfreeze(
         self, *, weights: bool = True, biases: bool = True, layers: Iterable[int] | None = None
     ) -> None:
-        """Undo `freeze`; parameters as there."""
+        """Undo `freeze`, whose parameters it has."""
         self._mark(False, weights, biases, layers)
 
     def _mark(self, value: bool, weights: bool, biases: bool, layers: Iterable[int] | None) -> None:
-        weights, biases = checks.flag("weights", weights), checks.flag("biases", biases)
+        weights = checks.flag("weights", weights)
+        biases = checks.flag("biases", biases)
         chosen = checks.layer_indices(layers, len(self.layer_table))
         weight_masks, bias_masks = weight_views(self.state.frozen, self.layer_table)
         for layer in chosen:
@@ -277,20 +277,31 @@ class Net:
 
     def workspace(self, rows: int, training: bool) -> tuple[Network, Workspace]:
         """Network and workspace for batches of `rows` rows, kept for this thread's next call."""
-        spaces: dict[str, tuple[Network, Workspace]] = self._spaces.__dict__
+        kept: dict[str, tuple[int, tuple[Network, Workspace]]] = self._spaces.__dict__
         use = "training" if training else "prediction"
-        found = spaces.get(use)
+        found = kept.get(use)
         whole = rows <= WHOLE_BATCH or (training and self.in_python is not None)
         capacity = rows if whole else PASS_ROWS
-        if found is not None and found[1].places[CAPACITY] == capacity:
-            return found
+        if found is not None and found[0] == capacity:
+            return found[1]
+        made = self._new_workspace(capacity, training)
+        kept[use] = capacity, made
+        return made
+
+    def _new_workspace(self, capacity: int, training: bool) -> tuple[Network, Workspace]:
+        """The net as the kernels take it, and buffers for a pass of so many rows.
+
+        The table of layers is the net's own with what only a workspace knows: where outputs, deltas
+        and slopes stand, and the shares of dropout.
+        """
         spec = self.spec
-        dropout = spec.regularization.dropout_rates(len(self.layer_table))
         layers = self.layer_table.copy()
         if training and spec.loss.from_logits:
             layers[-1, ACTIVATION] = IDENTITY  # the loss takes the net inputs
+        dropout = spec.regularization.dropout_rates(len(layers))  # of the inputs, then of layers
         shares = [min(round(rate * 2**32), 2**32 - 1) for rate in dropout]
         layers[:-1, DROPOUT] = shares[1:]
+        # What the outputs alone do not tell, or a mask is multiplied into, is stored.
         slopes = {i for i, a in enumerate(spec.activations) if traits_of(a).stores_slope}
         slopes |= {i for i, rate in enumerate(dropout[1:]) if rate > 0}
         layers, work = workspace_for(layers, capacity, spec.dtype, training, slopes, shares[0])
@@ -303,7 +314,6 @@ class Net:
             loss=spec.loss.code,
             loss_parameters=spec.loss.parameters(spec.layer_sizes[-1]),
         )
-        spaces[use] = network, work
         return network, work
 
     def optimizer_state(self) -> OptimizerState:
@@ -315,7 +325,7 @@ class Net:
             scalars=state.scalars,
             slots=state.slots,
             frozen=frozen.view(np.uint8),
-            settings=self.rules,
+            settings=self.settings,
             n_params=state.params.size,
             n_frozen=frozen.size,
         )

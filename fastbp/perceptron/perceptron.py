@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fastbp import checks
-from fastbp.fit import data as dataset
-from fastbp.fit.fit import DivergenceWarning
+from fastbp.fit import data
+from fastbp.fit.epochs import Pace
+from fastbp.fit.evaluation import pieces
 from fastbp.fit.history import History
+from fastbp.fit.warn import DivergenceWarning, warn
 from fastbp.kernels.training import DIVERGED, EPOCH, N_PROGRESS, RUNNING
-from fastbp.machine.jit import ready
+from fastbp.machine.jit import call
 from fastbp.mlp import MLP
 from fastbp.model.initializers import Init
 from fastbp.model.net import SECONDS_A_CALL, FloatArray
-from fastbp.perceptron import kernels as perceptron
+from fastbp.perceptron import kernels
 
 PRODUCTS_A_SECOND = 2e9
 """Weights that the rule goes over in a second, at least: it bounds the time of one call."""
@@ -44,22 +45,22 @@ class Perceptron:
     bias : bool, default=True
         Whether units have biases; without, all planes go through the origin.
     dtype : {"float32", "float64"}, default="float32"
-        Of the weights and all arithmetic.
+        Dtype of the weights and all arithmetic.
     weight_init : str, callable or sequence of array, default="zeros"
-        As of `MLP`.
+        As in `MLP`.
     seed : int or None, default=None
-        Of the order of the rows, and of weights that are drawn.
+        Seed of the order of the rows, and of weights that are drawn.
 
     Attributes
     ----------
     params : array of `dtype`, shape (n_params,)
-        All parameters, as of `MLP`.
+        All parameters, as in `MLP`.
     weights, biases : tuple of array
         Live views of them, of one layer: ``weights[0]`` of shape (n_in, n_out) and ``biases[0]``
         of shape (n_out,), to set units by hand; ``biases`` is empty with ``bias=False``.
     layer_sizes : tuple (n_in, n_out)
     history : History
-        Of the last call of `fit`.
+        History of the last call of `fit`.
 
     Notes
     -----
@@ -109,7 +110,7 @@ class Perceptron:
         Parameters
         ----------
         weights : array-like, shape (n_in,) or (n_in, n_out)
-            Of one unit, or of a unit a column.
+            Weights of one unit, or of a unit a column.
         biases : array-like, shape (n_out,), or float, optional
             None makes units without.
         dtype : {"float32", "float64"}, default="float32"
@@ -121,7 +122,7 @@ class Perceptron:
         Raises
         ------
         ValueError, TypeError
-            For other shapes, or what are no finite numbers.
+            For other shapes, or what are not finite numbers.
 
         Examples
         --------
@@ -164,7 +165,7 @@ class Perceptron:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the parameters."""
+        """Dtype of the parameters."""
         return self._net.dtype
 
     @property
@@ -184,7 +185,7 @@ class Perceptron:
 
     @property
     def biases(self) -> tuple[FloatArray, ...]:
-        """Likewise of the biases, (n_out,); empty with ``bias=False``."""
+        """A live view of the biases, (n_out,), in a tuple; empty with ``bias=False``."""
         return self._net.biases
 
     def net_inputs(self, X: npt.ArrayLike) -> FloatArray:
@@ -197,22 +198,17 @@ class Perceptron:
         Returns
         -------
         array of `dtype`, shape (rows, n_out)
-            Of several classes, ``net_inputs(X).argmax(axis=1)`` is the likeliest.
+            With several classes, ``net_inputs(X).argmax(axis=1)`` is the likeliest.
 
         Raises
         ------
         ValueError, TypeError
-            For another shape, no rows, NaN or infinity, or what are no numbers.
+            For another shape, no rows, NaN or infinity, or what are not numbers.
         """
-        inputs = checks.finite("X", dataset.inputs(X, self.layer_sizes[0], self.dtype), X)
+        inputs = checks.finite("X", data.inputs(X, self.layer_sizes[0], self.dtype), X)
         out = np.empty((len(inputs), self.layer_sizes[1]), self.dtype)
-        rows_a_call = self._rows_a_call()
-        for first in range(0, len(inputs), rows_a_call):
-            arguments = (
-                self.params, inputs[first : first + rows_a_call], out[first : first + rows_a_call]
-            )  # fmt: skip
-            ready(perceptron.net_inputs, self.dtype.char, arguments)
-            perceptron.net_inputs(*arguments)
+        for _, some, their_outputs in pieces(self._rows_a_call(), inputs, out):
+            call(kernels.net_inputs, self.dtype.char, self.params, some, their_outputs)
         return out
 
     def predict(self, X: npt.ArrayLike) -> FloatArray:
@@ -229,7 +225,7 @@ class Perceptron:
         Raises
         ------
         ValueError, TypeError
-            As of `net_inputs`.
+            As in `net_inputs`.
         """
         return (self.net_inputs(X) > 0).astype(self.dtype)
 
@@ -272,33 +268,36 @@ class Perceptron:
         """
         epochs = checks.count("epochs", epochs, 0, 2**31 - 1)
         shuffle = checks.flag("shuffle", shuffle)
-        inputs = checks.finite("X", dataset.inputs(X, self.layer_sizes[0], self.dtype), X)
+        inputs = checks.finite("X", data.inputs(X, self.layer_sizes[0], self.dtype), X)
         targets = self._targets(y, len(inputs))
-        self.history = history = History()
-        mistakes, progress = np.zeros(epochs, np.int64), np.zeros(N_PROGRESS, np.int64)
+        history = History()
+        self.history = history
+        mistakes = np.zeros(epochs, np.int64)
+        progress = np.zeros(N_PROGRESS, np.int64)
         order = np.arange(len(inputs) if shuffle else 0)
         arguments = (
             self.params, inputs, targets, order, self._net.state.random, progress, mistakes,
-            self.params.copy(), self.learning_rate, self._rows_a_call(),
+            self.params.copy(), self.learning_rate,
         )  # fmt: skip
-        ready(perceptron.learn, self.dtype.char, arguments)
-        status, start = RUNNING, time.perf_counter()
+        pace = Pace(self._rows_a_call())
+        status = RUNNING
+        start = 0.0
         try:
             while status == RUNNING:
-                status = int(perceptron.learn(*arguments))
+                status = pace.call(kernels.learn, self.dtype.char, arguments)
+                start = start or pace.start
         finally:
             done = int(progress[EPOCH])
-            spent = time.perf_counter() - start
+            spent = time.perf_counter() - (start or pace.start)
             self._note(history, mistakes[:done].tolist(), len(inputs), spent)
         if done and mistakes[done - 1] == 0:
             history.stopped = f"no mistake in epoch {done}"
         if status == DIVERGED:
             history.stopped = f"diverged in epoch {done + 1}"
-            warnings.warn(
+            warn(
                 f"learning diverged in epoch {done + 1}: a weight is not finite. The weights are "
                 "those of the epoch before. Scale the inputs or use dtype='float64'",
                 DivergenceWarning,
-                stacklevel=2,
             )
         return history
 

@@ -420,9 +420,9 @@ class BaseMLP(
         n_rows = len(problem.rows.X)
         batch_size = training.clipped_batch_size(self, n_rows)
         order = problem.random_state if self.shuffle else None
-        epochs = training.Epochs(net, data, batch_size, order)
+        epochs = training.epochs_of(net, data, batch_size, order)
         trainer = training.Trainer(
-            self, epochs, problem.memory, problem.validation, listener, incremental
+            self, net, epochs, problem.memory, problem.validation, listener, incremental
         )
         trainer.train(first)
 

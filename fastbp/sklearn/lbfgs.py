@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 from sklearn.utils.optimize import _check_optimize_result
 
-from fastbp.fit.fit import DivergenceWarning
+from fastbp.fit.warn import DivergenceWarning, warn
 from fastbp.kernels.state import L1, L2, PENALTIES_SHARED, Data
 from fastbp.methods.objective import Objective, scipy_lbfgs
 from fastbp.mlp import MLP
@@ -18,7 +17,7 @@ from fastbp.sklearn.validation import Validation
 
 def objective_of(net: MLP, data: Data) -> Objective:
     """Loss and gradient, with penalties that scikit-learn's solvers divide by the rows."""
-    state = net.optimizer_state()._replace(settings=net.rules.copy())
+    state = net.optimizer_state()._replace(settings=net.settings.copy())
     state.settings[[L1, L2]] /= data.total
     state.settings[PENALTIES_SHARED] = 0
     return Objective(net, data, data.inputs.size // net.layer_sizes[0], state)
@@ -34,7 +33,8 @@ def minimize(
     ValueError
         When the parameters are not finite.
     """
-    objective, last = objective_of(net, data), net.params.copy()
+    objective = objective_of(net, data)
+    last = net.params.copy()
 
     def end_iteration(intermediate_result: Any) -> None:
         last[:] = intermediate_result.x
@@ -61,10 +61,9 @@ def minimize(
         net.params[:] = last
         if estimator.n_iter_ == 0:
             raise ValueError(NOT_FINITE)
-        warnings.warn(
+        warn(
             f"training diverged after iteration {estimator.n_iter_}. The parameters are the last "
             "finite ones. Scale the inputs",
             DivergenceWarning,
-            stacklevel=6,
         )
     estimator.n_iter_ = _check_optimize_result("lbfgs", result, estimator.max_iter)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
@@ -18,6 +17,7 @@ from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from fastbp.fit.warn import warn
 from fastbp.machine import jit
 from fastbp.perceptron import plane
 from fastbp.sklearn.inputs import dense
@@ -219,11 +219,10 @@ class Perceptron(ClassifierMixin, BaseEstimator):
         self.t_ = 1.0
         self._train(X, y, sample_weight, self.max_iter, coef, intercept)
         if self.tol is not None and self.n_iter_ == self.max_iter:
-            warnings.warn(
+            warn(
                 "Maximum number of iteration reached before convergence. Consider increasing "
                 "max_iter to improve the fit.",
                 ConvergenceWarning,
-                stacklevel=2,
             )
         return self
 

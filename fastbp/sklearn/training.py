@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-import warnings
-from contextlib import AbstractContextManager, nullcontext
-from functools import partial
+from contextlib import nullcontext
 from typing import Any, cast
 
 import numpy as np
@@ -13,14 +11,14 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastbp.fit.between_epochs import Hooks
 from fastbp.fit.callbacks import Fit, Progress
-from fastbp.fit.fit import EPOCHS_A_BLOCK, DivergenceWarning, Job, next_passes, with_rates
+from fastbp.fit.data import Job
+from fastbp.fit.epochs import NO_BITS, Bits, Epochs
 from fastbp.fit.history import History
-from fastbp.fit.in_python import train as stepwise_train
-from fastbp.kernels import training
-from fastbp.kernels.optimizers import LEARNING_RATE, UPDATES
-from fastbp.kernels.state import CLIP_NORM, Data
-from fastbp.kernels.workspace import CAPACITY
-from fastbp.machine.jit import ready
+from fastbp.fit.limits import LIMITS, Limits
+from fastbp.fit.warn import DivergenceWarning, warn
+from fastbp.kernels.optimizers import LEARNING_RATE
+from fastbp.kernels.state import Data
+from fastbp.kernels.training import FINISHED
 from fastbp.mlp import MLP
 from fastbp.sklearn.optimizers import OptimizerMemory
 from fastbp.sklearn.randomness import bits_of
@@ -32,8 +30,11 @@ NOT_FINITE = (
 )
 
 
-class Epochs:
-    """Runs epochs of a network on rows that were checked before.
+def epochs_of(
+    net: MLP, data: Data, batch_size: int, random_state: np.random.RandomState | None,
+    limits: Limits = LIMITS,
+) -> Epochs:  # fmt: skip
+    """What runs epochs of a network on rows that were checked before.
 
     Parameters
     ----------
@@ -43,81 +44,18 @@ class Epochs:
         At most the number of rows.
     random_state : numpy.random.RandomState or None
         Shuffles the order of the rows before each epoch, as sklearn.utils.shuffle; None: they are
-        taken as they stand.
+        taken as they stand. Between the compiled calls it is free for others, as it is between
+        scikit-learn's shuffles.
+    limits : Limits
     """
-
-    def __init__(
-        self, net: MLP, data: Data, batch_size: int, random_state: np.random.RandomState | None
-    ) -> None:
-        rows = data.inputs.size // net.layer_sizes[0]
-        self.net, self.char = net, net.dtype.char
-        self.random_state = random_state  # lives as long as its address is in use
-        self.lock = cast(AbstractContextManager[Any], nullcontext())
-        if random_state is not None:
-            generator, self.lock = bits_of(random_state)
-            data = data._replace(order=np.arange(rows), n_order=rows, generator=generator)
-        network, work = net.workspace(batch_size, training=True)
-        capacity = int(work.places[CAPACITY])
-        self.job = Job(
-            network, work, data, net.optimizer_state(), net.state.random, net.params.copy(),
-            rows, batch_size, net.optimizer.learning_rate, net.in_python,
-        )  # fmt: skip
-        self.passes = max(1, net.rows_in_a_call // (4 * min(batch_size, capacity)))
-        self.progress, self.losses = np.zeros(training.N_PROGRESS, np.int64), np.zeros(0)
-        self.call = cast(Any, training.train)
-        own = net.in_python
-        if own is not None:
-            self.call = partial(stepwise_train, own)
-        whole = batch_size > capacity or net.rules[CLIP_NORM] > 0
-        self.grad = np.empty(net.params.size if whole else 0, net.dtype)
-
-    @property
-    def rows(self) -> int:
-        """Rows of an epoch."""
-        return self.job.rows
-
-    def refresh(self) -> None:
-        """Take over what callbacks have changed of the optimiser."""
-        net = self.net
-        self.job = self.job._replace(
-            optimizer=net.optimizer_state(), learning_rate=net.optimizer.learning_rate
-        )
-
-    def run(self, epochs: int) -> bool:
-        """Run some epochs; whether they ended finite.
-
-        Whatever stops them, `finished` tells how far they came. Between the compiled calls the
-        random state is free for others, as it is between scikit-learn's shuffles.
-        """
-        job = self.job
-        self.progress.fill(0)
-        self.losses = np.zeros(epochs + 2)
-        updates = -(-job.rows // job.batch_size)
-        end = int(job.optimizer.scalars[UPDATES]) + epochs * updates
-        while True:
-            optimizer, passes = with_rates(job, self.passes, end)
-            arguments = (
-                job.network, job.work, job.data, optimizer, self.grad, job.random,
-                self.progress, self.losses, job.snapshot, job.rows, job.batch_size, passes,
-            )  # fmt: skip
-            ready(self.call, self.char, arguments)
-            start = time.perf_counter()
-            with self.lock:
-                status = self.call(*arguments)
-            if status != training.RUNNING:
-                return bool(status == training.FINISHED)
-            self.passes = next_passes(passes, time.perf_counter() - start, None)
-
-    @property
-    def finished(self) -> list[float]:
-        """The losses of the epochs that the last run finished, each batch's before its update."""
-        losses: list[float] = self.losses[: self.progress[training.EPOCH]].tolist()
-        return losses
-
-    @property
-    def unfinished(self) -> float:
-        """The loss of the epoch in which the last run diverged."""
-        return float(self.losses[self.progress[training.EPOCH]])
+    rows = data.inputs.size // net.layer_sizes[0]
+    bits = NO_BITS
+    if random_state is not None:
+        bits = Bits(*bits_of(random_state), random_state)
+        data = data._replace(order=np.arange(rows), n_order=rows)
+    epochs = Epochs(net, bits=bits, limits=limits)
+    epochs.take(Job(data, rows, batch_size))
+    return epochs
 
 
 class Stopping:
@@ -135,7 +73,9 @@ class Stopping:
     """
 
     def __init__(self, estimator: Any, net: MLP, validation: Validation | None) -> None:
-        self.estimator, self.net, self.validation = estimator, net, validation
+        self.estimator = estimator
+        self.net = net
+        self.validation = validation
         self.early = bool(estimator.early_stopping)
         self.best = net.params.copy() if self.early else None
 
@@ -228,7 +168,9 @@ class Trainer:
     ----------
     estimator : MLPClassifier or MLPRegressor
         Its fitted attributes are those before the first epoch.
+    net : MLP
     epochs : Epochs
+        Runs those of the net.
     memory : OptimizerMemory
     validation : Validation or None
     listener : EpochListener
@@ -240,14 +182,19 @@ class Trainer:
     def __init__(
         self,
         estimator: Any,
+        net: MLP,
         epochs: Epochs,
         memory: OptimizerMemory,
         validation: Validation | None,
         listener: Any,
         incremental: bool,
     ) -> None:
-        self.estimator, self.epochs, self.memory = estimator, epochs, memory
-        self.net, self.listener, self.incremental = epochs.net, listener, incremental
+        self.estimator = estimator
+        self.epochs = epochs
+        self.memory = memory
+        self.net = net
+        self.listener = listener
+        self.incremental = incremental
         self.max_iter = 1 if incremental else int(estimator.max_iter)
         self.stopping = Stopping(estimator, self.net, validation)
         self.hooks = hooks_of(estimator, self.net, validation, self.max_iter)
@@ -266,8 +213,8 @@ class Trainer:
                 self._train(first)
             except KeyboardInterrupt:
                 if not np.isfinite(self.net.params).all():
-                    self.net.params[:] = self.epochs.job.snapshot
-                warnings.warn("Training interrupted by user.", stacklevel=6)
+                    self.net.params[:] = self.epochs.snapshot
+                warn("Training interrupted by user.")
             self.stopping.end()
 
     def _train(self, first: bool) -> None:
@@ -276,7 +223,7 @@ class Trainer:
             self.listener.begin_epoch()
             start = time.perf_counter()
             try:
-                finite = self.epochs.run(self._at_once())
+                finite = self.epochs.run(self._at_once()) == FINISHED
             finally:
                 for loss in self.epochs.finished:
                     self._note(loss, time.perf_counter() - start)
@@ -287,27 +234,28 @@ class Trainer:
                 return
             if self._stops() or self.incremental:
                 return
-        warnings.warn(
+        warn(
             f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the "
             "optimization hasn't converged yet.",
             ConvergenceWarning,
-            stacklevel=7,
         )
 
     def _at_once(self) -> int:
         """Epochs that can run in one call: only the last of them may end training or be seen."""
-        estimator, stopping = self.estimator, self.stopping
+        estimator = self.estimator
+        stopping = self.stopping
         seen = estimator.verbose or self.listener.listens or self.hooks is not None
         if seen or stopping.validation is not None or self.memory.rule == "invscaling":
             return 1
-        return int(min(stopping.patience, self.max_iter - estimator.n_iter_, EPOCHS_A_BLOCK))
+        most = min(self.max_iter - estimator.n_iter_, self.epochs.limits.epochs_a_block)
+        return int(min(stopping.patience, most))
 
     def _note(self, loss: float, seconds: float) -> None:
         """Write an epoch down and measure what is to be measured."""
         estimator = self.estimator
         estimator.n_iter_ += 1
         estimator.loss_ = loss
-        estimator.t_ += self.epochs.rows
+        estimator.t_ += self.epochs.job.rows
         estimator.loss_curve_.append(loss)
         if estimator.verbose and estimator.verbose != "bar":
             print(f"Iteration {estimator.n_iter_}, loss = {loss:.8f}")
@@ -321,7 +269,8 @@ class Trainer:
 
     def _stops(self) -> bool:
         """Whether that was the last epoch."""
-        estimator, message = self.estimator, self.stopping.message
+        estimator = self.estimator
+        message = self.stopping.message
         if message:
             what = self.memory.stops()
             if estimator.verbose and estimator.verbose != "bar":
@@ -341,12 +290,11 @@ class Trainer:
         for name in ("validation_scores_", "validation_loss_curve_"):
             if getattr(estimator, name, None) is not None:
                 getattr(estimator, name).append(float("nan"))
-        warnings.warn(
+        warn(
             f"training diverged in epoch {estimator.n_iter_}: the loss or a parameter is not "
             "finite. The parameters are the last finite ones. Try a smaller learning_rate_init, "
             "or scale the inputs",
             DivergenceWarning,
-            stacklevel=8,
         )
 
 
@@ -355,10 +303,7 @@ def clipped_batch_size(estimator: Any, rows: int) -> int:
     if isinstance(estimator.batch_size, str):  # "auto"
         return min(200, rows)
     if estimator.batch_size > rows:
-        warnings.warn(
-            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
-            stacklevel=6,
-        )
+        warn("Got `batch_size` less than 1 or larger than sample size. It is going to be clipped")
     return int(min(estimator.batch_size, rows))
 
 

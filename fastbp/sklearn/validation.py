@@ -10,7 +10,7 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 
 from fastbp.fit.data import inputs, of_finite
-from fastbp.fit.fit import evaluate
+from fastbp.fit.evaluation import evaluate
 from fastbp.kernels.state import Data
 from fastbp.mlp import MLP
 
@@ -90,7 +90,7 @@ class Validation:
     ) -> None:
         self.rows = rows
         self.data = data_of(net, rows, targets)
-        self.no_penalties = net.optimizer_state()._replace(settings=np.zeros_like(net.rules))
+        self.no_penalties = net.optimizer_state()._replace(settings=np.zeros_like(net.settings))
         self.no_gradient = net.params[:0].copy()
         self.scorer = None
         if estimator.scoring not in (None, "loss"):

@@ -7,14 +7,17 @@ import time
 from functools import partial
 
 import helpers
+import limited
 import numpy as np
 import pytest
 from helpers import COMPILED, At, counts, interrupt, needs_compiler, state
+from limited import Clock
 
 import fastbp.fit.between_epochs
 import fastbp.fit.fit
 import fastbp.mlp
 from fastbp import MLP, SGD, Adam, Callback, DivergenceWarning
+from fastbp.fit.limits import Limits
 from fastbp.kernels import training
 
 RNG = np.random.default_rng(11)
@@ -91,12 +94,11 @@ def test_the_plain_call_has_no_hooks(monkeypatch):
 
 
 @pytest.mark.parametrize(("batch_size", "a_call"), [(8, 1), (8, 3), (100, 1)])
-def test_epochs_of_several_calls(batch_size, a_call, monkeypatch):
+def test_epochs_of_several_calls(batch_size, a_call):
     one, many, spy = make(), make(), Spy()
     losses = one.fit(X, Y, epochs=4, batch_size=batch_size).loss
-    monkeypatch.setattr(fastbp.fit.fit, "FIRST_PASSES", a_call)
-    monkeypatch.setattr(fastbp.fit.fit, "next_passes", lambda passes, *rest: passes)
-    history = many.fit(X, Y, epochs=4, batch_size=batch_size, callbacks=spy)
+    limits = Limits(first_passes=a_call, most_passes=a_call)
+    history = limited.fit(many, X, Y, limits=limits, epochs=4, batch_size=batch_size, callbacks=spy)
     assert history.loss == losses
     assert state(one) == state(many)
     assert [set(seen) for seen in spy.losses] == [{"loss", "learning_rate", "seconds"}] * 4
@@ -104,25 +106,10 @@ def test_epochs_of_several_calls(batch_size, a_call, monkeypatch):
     assert all(seconds > 0 for seconds in history.seconds)
 
 
-def test_the_bound_of_a_call_follows_its_time():
-    bound = fastbp.fit.fit.next_passes
-    assert bound(100, 0.05, None) == 200
-    assert bound(100, 1e-9, None) == 400
-    assert bound(100, 0.2, None) == 50
-    assert bound(1, 5.0, None) == 1
-
-    class Left:
-        def seconds_left(self):
-            return 0.01
-
-    assert bound(100, 0.05, Left()) == 20
-
-
 def test_a_call_that_ends_early_raises_no_bound(monkeypatch):
     bounds, real = [], training.train
     monkeypatch.setattr(training, "train", lambda *a: bounds.append(a[-1]) or real(*a))
-    monkeypatch.setattr(fastbp.fit.fit, "SECONDS_A_CALL", 60.0)
-    make().fit(X, Y, epochs=20, callbacks=Callback())
+    limited.fit(make(), X, Y, limits=Limits(60.0), epochs=20, callbacks=Callback())
     assert len(bounds) == 20
     assert len(set(bounds)) == 1
 
@@ -166,13 +153,6 @@ def test_the_learning_rate_is_in_every_history():
     net.optimizer = SGD(0.125)
     assert net.fit(X, Y, epochs=2)["learning_rate"] == [0.125] * 2
     assert net.history.names == ("loss", "learning_rate", "seconds")
-
-
-def test_rates_of_schedules_are_those_of_the_last_update_of_an_epoch():
-    log = fastbp.fit.fit._Log(fastbp.History(), 10, 9, lambda update: float(update), (100, 4))
-    log.progress[training.EPOCH] = 3
-    log.write()
-    assert log.history["learning_rate"] == [103.0, 107.0, 111.0]
 
 
 def test_the_last_rows_validate_without_shuffle():
@@ -356,32 +336,16 @@ def test_patience_without_validation_watches_the_loss():
 # ---- time ---------------------------------------------------------------------------------------
 
 
-class Clock:
-    """A clock that a test moves on."""
-
-    def __init__(self):
-        self.now = 100.0
-
-    def perf_counter(self):
-        self.now += 1e-6
-        return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch):
+def test_out_of_time_after_an_epoch():
     clock = Clock()
-    monkeypatch.setattr(fastbp.fit.between_epochs, "time", clock)
-    return clock
-
-
-def test_out_of_time_after_an_epoch(clock):
     net, data = overfitting()
     spy = Spy()
 
     def wait(fit):
         clock.now += 1000
 
-    history = net.fit(**data, epochs=60, max_seconds=500, callbacks=[spy, At(40, wait)])
+    callbacks = [spy, At(40, wait)]
+    history = limited.fit(net, **data, clock=clock, epochs=60, max_seconds=500, callbacks=callbacks)
     best = int(np.argmin(history["val_loss"]))
     assert len(history) == 40
     assert best < 39
@@ -389,25 +353,28 @@ def test_out_of_time_after_an_epoch(clock):
     assert net.params.tobytes() == spy.params[best].tobytes()
 
 
-def test_time_that_does_not_run_out_restores_nothing(clock):
+def test_time_that_does_not_run_out_restores_nothing():
+    clock = Clock()
     net, data = overfitting()
     spy = Spy()
-    history = net.fit(**data, epochs=60, max_seconds=500, callbacks=spy)
+    history = limited.fit(net, **data, clock=clock, epochs=60, max_seconds=500, callbacks=spy)
     assert (len(history), history.stopped, spy.fit.restored) == (60, "", 0)
     assert min(history["val_loss"]) < history["val_loss"][-1]
     assert net.params.tobytes() == spy.params[-1].tobytes()
     # Nor when it runs out after the last epoch.
     net, data = overfitting()
     late = At(60, lambda fit: setattr(clock, "now", clock.now + 1000))
-    assert net.fit(**data, epochs=60, max_seconds=500, callbacks=late).stopped == ""
+    history = limited.fit(net, **data, clock=clock, epochs=60, max_seconds=500, callbacks=late)
+    assert history.stopped == ""
     assert net.params.tobytes() == spy.params[-1].tobytes()
 
 
 @pytest.mark.parametrize("call", [1, 3, 12])
-def test_out_of_time_within_an_epoch(call, clock, monkeypatch):
+def test_out_of_time_within_an_epoch(call, monkeypatch):
+    clock = Clock()
     net, twin, calls, real = make(), make(), [], training.train
-    monkeypatch.setattr(fastbp.fit.fit, "FIRST_PASSES", 1)
-    monkeypatch.setattr(fastbp.fit.fit, "next_passes", lambda passes, *rest: passes)
+    options = {"limits": Limits(first_passes=1, most_passes=1), "clock": clock}
+    options |= {"batch_size": 8, "shuffle": False}  # 5 updates an epoch
 
     def slow(*arguments):
         calls.append(arguments)
@@ -416,7 +383,7 @@ def test_out_of_time_within_an_epoch(call, clock, monkeypatch):
         return real(*arguments)
 
     monkeypatch.setattr(training, "train", slow)
-    history = net.fit(X, Y, epochs=9, batch_size=8, shuffle=False, max_seconds=500)  # 5 an epoch
+    history = limited.fit(net, X, Y, epochs=9, max_seconds=500, **options)
     assert len(calls) == call
     assert len(history) == call // 5
     assert history.stopped == "max_seconds=500 ran out"
@@ -429,7 +396,8 @@ def test_out_of_time_within_an_epoch(call, clock, monkeypatch):
     assert net.params.tobytes() == twin.params.tobytes()
 
 
-def test_overflow_when_time_runs_out_is_divergence(clock, monkeypatch):
+def test_overflow_when_time_runs_out_is_divergence(monkeypatch):
+    clock = Clock()
     net = MLP((1, 1), bias=False, optimizer=SGD(1.7e308), dtype="float64", seed=0)
     before, real = net.params.copy(), training.train
 
@@ -439,7 +407,9 @@ def test_overflow_when_time_runs_out_is_divergence(clock, monkeypatch):
 
     monkeypatch.setattr(training, "train", slow)
     with pytest.warns(DivergenceWarning, match="after the last finite epoch"):
-        history = net.fit(np.full((6, 1), 4.0), np.zeros(6), batch_size=2, max_seconds=500)
+        history = limited.fit(
+            net, np.full((6, 1), 4.0), np.zeros(6), clock=clock, batch_size=2, max_seconds=500
+        )
     assert (len(history), history.stopped) == (0, "diverged in epoch 1")
     assert net.params.tobytes() == before.tobytes()
 
@@ -649,7 +619,7 @@ def broken_metric(y_true, y_pred):
         ({"validation_data": (XV,)}, ValueError, "(X, y, sample_weight); got 1 parts"),
         ({"validation_data": (XV[:, :2], YV)}, ValueError, "validation_data: X must have shape"),
         ({"validation_data": (XV, YV + 5)}, ValueError, "validation_data: y holds label"),
-        ({"validation_data": (XV, YV[:9])}, ValueError, "validation_data: X and y must have as"),
+        ({"validation_data": (XV, YV[:9])}, ValueError, "validation_data: X and y must have the"),
         ({"validation_data": (XV * np.nan, YV)}, ValueError, "validation_data: X holds nan"),
         ({"validation_data": ("XV", YV)}, TypeError, "validation_data: X must hold real"),
         ({"validation_fraction": 0.0}, ValueError, "a finite number above 0"),

@@ -6,11 +6,11 @@ import copy
 import dataclasses
 
 import helpers
+import limited
 import numpy as np
 import pytest
 from helpers import counts, long_uncompiled, state
 
-import fastbp.fit.fit
 from fastbp import (
     SGD,
     Adam,
@@ -28,6 +28,7 @@ from fastbp import (
     StepDecay,
     WarmUp,
 )
+from fastbp.fit.limits import LIMITS, Limits
 from fastbp.model.schedules import rates_of
 
 RNG = np.random.default_rng(41)
@@ -101,12 +102,11 @@ def test_a_schedule_goes_on_over_calls(options):
 
 
 @pytest.mark.parametrize("most", [1, 3, 7])
-def test_more_updates_than_rates_in_one_call(most, monkeypatch):
+def test_more_updates_than_rates_in_one_call(most):
     schedule = CosineDecay(0.05, 40)
     net, twin = make(Adam(schedule)), make(Adam(0.5))
-    monkeypatch.setattr(fastbp.fit.fit, "MOST_RATES", most)
-    monkeypatch.setattr(fastbp.fit.fit, "EPOCHS_A_BLOCK", 2)
-    history = net.fit(X, Y, epochs=7, batch_size=8, shuffle=False)
+    limits = Limits(most_rates=most, epochs_a_block=2)
+    history = limited.fit(net, X, Y, limits=limits, epochs=7, batch_size=8, shuffle=False)
     by_hand(twin, schedule, 35)
     assert state(net) == state(twin)
     assert history["learning_rate"] == schedule(np.arange(4, 35, 5)).tolist()
@@ -114,7 +114,7 @@ def test_more_updates_than_rates_in_one_call(most, monkeypatch):
 
 @long_uncompiled
 def test_ten_thousands_of_updates():
-    updates = fastbp.fit.fit.MOST_RATES * 2 + 500
+    updates = LIMITS.most_rates * 2 + 500
     schedule = InverseScaling(0.05)
     net, twin = make(SGD(schedule)), make(SGD(0.5))
     history = net.fit(X[:1], Y[:1], epochs=updates, batch_size=1)
@@ -193,13 +193,14 @@ class Late(Schedule):
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -0.1])
 @pytest.mark.parametrize("kind", ["Schedule", "function"])
 @pytest.mark.parametrize("most", [1, 5, 10_000])
-def test_a_schedule_that_is_bad_late(most, kind, bad, monkeypatch):
+def test_a_schedule_that_is_bad_late(most, kind, bad):
     """What was updated before stays, and so do the epochs that ended."""
-    monkeypatch.setattr(fastbp.fit.fit, "MOST_RATES", most)
     rate = Late(bad) if kind == "Schedule" else lambda update: 0.01 if update < 12 else bad
     net, twin = make(Adam(rate)), make(Adam(0.01))
     with pytest.raises(ValueError, match="the learning rate must be a finite number of at least 0"):
-        net.fit(X, Y, epochs=5, batch_size=8, shuffle=False)
+        limited.fit(
+            net, X, Y, limits=Limits(most_rates=most), epochs=5, batch_size=8, shuffle=False
+        )
     for update in range(12):
         twin.step(X[BATCHES[update % 5]], Y[BATCHES[update % 5]])
     assert state(net) == state(twin)

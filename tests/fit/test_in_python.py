@@ -134,7 +134,7 @@ def test_what_the_loss_is_given():
     assert sorted(rows) == list(range(37))
     assert list(rows) != list(range(37))
     assert np.array_equal(np.concatenate([weights for *_, weights in seen]), rows + 1)
-    stream = oracle.RandomStream(make()._random[0])
+    stream = oracle.RandomStream(make().state.random[0])
     assert rows.tolist() == stream.permutation(37).tolist()
 
 

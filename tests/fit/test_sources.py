@@ -10,13 +10,14 @@ from functools import partial
 from pathlib import Path
 
 import helpers
+import limited
 import numpy as np
 import pytest
 from helpers import COMPILED, SOAK, state
 
 import fastbp
-import fastbp.fit.sources
 from fastbp import MLP, SGD, Adam, Callback, CosineDecay, DivergenceWarning, ReduceOnPlateau
+from fastbp.fit.limits import Limits
 from fastbp.fit.sources import Mapped, forget, is_on_disk
 
 RNG = np.random.default_rng(31)
@@ -246,11 +247,11 @@ def test_callbacks_patience_and_plateaus():
     assert [loss for *_, loss in epochs] == history.loss
 
 
-def test_time_runs_out(monkeypatch):
+def test_time_runs_out():
     class Clock:
         now = 0.0
 
-        def perf_counter(self):
+        def __call__(self):
             return self.now
 
     class Slow:
@@ -260,15 +261,14 @@ def test_time_runs_out(monkeypatch):
                 yield batch
 
     clock = Clock()
-    monkeypatch.setattr(fastbp.fit.between_epochs, "time", clock)
     net, twin = make(), make()
-    history = net.fit(Slow(), epochs=9, max_seconds=250)  # 400 an epoch
+    history = limited.fit(net, Slow(), clock=clock, epochs=9, max_seconds=250)  # 400 an epoch
     assert (len(history), history.stopped) == (0, "max_seconds=250 ran out")
     for batch in batches()[:3]:
         twin.step(*batch)
     assert state(net) == state(twin)
     net, twin = make(), make()
-    history = net.fit(Slow(), epochs=9, max_seconds=1000)
+    history = limited.fit(net, Slow(), clock=clock, epochs=9, max_seconds=1000)
     assert (len(history), history.stopped) == (2, "max_seconds=1000 ran out")
     twin.fit(batches(), epochs=2)
     assert net.params.tobytes() == twin.params.tobytes()  # of the best epoch; here the loss falls
@@ -301,11 +301,9 @@ def test_bad_calls_change_nothing(call, error, words):
 # ---- arrays on disk -----------------------------------------------------------------------------
 
 
-@pytest.fixture
-def small(monkeypatch):
-    """Blocks of two batches of 8 rows of float64, parts of three blocks."""
-    monkeypatch.setattr(fastbp.fit.sources, "BLOCK_BYTES", 2 * 8 * 4 * 8)
-    monkeypatch.setattr(fastbp.fit.sources, "PART_BYTES", 3 * 2 * 8 * 4 * 8)
+SMALL = Limits(block_bytes=2 * 8 * 4 * 8, part_bytes=3 * 2 * 8 * 4 * 8)
+"""Blocks of two batches of 8 rows of float64, parts of three blocks."""
+fit = partial(limited.fit, limits=SMALL)
 
 
 def on_disk(tmp_path, array, name="X", mode="r"):
@@ -319,9 +317,10 @@ def table(rows, dtype="float64", seed=5):
     return rng.normal(size=(rows, 4)).astype(dtype), rng.normal(size=(rows, 2))
 
 
-def test_parts_of_a_file(small, tmp_path):
+def test_parts_of_a_file(tmp_path):
     big, targets = table(203)
-    parts = Mapped(on_disk(tmp_path, big), targets, None, 8, False, np.zeros(1, np.uint64))
+    parts = Mapped(on_disk(tmp_path, big), targets, None, 8, False, np.zeros(1, np.uint64),
+                   SMALL)  # fmt: skip
     read = list(parts)
     assert [len(x) for x, *_ in read] == [48] * 4 + [11]
     assert np.array_equal(np.concatenate([x for x, *_ in read]), big)
@@ -331,15 +330,15 @@ def test_parts_of_a_file(small, tmp_path):
 
 @pytest.mark.parametrize("batch_size", [1, 8, 16, 48])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_weights_and_dropout_beside_a_file(dtype, batch_size, small, tmp_path):
+def test_weights_and_dropout_beside_a_file(dtype, batch_size, tmp_path):
     """All mapped; 192 rows, that dropout may have the same masks: a short batch has others."""
     (big, targets), weights = table(192), np.random.default_rng(1).uniform(0.1, 2, 192)
     net, twin = (make(dropout=0.25, dtype=dtype) for _ in range(2))
     mapped = [on_disk(tmp_path, a, name) for a, name in ((big, "X"), (targets, "y"))]
     options = {"epochs": 2, "batch_size": batch_size, "shuffle": False}
-    history = net.fit(*mapped, sample_weight=on_disk(tmp_path, weights, "w"), **options)
+    history = fit(net, *mapped, sample_weight=on_disk(tmp_path, weights, "w"), **options)
     expected = twin.fit(big, targets, sample_weight=weights, **options)
-    assert is_on_disk(mapped[0])
+    assert is_on_disk(mapped[0], SMALL)
     assert state(net) == state(twin)
     assert history.loss == pytest.approx(expected.loss, rel=1e-5 if dtype == "float32" else 1e-12)
 
@@ -347,25 +346,23 @@ def test_weights_and_dropout_beside_a_file(dtype, batch_size, small, tmp_path):
 @pytest.mark.parametrize("rows", [200, 203])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("file_dtype", ["float32", "float64", "int16"])
-def test_without_shuffle_the_bits_of_memory(file_dtype, dtype, rows, small, tmp_path, monkeypatch):
+def test_without_shuffle_the_bits_of_memory(file_dtype, dtype, rows, tmp_path):
     big, targets = table(rows)
     big = (big * 3).astype(file_dtype)
     net, twin = make(dtype=dtype), make(dtype=dtype)
     options = {"epochs": 3, "batch_size": 8, "shuffle": False}
     mapped = on_disk(tmp_path, big)
-    monkeypatch.setattr(
-        fastbp.fit.sources, "PART_BYTES", fastbp.fit.sources.PART_BYTES * big.itemsize // 8
-    )
-    history = net.fit(mapped, targets, **options)
+    limits = SMALL._replace(part_bytes=SMALL.part_bytes * big.itemsize // 8)
+    history = limited.fit(net, mapped, targets, limits=limits, **options)
     expected = twin.fit(big, targets, **options)
-    assert is_on_disk(mapped)
+    assert is_on_disk(mapped, limits)
     assert state(net) == state(twin)
     assert history.loss == pytest.approx(expected.loss, rel=1e-5 if dtype == "float32" else 1e-12)
     assert history["learning_rate"] == expected["learning_rate"]
 
 
 @pytest.mark.parametrize("kind", ["labels", "big endian", "column by column", "large batches"])
-def test_files_of_other_kinds(kind, small, tmp_path):
+def test_files_of_other_kinds(kind, tmp_path):
     big, _ = table(203)
     labels, batch_size = np.random.default_rng(0).integers(3, size=203), 8
     file = big
@@ -377,7 +374,7 @@ def test_files_of_other_kinds(kind, small, tmp_path):
         batch_size = 150  # more than a part, which then is one batch
     nets = [MLP((4, 5, 3), loss="cross_entropy", seed=0) for _ in range(2)]
     for net, rows in zip(nets, (on_disk(tmp_path, file), big), strict=True):
-        net.fit(rows, labels, epochs=2, batch_size=batch_size, shuffle=False)
+        fit(net, rows, labels, epochs=2, batch_size=batch_size, shuffle=False)
     assert state(nets[0]) == state(nets[1])
 
 
@@ -393,13 +390,13 @@ def taken(tmp_path, seed, epochs=3, rows=203, **options):
     big = table(rows)[0]
     targets = np.repeat(np.arange(float(rows))[:, None], 2, axis=1)
     net = make(loss=loss, seed=seed)
-    net.fit(on_disk(tmp_path, big), targets, epochs=epochs, batch_size=8, **options)
+    fit(net, on_disk(tmp_path, big), targets, epochs=epochs, batch_size=8, **options)
     numbers = [number for batch in seen for number in batch]
     return [numbers[i * rows : (i + 1) * rows] for i in range(epochs)], net
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_with_shuffle_every_row_once_an_epoch(weighted, small, tmp_path):
+def test_with_shuffle_every_row_once_an_epoch(weighted, tmp_path):
     options = {"sample_weight": np.arange(203.0) + 1} if weighted else {}
     epochs, net = taken(tmp_path, 1, **options)
     for order in epochs:
@@ -417,12 +414,12 @@ def test_with_shuffle_every_row_once_an_epoch(weighted, small, tmp_path):
     assert taken(tmp_path, 2, **options)[0] != epochs
 
 
-def test_with_shuffle_the_net_learns_and_repeats(small, tmp_path):
+def test_with_shuffle_the_net_learns_and_repeats(tmp_path):
     big, _ = table(400)
     targets = np.tanh(big[:, :2])
     mapped, nets = on_disk(tmp_path, big), [make(seed=seed) for seed in (3, 3, 4)]
     for net in nets:
-        history = net.fit(mapped, targets, epochs=30, batch_size=8)
+        history = fit(net, mapped, targets, epochs=30, batch_size=8)
         assert history.loss[-1] < 0.1 * history.loss[0]
     assert state(nets[0]) == state(nets[1])
     assert state(nets[0]) != state(nets[2])
@@ -430,15 +427,15 @@ def test_with_shuffle_the_net_learns_and_repeats(small, tmp_path):
 
 @pytest.mark.parametrize("where", ["X", "y", "weight"])
 @pytest.mark.parametrize("shuffle", [False, True])
-def test_what_is_bad_in_a_late_part(shuffle, where, small, tmp_path):
+def test_what_is_bad_in_a_late_part(shuffle, where, tmp_path):
     (big, targets), weights = table(203), np.ones(203)
     {"X": big[:, 0], "y": targets[:, 0], "weight": weights}[where][190] = np.nan
     net = make(dropout=0.5)
     net.fit(X, Y, epochs=1)
     kept = state(net)
     with pytest.raises(ValueError, match="nan at row") as caught:
-        net.fit(on_disk(tmp_path, big), targets, sample_weight=weights, batch_size=8,
-                shuffle=shuffle)  # fmt: skip
+        fit(net, on_disk(tmp_path, big), targets, sample_weight=weights, batch_size=8,
+            shuffle=shuffle)  # fmt: skip
     number = int(caught.value.__notes__[0].split("part ")[1].split()[0])
     if not shuffle:  # 190 = 3 * 48 + 46
         assert number == 3
@@ -446,16 +443,16 @@ def test_what_is_bad_in_a_late_part(shuffle, where, small, tmp_path):
     assert state(net) == kept
 
 
-def test_what_is_seen_before_anything_is_read(small, tmp_path):
+def test_what_is_seen_before_anything_is_read(tmp_path):
     (big, targets), net = table(203), make()
     kept, mapped = state(net), on_disk(tmp_path, big)
     for call, words in (
-        (lambda: net.fit(mapped, targets[:-1]), "the same number of rows; got 203 and"),
-        (lambda: net.fit(mapped, 3.0), "X and y must have the same number of rows"),
-        (lambda: net.fit(mapped, targets, sample_weight=W), "X and sample_weight must have"),
-        (lambda: net.fit(mapped.reshape(-1), targets), "X must have shape (rows, n_in)"),
-        (lambda: net.fit(mapped[:, :3], targets), "X must have shape (rows, 4)"),
-        (lambda: net.fit(mapped, targets, validation_fraction=0.1), "needs rows in memory"),
+        (lambda: fit(net, mapped, targets[:-1]), "the same number of rows; got 203 and"),
+        (lambda: fit(net, mapped, 3.0), "X and y must have the same number of rows"),
+        (lambda: fit(net, mapped, targets, sample_weight=W), "X and sample_weight must have"),
+        (lambda: fit(net, mapped.reshape(-1), targets), "X must have shape (rows, n_in)"),
+        (lambda: fit(net, mapped[:, :3], targets), "X must have shape (rows, 4)"),
+        (lambda: fit(net, mapped, targets, validation_fraction=0.1), "needs rows in memory"),
     ):
         with pytest.raises(ValueError) as caught:
             call()
@@ -463,12 +460,12 @@ def test_what_is_seen_before_anything_is_read(small, tmp_path):
     assert state(net) == kept
 
 
-def test_validation_and_metrics_beside_a_file(small, tmp_path):
+def test_validation_and_metrics_beside_a_file(tmp_path):
     big, targets = table(203)
     net, twin, mapped = make(), make(), on_disk(tmp_path, big)
     options = {"epochs": 2, "batch_size": 8, "shuffle": False}
     options |= {"validation_data": (XV, YV), "metrics": "mean_squared_error"}
-    history = net.fit(mapped, targets, **options)
+    history = fit(net, mapped, targets, **options)
     expected = twin.fit(big, targets, **options)
     assert history.names == expected.names
     for name in history.names[:-1]:
@@ -480,7 +477,7 @@ def test_validation_and_metrics_beside_a_file(small, tmp_path):
 
 
 @pytest.mark.parametrize("how", ["copy", "rows", "view", "array", "small"])
-def test_what_is_on_disk(how, small, tmp_path):
+def test_what_is_on_disk(how, tmp_path):
     """Copies of a map are of its class and yet in memory."""
     big, targets = table(203)
     mapped = on_disk(tmp_path, big)
@@ -491,18 +488,18 @@ def test_what_is_on_disk(how, small, tmp_path):
         "array": lambda: np.array(mapped),
         "small": lambda: mapped[:48],
     }[how]()
-    assert is_on_disk(given) == (how == "view")
+    assert is_on_disk(given, SMALL) == (how == "view")
     net, twin = make(), make()
     targets = targets[: len(given)]
     for each, rows in ((net, given), (twin, np.array(given))):
-        each.fit(rows, targets, epochs=2, batch_size=8, shuffle=False)
+        fit(each, rows, targets, epochs=2, batch_size=8, shuffle=False)
     assert state(net) == state(twin)
     forget(given)
     assert np.array_equal(given, np.array(given))
 
 
 @pytest.mark.parametrize("mode", ["r", "r+", "c"])
-def test_what_was_written_to_a_map_is_kept(mode, small, tmp_path):
+def test_what_was_written_to_a_map_is_kept(mode, tmp_path):
     big, targets = table(203)
     mapped, theirs = on_disk(tmp_path, big, mode=mode), on_disk(tmp_path, targets, "y", mode)
     if mode != "r":
@@ -510,7 +507,7 @@ def test_what_was_written_to_a_map_is_kept(mode, small, tmp_path):
         targets[:50], theirs[:50] = 0.5, 0.5
     net, twin = make(), make()
     for each, data in ((net, (mapped, theirs)), (twin, (big, targets))):
-        each.fit(*data, epochs=2, batch_size=8, shuffle=False)
+        fit(each, *data, epochs=2, batch_size=8, shuffle=False)
     assert state(net) == state(twin)
     assert np.array_equal(mapped, big)
     assert np.array_equal(theirs, targets)
@@ -532,13 +529,12 @@ needs_statm = pytest.mark.skipif(
 
 @needs_statm
 @pytest.mark.parametrize("weights_too", [False, True])
-def test_pages_are_given_back(weights_too, monkeypatch, tmp_path):
-    monkeypatch.setattr(fastbp.fit.sources, "PART_BYTES", 1 << 20)
+def test_pages_are_given_back(weights_too, tmp_path):
     rows = (24 << 20) // 8
     mapped = on_disk(tmp_path, np.zeros((rows, 1)))
     theirs = on_disk(tmp_path, np.ones(rows), "w") if weights_too else None
     parts = Mapped(mapped, theirs if weights_too else np.zeros(1).repeat(rows), theirs, 1 << 14,
-                   True, np.zeros(1, np.uint64))  # fmt: skip
+                   True, np.zeros(1, np.uint64), Limits(part_bytes=1 << 20))  # fmt: skip
     before, most = resident(), 0
     for _ in parts:
         most = max(most, resident() - before)

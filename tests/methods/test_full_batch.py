@@ -7,6 +7,7 @@ import math
 from functools import partial
 
 import helpers
+import limited
 import numpy as np
 import pytest
 from helpers import At, interrupt
@@ -21,6 +22,7 @@ from fastbp import (
     ReduceOnPlateau,
     Rprop,
 )
+from fastbp.fit.limits import Limits
 from fastbp.methods import METHODS
 
 X = np.random.default_rng(0).uniform(-1, 1, size=(80, 3))
@@ -157,15 +159,14 @@ def test_what_it_refuses(options, fit_options, message) -> None:
     assert np.array_equal(net.params, before)
 
 
-def test_rows_must_be_in_memory(tmp_path, monkeypatch) -> None:
+def test_rows_must_be_in_memory(tmp_path) -> None:
     net = make()
     with pytest.raises(ValueError, match="all rows at once, from memory; got an iterable of"):
         net.fit([(X, Y)], method="rprop")
     mapped = np.memmap(tmp_path / "X", np.float64, "w+", shape=X.shape)
     mapped[:] = X
-    monkeypatch.setattr("fastbp.fit.sources.PART_BYTES", 100)
     with pytest.raises(ValueError, match="from memory; got an array on disk"):
-        net.fit(mapped, Y, method="rprop")
+        limited.fit(net, mapped, Y, limits=Limits(part_bytes=100), method="rprop")
     with pytest.raises(ValueError, match="a net with step units"):
         MLP((3, 2, 1), activation="step").fit(X, Y, method="rprop")
 
@@ -218,8 +219,7 @@ def test_an_interruption_keeps_the_last_iteration(method, monkeypatch) -> None:
 @each_method
 def test_time_runs_out_within_an_iteration(method, monkeypatch) -> None:
     net = make()
-    clock = [0.0]
-    monkeypatch.setattr("fastbp.fit.between_epochs.time.perf_counter", lambda: clock[0])
+    clock = limited.Clock()
 
     class Late(Callback):
         def on_epoch_end(self, fit) -> None:
@@ -234,11 +234,13 @@ def test_time_runs_out_within_an_iteration(method, monkeypatch) -> None:
     def slow(*arguments):
         value = evaluate(*arguments)
         if "late" in net.__dict__:
-            clock[0] = 100.0
+            clock.now += 100.0
         return value
 
     monkeypatch.setattr(fastbp.methods.objective, "evaluate", slow)
-    history = net.fit(X, Y, epochs=50, method=method, max_seconds=60, callbacks=late)
+    history = limited.fit(
+        net, X, Y, clock=clock, epochs=50, method=method, max_seconds=60, callbacks=late
+    )
     assert history.stopped == "max_seconds=60 ran out"
     assert len(history) in (3, 4)
     assert np.array_equal(net.params, late.params)

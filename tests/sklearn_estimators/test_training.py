@@ -11,13 +11,16 @@ import warnings
 import numpy as np
 import pytest
 from helpers import At, interrupt
+from limited import A_PASS_A_CALL
 from sklearn.datasets import load_iris, make_regression
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier as Theirs
 from sklearn.utils import shuffle
 
 from fastbp import Callback, DivergenceWarning, EarlyStopping, ReduceOnPlateau
+from fastbp.fit.limits import LIMITS
 from fastbp.kernels.optimizers import LEARNING_RATE
+from fastbp.kernels.training import FINISHED
 from fastbp.sklearn import MLPClassifier, MLPRegressor, training
 from fastbp.sklearn.networks import build
 from fastbp.sklearn.optimizers import OptimizerMemory
@@ -35,14 +38,14 @@ def small(**parameters):
     )
 
 
-def epochs_of(random_state, rows=37, batch_size=10):
+def epochs_of(random_state, rows=37, batch_size=10, limits=LIMITS):
     estimator = MLPRegressor()
     memory = OptimizerMemory(estimator)
     net = build(estimator, (2, 3, 1), estimator._choose_loss(1, np.dtype("float64"))[0], "float64",
                 memory.optimizer)  # fmt: skip
     x = np.random.default_rng(0).normal(size=(rows, 2))
     data = data_of(net, CheckedRows(x, x[:, :1], None, (x, x)), x[:, :1])
-    return training.Epochs(net, data, batch_size, random_state)
+    return training.epochs_of(net, data, batch_size, random_state, limits)
 
 
 def test_orders_are_those_of_scikit_learns_shuffle() -> None:
@@ -50,38 +53,39 @@ def test_orders_are_those_of_scikit_learns_shuffle() -> None:
     expected = np.arange(37)
     for _ in range(3):
         expected = shuffle(expected, random_state=same)
-        assert epochs.run(1)
+        assert epochs.run(1) == FINISHED
         assert np.array_equal(epochs.job.data.order, expected)
 
 
-def test_many_short_calls_make_the_same_epoch(monkeypatch) -> None:
-    whole, parts = (epochs_of(np.random.RandomState(3)) for _ in range(2))
-    parts.passes = 1
-    monkeypatch.setattr(training, "next_passes", lambda passes, spent, hooks: 1)
+def test_many_short_calls_make_the_same_epoch() -> None:
+    whole = epochs_of(np.random.RandomState(3))
+    parts = epochs_of(np.random.RandomState(3), limits=A_PASS_A_CALL)
     for _ in range(3):
         assert whole.run(2) == parts.run(2)
         assert whole.finished == parts.finished
     assert np.array_equal(whole.net.params, parts.net.params)
 
 
-def test_the_random_state_is_free_between_calls(monkeypatch) -> None:
+def test_the_random_state_is_free_between_calls() -> None:
     state, free = np.random.RandomState(3), []
-    epochs, lock = epochs_of(state), bits_of(state)[1]
-    epochs.passes = 1
+    epochs, lock = epochs_of(state, limits=A_PASS_A_CALL), bits_of(state)[1]
 
     def try_it():
         free.append(lock.acquire(blocking=False))
         lock.release()
 
-    def next_passes(passes, spent, hooks):
-        thread = threading.Thread(target=try_it)
-        thread.start()
-        thread.join()
-        return 1
+    class Watch:
+        def seconds_left(self):
+            return np.inf
 
-    monkeypatch.setattr(training, "next_passes", next_passes)
-    assert epochs.run(2)
-    assert free == [True] * 7
+        def look(self, running):
+            thread = threading.Thread(target=try_it)
+            thread.start()
+            thread.join()
+            return True
+
+    assert epochs.run(2, Watch()) == FINISHED
+    assert free == [True] * 8
 
 
 def count_calls(monkeypatch):

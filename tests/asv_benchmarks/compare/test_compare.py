@@ -16,6 +16,8 @@ from compare.peers import FastBP
 from compare.tables import Machine, Row
 from compare.timing import DisagreementError, check_same_work
 
+pytestmark = pytest.mark.slow
+
 
 class Uncompilable(NumPy):
     """A library that finds no compiler."""

@@ -12,6 +12,8 @@ from compare.peer_base import CannotRunError
 from compare.peer_numpy import NumPy
 from compare.startup import fresh_run
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_child_is_measured() -> None:
     found = startup.run("numpy", os.environ)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 
+import limited
 import numpy as np
 import pytest
 
-import fastbp.fit.augmenting
 from fastbp import MLP, SGD, GaussianNoise
+from fastbp.fit.limits import Limits
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(50, 3)).astype("f4"), RNG.normal(size=(50, 2)).astype("f4")
@@ -33,10 +34,10 @@ class Kept:
 
 
 @pytest.mark.parametrize("part_bytes", [1, 300, 1 << 22])
-def test_each_batch_is_given_once_an_epoch(part_bytes, monkeypatch) -> None:
-    monkeypatch.setattr(fastbp.fit.augmenting, "PART_BYTES", part_bytes)
+def test_each_batch_is_given_once_an_epoch(part_bytes) -> None:
+    limits = Limits(augmented_bytes=part_bytes)
     kept = Kept()
-    make().fit(X, Y, epochs=3, batch_size=16, augment=kept)
+    limited.fit(make(), X, Y, limits=limits, epochs=3, batch_size=16, augment=kept)
     assert [len(batch) for batch in kept.batches] == [16, 16, 16, 2] * 3
     orders = []
     for epoch in range(3):
@@ -45,15 +46,14 @@ def test_each_batch_is_given_once_an_epoch(part_bytes, monkeypatch) -> None:
         assert sorted(orders[-1]) == list(range(50))
     assert orders[0] != orders[1] != orders[2]
     kept = Kept()
-    make().fit(X, Y, epochs=2, batch_size=16, shuffle=False, augment=kept)
+    limited.fit(make(), X, Y, limits=limits, epochs=2, batch_size=16, shuffle=False, augment=kept)
     assert np.array_equal(np.concatenate(kept.batches), np.tile(X, (2, 1)))
 
 
 @pytest.mark.parametrize("part_bytes", [1, 1 << 22])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_what_is_trained_is_what_it_returns(weighted, part_bytes, monkeypatch) -> None:
+def test_what_is_trained_is_what_it_returns(weighted, part_bytes) -> None:
     """The same updates as of a loop of one's own over the changed batches."""
-    monkeypatch.setattr(fastbp.fit.augmenting, "PART_BYTES", part_bytes)
     given, weights = [], RNG.uniform(0.5, 2, 50) if weighted else None
 
     def change(batch, rng):
@@ -62,8 +62,9 @@ def test_what_is_trained_is_what_it_returns(weighted, part_bytes, monkeypatch) -
         return changed
 
     net, twin = make(l2=0.01), make(l2=0.01)
-    history = net.fit(X, Y, epochs=2, batch_size=20, shuffle=False, augment=change,
-                      sample_weight=weights)  # fmt: skip
+    history = limited.fit(net, X, Y, limits=Limits(augmented_bytes=part_bytes), epochs=2,
+                          batch_size=20, shuffle=False, augment=change,
+                          sample_weight=weights)  # fmt: skip
     losses, shares = [], []
     for batch, first in zip(given, [0, 20, 40] * 2, strict=True):
         some = slice(first, first + 20)
@@ -121,24 +122,25 @@ def test_in_place_it_never_touches_the_rows() -> None:
     assert np.array_equal(net.params, twin.params)
 
 
-def test_batches_and_arrays_on_disk(tmp_path, monkeypatch) -> None:
+def test_batches_and_arrays_on_disk(tmp_path) -> None:
     whole = [((2 * X[i : i + 10]).astype(int), Y[i : i + 10]) for i in range(0, 50, 10)]
     net, twin = make(), make()
     net.fit(whole, epochs=2, augment=lambda x, _: x + 0.25)
     twin.fit([(x + 0.25, y) for x, y in whole], epochs=2)
     assert np.array_equal(net.params, twin.params)
 
-    monkeypatch.setattr("fastbp.fit.sources.PART_BYTES", 200)
-    monkeypatch.setattr("fastbp.fit.sources.BLOCK_BYTES", 100)
+    limits = Limits(part_bytes=200, block_bytes=100)
     mapped = np.memmap(tmp_path / "X", np.float32, "w+", shape=X.shape)
     mapped[:] = X
     kept = Kept()
-    make().fit(mapped, Y, epochs=1, batch_size=7, augment=kept)
+    limited.fit(make(), mapped, Y, limits=limits, epochs=1, batch_size=7, augment=kept)
     rows = np.concatenate(kept.batches)
     assert np.array_equal(np.sort(rows, axis=0), np.sort(X, axis=0))
     assert not np.array_equal(rows, X)
     kept = Kept()
-    make().fit(mapped, Y, epochs=1, batch_size=7, augment=kept, shuffle=False)
+    limited.fit(
+        make(), mapped, Y, limits=limits, epochs=1, batch_size=7, augment=kept, shuffle=False
+    )
     assert np.array_equal(np.concatenate(kept.batches), X)
 
 

@@ -1,0 +1,267 @@
+"""The one driver of compiled loops: call one for about a tenth of a second, look, call again.
+
+A compiled loop makes at most as many passes as its last argument says, goes on from where the call
+before it ended, and returns RUNNING, FINISHED or DIVERGED.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import Any, NamedTuple, Protocol, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from fastbp.fit import in_python
+from fastbp.fit.data import Job
+from fastbp.fit.limits import LIMITS, Clock, Limits
+from fastbp.kernels import training
+from fastbp.kernels.optimizers import UPDATES
+from fastbp.kernels.state import CLIP_NORM, RATES, SCHEDULED, Data, Network, OptimizerState
+from fastbp.kernels.training import RUNNING
+from fastbp.kernels.workspace import CAPACITY, Workspace
+from fastbp.machine.jit import ready
+from fastbp.model.net import FloatArray, Net
+from fastbp.model.schedules import Rate, rates_of
+
+
+class Watch(Protocol):
+    """Looks on between compiled calls."""
+
+    def seconds_left(self) -> float:
+        """How long the next call may last at the most."""
+        ...
+
+    def look(self, running: bool) -> bool:
+        """See how far training is, after each call; whether to go on while it is `running`."""
+        ...
+
+
+class Pace:
+    """How many passes a compiled call may make, from the times of the calls before.
+
+    Parameters
+    ----------
+    passes : int
+        A cautious guess at how many take `limits.seconds_a_call`.
+    limits : Limits
+    clock : callable
+
+    Attributes
+    ----------
+    passes : int
+        Bound on the passes of the next call.
+    start : float
+        When the last call began.
+    """
+
+    def __init__(
+        self, passes: int, limits: Limits = LIMITS, clock: Clock = time.perf_counter
+    ) -> None:
+        self.passes = max(1, min(passes, limits.first_passes))
+        self.start = 0.0
+        self.limits = limits
+        self.clock = clock
+
+    def call(
+        self, loop: Any, kind: str, arguments: tuple[Any, ...], watch: Watch | None = None
+    ) -> int:
+        """Call a compiled loop once.
+
+        Parameters
+        ----------
+        loop : dispatcher or callable
+        kind : str
+            As in `fastbp.machine.jit.ready`.
+        arguments : tuple
+            Those of the loop but for the last, which is the bound on its passes.
+        watch : Watch, optional
+            Bounds the time of the next call.
+
+        Returns
+        -------
+        int
+            RUNNING, FINISHED or DIVERGED.
+        """
+        arguments = (*arguments, self.passes)
+        ready(loop, kind, arguments)  # compiling is no part of the time
+        self.start = self.clock()
+        status = int(loop(*arguments))
+        spent = self.clock() - self.start
+        wanted = self.limits.seconds_a_call
+        if status == RUNNING or spent >= wanted:  # else it ended early and says nothing
+            if watch is not None:
+                wanted = min(wanted, watch.seconds_left())
+            self.passes = next_passes(self.passes, spent, wanted, self.limits.most_passes)
+        return status
+
+
+def next_passes(passes: int, spent: float, wanted: float, most: int) -> int:
+    """How many passes take about the wanted time, from the time that the last ones took.
+
+    The number grows at most fourfold.
+    """
+    pace = min(wanted / max(spent, 1e-6), 4.0)
+    return min(max(1, int(passes * pace)), most)
+
+
+class Bits(NamedTuple):
+    """A bit generator of NumPy, from which the orders of rows are drawn.
+
+    Attributes
+    ----------
+    address : int
+        Where compiled code finds it; 0 for the net's own random stream instead.
+    lock : context manager
+        Held during compiled calls: nobody else draws meanwhile.
+    owner : object
+        Lives as long as its address is in use.
+    """
+
+    address: int
+    lock: AbstractContextManager[Any]
+    owner: object
+
+
+NO_BITS = Bits(0, cast(AbstractContextManager[Any], nullcontext()), None)
+
+
+class Epochs:
+    """Runs epochs of a net.
+
+    Parameters
+    ----------
+    net : Net
+    snapshot : array of the net's dtype, shape (n_params,), optional
+        Becomes the parameters after each epoch of a job that ends finite, and is restored where
+        one does not; by default a copy of the parameters.
+    bits : Bits
+    limits : Limits
+    clock : callable
+
+    Attributes
+    ----------
+    job : Job
+        What `take` was given last.
+    losses : array of float64
+        The losses of the epochs of the last run, each batch's before its update; the one that
+        diverged included.
+    """
+
+    job = Job(cast(Data, None), 0, 1)  # none yet
+    network: Network
+    work: Workspace
+    grad: FloatArray
+    optimizer: OptimizerState
+    learning_rate: Rate
+    pace: Pace
+
+    def __init__(
+        self, net: Net, snapshot: FloatArray | None = None, bits: Bits = NO_BITS,
+        limits: Limits = LIMITS, clock: Clock = time.perf_counter,
+    ) -> None:  # fmt: skip
+        self.net = net
+        self.snapshot = net.state.params.copy() if snapshot is None else snapshot
+        self.bits = bits
+        self.limits = limits
+        self.clock = clock
+        self.progress: npt.NDArray[np.int64] = np.zeros(training.N_PROGRESS, np.int64)
+        self.losses: npt.NDArray[np.float64] = np.zeros(1)
+        own = net.in_python
+        train = cast(Callable[..., int], training.train)
+        self._train = train if own is None else partial(in_python.train, own)
+
+    def refresh(self) -> None:
+        """Take over what callbacks have changed of the optimiser."""
+        self.optimizer = self.net.optimizer_state()
+        self.learning_rate = self.net.optimizer.learning_rate
+
+    def take(self, job: Job) -> None:
+        """Run this job from now on; nothing changes when it is the one of the run before."""
+        if job is self.job:
+            return
+        net = self.net
+        self.job = job
+        self.refresh()
+        self.network, self.work = net.workspace(job.batch_size, training=True)
+        capacity = int(self.work.places[CAPACITY])
+        whole = job.batch_size > capacity or self.optimizer.settings[CLIP_NORM] > 0
+        self.grad = np.empty(net.params.size if whole else 0, net.dtype)
+        passes = net.rows_in_a_call // (4 * min(job.batch_size, capacity))
+        self.pace = Pace(passes, self.limits, self.clock)
+
+    def run(self, epochs: int, watch: Watch | None = None) -> int:
+        """Run some epochs of the job.
+
+        Whatever stops them, `finished` tells how far they came.
+
+        Parameters
+        ----------
+        epochs : int
+        watch : Watch, optional
+
+        Returns
+        -------
+        int
+            FINISHED or DIVERGED; RUNNING where `watch` ended it.
+        """
+        job = self.job
+        progress = self.progress
+        progress.fill(0)
+        self.losses = np.zeros(epochs + 2)
+        end = int(self.optimizer.scalars[UPDATES]) + epochs * job.updates
+        char = self.net.dtype.char
+        data = job.data._replace(generator=self.bits.address)
+        while True:
+            optimizer = self._with_rates(end)
+            arguments = (
+                self.network, self.work, data, optimizer, self.grad, self.net.state.random,
+                progress, self.losses, self.snapshot, job.rows, job.batch_size,
+            )  # fmt: skip
+            with self.bits.lock:
+                status = self.pace.call(self._train, char, arguments, watch)
+            running = status == RUNNING
+            going = watch is None or watch.look(running)
+            if not (running and going):
+                return status
+
+    def _with_rates(self, end: int) -> OptimizerState:
+        """The optimiser with the rates of the next updates, those before `end`, for a schedule."""
+        optimizer = self.optimizer
+        if not callable(self.learning_rate):
+            return optimizer
+        pace = self.pace
+        pace.passes = min(pace.passes, self.limits.most_rates)
+        first = int(optimizer.scalars[UPDATES])
+        count = min(pace.passes, end - first)
+        try:
+            rates = rates_of(self.learning_rate, first, count)
+        except (TypeError, ValueError):
+            if count == 1:
+                raise
+            pace.passes = 1  # the updates before the bad rate are made, however many a call makes
+            rates = rates_of(self.learning_rate, first, 1)
+        settings = np.concatenate([optimizer.settings, rates])
+        settings[SCHEDULED] = 1
+        settings[RATES] = optimizer.settings.size - first
+        return optimizer._replace(settings=settings)
+
+    @property
+    def done(self) -> tuple[int, int]:
+        """Epochs that the last run finished, and rows of the one after them."""
+        epoch, row, rows_of_batch = self.progress.tolist()
+        return epoch, row + rows_of_batch
+
+    @property
+    def finished(self) -> list[float]:
+        """The losses of the epochs that the last run finished, each batch's before its update."""
+        losses: list[float] = self.losses[: self.progress[training.EPOCH]].tolist()
+        return losses
+
+    @property
+    def unfinished(self) -> float:
+        """The loss of the epoch in which the last run diverged."""
+        return float(self.losses[self.progress[training.EPOCH]])

@@ -1,0 +1,95 @@
+"""Loss, gradient and outputs of many rows, in compiled calls of bounded length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from fastbp import checks
+from fastbp.fit import data, in_python
+from fastbp.kernels import evaluation
+from fastbp.kernels.state import Data, Network, OptimizerState
+from fastbp.kernels.workspace import Workspace
+from fastbp.machine.jit import call
+from fastbp.model.net import FloatArray, Net
+
+
+def evaluate(
+    net: Net, rows: Data, count: int, optimizer: OptimizerState, grad: FloatArray
+) -> float:
+    """Loss averaged over the rows, without dropout; its gradient in `grad`, unless that is empty.
+
+    Parameters
+    ----------
+    net : Net
+    rows : Data
+    count : int
+        How many rows there are.
+    optimizer : OptimizerState
+        Its penalties are part of the loss.
+    grad : array of the net's dtype, shape (n_params,) or (0,)
+    """
+    network, work = net.workspace(count, training=True)
+    own = net.in_python
+    if own is not None:
+        return in_python.evaluate(own, network, work, rows, optimizer, grad, count)
+    shared = network, work, rows, optimizer, grad
+    most = net.rows_in_a_call
+    loss = 0.0
+    for first in range(0, count, most):
+        some = min(most, count - first)
+        loss += call(evaluation.evaluate, net.dtype.char, *shared, first, some, count)
+    return loss
+
+
+def predict(net: Net, X: Any) -> FloatArray:
+    """`MLP.predict`."""
+    spec = net.spec
+    inputs = checked_inputs(net, X)
+    rows = inputs.shape[0]
+    out = np.empty((rows, spec.layer_sizes[-1]), spec.dtype)
+    network, work = net.workspace(rows, training=False)
+    for first, some, their_outputs in pieces(net.rows_in_a_call, inputs, out):
+        index = predict_piece(net, network, work, some, their_outputs)
+        if index >= 0:
+            checks.raise_not_finite("X", inputs, first * inputs.shape[1] + index, X)
+    return out
+
+
+def checked_inputs(net: Net, X: Any) -> FloatArray:
+    """X as the kernels take it, checked but for what `predict_piece` finds."""
+    spec = net.spec
+    inputs = data.inputs(X, spec.layer_sizes[0], spec.dtype)
+    own = net.in_python
+    if own is not None and own.activations:
+        checks.finite("X", inputs, X)
+    return inputs
+
+
+def predict_piece(
+    net: Net, network: Network, work: Workspace, inputs: FloatArray, out: FloatArray
+) -> int:
+    """Outputs of some rows in `out`; -1, or the flat index of the first input not finite."""
+    own = net.in_python
+    if own is not None and own.activations:
+        in_python.predict(own, network, work, inputs, out)
+        return -1
+    index: int = call(
+        evaluation.predict, inputs.dtype.char, network.params, network.layers, *work, inputs, out
+    )
+    return index
+
+
+def pieces(
+    most: int, inputs: FloatArray, out: FloatArray
+) -> Iterable[tuple[int, FloatArray, FloatArray]]:
+    """At most so many rows of both arrays at a time, and the number of the first of them."""
+    rows = inputs.shape[0]
+    if rows <= most:  # slices would take a tenth of the time of one row's prediction
+        return ((0, inputs, out),)
+    return (
+        (first, inputs[first : first + most], out[first : first + most])
+        for first in range(0, rows, most)
+    )

@@ -1,0 +1,37 @@
+"""Warnings that point at the line of the user's program that led to them."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+
+NOT_THE_USERS = ("fastbp", "sklearn")
+"""Packages that warnings do not point into: scikit-learn wraps the methods of estimators."""
+
+
+class DivergenceWarning(RuntimeWarning):
+    """Training produced numbers that are not finite and was stopped."""
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn at the innermost line outside this package and scikit-learn that led here.
+
+    A count of the frames from here to there would be wrong with every function that is extracted.
+    From Python 3.12 on, ``skip_file_prefixes`` of `warnings.warn` does the same.
+
+    Parameters
+    ----------
+    message : str
+    category : type of Warning, default=UserWarning
+    """
+    frame = sys._getframe(1)
+    level = 2
+    while frame.f_back is not None and _package(frame.f_globals) in NOT_THE_USERS:
+        frame = frame.f_back
+        level += 1
+    warnings.warn(message, category, stacklevel=level)
+
+
+def _package(names: dict[str, object]) -> str:
+    """The package of a module, by its global names."""
+    return str(names.get("__name__")).partition(".")[0]
