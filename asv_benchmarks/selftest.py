@@ -24,16 +24,7 @@ LINE = "            multiply_rows(rows, product, columns)\n"
 BENCH = r"^bench_training\..*\('deep'\)"
 #: What is committed, with the exit status that the gate should end with.
 EXPECTED = {"a planted slowdown": 1, "identical commits": 0}
-NOBODY = ("-c", "user.name=self-test", "-c", "user.email=self-test@localhost")
-COMMIT = (
-    *NOBODY,
-    "-c",
-    "commit.gpgsign=false",
-    "commit",
-    "--quiet",
-    "--no-verify",
-    "--allow-empty",
-)
+SETTINGS = ("user.name=self-test", "user.email=self-test@localhost", "commit.gpgsign=false")
 
 
 def planted(source: str) -> str:
@@ -64,7 +55,9 @@ def main() -> int:
             if EXPECTED[name]:
                 path = clone / PATCHED
                 path.write_text(planted(path.read_text(encoding="utf-8")), encoding="utf-8")
-            git(*COMMIT, "-m", name, "--", "fastbp", root=clone)
+            settings = [word for setting in SETTINGS for word in ("-c", setting)]
+            commit = ["commit", "--quiet", "--no-verify", "--allow-empty", "-m", name]
+            git(*settings, *commit, "--", "fastbp", root=clone)
             print(f"\n== {name}", flush=True)
             found[name] = subprocess.run([*gate, f"--bench={BENCH}"], cwd=clone).returncode
     for name, status in found.items():
