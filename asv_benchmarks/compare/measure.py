@@ -31,7 +31,7 @@ class Measured(NamedTuple):
     training : dict of str to float
         Seconds of an update, by library.
     share : float
-        Of the FMA peak that fastbp attains in training; see peak.py.
+        Share of the FMA peak that fastbp attains in training; see peak.py.
     one, many : dict of str to float
         Seconds for the prediction of one row, and of `MANY` rows, by library.
     failures : dict of str to str
