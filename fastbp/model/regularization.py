@@ -53,7 +53,7 @@ class Regularization:
             )
         return float(self.input_dropout), *map(float, self.dropout)
 
-    def rules(self, optimizer: Optimizer, n_layers: int) -> npt.NDArray[np.float64]:
+    def settings(self, optimizer: Optimizer, n_layers: int) -> npt.NDArray[np.float64]:
         """Settings as the kernels take them, with the optimiser's groups but without a schedule."""
         values = np.zeros(GROUPS)
         values[L1] = self.l1
