@@ -237,7 +237,7 @@ class MLP(Net):
         Raises
         ------
         ValueError, TypeError
-            For another shape, no rows, NaN or infinity, or what are no numbers.
+            For another shape, no rows, NaN or infinity, or values that are not numeric.
         """
         return evaluation.predict(self, X)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from measure import Measured
-from peer_numpy import NumPy
-from startup import Run, Startup
+from compare.measure import Measured
+from compare.peer_numpy import NumPy
+from compare.startup import Run, Startup
 from workloads import Goals, Workload
 
 SMALL = Workload("small", (3, 5, 4, 2), 24, 6)

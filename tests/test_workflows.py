@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import tomllib
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / ".github" / "workflows"
@@ -63,8 +68,52 @@ def test_the_tests_run_on_every_push_and_pull_request() -> None:
     assert triggers == {"push": None, "pull_request": None}
     assert runs_of("tests.yml") == ["bash .ci/run"]
     (job,) = parsed("tests.yml")["jobs"].values()
-    assert len(job["strategy"]["matrix"]["python"]) > 1
-    assert "3.11" in job["strategy"]["matrix"]["python"]
+    assert job["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13", "3.14"]
+
+
+def oldest() -> dict[str, Version]:
+    """The versions of .ci/oldest.txt by package."""
+    lines = (ROOT / ".ci" / "oldest.txt").read_text(encoding="utf-8").splitlines()
+    pins = [line.split("==") for line in lines if not line.startswith("#")]
+    return {name: Version(pinned) for name, pinned in pins}
+
+
+def lower_bounds() -> dict[str, set[Version]]:
+    """Lower bounds in pyproject.toml by package, of fastbp and of all its extras."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    found: dict[str, set[Version]] = {}
+    for text in sum(project["optional-dependencies"].values(), project["dependencies"]):
+        requirement = Requirement(text)
+        bounds = [Version(s.version) for s in requirement.specifier if s.operator == ">="]
+        found.setdefault(requirement.name, set()).update(bounds)
+    return found
+
+
+def test_the_oldest_packages_are_tested_with_the_oldest_python() -> None:
+    (job,) = parsed("tests.yml")["jobs"].values()
+    matrix = job["strategy"]["matrix"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (old,) = matrix["include"]
+    assert matrix["packages"] == ["newest"]
+    assert old == {"python": "3.11", "packages": "oldest"}
+    assert project["requires-python"] == ">=3.11"
+    constraint = job["env"]["PIP_CONSTRAINT"]
+    assert "matrix.packages == 'oldest' && format('{0}/.ci/oldest.txt'," in constraint
+    assert constraint.endswith("|| '' }}")
+
+
+def test_the_bounds_are_what_is_tested() -> None:
+    bounds = lower_bounds()
+    pins = oldest()
+    assert {"numba", "numpy", "scikit-learn", "scipy", "matplotlib"} <= set(pins)
+    for name in set(pins) - {"pyparsing"}:
+        assert bounds[name] == {pins[name]}, name
+
+
+@pytest.mark.skipif(not os.environ.get("PIP_CONSTRAINT"), reason="only with the oldest packages")
+def test_the_oldest_packages_are_installed() -> None:
+    for name, pinned in oldest().items():
+        assert Version(version(name)) == pinned
 
 
 def test_the_gate_runs_on_pull_requests_with_the_whole_history() -> None:

@@ -10,6 +10,6 @@ from pathlib import Path
 # asv knows this folder alone; what it shares with the comparison stands beside it.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from threads import one_thread
+from compare import one_thread
 
 one_thread()

@@ -10,7 +10,7 @@ try:
     from fastbp import graph
 except ImportError:  # a commit from before there were graphs
     graph = None
-from micrograd_style import Value
+from compare.micrograd_style import Value
 
 INPUTS = 20
 NODES = 1_000

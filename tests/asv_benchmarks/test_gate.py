@@ -20,6 +20,8 @@ import gate
 from gate import Commits, TroubleError
 from judgement import FAILED, SAME, SKIPPED, SLOW, Figures, Key, Row
 
+pytestmark = pytest.mark.slow
+
 TIME, SHARE, COUNT = "room.A.time_a", "room.A.track_share_of_peak", "room.B.track_count"
 WIDTHS = ["8", "64"]
 SUITE = {

@@ -23,6 +23,8 @@ import pytest
 import page
 from workloads import WORKLOADS
 
+pytestmark = pytest.mark.slow
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 #: Nothing but the page is to be reached, and no service of the browser is to try.
 OPTIONS = (

@@ -15,6 +15,8 @@ import selftest
 from judgement import SAME, SLOW
 from selftest import NEW, OLD, PATCHED, PLANTED, SelfTestError
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = (ROOT / PATCHED).read_text(encoding="utf-8")
 SLOW_KEY, OTHER_KEY = f"{PLANTED}(128, 'float32')", "bench_kernels.Forward.time_product(128)"

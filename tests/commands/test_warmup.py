@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from helpers import needs_compiler
 
+import fastbp
 from fastbp import (
     MLP,
     SGD,
@@ -20,14 +27,20 @@ from fastbp import (
     InverseScaling,
     gradcheck,
 )
-from fastbp.augment import kernels as images
+from fastbp.augment import kernels as augment_kernels
+from fastbp.commands import info, warmup
 from fastbp.commands.warmup import FirstCall, first_call, warm_up
-from fastbp.graph import kernels as tape
+from fastbp.graph import kernels as graph_kernels
 from fastbp.graph import sigmoid, variable
 from fastbp.kernels import evaluation, finite, in_python, training
-from fastbp.machine import peak as hardware
+from fastbp.machine import peak
+from fastbp.machine.cache import CacheInfo
 from fastbp.methods import METHODS
-from fastbp.methods import kernels as descent
+from fastbp.methods import kernels as methods_kernels
+
+ROOT = Path(fastbp.__file__).parents[1]
+
+pytestmark = pytest.mark.slow
 
 NAMES = [
     "fma_loop", "first_not_finite", "predict", "evaluate", "train", "outputs", "descend", "dot",
@@ -35,15 +48,15 @@ NAMES = [
 ]  # fmt: skip
 GRAPHS = ["value", "gradient", "jvp", "local_derivatives"]
 ENTRY_POINTS = [
-    hardware.fma_loop,
+    peak.fma_loop,
     finite.first_not_finite,
     evaluation.predict,
     evaluation.evaluate,
     training.train,
     *(getattr(in_python, name) for name in (*NAMES[5:7], NAMES[11], "shuffle", "penalties")),
-    *(getattr(descent, name) for name in ("dot", "combine", "rprop")),
-    *(getattr(images, name) for name in NAMES[9:11]),
-    *(getattr(tape, name) for name in GRAPHS),
+    *(getattr(methods_kernels, name) for name in ("dot", "combine", "rprop")),
+    *(getattr(augment_kernels, name) for name in NAMES[9:11]),
+    *(getattr(graph_kernels, name) for name in GRAPHS),
 ]
 
 
@@ -133,3 +146,72 @@ def test_first_call_tells_what_happened(misses: int, hits: int, how: str) -> Non
     found = first_call(function, "float32", call)
     assert found == FirstCall("work", "float32", how, found.seconds)
     assert found.seconds > 0
+
+
+# ---- the command --------------------------------------------------------------------------------
+
+
+def run(*args: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process that compiles, also when this one does not."""
+    kept = {name: value for name, value in os.environ.items() if name != "NUMBA_DISABLE_JIT"}
+    return subprocess.run(
+        [sys.executable, "-m", "fastbp", "warmup", *args],
+        env=kept | {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_warmup_fills_the_cache() -> None:
+    first = run()
+    assert (first.returncode, first.stderr) == (0, "")
+    line = re.compile(r"(\w+) +(float32|float64) +(compiled|loaded) +[\d.]+ s")
+    calls = [match.groups() for match in map(line.fullmatch, first.stdout.splitlines()) if match]
+    assert [call[:2] for call in calls] == [
+        *((name, "float64") for name in GRAPHS),
+        *((name, dtype) for dtype in ("float32", "float64") for name in NAMES),
+    ]
+    entries = int(re.search(r"warm: (\d+) compiled functions, [\d.]+ MB", first.stdout)[1])
+    assert entries >= len(calls)
+
+    second = run("--dtype", "float64")
+    calls = [match.groups() for match in map(line.fullmatch, second.stdout.splitlines()) if match]
+    assert calls == [(name, "float64", "loaded") for name in GRAPHS + NAMES]
+    assert re.search(r"in all +[\d.]+ s\ncache: (.*)\n", second.stdout)[1] in first.stdout
+
+
+@pytest.fixture
+def nothing_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    def warm_up(dtypes: tuple[str, ...]) -> Iterator[FirstCall]:
+        return (FirstCall("train", dtype, "compiled", 1.5) for dtype in dtypes)
+
+    monkeypatch.setattr(warmup, "warm_up", warm_up)
+
+
+@pytest.mark.usefixtures("nothing_compiles")
+def test_what_warmup_prints(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    warm = CacheInfo(Path("/some/folder"), "warm", 3, 1_234_567)
+    monkeypatch.setattr(warmup, "cache_info", lambda: warm)
+    monkeypatch.setattr(info, "cache_info", lambda: warm)
+    assert warmup.run(("float32", "float64")) == 0
+    single, double, total, directory, state = capsys.readouterr().out.splitlines()
+    assert single == "train             float32  compiled     1.50 s"
+    assert double == "train             float64  compiled     1.50 s"
+    assert total.split()[:2] == ["in", "all"]
+    assert directory == f"cache: {Path('/some/folder')}"
+    assert state.strip() == "warm: 3 compiled functions, 1.2 MB"
+
+
+@pytest.mark.usefixtures("nothing_compiles")
+def test_warmup_that_stores_nothing_fails(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    off = CacheInfo(None, "off: no folder for it", 0, 0)
+    monkeypatch.setattr(warmup, "cache_info", lambda: off)
+    monkeypatch.setattr(info, "cache_info", lambda: off)
+    assert warmup.run(("float32",)) == 1
+    captured = capsys.readouterr()
+    assert "off: no folder for it" in captured.out
+    assert "nothing was stored" in captured.err

@@ -23,7 +23,7 @@ from helpers import SOAK
 
 from fastbp.machine import cache
 
-pytestmark = pytest.mark.promise("compiled cache")
+pytestmark = [pytest.mark.promise("compiled cache"), pytest.mark.slow]
 PROCESSES = 16 if SOAK else 4
 FLIPS = 5000 if SOAK else 100
 
@@ -107,11 +107,11 @@ class Project:
         self.package = root / "fastbp"
         self.cache = root / "cache"
 
-    def start(self, lines: str, **environment: str) -> subprocess.Popen[str]:
+    def start(self, lines: str, before: str = BEFORE, **environment: str) -> subprocess.Popen[str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("NUMBA_", "FASTBP_"))}
         body = "".join(f"    {line}\n" for line in lines.strip().splitlines())
         return subprocess.Popen(
-            [sys.executable, "-c", BEFORE + body + AFTER],
+            [sys.executable, "-c", before + body + AFTER],
             cwd=self.root,
             env=kept
             | {"FASTBP_CACHE_DIR": str(self.cache), "PYTHONPATH": str(self.root)}
@@ -122,8 +122,8 @@ class Project:
             text=True,
         )
 
-    def run(self, lines: str = CALL, **environment: str) -> dict[str, Any]:
-        return finish(self.start(lines, **environment))
+    def run(self, lines: str = CALL, before: str = BEFORE, **environment: str) -> dict[str, Any]:
+        return finish(self.start(lines, before, **environment))
 
     def entries(self, name: str = "total") -> list[Path]:
         return sorted(self.cache.glob(f"fastbp-*/{name}-*"))
@@ -405,6 +405,48 @@ def test_source_digest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache, "_STAMP", ())  # as in an archive without source files
     assert cache.source_digest() == ""
     assert cache.folder() is None
+
+
+# ---- another Numba ---------------------------------------------------------------------------
+
+# As if a name had moved. Numba itself has imported it before, so that it can do without.
+WITHOUT = {
+    "no linked compiler": "import numba.core.untyped_passes as m; del m.RewriteDynamicRaises",
+    "no cache": "import numba.core.caching as m; del m._Cache",
+    "neither": (
+        "import numba.core.untyped_passes as m; del m.RewriteDynamicRaises; "
+        "import numba.core.caching as m; del m._Cache"
+    ),
+}
+IN_ANOTHER_NUMBA = """
+import json, warnings
+{0}
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    import numpy as np
+    from fastbp import work
+    from fastbp.machine import cache
+    x = np.arange(4.0)
+"""
+COMPUTE = "out = dict(result=work.total(x, 4), of=work.first(x, 2))"
+
+
+@pytest.mark.parametrize("case", WITHOUT)
+def test_another_numba_compiles_with_one_warning(case: str, cold: Project) -> None:
+    before = IN_ANOTHER_NUMBA.format(WITHOUT[case])
+    out = cold.run(COMPUTE, before)
+    assert (out["result"], out["of"]) == (12.0, 2.0)
+    (warning,) = out["warnings"]
+    assert warning.startswith(f"InternalsWarning: Numba {numba.__version__} lacks internals")
+    assert ("RewriteDynamicRaises" in warning) is (case != "no cache")
+    assert ("_Cache" in warning) is (case != "no linked compiler")
+    if case == "no linked compiler":
+        assert (out["state"], out["entries"]) == ("warm", 2)
+    else:
+        assert out["state"] == f"off: Numba {numba.__version__} has other internals"
+        assert not cold.cache.exists()
+    again = cold.run(COMPUTE, before, NUMBA_DISABLE_JIT="1")
+    assert (again["result"], again["of"], again["warnings"]) == (12.0, 2.0, [])
 
 
 # ---- directories -----------------------------------------------------------------------------

@@ -25,8 +25,8 @@ from threadpoolctl import threadpool_limits
 
 import fastbp.sklearn
 import peak
-from rows import Row
-from timing import DisagreementError, median_ratio, rounds_of_calls
+from compare.tables import Row
+from compare.timing import DisagreementError, median_ratio, rounds_of_calls
 
 LIBRARIES = {"fastbp": fastbp.sklearn, "scikit-learn": sklearn.neural_network}
 EPOCHS = 50

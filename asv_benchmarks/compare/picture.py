@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from measure import MANY, Measured
-from peers import PEERS
-from tables import peers_of, times
+from compare.measure import MANY, Measured
+from compare.peers import PEERS
+from compare.tables import peers_of, times
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

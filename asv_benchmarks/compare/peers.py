@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from peer_base import BETA1, BETA2, EPSILON, LEARNING_RATE, CannotRunError, Peer
-from peer_numpy import NumPy
+from compare.peer_base import BETA1, BETA2, EPSILON, LEARNING_RATE, CannotRunError, Peer
+from compare.peer_numpy import NumPy
 
 
 class FastBP(Peer):

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from peers import Peer
+from compare.peers import Peer
 
 #: Updates after which results are compared, at least; always whole epochs.
 CHECKED_STEPS = 20

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from peer_base import BETA1, BETA2, EPSILON, LEARNING_RATE, Peer
+from compare.peer_base import BETA1, BETA2, EPSILON, LEARNING_RATE, Peer
 
 
 def activate(name: str, z: NDArray) -> None:
