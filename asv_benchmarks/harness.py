@@ -15,21 +15,31 @@ import numba
 import numpy as np
 
 from fastbp import MLP
-from fastbp.kernels import activations, dense, losses, updates
-from fastbp.kernels.gradient import layer_gradient
-from fastbp.kernels.layout import DELTA, N_COLUMNS, OUTPUT
-from fastbp.kernels.matmul import FROM_ZERO
-from fastbp.kernels.state import (
+from names import (
+    DELTA,
+    FROM_ZERO,
+    N_COLUMNS,
+    OUTPUT,
+    STRIDE,
     Gradient,
-    layer_of,
+    activations,
+    begin_update,
+    delta_below,
+    flush_denormals,
+    layer_gradient,
+    losses,
+    net_inputs,
     network_pointers,
     optimizer_pointers,
     outputs,
+    pointer,
+    restore_denormals,
+    source_digest,
+    update,
     work_pointers,
-)
-from fastbp.kernels.workspace import STRIDE
-from fastbp.machine.jit import source_digest
-from fastbp.machine.simd import flush_denormals, pointer, restore_denormals
+    work_values,
+    workspace,
+)  # fmt: skip
 
 numba.config.CACHE_DIR = os.path.join(tempfile.gettempdir(), f"fastbp-benchmarks-{source_digest()}")
 
@@ -37,32 +47,30 @@ numba.config.CACHE_DIR = os.path.join(tempfile.gettempdir(), f"fastbp-benchmarks
 @numba.njit(cache=True)
 def forward(network, work, batch, repetitions):
     """Z = W X + bias of layer 1."""
-    net, space = network_pointers(network), work_pointers(work)
+    net = network_pointers(network)
+    space = work_pointers(work)
     for _ in range(repetitions):
-        x = outputs(layer_of(net, space, 0))
-        dense.net_inputs(layer_of(net, space, 1), x, batch)
+        net_inputs(net, space, 1, outputs(net, space, 0), batch)
 
 
 @numba.njit(cache=True)
 def input_gradient(network, work, batch, repetitions):
     """The delta of layer 0 from that of layer 1, W^T D."""
-    net, space = network_pointers(network), work_pointers(work)
+    net = network_pointers(network)
+    space = work_pointers(work)
     for _ in range(repetitions):
-        dense.delta_below(layer_of(net, space, 1), layer_of(net, space, 0), batch)
+        delta_below(net, space, 1, batch)
 
 
 @numba.njit(cache=True)
 def weight_gradient(network, work, state, grad, batch, repetitions):
     """dW = D X^T of layer 1 and the gradient of its biases; `state` updates nothing."""
-    net, space, optimizer = (
-        network_pointers(network),
-        work_pointers(work),
-        optimizer_pointers(state),
-    )
+    net = network_pointers(network)
+    space = work_pointers(work)
+    optimizer = optimizer_pointers(state)
     gradient = Gradient(pointer(grad, 0), grad.shape[0], FROM_ZERO)
     for _ in range(repetitions):
-        x = outputs(layer_of(net, space, 0))
-        layer_gradient(layer_of(net, space, 1), x, batch, gradient, optimizer)
+        layer_gradient(net, space, 1, outputs(net, space, 0), batch, gradient, optimizer)
 
 
 @numba.njit(cache=True)
@@ -75,33 +83,32 @@ def activate(code, z, slope, repetitions):
 
 
 @numba.njit(cache=True)
-def loss_and_delta(code, delta, y, target, share, numbers, n, batch, repetitions):
+def loss_and_delta(code, delta, y, target, share, parameters, n, batch, repetitions):
     """The loss of a batch with its delta; returns the loss."""
-    mode, loss = flush_denormals(), 0.0
+    mode = flush_denormals()
+    loss = 0.0
     for _ in range(repetitions):
         loss = losses.loss_and_delta(
             code, pointer(delta, 0), pointer(y, 0), pointer(target, 0), pointer(share, 0),
-            pointer(numbers, 0), batch, n, batch,
+            pointer(parameters, 0), batch, n, batch,
         )  # fmt: skip
     restore_denormals(mode)
     return loss
 
 
 @numba.njit(cache=True)
-def update(state, params, gradient, repetitions):
+def updates(state, params, grad, repetitions):
     """Steps of an optimiser on the whole buffer, always with the same gradient."""
-    mode, optimizer = flush_denormals(), optimizer_pointers(state)
+    mode = flush_denormals()
+    optimizer = optimizer_pointers(state)
     for _ in range(repetitions):
-        updates.begin_update(optimizer)
-        updates.update(
-            optimizer, pointer(params, 0), 0, params.shape[0],
-            pointer(gradient, 0), 1.0, 0.0,
-        )  # fmt: skip
+        begin_update(optimizer)
+        update(optimizer, pointer(params, 0), params.shape[0], pointer(grad, 0))
     restore_denormals(mode)
 
 
 class Square(NamedTuple):
-    """A layer of as many inputs as units, in a net ready to run its products."""
+    """A layer with the same number of inputs and units, in a net ready to run its products."""
 
     net: MLP
     network: object
@@ -110,14 +117,15 @@ class Square(NamedTuple):
 
     @classmethod
     def of(cls, width: int, batch: int, dtype: str) -> Square:
-        """Make one, with random numbers in X and D."""
+        """Make one, with random values in X and D."""
         net = MLP((width, width, width), activation="identity", dtype=dtype, seed=0)
-        network, work = net.workspace(batch, True)
-        table, stride = network.layers.reshape(-1, N_COLUMNS), work.places[STRIDE]
+        network, work = workspace(net, batch)
+        table = network.layers.reshape(-1, N_COLUMNS)
+        stride = work.places[STRIDE]
 
         def matrix(layer: int, name: int) -> np.ndarray:
             at = table[layer, name]
-            return work.values[at : at + width * stride].reshape(width, stride)[:, :batch]
+            return work_values(work)[at : at + width * stride].reshape(width, stride)[:, :batch]
 
         rng = np.random.default_rng(3)
         matrices = {

@@ -82,7 +82,7 @@ def count(names: list[str]) -> dict[str, float]:
         dumps = sorted(Path(folder).glob("out.*"), key=lambda path: int(path.suffix[1:]))
         totals = [total_of(path.read_text(encoding="utf-8")) for path in dumps]
     if len(totals) != 2 * len(names):
-        raise RuntimeError(f"valgrind made {len(totals)} counts in place of {2 * len(names)}")
+        raise RuntimeError(f"valgrind made {len(totals)} counts instead of {2 * len(names)}")
     return per_update(names, totals)
 
 
@@ -122,7 +122,8 @@ def main() -> None:
     """Train each workload given twice, a short and a long fit, and tell callgrind about them."""
     for name in sys.argv[1:]:
         job = WORKLOADS[name]
-        rows, batch = batches_of(job) * job.batch_size, job.batch_size
+        batch = job.batch_size
+        rows = batches_of(job) * batch
         rng = np.random.default_rng(0)
         X = rng.standard_normal((rows, job.layer_sizes[0])).astype("float32")
         Y = rng.standard_normal((rows, job.layer_sizes[-1])).astype("float32")

@@ -40,9 +40,10 @@ def check_close(what: str, found: object, expected: object, tolerance: float) ->
     WrongResultError
         If they are further apart than `tolerance`; NaN is.
     """
-    found, expected = np.asarray(found, np.float64), np.asarray(expected, np.float64)
+    found = np.asarray(found, np.float64)
+    expected = np.asarray(expected, np.float64)
     if found.shape != expected.shape:
-        raise WrongResultError(f"{what} has shape {found.shape} in place of {expected.shape}")
+        raise WrongResultError(f"{what} has shape {found.shape} instead of {expected.shape}")
     apart = float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
     if not apart <= tolerance:
         raise WrongResultError(f"{what} is {apart:.2g} off, {tolerance:.2g} is allowed")
@@ -82,7 +83,7 @@ class Measured:
         Parameters
         ----------
         work : callable
-            Carries out as many repetitions as it is told.
+            Carries out the number of repetitions that it is given.
         flops : float
             Useful operations of a unit.
         units : int, default=1
@@ -93,9 +94,12 @@ class Measured:
             About how many operations at the FMA peak a unit lasts, where that is far from `flops`:
             the number of repetitions follows from it and so is always the same.
         """
-        self.work, self.flops, self.dtype = work, flops, dtype
+        self.work = work
+        self.flops = flops
+        self.dtype = dtype
         self.repetitions = ceil(TURN_FLOPS / (units * (flops if cost is None else cost)))
-        self.units = self.clock.units = units * self.repetitions
+        self.units = units * self.repetitions
+        self.clock.units = self.units
         work(1)
 
     def again(self) -> None:

@@ -22,8 +22,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from fastbp.machine.processor import VECTOR_BITS
-from fastbp.machine.simd import pointer
+from names import VECTOR_BITS, pointer
 
 FILE = Path(__file__).resolve().parents[1] / "fastbp" / "machine" / "fma_loop.py"
 #: Length of the array that the loop works on.
@@ -87,7 +86,8 @@ def flops_at_peak(work: Callable[[], object], dtype: str, turns: int = TURNS) ->
 
     fma_loop(numbers, 1)
     work()
-    before, found = seconds(fma_loop, numbers, FMA_COUNT), []
+    before = seconds(fma_loop, numbers, FMA_COUNT)
+    found = []
     for _ in range(turns):
         worked = seconds(work)
         after = seconds(fma_loop, numbers, FMA_COUNT)

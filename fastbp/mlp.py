@@ -37,7 +37,7 @@ OneActivation = str | Activation | MakesActivation | ActivationFunction
 
 INSIDE = {
     "from_spec", "in_python", "layer_table", "optimizer_state", "regularization",
-    "restart_optimizer", "rows_in_a_call", "rules", "spec", "state", "workspace",
+    "restart_optimizer", "rows_in_a_call", "settings", "spec", "state", "workspace",
 }  # fmt: skip
 """Names of a net that are for this package's use: completion does not offer them."""
 
@@ -237,7 +237,7 @@ class MLP(Net):
         Raises
         ------
         ValueError, TypeError
-            For another shape, no rows, NaN or infinity, or what are no numbers.
+            For another shape, no rows, NaN or infinity, or values that are not numeric.
         """
         return evaluation.predict(self, X)
 

@@ -79,6 +79,9 @@ def rows_of_session(config) -> list[Row]:
 
 def pytest_configure(config) -> None:
     config.addinivalue_line("markers", "promise(name): the row of PROMISES that the test holds")
+    config.addinivalue_line(
+        "markers", "slow: starts processes, compiles at length or trains at length (`make quick`)"
+    )
 
 
 def pytest_runtest_setup(item) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-import numba
 import numpy as np
+from entry_points import entry_point
 
 from fastbp import plain
 from fastbp.kernels import optimizers as steps
@@ -21,11 +21,11 @@ from fastbp.machine.simd import pointer
 SLOTS = 3
 
 
-@numba.njit
-def run_update(code, scalars, slots, frozen, rules, params, gradient, start, count, factor,
+@entry_point
+def run_update(code, scalars, slots, frozen, settings, params, gradient, start, count, factor,
                decay):  # fmt: skip
     state = OptimizerState(
-        code, pointer(scalars, 0), pointer(slots, 0), pointer(frozen, 0), pointer(rules, 0),
+        code, pointer(scalars, 0), pointer(slots, 0), pointer(frozen, 0), pointer(settings, 0),
         params.shape[0], frozen.shape[0], 1.0,
     )  # fmt: skip
     begin_update(state)
@@ -81,10 +81,10 @@ class Formula:
             factor=1.0, decay=0.0):  # fmt: skip
         """The same by the kernels, in place."""
         frozen = np.zeros(0, np.uint8) if frozen is None else frozen
-        rules = np.concatenate([np.zeros(state.GROUPS), rates])
-        rules[state.SCHEDULED], rules[state.RATES] = len(rates) > 0, state.GROUPS - first
+        settings = np.concatenate([np.zeros(state.GROUPS), rates])
+        settings[state.SCHEDULED], settings[state.RATES] = len(rates) > 0, state.GROUPS - first
         run_update(
-            self.code, self.scalars, slots, frozen, rules, params, gradient, start,
+            self.code, self.scalars, slots, frozen, settings, params, gradient, start,
             len(params) if count is None else count, factor, decay,
         )  # fmt: skip
 

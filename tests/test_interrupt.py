@@ -17,7 +17,7 @@ from limited import A_PASS_A_CALL
 from fastbp import MLP
 from fastbp.kernels import training
 
-pytestmark = pytest.mark.promise("Ctrl-C")
+pytestmark = [pytest.mark.promise("Ctrl-C"), pytest.mark.slow]
 HANG = 60.0
 """Seconds; a guard against hanging. How fast control returns is measured elsewhere."""
 

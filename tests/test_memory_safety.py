@@ -35,7 +35,7 @@ from fastbp.model import net
 from fastbp.model.losses import LOSSES
 from fastbp.model.optimizers import OPTIMIZERS
 
-pytestmark = pytest.mark.promise("memory safety")
+pytestmark = [pytest.mark.promise("memory safety"), pytest.mark.slow]
 # Uncompiled, the checks of fastbp/machine/uncompiled.py are what is tested here.
 SHAPES = 500 if SOAK and COMPILED else 20
 SIDES = ("after", "before") if COMPILED else ("after",)
@@ -291,8 +291,8 @@ def overrun(which: str) -> None:
 
 
 def child(*arguments: str) -> subprocess.CompletedProcess[str]:
-    root = str(Path(fastbp.__file__).parents[1])
-    path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
+    folders = [str(Path(fastbp.__file__).parents[1]), str(Path(__file__).parent)]
+    path = os.pathsep.join([*folders, *filter(None, [os.environ.get("PYTHONPATH")])])
     return subprocess.run(
         [sys.executable, "-P", "-W", "error", __file__, *arguments],
         env=os.environ | {"PYTHONPATH": path},

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from conftest import PROMISES
 
+pytestmark = pytest.mark.slow
+
 TESTS = """
 import pytest
 

@@ -60,7 +60,8 @@ ON_DEMAND = {  # imported inside functions
 }
 ON_TOP = {"sklearn": {"scipy", "sklearn"}}  # what a package that is itself on demand is made of
 TABLES = {"kernels.layout", "kernels.workspace"}  # Python that makes what the kernels read
-FILE_LINES, FUNCTION_LINES = 400, 60  # without blank lines, comments and docstrings
+FILE_LINES = 400  # without blank lines, comments and docstrings
+FUNCTION_STATEMENTS = 70
 
 
 def name_of(path: Path) -> str:
@@ -190,12 +191,72 @@ def code_lines(name: str) -> set[int]:
 
 @each_file
 def test_files_and_functions_are_small(name: str) -> None:
-    lines = code_lines(name)
-    assert len(lines) < FILE_LINES
+    assert len(code_lines(name)) < FILE_LINES
     for node in ast.walk(TREES[name]):
         if isinstance(node, ast.FunctionDef):
-            count = len(lines & set(range(node.lineno, node.end_lineno + 1)))
-            assert count < FUNCTION_LINES, f"{node.name} has {count} lines of code"
+            count = sum(isinstance(inner, ast.stmt) for inner in ast.walk(node)) - 1
+            assert count <= FUNCTION_STATEMENTS, f"{node.name} has {count} statements"
+
+
+def root(node: ast.expr) -> str | None:
+    """The name that an expression is about: its first argument, or what its fields belong to."""
+    if isinstance(node, ast.Call):
+        return root(node.args[0]) if node.args else root(node.func)
+    if isinstance(node, ast.Attribute | ast.Subscript | ast.Starred):
+        return root(node.value)
+    return node.id if isinstance(node, ast.Name) else None
+
+
+def shape(node: ast.expr) -> list[str]:
+    """What an expression does, whatever it does it to."""
+    inner = [type(part).__name__ for part in ast.walk(node)]
+    return [*inner, ast.unparse(node.func) if isinstance(node, ast.Call) else ""]
+
+
+def joins(node: ast.AST) -> bool:
+    """Whether a tuple assignment joins statements that have nothing to do with each other.
+
+    An enumeration, a swap, attributes that take the names of what is assigned to them, the fields
+    of one thing and the same of several things are one statement.
+    """
+    if not (isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple)):
+        return False
+    targets, values = node.targets[0], node.value.elts
+    if not isinstance(targets, ast.Tuple) or len(targets.elts) != len(values):
+        return False
+    names = [ast.unparse(target) for target in targets.elts]
+    read = {ast.unparse(part) for value in values for part in ast.walk(value)}
+    if all(name.isupper() for name in names) or set(names) & read:
+        return False
+    if all(n.split(".")[-1] == ast.unparse(v) for n, v in zip(names, values, strict=True)):
+        return False
+    roots = {root(value) for value in values}
+    plain = all(isinstance(value, ast.Constant | ast.Name) for value in values)
+    alike = not plain and len({str(shape(value)) for value in values}) == 1
+    return not alike and (None in roots or len(roots) > 1)
+
+
+@each_file
+def test_one_statement_a_line(name: str) -> None:
+    joined = [f"{n.lineno}: {ast.unparse(n)}" for n in ast.walk(TREES[name]) if joins(n)]
+    assert not joined, "\n".join(joined)
+
+
+@pytest.mark.parametrize(
+    ("line", "joined"),
+    [
+        ("mode, total, count = flush(), 0.0, x.shape[0]", True),
+        ("self.data, rows = load(path), 3", True),
+        ("a, b = b, a", False),
+        ("RUNNING, FINISHED = 0, 1", False),
+        ("k, n = n_inputs(layer), n_units(layer)", False),
+        ("self.X, self.y = X, y", False),
+        ("top, left = floor(i), floor(j)", False),
+        ("rows, columns = X.shape", False),
+    ],
+)
+def test_what_joins_statements(line: str, joined: bool) -> None:
+    assert joins(ast.parse(line).body[0]) == joined
 
 
 def public(name: str) -> Iterator[tuple[str, Documented]]:

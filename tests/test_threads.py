@@ -17,7 +17,7 @@ from recipes import digest, fit, fitted_net, recipe
 
 import fastbp
 
-pytestmark = pytest.mark.promise("threads")
+pytestmark = [pytest.mark.promise("threads"), pytest.mark.slow]
 EPOCHS = 300 if COMPILED else 2  # some milliseconds: long enough to meet
 HANG = 120.0
 """Seconds; a guard against a child that waits for a lock for ever."""

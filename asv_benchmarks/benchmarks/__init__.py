@@ -1,7 +1,7 @@
 """The benchmarks that asv runs, one file a room.
 
-Names, parameters and units stay as they are: the history of results hangs on them. Who changes
-what a benchmark measures counts its `version` up, by hand.
+Names, parameters and units stay as they are: the history of results depends on them. To
+change what a benchmark measures, count its `version` up by hand.
 """
 
 import sys
@@ -10,6 +10,6 @@ from pathlib import Path
 # asv knows this folder alone; what it shares with the comparison stands beside it.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from threads import one_thread
+from compare import one_thread
 
 one_thread()

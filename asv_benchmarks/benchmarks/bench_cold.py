@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 
-from fresh import DATA, FIT, fresh_run
+from compare.startup import DATA, FIT, fresh_run
 
 REFERENCE = "import numba"
 IMPORT = "import fastbp"

@@ -10,7 +10,7 @@ try:
     from fastbp import graph
 except ImportError:  # a commit from before there were graphs
     graph = None
-from micrograd_style import Value
+from compare.micrograd_style import Value
 
 INPUTS = 20
 NODES = 1_000
@@ -41,7 +41,8 @@ class Graph(Measured):
         names = [f"x{i}" for i in range(INPUTS)]
         numbers = np.random.default_rng(1).uniform(-1, 1, INPUTS).tolist()
         self.f = expression(graph.variables(names), graph.tanh)
-        self.point, self.numbers = dict(zip(names, numbers, strict=True)), numbers
+        self.point = dict(zip(names, numbers, strict=True))
+        self.numbers = numbers
         value, gradient = self.f.value_and_gradient(self.point)
         inputs, out = self.built()
         out.backward()

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Callable
 
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import erf
+
+import names
 from fastbp import MLP
 from measured import Measured, check_close, tolerance_of
 
-try:
+if names.KERNELS:  # else all but the kernels is measured
     import harness
-    from activations import NUMPY
-    from fastbp.kernels.activations import ACTIVATIONS as CODES
-    from fastbp.kernels.updates import NO_UPDATE
-    from fastbp.model.losses import LOSSES as LOSSES_BY_NAME
-except ImportError:  # a commit from before these kernels: all else is measured there
-    harness = None
 
 BATCH = 128
 DTYPES = ["float32", "float64"]
@@ -23,14 +22,29 @@ WIDTHS = [8, 17, 32, 64, 100, 128, 256, 512]
 ELEMENTS = 10_000
 #: The two values of a loss's targets where they are not 0 and 1.
 TARGETS = {"hinge": (-1.0, 1.0), "gamma": (0.5, 2.0)}
-#: Of an update: they stand in the second cache with their slots.
+#: Parameters of an update: they stay in the second cache with their slots.
 PARAMETERS = 20_000
 # By name, and not from fastbp's tables, which differ from commit to commit.
-ACTIVATIONS = "relu leaky_relu hard_sigmoid exp elu selu sigmoid tanh silu softplus gelu".split()
 LOSSES = (
     "squared_error absolute_error huber quantile hinge poisson gamma binary_cross_entropy "
     "cross_entropy"
 ).split()
+SELU_SCALE = 1.0507009873554805
+SELU_ALPHA = 1.6732632423543772
+#: What each activation computes.
+NUMPY: dict[str, Callable[[NDArray], NDArray]] = {
+    "relu": lambda z: np.maximum(z, 0),
+    "leaky_relu": lambda z: np.where(z > 0, z, 0.01 * z),
+    "hard_sigmoid": lambda z: np.clip(z + 3, 0, 6) / 6,
+    "exp": np.exp,
+    "elu": lambda z: np.where(z > 0, z, np.expm1(np.minimum(z, 0))),
+    "selu": lambda z: SELU_SCALE * np.where(z > 0, z, SELU_ALPHA * np.expm1(np.minimum(z, 0))),
+    "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
+    "tanh": np.tanh,
+    "silu": lambda z: z / (1 + np.exp(-z)),
+    "softplus": lambda z: np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z))),
+    "gelu": lambda z: z * (1 + erf(z / np.sqrt(2))) / 2,
+}
 OPTIMIZERS = "sgd adam adamw amsgrad nadam rmsprop adagrad adadelta lion".split()
 
 
@@ -38,7 +52,7 @@ class _Kernel(Measured):
     """A kernel in a compiled loop of its own; a subclass defines `prepare`."""
 
     def setup(self, *params):
-        if harness is None:
+        if not names.KERNELS:
             raise NotImplementedError("this commit has other kernels")
         self.prepare(*params)
 
@@ -56,8 +70,7 @@ class _Product(_Kernel):
         square = self.square
         flops = 2 * width * width * BATCH
         self.measure(self.product_of(square), flops=flops, dtype=dtype, cost=1.5 * flops)
-        m, weights = square.matrices, square.net.weights[1]
-        found, expected = self.compare(square, m, weights)
+        found, expected = self.compare(square, square.matrices, square.net.weights[1])
         check_close("the product", found, expected, tolerance_of(dtype))
 
     def time_product(self, width, dtype):
@@ -93,7 +106,7 @@ class WeightGradient(_Product):
     """dW = D X^T, with the transposition of X and the gradient of the biases."""
 
     def product_of(self, square):
-        state = square.net.optimizer_state()._replace(code=NO_UPDATE)
+        state = names.optimizer_state(square.net)._replace(code=names.NO_UPDATE)
         self.gradient = np.zeros_like(square.net.params)
         return lambda times: harness.weight_gradient(
             square.network, square.work, state, self.gradient, BATCH, times
@@ -114,15 +127,16 @@ class _Elements(_Kernel):
 
 
 class Activation(_Elements):
-    """An activation of 10,000 numbers, again and again in place: no branch depends on them."""
+    """An activation of 10,000 values, again and again in place: no branch depends on them."""
 
-    params = [ACTIVATIONS, DTYPES]
+    params = [list(NUMPY), DTYPES]
     param_names = ["activation", "dtype"]
 
     def prepare(self, name, dtype):
         z = np.random.default_rng(0).uniform(-4.0, 4.0, ELEMENTS).astype(dtype)
-        y, slope = z.copy(), np.empty_like(z)
-        code = getattr(CODES[name], "code", CODES[name])  # a row of traits, once the code alone
+        y = z.copy()
+        slope = np.empty_like(z)
+        code = names.ACTIVATIONS[name]
 
         def work(repetitions):
             harness.activate(code, y, slope, repetitions)
@@ -141,13 +155,16 @@ class Loss(_Elements):
     param_names = ["loss", "dtype"]
 
     def prepare(self, name, dtype):
-        loss, outputs, rows = LOSSES_BY_NAME[name](), 10, ELEMENTS // 10
+        loss = names.LOSSES[name]()
+        outputs = 10
+        rows = ELEMENTS // outputs
         rng = np.random.default_rng(4)
         y = rng.standard_normal((outputs, rows)).astype(dtype)
         target = np.where(rng.random((outputs, rows)) < 0.5, *TARGETS.get(name, (0.0, 1.0)))
         share = np.full(rows, 1 / rows, dtype)
-        parameters = (loss.parameters if hasattr(loss, "parameters") else loss.numbers)(outputs)
-        target, delta = target.astype(dtype).ravel(), np.empty(y.size, dtype)
+        parameters = names.loss_parameters(loss, outputs)
+        target = target.astype(dtype).ravel()
+        delta = np.empty(y.size, dtype)
 
         def value(y, repetitions=1):
             return harness.loss_and_delta(
@@ -176,14 +193,15 @@ class Update(_Elements):
     def prepare(self, name, dtype):
         net = MLP((PARAMETERS, 1), bias=False, optimizer=name, dtype=dtype, seed=0)
         gradient = np.random.default_rng(5).standard_normal(PARAMETERS).astype(dtype)
-        state, before = net.optimizer_state(), net.params.copy()
+        state = names.optimizer_state(net)
+        before = net.params.copy()
 
         def work(repetitions):
-            harness.update(state, net.params, gradient, repetitions)
+            harness.updates(state, net.params, gradient, repetitions)
 
         self.measure(work, flops=1, units=PARAMETERS, dtype=dtype, cost=60)
         moved = np.sign(before - net.params)
-        check_close("the way of the first update", moved, np.sign(gradient), 1e-2)
+        check_close("the direction of the first update", moved, np.sign(gradient), 1e-2)
 
     def time_parameter(self, name, dtype):
         self.again()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import tracemalloc
 
-from fresh import DATA, FIT, fresh_run
-from peers import FastBP
+from compare.peers import FastBP
+from compare.startup import DATA, FIT, fresh_run
 from workloads import WORKLOADS
 
 

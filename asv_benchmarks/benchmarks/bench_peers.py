@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from peers import PEERS, FastBP
-from timing import check_same_work, rounds_of_steps
+from compare.peers import PEERS, FastBP
+from compare.timing import check_same_work, rounds_of_steps
 from workloads import WORKLOADS
 
 ROUNDS = 3

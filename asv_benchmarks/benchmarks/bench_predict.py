@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from compare.peers import FastBP, NumPy
 from measured import Measured, check_close, tolerance_of
-from peers import FastBP, NumPy
 from workloads import WORKLOADS, Workload
 
 SMALL = Workload("one row", (10, 32, 32, 1), 32, 32)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import instructions
+from compare.peers import FastBP, NumPy
+from compare.timing import check_same_work
 from measured import Measured
-from peers import FastBP, NumPy
-from timing import check_same_work
 from workloads import WORKLOADS
 
 

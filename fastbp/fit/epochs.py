@@ -114,7 +114,7 @@ class Bits(NamedTuple):
     Attributes
     ----------
     address : int
-        Where compiled code finds it, for `Data.generator`; 0 for the net's own random stream.
+        Where compiled code finds it; 0 for the net's own random stream instead.
     lock : context manager
         Held during compiled calls: nobody else draws meanwhile.
     owner : object
@@ -214,10 +214,11 @@ class Epochs:
         self.losses = np.zeros(epochs + 2)
         end = int(self.optimizer.scalars[UPDATES]) + epochs * job.updates
         char = self.net.dtype.char
+        data = job.data._replace(generator=self.bits.address)
         while True:
             optimizer = self._with_rates(end)
             arguments = (
-                self.network, self.work, job.data, optimizer, self.grad, self.net.state.random,
+                self.network, self.work, data, optimizer, self.grad, self.net.state.random,
                 progress, self.losses, self.snapshot, job.rows, job.batch_size,
             )  # fmt: skip
             with self.bits.lock:

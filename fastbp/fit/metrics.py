@@ -17,7 +17,7 @@ def accuracy(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
     Parameters
     ----------
     y_true : array-like
-        Class labels, shape (rows,) or (rows, 1), or one column an output, shape (rows, n_out):
+        Class labels, shape (rows,) or (rows, 1), or one column per output, shape (rows, n_out):
         where each row sums to 1 its class is the one with the greatest number; else each output
         is a yes or no of its own, and the share of right outputs is returned.
     y_pred : array-like

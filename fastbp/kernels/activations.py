@@ -356,20 +356,8 @@ def stores_slope(code):
 
 
 @kernel
-def activate(code, z, slope, stride, n, batch):
-    """Overwrite net inputs (n, batch) with the outputs of an activation.
-
-    Where `stores_slope` says so, dy/dz is first stored at `slope`, laid out like z. Callers that do
-    not need dy/dz pass z as `slope`: the outputs then overwrite it.
-
-    The rows are padded to whole vectors, and the padding may hold any values. It is overwritten
-    too, but for softmax: a vector with a mask takes one more operation to read and to write.
-    """
-    if code == IDENTITY:
-        return
-    if code == SOFTMAX:
-        softmax(z, stride, n, batch)
-        return
+def activate_rows(code, z, slope, stride, n, batch):
+    """Outputs of an activation that works element by element, as in `activate`."""
     if stride == 1:  # a single sample
         batch = n
         n = 1
@@ -382,13 +370,26 @@ def activate(code, z, slope, stride, n, batch):
 
 
 @kernel
-def activate_backward(code, g, y, stride, n, batch):
-    """``g <- g * dy/dz`` for rows padded to whole vectors, as in `activate`."""
-    if code == IDENTITY:
-        return
+def activate(code, z, slope, stride, n, batch):
+    """Overwrite net inputs (n, batch) with the outputs of an activation.
+
+    Where `stores_slope` says so, dy/dz is first stored at `slope`, laid out like z. Callers that do
+    not need dy/dz pass z as `slope`: the outputs then overwrite it.
+
+    The rows are padded to whole vectors, and the padding may hold any values. It is overwritten
+    too, but for softmax: a vector with a mask takes one more operation to read and to write.
+    """
+    # The loop has a function of its own: inside of this one, the registers that softmax needs are
+    # saved for identity too, 0.7 % of the instructions of an update by one row.
     if code == SOFTMAX:
-        softmax_backward(g, y, stride, n, batch)
-        return
+        softmax(z, stride, n, batch)
+    elif code != IDENTITY:
+        activate_rows(code, z, slope, stride, n, batch)
+
+
+@kernel
+def activate_backward_rows(code, g, y, stride, n, batch):
+    """``g <- g * dy/dz`` of an activation that works element by element, as in `activate`."""
     if stride == 1:
         batch = n
         n = 1
@@ -398,6 +399,15 @@ def activate_backward(code, g, y, stride, n, batch):
         n = 1
     for i in range(n):
         activate_backward_run(code, advance(g, i * stride), advance(y, i * stride), count)
+
+
+@kernel
+def activate_backward(code, g, y, stride, n, batch):
+    """``g <- g * dy/dz`` for rows padded to whole vectors, as in `activate`."""
+    if code == SOFTMAX:
+        softmax_backward(g, y, stride, n, batch)
+    elif code != IDENTITY:
+        activate_backward_rows(code, g, y, stride, n, batch)
 
 
 @kernel

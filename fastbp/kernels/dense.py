@@ -180,7 +180,8 @@ def delta_below_of_single_sample(layer, below, finish):
 def delta_below(layer, below, batch):
     """The delta of the layer below, dX = (W^T D) * dY/dZ; Y are the outputs of that layer."""
     k, n, stride = n_inputs(layer), n_units(layer), stride_of(layer)
-    w, d, dx, y = weights(layer), delta(layer), delta(below), outputs(below)
+    w, d = weights(layer), delta(layer)
+    dx, y = delta(below), outputs(below)
     fused = activation_of(below) == RELU and not has_slope(below)
     finish = RELU_BACKWARD if fused else AS_IT_IS
     if stride == 1:

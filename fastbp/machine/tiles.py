@@ -302,7 +302,7 @@ def _exchange(width, lanes):
 
 @intrinsic
 def tile_transpose(typingctx, tile):
-    """The transpose of a square tile: one vector a row, as many rows as lanes."""
+    """The transpose of a square tile: one vector per row, and one row per lane."""
 
     def codegen(context, builder, sig, args):
         value = args[0]

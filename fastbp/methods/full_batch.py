@@ -86,12 +86,13 @@ def check_alone(batch_size: Any, augment: Any) -> None:
 
 def _check_deterministic(net: Net, method: Method) -> None:
     """Raise a ValueError for what is not part of the loss, or makes it random."""
-    rules = net.regularization
-    given = [
-        name for name in ("clip_value", "clip_norm", "max_norm") if getattr(rules, name) is not None
+    regularization = net.regularization
+    limits = ("clip_value", "clip_norm", "max_norm")
+    given = [name for name in limits if getattr(regularization, name) is not None]
+    given += [
+        name for name in ("dropout", "input_dropout") if np.any(getattr(regularization, name))
     ]
-    given += [name for name in ("dropout", "input_dropout") if np.any(getattr(rules, name))]
-    given += ["l1"] if method.smooth_only and rules.l1 > 0 else []
+    given += ["l1"] if method.smooth_only and regularization.l1 > 0 else []
     if given:
         raise ValueError(
             f"method={method.name!r} minimises a {'smooth ' * method.smooth_only}function of the "

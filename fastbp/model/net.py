@@ -127,7 +127,7 @@ class Net:
         Assigned as a whole where one of its arrays is exchanged, so that no thread sees half of it.
     layer_table : array of int64, shape (n_layers, N_COLUMNS)
         See `fastbp.kernels.layout`.
-    rules : array of float64
+    settings : array of float64
         Penalties, clipping and groups as the kernels take them.
     in_python : InPython or None
         What of the net is computed in Python.
@@ -149,7 +149,7 @@ class Net:
         )
         self._views = weight_views(self.state.params, self.layer_table)
         self._optimizer = optimizer
-        self.rules = spec.regularization.rules(optimizer, len(self.layer_table))
+        self.settings = spec.regularization.settings(optimizer, len(self.layer_table))
         optimizer.reset(self.state.scalars)
         self._spaces = threading.local()
         # At 20 GFLOP/s; most processors are faster, so that their calls are shorter.
@@ -205,7 +205,7 @@ class Net:
     @optimizer.setter
     def optimizer(self, optimizer: str | Optimizer) -> None:
         new = as_optimizer(optimizer)
-        rules = self.spec.regularization.rules(new, len(self.layer_table))
+        settings = self.spec.regularization.settings(new, len(self.layer_table))
         if type(new) is type(self._optimizer):
             new.write(self.state.scalars)
         else:
@@ -213,7 +213,7 @@ class Net:
             self.state = self.state._replace(slots=slots)
             new.reset(self.state.scalars)
         self._optimizer = new
-        self.rules = rules
+        self.settings = settings
 
     @property
     def regularization(self) -> Regularization:
@@ -223,7 +223,7 @@ class Net:
     @regularization.setter
     def regularization(self, regularization: Regularization) -> None:
         self.spec = self.spec._replace(regularization=regularization)
-        self.rules = regularization.rules(self._optimizer, len(self.layer_table))
+        self.settings = regularization.settings(self._optimizer, len(self.layer_table))
         self._spaces = threading.local()
 
     @property
@@ -325,7 +325,7 @@ class Net:
             scalars=state.scalars,
             slots=state.slots,
             frozen=frozen.view(np.uint8),
-            settings=self.rules,
+            settings=self.settings,
             n_params=state.params.size,
             n_frozen=frozen.size,
         )

@@ -53,8 +53,9 @@ class Regularization:
             )
         return float(self.input_dropout), *map(float, self.dropout)
 
-    def rules(self, optimizer: Optimizer, n_layers: int) -> npt.NDArray[np.float64]:
+    def settings(self, optimizer: Optimizer, n_layers: int) -> npt.NDArray[np.float64]:
         """Settings as the kernels take them, with the optimiser's groups but without a schedule."""
+        self.dropout_rates(n_layers)  # refuses another number of rates than of hidden layers
         values = np.zeros(GROUPS)
         values[L1] = self.l1
         values[L2] = self.l2

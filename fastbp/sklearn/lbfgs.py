@@ -17,7 +17,7 @@ from fastbp.sklearn.validation import Validation
 
 def objective_of(net: MLP, data: Data) -> Objective:
     """Loss and gradient, with penalties that scikit-learn's solvers divide by the rows."""
-    state = net.optimizer_state()._replace(settings=net.rules.copy())
+    state = net.optimizer_state()._replace(settings=net.settings.copy())
     state.settings[[L1, L2]] /= data.total
     state.settings[PENALTIES_SHARED] = 0
     return Objective(net, data, data.inputs.size // net.layer_sizes[0], state)

@@ -32,11 +32,11 @@ Arrays = list[npt.NDArray[Any]]
 class SummedRegularization(Regularization):
     """Penalties on the sum of the losses of all rows: each batch takes its share of them."""
 
-    def rules(self, optimizer: Optimizer, n_layers: int) -> npt.NDArray[np.float64]:
+    def settings(self, optimizer: Optimizer, n_layers: int) -> npt.NDArray[np.float64]:
         """The settings that the kernels read, with the optimiser's groups, without a schedule."""
-        rules = super().rules(optimizer, n_layers)
-        rules[PENALTIES_SHARED] = 1.0
-        return rules
+        settings = super().settings(optimizer, n_layers)
+        settings[PENALTIES_SHARED] = 1.0
+        return settings
 
 
 def hidden_sizes(estimator: Any) -> list[int]:

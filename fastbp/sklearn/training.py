@@ -52,8 +52,7 @@ def epochs_of(
     bits = NO_BITS
     if random_state is not None:
         bits = Bits(*bits_of(random_state), random_state)
-        order = np.arange(rows)
-        data = data._replace(order=order, n_order=rows, generator=bits.address)
+        data = data._replace(order=np.arange(rows), n_order=rows)
     epochs = Epochs(net, bits=bits, limits=limits)
     epochs.take(Job(data, rows, batch_size))
     return epochs

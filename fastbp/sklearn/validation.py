@@ -90,7 +90,7 @@ class Validation:
     ) -> None:
         self.rows = rows
         self.data = data_of(net, rows, targets)
-        self.no_penalties = net.optimizer_state()._replace(settings=np.zeros_like(net.rules))
+        self.no_penalties = net.optimizer_state()._replace(settings=np.zeros_like(net.settings))
         self.no_gradient = net.params[:0].copy()
         self.scorer = None
         if estimator.scoring not in (None, "loss"):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
 
 import pytest
+from made_up import write_results
 
 import history_picture as picture
 
@@ -15,46 +15,37 @@ EMPTY = "bench_cold.Cold.track_first_fit_empty_cache"
 DAY = 86_400_000
 
 
-def result(folder: Path, commit: str, env: str, day: int, results: dict) -> None:
-    content = {
-        "commit_hash": commit * 40,
-        "date": day * DAY,
-        "result_columns": ["result", "params", "version", "samples"],
-        "results": results,
-    }
-    (folder / f"{commit * 8}-{env}.json").write_text(json.dumps(content), encoding="utf-8")
-
-
 @pytest.fixture
 def results(tmp_path):
     """Three commits in one environment, one of them in another, and the machine."""
-    shares = [["'tiny'", "'deep'"]]
-    result(tmp_path, "b", "py3.11", 2, {
-        SHARE: [[0.25, 0.75], shares, "1"], EMPTY: [[7.5], [], "1"],
-    })  # fmt: skip
-    result(tmp_path, "a", "py3.11", 3, {SHARE: [[0.5, None], shares, "1"], EMPTY: [None, [], "1"]})
-    result(tmp_path, "c", "py3.11", 1, {SHARE: [[math.nan, 0.5], shares, "1"]})
-    result(tmp_path, "c", "py3.12", 1, {SHARE: [[0.1, 0.1], shares, "1"]})
-    (tmp_path / "machine.json").write_text(json.dumps({"cpu": "A Processor"}))
-    return tmp_path
+    axes = {SHARE.rpartition(".")[0]: [["'tiny'", "'deep'"]]}
+    for commit, env, day, values in (
+        ("b", "py3.11-numpy", 2, {SHARE: [0.25, 0.75], EMPTY: [7.5]}),
+        ("a", "py3.11-numpy", 3, {SHARE: [0.5, None], EMPTY: [None]}),
+        ("c", "py3.11-numpy", 1, {SHARE: [math.nan, 0.5]}),
+        ("c", "py3.12-numpy", 1, {SHARE: [0.1, 0.1]}),
+    ):
+        write_results(tmp_path, commit * 40, values, axes, date=day * DAY, env=env)
+    (tmp_path / "box" / "machine.json").write_text(json.dumps({"cpu": "A Processor"}))
+    return tmp_path / "box"
 
 
 def test_results_are_read_by_date_from_one_environment(results) -> None:
     found = picture.history(results)
     assert [m.commit[0] for m in found] == ["c", "b", "a"]
     assert [f"{m.date:%Y-%m-%d}" for m in found] == ["1970-01-02", "1970-01-03", "1970-01-04"]
-    assert found[0].values == {(SHARE, ("deep",)): 0.5}
+    assert found[0].values == {(SHARE, ("'deep'",)): 0.5}
     assert found[1].values == {
-        (SHARE, ("tiny",)): 0.25,
-        (SHARE, ("deep",)): 0.75,
+        (SHARE, ("'tiny'",)): 0.25,
+        (SHARE, ("'deep'",)): 0.75,
         (EMPTY, ()): 7.5,
     }
-    assert found[2].values == {(SHARE, ("tiny",)): 0.5}
+    assert found[2].values == {(SHARE, ("'tiny'",)): 0.5}
 
 
 def test_what_was_not_measured_is_a_gap(results) -> None:
     found = picture.history(results)
-    line = picture.Line("tiny", picture.BLUE, SHARE, ("tiny",))
+    line = picture.Line("tiny", "blue", SHARE, ("'tiny'",))
     assert picture.series(found, line, 100) == pytest.approx([math.nan, 25, 50], nan_ok=True)
 
 
@@ -94,4 +85,4 @@ def test_a_file_is_written_or_the_reason_said(results, tmp_path, capsys) -> None
     assert picture.main([str(target), "--results", str(results)]) == 0
     assert target.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     assert picture.main([str(target), "--results", str(tmp_path / "none")]) == 1
-    assert "error: there are no results in" in capsys.readouterr().err
+    assert "trouble: there are no results in" in capsys.readouterr().err

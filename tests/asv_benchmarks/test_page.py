@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import html
-import io
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-import tarfile
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -19,9 +17,13 @@ from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
 import pytest
+from made_up import repository_of, write_results
 
 import page
+from asv_calls import ROOT, SUITE, TroubleError, git
 from workloads import WORKLOADS
+
+pytestmark = pytest.mark.slow
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 #: Nothing but the page is to be reached, and no service of the browser is to try.
@@ -99,16 +101,14 @@ def published(tmp_path_factory):
     """The page of the committed results."""
     browser()
     pytest.importorskip("asv", reason="asv is not installed")
-    results = page.HERE / "results"
-    if not page.measured_commits(results):
-        pytest.skip("no results are committed")
+    results = SUITE / "results"
     shallow = subprocess.run(
         ["git", "rev-parse", "--is-shallow-repository"],
-        cwd=page.ROOT, capture_output=True, text=True,
+        cwd=ROOT, capture_output=True, text=True,
     )  # fmt: skip
     if shallow.stdout.strip() != "false":
         pytest.skip("this is no clone with the whole history of the project")
-    if reason := page.fetch(page.SCRIPTS):
+    if reason := page.fetch():
         pytest.skip(f"the scripts of the page are not here: {reason}")
     folder = tmp_path_factory.mktemp("page") / "html"
     page.publish(results, folder)
@@ -172,83 +172,62 @@ def test_nothing_is_taken_from_elsewhere(published) -> None:
     index = (published / "index.html").read_text(encoding="utf-8")
     assert page.ELSEWHERE.findall(index) == []
     assert {path.name for path in (published / "scripts").iterdir()} == {
-        script.name for script in page.KNOWN.values()
+        Path(file).name for file in page.KNOWN.values()
     }
 
 
 # ---- its scripts, from made-up packages -----------------------------------------------------
 
 
-@pytest.fixture
-def packages(tmp_path, monkeypatch):
-    """A known script, an npm that has it, and a page that asks for it and for another."""
-    contents = b"let answer = 42;"
-    script = page.Script("thing@1.0.0", "dist/thing.min.js", page.hash_of(contents))
-    monkeypatch.setattr(page, "KNOWN", {"/thing-1.0.0.js": script})
-    archive = tmp_path / "thing-1.0.0.tgz"
-    with tarfile.open(archive, "w:gz") as packed:
-        member = tarfile.TarInfo("package/dist/thing.min.js")
-        member.size = len(contents)
-        packed.addfile(member, io.BytesIO(contents))
-    npm = tmp_path / "bin" / "npm"
-    npm.parent.mkdir()
-    npm.write_text(
-        f"#!{sys.executable}\nimport shutil, sys\n"
-        "place = next(a for a in sys.argv if a.startswith('--pack-destination=')).split('=')[1]\n"
-        f"assert sys.argv[1] == 'pack' and sys.argv[-1] == 'thing@1.0.0'\n"
-        f"shutil.copy({str(archive)!r}, place)\n"
-    )
-    npm.chmod(0o755)
-    monkeypatch.setenv("PATH", str(npm.parent))
-    folder = tmp_path / "html"
-    folder.mkdir()
-    (folder / "index.html").write_text(
+def test_scripts_are_laid_beside_the_page(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(page, "KNOWN", {"/thing-1.0.0.js": "thing/dist/thing.min.js"})
+    script = tmp_path / "modules" / "thing" / "dist" / "thing.min.js"
+    script.parent.mkdir(parents=True)
+    script.write_text("let answer = 42;")
+    elsewhere = '<a href="https://a.example/thing-1.0.0.js"></a><script src="asv.js"></script>'
+    (tmp_path / "index.html").write_text(
         '<script src="https://a.example/thing-1.0.0.js" integrity="sha512-x" crossorigin="y" '
         'onerror="f()"></script>\n<link rel="stylesheet" href="https://a.example/other.css">\n'
-        '<a href="https://a.example/thing-1.0.0.js"></a><script src="asv.js"></script>'
+        + elsewhere
     )
-    return script, npm, folder
-
-
-def test_scripts_are_laid_beside_the_page(packages, tmp_path) -> None:
-    script, npm, folder = packages
-    kept = tmp_path / "kept"
-    assert page.missing(kept) == [script]
-    assert page.fetch(kept) == "" and page.missing(kept) == []
-    npm.unlink()
-    assert page.fetch(kept) == ""  # nothing is lacking
-    assert page.make_whole(folder, kept) == ["https://a.example/other.css"]
-    assert (folder / "scripts" / "thing.min.js").read_bytes() == b"let answer = 42;"
-    assert (folder / "index.html").read_text().splitlines() == [
-        f'<script src="scripts/thing.min.js" integrity="sha256-{script.sha256}" '
-        'onerror="f()"></script>',
+    unknown = page.make_whole(tmp_path, tmp_path / "modules")
+    assert unknown == ["https://a.example/other.css"]
+    assert (tmp_path / "scripts" / "thing.min.js").read_text() == "let answer = 42;"
+    assert (tmp_path / "index.html").read_text().splitlines() == [
+        '<script src="scripts/thing.min.js" onerror="f()"></script>',
         '<link rel="stylesheet" href="https://a.example/other.css">',
-        '<a href="https://a.example/thing-1.0.0.js"></a><script src="asv.js"></script>',
+        elsewhere,
     ]
 
 
-def test_damaged_scripts_are_fetched_again(packages, tmp_path) -> None:
-    script, _, _ = packages
-    (tmp_path / script.name).write_bytes(b"let answer = 41;")
-    assert page.missing(tmp_path) == [script]
-    assert page.fetch(tmp_path) == ""
-    assert (tmp_path / script.name).read_bytes() == b"let answer = 42;"
+def test_each_script_is_of_a_locked_package() -> None:
+    locked = json.loads((page.LOCKED / "package-lock.json").read_text())["packages"]
+    packages = {f"node_modules/{file.partition('/')[0]}" for file in page.KNOWN.values()}
+    assert packages == set(locked) - {""}
+    assert all(locked[name]["integrity"].startswith("sha512-") for name in packages)
 
 
-def test_other_contents_are_refused(packages, tmp_path, monkeypatch) -> None:
-    script, _, _ = packages
-    changed = script._replace(sha256=page.hash_of(b"what it was"))
-    monkeypatch.setattr(page, "KNOWN", {"/thing-1.0.0.js": changed})
-    with pytest.raises(page.PageError, match="dist/thing.min.js of thing@1.0.0 is not what it was"):
-        page.fetch(tmp_path / "kept")
-    assert page.missing(tmp_path / "kept") == [changed]
-
-
-def test_without_npm_the_reason_is_said(packages, tmp_path, capsys, monkeypatch) -> None:
-    _, npm, _ = packages
+def test_without_npm_the_reason_is_said(tmp_path, capsys, monkeypatch) -> None:
     monkeypatch.setattr(page, "SCRIPTS", tmp_path / "kept")
-    npm.write_text(f"#!{sys.executable}\nraise SystemExit(7)\n")
-    assert page.fetch(tmp_path / "kept") == "npm ended with exit code 7"
-    npm.unlink()
+    monkeypatch.setattr(page.shutil, "which", lambda name: None)
     assert page.main() == 0
     assert "from the network: npm is not installed" in capsys.readouterr().out
+    monkeypatch.setattr(page.shutil, "which", lambda name: sys.executable)
+    assert page.fetch().startswith("npm ended with exit status ")
+
+
+def test_results_of_other_commits_alone_cannot_be_published(tmp_path) -> None:
+    root = repository_of(tmp_path / "repository", {"a": "1"}, {"a": "2"})
+    git("checkout", "--quiet", "-b", "side", root=root)
+    repository_of(root, {"a": "3"})
+    results = tmp_path / "results"
+    results.mkdir()
+    (results / "benchmarks.json").write_text("{}")
+    with pytest.raises(TroubleError, match="there are no results"):
+        page.check_results(results, root)
+    for commit in ("f" * 40, git("rev-parse", "side", root=root)):
+        write_results(results, commit, {})
+    with pytest.raises(TroubleError, match="main has none of the 2 commits.*unshallow"):
+        page.check_results(results, root)
+    write_results(results, git("rev-parse", "main", root=root), {})
+    page.check_results(results, root)

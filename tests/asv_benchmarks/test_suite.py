@@ -13,6 +13,8 @@ from helpers import COMPILED
 
 import fastbp
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 SUITE = ROOT / "asv_benchmarks"
 PEAK, FLOPS = "of FMA peak", "flops at the FMA peak"

@@ -16,6 +16,8 @@ import sklearn.datasets
 import fastbp
 from fastbp.commands import demo
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(fastbp.__file__).parents[1]
 
 

@@ -40,6 +40,8 @@ from fastbp.methods import kernels as methods_kernels
 
 ROOT = Path(fastbp.__file__).parents[1]
 
+pytestmark = pytest.mark.slow
+
 NAMES = [
     "fma_loop", "first_not_finite", "predict", "evaluate", "train", "outputs", "descend", "dot",
     "rprop", "shift_images", "warp_images", "built_in_loss",

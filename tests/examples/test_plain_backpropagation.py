@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from example_runs import long_uncompiled, numbers, run
+from example_runs import numbers, run
+from helpers import long_uncompiled
 
 
 @long_uncompiled

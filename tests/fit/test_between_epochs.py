@@ -619,7 +619,7 @@ def broken_metric(y_true, y_pred):
         ({"validation_data": (XV,)}, ValueError, "(X, y, sample_weight); got 1 parts"),
         ({"validation_data": (XV[:, :2], YV)}, ValueError, "validation_data: X must have shape"),
         ({"validation_data": (XV, YV + 5)}, ValueError, "validation_data: y holds label"),
-        ({"validation_data": (XV, YV[:9])}, ValueError, "validation_data: X and y must have as"),
+        ({"validation_data": (XV, YV[:9])}, ValueError, "validation_data: X and y must have the"),
         ({"validation_data": (XV * np.nan, YV)}, ValueError, "validation_data: X holds nan"),
         ({"validation_data": ("XV", YV)}, TypeError, "validation_data: X must hold real"),
         ({"validation_fraction": 0.0}, ValueError, "a finite number above 0"),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import mpmath
-import numba
 import numpy as np
 import pytest
+from entry_points import entry_point
 from helpers import DTYPES, counts, errors
 from oracle import ACTIVATE, derivative
 
@@ -26,12 +26,12 @@ def lanes_of(dtype):
     return VECTOR_BITS // 8 // np.dtype(dtype).itemsize
 
 
-@numba.njit
+@entry_point
 def run_activate(code, z, slope, stride, n, batch):
     activate(code, pointer(z, 0), pointer(slope, 0), stride, n, batch)
 
 
-@numba.njit
+@entry_point
 def run_flushing(code, z, slope, n):
     """As training runs it: denormal numbers count as 0."""
     mode = flush_denormals()
@@ -39,12 +39,12 @@ def run_flushing(code, z, slope, n):
     restore_denormals(mode)
 
 
-@numba.njit
+@entry_point
 def run_backward(code, g, y, stride, n, batch):
     activate_backward(code, pointer(g, 0), pointer(y, 0), stride, n, batch)
 
 
-@numba.njit
+@entry_point
 def run_multiply(g, slope, stride, n, batch):
     multiply_by_slope(pointer(g, 0), pointer(slope, 0), stride, n, batch)
 

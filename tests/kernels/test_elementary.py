@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import mpmath
-import numba
 import numpy as np
 import pytest
+from entry_points import entry_point
 from helpers import DTYPES, counts, errors
 
 from fastbp.kernels.elementary import (
@@ -22,7 +22,7 @@ from fastbp.machine.simd import lanes, pointer, vabs, vload, vstore
 POINTS = counts(1_000, 10_000)
 
 
-@numba.njit
+@entry_point
 def functions(e, log, log1p, sigmoid, tanh, expm1, x, positive, fraction, n):
     for i in range(0, n, lanes(pointer(x, 0))):
         tail, p = n - i, pointer(x, i)
@@ -119,7 +119,7 @@ def test_extremes(dtype) -> None:
     assert np.array_equal(expm1, expm1[::-1], equal_nan=True)
 
 
-@numba.njit
+@entry_point
 def tails(below, product, density, a, n):
     for i in range(0, n, lanes(pointer(a, 0))):
         tail = n - i

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 import pytest
+from entry_points import entry_point
 from helpers import DTYPES, counts
 
 from fastbp.kernels.losses import (
@@ -28,7 +28,7 @@ CROSS_ENTROPIES = (BINARY_CROSS_ENTROPY, CROSS_ENTROPY)
 PADDING = -777.0
 
 
-@numba.njit
+@entry_point
 def run_loss(code, d, y, t, s, a, stride, n, batch):
     at = pointer(d, 0), pointer(y, 0), pointer(t, 0), pointer(s, 0), pointer(a, 0)
     return loss_and_delta(code, at[0], at[1], at[2], at[3], at[4], stride, n, batch)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 import pytest
+from entry_points import entry_point
 from helpers import DTYPES, SOAK
 
 from fastbp.kernels.matmul import (
@@ -39,7 +39,7 @@ class Matrix(NamedTuple):
     step: int
 
 
-@numba.njit
+@entry_point
 def run_rows(rows, c, a, b, b_wide, n, k, start, bias, first, finish, y):
     x = Product(
         pointer(c.values, c.at), c.row, pointer(a.values, a.at), a.row, a.step,
@@ -49,29 +49,29 @@ def run_rows(rows, c, a, b, b_wide, n, k, start, bias, first, finish, y):
     multiply_rows(rows, x, n)
 
 
-@numba.njit
+@entry_point
 def blocks(left, columns, width):
     return rows_of_block(left, columns, width)
 
 
-@numba.njit
+@entry_point
 def run_products_of_rows(out, a, stride, n, x, count, start, before):
     products_of_rows(
         pointer(out, 0), pointer(a, 0), stride, n, pointer(x, 0), count, start, pointer(before, 0)
     )
 
 
-@numba.njit
+@entry_point
 def run_outer(c, a, b, start):
     outer_product(pointer(c, 0), pointer(a, 0), a.shape[0], pointer(b, 0), b.shape[0], start)
 
 
-@numba.njit
+@entry_point
 def run_pack(packed, a, at, a_step, rows, k):
     pack_columns(pointer(packed, 0), pointer(a, at), a_step, rows, k)
 
 
-@numba.njit
+@entry_point
 def run_transpose(out, out_stride, source, at, rows, m, n):
     transpose(pointer(out, 0), out_stride, pointer(source, at), pointer(rows, 0), m, n)
 

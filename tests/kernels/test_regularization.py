@@ -5,6 +5,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 import pytest
+from entry_points import entry_point
 from helpers import DTYPES
 
 from fastbp.kernels import optimizers as steps
@@ -33,14 +34,14 @@ each_dtype = pytest.mark.parametrize("dtype", DTYPES)
 # ---- single functions ----------------------------------------------------------------------------
 
 
-@numba.njit
+@entry_point
 def run_penalties(g, w, l1, l2, count):
     """Add the gradient of the penalties of `count` weights to g and return them."""
     kernels.add_penalties(pointer(g, 0), pointer(w, 0), l1, l2, count)
     return kernels.penalty_of_run(pointer(w, 0), l1, l2, count)
 
 
-@numba.njit
+@entry_point
 def run_clip_values(g, limit, count):
     kernels.clip_values(pointer(g, 0), limit, count)
     return kernels.sum_of_squares(pointer(g, 0), count)
@@ -78,43 +79,43 @@ def test_clipping_of_values(dtype) -> None:
 
 
 @numba.njit
-def network_and_state(params, layers, n_layers, code, scalars, slots, frozen, rules):
+def network_and_state(params, layers, n_layers, code, scalars, slots, frozen, settings):
     network = Network(
         pointer(params, 0), pointer(layers, 0), params.shape[0], n_layers, 0, pointer(scalars, 0)
     )
     state = OptimizerState(
-        code, pointer(scalars, 0), pointer(slots, 0), pointer(frozen, 0), pointer(rules, 0),
+        code, pointer(scalars, 0), pointer(slots, 0), pointer(frozen, 0), pointer(settings, 0),
         params.shape[0], frozen.shape[0], 1.0,
     )  # fmt: skip
     return network, state
 
 
-@numba.njit
+@entry_point
 def run_clip_norm(grad, limit, arguments):
     _, state = network_and_state(*arguments)
     kernels.clip_norm(pointer(grad, 0), state, limit, grad.shape[0])
 
 
-@numba.njit
+@entry_point
 def run_limit_norms(limit, start, k, n, arguments):
     network, state = network_and_state(*arguments)
     kernels.limit_norms(network.params, state, limit, start, k, n)
 
 
-@numba.njit
+@entry_point
 def run_penalty(arguments):
     network, state = network_and_state(*arguments)
     return kernels.penalty(network, state)
 
 
-@numba.njit
+@entry_point
 def run_all(grad, arguments):
     network, state = network_and_state(*arguments)
     begin_update(state)
     updates.update_all(network, state, pointer(grad, 0))
 
 
-@numba.njit
+@entry_point
 def run_blocks(grad, blocks, arguments):
     """Update by blocks: rows of (layer, first unit, units, where its gradient stands, biases)."""
     network, state = network_and_state(*arguments)
@@ -129,7 +130,7 @@ def run_blocks(grad, blocks, arguments):
 class Net:
     """The buffers of a network and its optimiser, as the kernels take them."""
 
-    def __init__(self, dtype, code=SGD, bias=True, rules=None, frozen=(), sizes=SIZES) -> None:
+    def __init__(self, dtype, code=SGD, bias=True, settings=None, frozen=(), sizes=SIZES) -> None:
         rng = np.random.default_rng(5)
         self.layers, n_params = table_of_layers(sizes, [0] * (len(sizes) - 1), bias)
         self.params = rng.normal(size=n_params).astype(dtype)
@@ -141,17 +142,17 @@ class Net:
         self.slots = np.zeros(2 * n_params, dtype)
         self.frozen = np.zeros(n_params if len(frozen) else 0, np.uint8)
         self.frozen[list(frozen)] = 1
-        self.rules = np.zeros(GROUPS + 4 * len(self.layers))
-        self.rules[GROUPS::2] = 1.0
-        if rules is not None:
-            self.rules[REGULATED] = 1.0
-            for name, value in rules.items():
-                self.rules[name] = value
+        self.settings = np.zeros(GROUPS + 4 * len(self.layers))
+        self.settings[GROUPS::2] = 1.0
+        if settings is not None:
+            self.settings[REGULATED] = 1.0
+            for name, value in settings.items():
+                self.settings[name] = value
 
     def arguments(self):
         return (
             self.params, self.layers.reshape(-1), len(self.layers), self.code, self.scalars,
-            self.slots, self.frozen, self.rules,
+            self.slots, self.frozen, self.settings,
         )  # fmt: skip
 
     def views(self, of):
@@ -219,42 +220,42 @@ def test_limits_of_norms(dtype) -> None:
 @each_dtype
 @pytest.mark.parametrize("bias", [True, False])
 def test_penalty_of_a_network_is_of_its_weights(bias, dtype) -> None:
-    net = Net(dtype, bias=bias, rules={L1: 0.5, L2: 0.25})
+    net = Net(dtype, bias=bias, settings={L1: 0.5, L2: 0.25})
     exact = 0.0
     for weights in net.views(net.params)[0]:
         wide = weights.astype(np.float64)
         exact += 0.5 * np.abs(wide).sum() + 0.125 * (wide**2).sum()
     assert run_penalty(net.arguments()) == pytest.approx(exact, rel=1e-5)
     assert run_penalty(Net(dtype, bias=bias).arguments()) == 0.0
-    assert run_penalty(Net(dtype, bias=bias, rules={MAX_NORM: 1.0}).arguments()) == 0.0
+    assert run_penalty(Net(dtype, bias=bias, settings={MAX_NORM: 1.0}).arguments()) == 0.0
 
 
 def sgd_of(net):
     """What update_all does with SGD at a rate of 0.25, in float64 and in the stated order."""
-    rules, params = net.rules, net.params.astype(np.float64)
+    settings, params = net.settings, net.params.astype(np.float64)
     grad, frozen = net.grad.astype(np.float64), np.zeros(params.size, bool)
     frozen[: net.frozen.size] = net.frozen.astype(bool)
     for w, g in zip(net.views(params)[0], net.views(grad)[0], strict=True):
-        g += rules[L1] * np.sign(w) + rules[L2] * w
-    if rules[CLIP_VALUE]:
-        grad = np.clip(grad, -rules[CLIP_VALUE], rules[CLIP_VALUE])
-    if rules[CLIP_NORM]:
+        g += settings[L1] * np.sign(w) + settings[L2] * w
+    if settings[CLIP_VALUE]:
+        grad = np.clip(grad, -settings[CLIP_VALUE], settings[CLIP_VALUE])
+    if settings[CLIP_NORM]:
         grad[frozen] = 0
-        grad *= min(1.0, rules[CLIP_NORM] / np.linalg.norm(grad))
-    new, groups = params.copy(), rules[GROUPS:].reshape(-1, 2, 2)
+        grad *= min(1.0, settings[CLIP_NORM] / np.linalg.norm(grad))
+    new, groups = params.copy(), settings[GROUPS:].reshape(-1, 2, 2)
     for kind in (0, 1):
         views = (net.views(x)[kind] for x in (new, grad, frozen))
         for layer, (w, g, still) in enumerate(zip(*views, strict=True)):
             rate, decay = 0.25 * groups[layer, kind, 0], groups[layer, kind, 1]
             w[...] = np.where(still, w, w * (1 - rate * decay) - rate * g)
-            if rules[MAX_NORM] and kind == 0 and rate:
+            if settings[MAX_NORM] and kind == 0 and rate:
                 norms = np.linalg.norm(w, axis=0)
-                scale = np.where(norms > rules[MAX_NORM], rules[MAX_NORM] / norms, 1.0)
+                scale = np.where(norms > settings[MAX_NORM], settings[MAX_NORM] / norms, 1.0)
                 w *= np.where(still.any(axis=0), 1.0, scale)
     return new
 
 
-RULES = {
+SETTINGS = {
     "nothing": {},
     "l1": {L1: 0.5},
     "l2": {L2: 0.5},
@@ -263,15 +264,15 @@ RULES = {
     "a rate of 0": {GROUPS: 0.0, GROUPS + 6: 0.0, L2: 0.5, MAX_NORM: 0.5},
     "groups": {GROUPS: 0.5, GROUPS + 2: 2.0, GROUPS + 3: 0.25, GROUPS + 5: 0.5, GROUPS + 6: 0.25},
 }
-RULES["all"] = RULES["groups"] | {L1: 0.125, L2: 0.5, CLIP_VALUE: 1.0, MAX_NORM: 1.5}
+SETTINGS["all"] = SETTINGS["groups"] | {L1: 0.125, L2: 0.5, CLIP_VALUE: 1.0, MAX_NORM: 1.5}
 
 
 @each_dtype
 @pytest.mark.parametrize("frozen", [(), range(4, 60, 3)], ids=["free", "frozen"])
 @pytest.mark.parametrize("norm", [0.0, 0.75])
-@pytest.mark.parametrize("name", RULES)
-def test_rules_in_their_order(name, norm, frozen, dtype) -> None:
-    net = Net(dtype, rules=RULES[name] | {CLIP_NORM: norm}, frozen=frozen)
+@pytest.mark.parametrize("name", SETTINGS)
+def test_settings_in_their_order(name, norm, frozen, dtype) -> None:
+    net = Net(dtype, settings=SETTINGS[name] | {CLIP_NORM: norm}, frozen=frozen)
     expected, before = sgd_of(net), net.params.copy()
     run_all(net.grad, net.arguments())
     eps = float(np.finfo(dtype).eps)
@@ -283,11 +284,11 @@ def test_rules_in_their_order(name, norm, frozen, dtype) -> None:
 @pytest.mark.parametrize("code", [SGD, ADAM])
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("frozen", [(), range(4, 50, 3)], ids=["free", "frozen"])
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", SETTINGS)
 def test_block_by_block_the_same_bits(name, frozen, bias, code, dtype) -> None:
     ends = []
     for units in (100, 1, 3):
-        net = Net(dtype, code, bias, RULES[name], frozen, sizes=(5, 7, 6))
+        net = Net(dtype, code, bias, SETTINGS[name], frozen, sizes=(5, 7, 6))
         for _ in range(2):
             grad = net.grad.copy()
             if units == 100:
@@ -299,8 +300,8 @@ def test_block_by_block_the_same_bits(name, frozen, bias, code, dtype) -> None:
 
 
 @each_dtype
-def test_without_rules_all_is_a_plain_update(dtype) -> None:
-    plain, neutral = Net(dtype, ADAM), Net(dtype, ADAM, rules={})
+def test_without_settings_all_is_a_plain_update(dtype) -> None:
+    plain, neutral = Net(dtype, ADAM), Net(dtype, ADAM, settings={})
     for net in (plain, neutral):
         run_all(net.grad, net.arguments())
     assert plain.params.tobytes() == neutral.params.tobytes()

@@ -7,6 +7,7 @@ import math
 import numba
 import numpy as np
 import pytest
+from entry_points import entry_point
 
 from fastbp.kernels.sampling import (
     draw_order,
@@ -21,24 +22,24 @@ from fastbp.machine.processor import VECTOR_BITS
 from fastbp.machine.simd import pointer, store
 
 
-@numba.njit
+@entry_point
 def draw(out, state):
     p, s = pointer(out, 0), pointer(state, 0)
     for i in range(out.shape[0]):
         store(p, i, next_random(s))
 
 
-@numba.njit
+@entry_point
 def run_order(order, state):
     draw_order(pointer(order, 0), order.shape[0], pointer(state, 0))
 
 
-@numba.njit
+@entry_point
 def run_shuffle(order, generator):
     shuffle_as_numpy(pointer(order, 0), order.shape[0], generator)
 
 
-@numba.njit
+@entry_point
 def run_next_order(order, generator, state):
     next_order(pointer(order, 0), order.shape[0], generator, pointer(state, 0))
 
@@ -47,7 +48,7 @@ def bit_generator_of(random_state):
     return int(random_state._bit_generator.ctypes.bit_generator.value)
 
 
-@numba.njit
+@entry_point
 def count_places(counts, order, state, times):
     """Draw `times` orders; counts[i, j] is how often i came to index j."""
     p, s, n = pointer(order, 0), pointer(state, 0), order.shape[0]
@@ -136,12 +137,12 @@ def test_order_is_uniform(seed) -> None:
     assert abs(chi_square - 23) < 4 * math.sqrt(2 * 23)
 
 
-@numba.njit
+@entry_point
 def run_drop_out(x, stride, n, batch, share, key):
     drop_out(pointer(x, 0), stride, n, batch, share, key)
 
 
-@numba.njit
+@entry_point
 def run_key(state):
     return dropout_key(next_random(pointer(state, 0)))
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 import pytest
+from entry_points import entry_point
 from helpers import DTYPES, SOAK
 
 from fastbp.kernels.transposes import copy, transpose, transpose_blocks
@@ -15,12 +15,12 @@ SEEDS = range(300 if SOAK else 30)
 PADDING = -777.0
 
 
-@numba.njit
+@entry_point
 def run_copy(out, source, count):
     copy(pointer(out, 0), pointer(source, 0), count)
 
 
-@numba.njit
+@entry_point
 def run_transpose_blocks(out, out_stride, source, rows, m, n, panels, panel_rows):
     transpose_blocks(
         pointer(out, 0), out_stride, pointer(source, 0), pointer(rows, 0), m, n,
@@ -28,7 +28,7 @@ def run_transpose_blocks(out, out_stride, source, rows, m, n, panels, panel_rows
     )  # fmt: skip
 
 
-@numba.njit
+@entry_point
 def run_transpose(out, out_stride, source, at, rows, m, n):
     transpose(pointer(out, 0), out_stride, pointer(source, at), pointer(rows, 0), m, n)
 

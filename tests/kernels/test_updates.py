@@ -12,7 +12,7 @@ from fastbp.kernels import updates
 from fastbp.kernels.state import GROUPS
 from fastbp.kernels.updates import LION, NO_UPDATE, SGD
 
-NONE, NO_RULES = np.zeros(0, np.uint8), np.zeros(GROUPS)
+NONE, NO_SETTINGS = np.zeros(0, np.uint8), np.zeros(GROUPS)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -105,14 +105,14 @@ def test_unknown_codes(code) -> None:
     scalars, slots = np.ones(steps.N_SCALARS), np.zeros(12)
     params, gradient = np.ones(4), np.ones(4)
     with pytest.raises(ValueError, match="unknown optimizer"):
-        run_update(code, scalars, slots, NONE, NO_RULES, params, gradient, 0, 4, 1.0, 0.0)
+        run_update(code, scalars, slots, NONE, NO_SETTINGS, params, gradient, 0, 4, 1.0, 0.0)
     assert np.all(params == 1.0)
 
 
 def test_all_parameters_frozen() -> None:
     scalars, slots = np.ones(steps.N_SCALARS), np.zeros(12)
     params, frozen = np.ones(4), np.ones(4, np.uint8)
-    run_update(SGD, scalars, slots, frozen, NO_RULES, params, np.ones(4), 0, 4, 1.0, 0.5)
+    run_update(SGD, scalars, slots, frozen, NO_SETTINGS, params, np.ones(4), 0, 4, 1.0, 0.5)
     assert np.all(params == 1.0)
     assert np.all(slots == 0.0)
 

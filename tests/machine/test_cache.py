@@ -23,7 +23,7 @@ from helpers import SOAK
 
 from fastbp.machine import cache
 
-pytestmark = pytest.mark.promise("compiled cache")
+pytestmark = [pytest.mark.promise("compiled cache"), pytest.mark.slow]
 PROCESSES = 16 if SOAK else 4
 FLIPS = 5000 if SOAK else 100
 

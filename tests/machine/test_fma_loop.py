@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 import pytest
+from entry_points import entry_point
 
 from fastbp.machine import simd, uncompiled
 from fastbp.machine.fma_loop import SUMS, UNROLLED
 from fastbp.machine.processor import VECTOR_BITS
 
 
-@numba.njit
+@entry_point
 def compiled(numbers, turns):
     simd.multiply_adds(simd.pointer(numbers, 0), turns)
 

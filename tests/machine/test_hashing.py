@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 import pytest
+from entry_points import entry_point
 
 from fastbp.machine.hashing import hashed
 from fastbp.machine.simd import advance, lanes, pointer, vrandom, vstore
@@ -15,7 +15,7 @@ KEYS = (0, 1, 2**31, 2**32 + 1, 0x1234567890ABCDEF, 2**63 - 1, -5)
 THRESHOLDS = (0, 1, 2**30, 2**31, 2**32 - 2**20, 2**32 - 1)
 
 
-@numba.njit
+@entry_point
 def run_random(out, key, first, threshold):
     p = pointer(out, 0)
     for i in range(0, out.shape[0], lanes(p)):

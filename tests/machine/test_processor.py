@@ -15,6 +15,8 @@ import pytest
 import fastbp
 from fastbp.machine import processor
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(fastbp.__file__).parents[1]
 SHOW = """
 import json

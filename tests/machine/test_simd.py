@@ -12,7 +12,8 @@ from fractions import Fraction
 import numba
 import numpy as np
 import pytest
-from helpers import DTYPES, SOAK
+from entry_points import entry_point
+from helpers import COMPILED, DTYPES, SOAK
 
 from fastbp.machine import simd, uncompiled
 from fastbp.machine.processor import IS_X86, VECTOR_BITS
@@ -127,7 +128,7 @@ def by_lane(out, stride, x, y, z, s, n):
 
 
 N_RESULTS = 22
-run_by_lane = numba.njit(by_lane)
+run_by_lane = entry_point(by_lane)
 
 
 def lanes_of(dtype):
@@ -225,7 +226,7 @@ def by_number(out, facts, x, integers, words, n):
     facts[1] = is_single(splat(p, 0.0))
 
 
-run_by_number = numba.njit(by_number)
+run_by_number = entry_point(by_number)
 
 
 def sum_by_halves(x):
@@ -258,18 +259,21 @@ def test_pointers(dtype) -> None:
         assert np.array_equal(*results)
 
 
-@pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="NumPy never flushes denormal numbers")
+@entry_point
+def halve(out, x):
+    """Half of a number without denormal numbers, and with them."""
+    mode = flush_denormals()
+    out[0] = x[0] * 0.5
+    restore_denormals(mode)
+    out[1] = x[0] * 0.5
+
+
+@pytest.mark.skipif(not COMPILED, reason="NumPy never flushes denormal numbers")
 @pytest.mark.skipif(not IS_X86, reason="only x86 has this switch in fastbp")
 def test_denormal_numbers() -> None:
-    def halve(out, x):
-        mode = flush_denormals()
-        out[0] = x[0] * 0.5
-        restore_denormals(mode)
-        out[1] = x[0] * 0.5
-
     out = np.ones(2)
     smallest = np.full(1, np.finfo(np.float64).tiny)
-    numba.njit(halve)(out, smallest)
+    halve(out, smallest)
     assert out.tolist() == [0.0, smallest[0] / 2]
     assert smallest[0] * 0.5 > 0.0  # the caller's mode is as it was
 
@@ -322,7 +326,7 @@ def multiply_all(c, filled, c_stride, size, a, a_row, a_step, b, b_step, bias, k
     tile_store(least, e, c_stride, tail)
 
 
-run_multiply_all = numba.njit(multiply_all)
+run_multiply_all = entry_point(multiply_all)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -382,7 +386,7 @@ def run_relu(out, x, tail):
 def test_not_a_number_in_relu() -> None:
     x = np.full(lanes_of("float64") ** 2, 1.0)
     x[:2] = [np.nan, -np.inf]
-    for run in (numba.njit(run_relu), in_numpy(run_relu)):
+    for run in (entry_point(run_relu), in_numpy(run_relu)):
         out = np.full(len(x), UNTOUCHED)
         run(out, x, 2)
         assert np.array_equal(out[:2], [np.nan, 0.0], equal_nan=True)
@@ -409,7 +413,7 @@ def rearrange(put, stored, added, sums, stride, source, offsets, count, tail):
     tile_put(total, pointer(added, 0), stride, count, width)
 
 
-run_rearrange = numba.njit(rearrange)
+run_rearrange = entry_point(rearrange)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -238,18 +238,18 @@ def test_with_a_schedule_a_group_scales_it():
 
 def test_groups_that_change_with_the_optimizer():
     net = MLP((2, 2, 1), activation="tanh", optimizer=SGD(0.5), seed=0)
-    assert not net.rules[REGULATED]
+    assert not net.settings[REGULATED]
     net.optimizer = SGD(0.5, groups=Group(layers=[1], learning_rate=0.0))
-    assert net.rules[GROUPS:].tolist() == [1, 0, 1, 0, 0, 0, 0, 0]
+    assert net.settings[GROUPS:].tolist() == [1, 0, 1, 0, 0, 0, 0, 0]
     before = net.params.copy()
     net.step([[1.0, 2.0]], [3.0])
     assert np.array_equal(net.params[6:], before[6:])
     assert not np.array_equal(net.params[:6], before[:6])
-    kept = net.rules.tolist()
+    kept = net.settings.tolist()
     with pytest.raises(ValueError, match="layers must be 0 to 1; got 2"):
         net.optimizer = SGD(groups=[Group(layers=[2])])
     assert net.optimizer.groups[0].layers == (1,)
-    assert net.rules.tolist() == kept
+    assert net.settings.tolist() == kept
     with pytest.raises(ValueError, match="layers must be 0 to 1; got 2"):
         MLP((2, 2, 1), optimizer=SGD(groups=[Group(layers=[2])]))
 

@@ -18,8 +18,8 @@ OFF = Regularization()
 
 def test_everything_is_off_by_default():
     assert OFF == Regularization(0.0, 0.0, 0.0, 0.0, None, None, None)
-    assert OFF.rules(SGD(), 3).tolist() == [0] * GROUPS + [1, 0] * 6
-    assert OFF.rules(Adam(), 1).tolist() == [0] * GROUPS + [1, 0] * 2
+    assert OFF.settings(SGD(), 3).tolist() == [0] * GROUPS + [1, 0] * 6
+    assert OFF.settings(Adam(), 1).tolist() == [0] * GROUPS + [1, 0] * 2
     assert OFF.dropout_rates(3) == (0.0, 0.0, 0.0)
     with pytest.raises(dataclasses.FrozenInstanceError):
         OFF.l1 = 1.0
@@ -97,20 +97,20 @@ def test_the_table_of_rules():
     all_of_them = Regularization(
         l1=0.5, l2=0.25, clip_value=2.0, clip_norm=3.0, max_norm=4.0, dropout=0.5
     )
-    values = all_of_them.rules(SGD(), 2)
+    values = all_of_them.settings(SGD(), 2)
     assert values.dtype == np.float64
     assert values[[L1, L2, CLIP_VALUE, CLIP_NORM, MAX_NORM]].tolist() == [0.5, 0.25, 2.0, 3.0, 4.0]
     assert values[GROUPS:].tolist() == [1, 0] * 4
-    assert Regularization(dropout=0.5, input_dropout=0.5).rules(SGD(), 2)[REGULATED] == 0
+    assert Regularization(dropout=0.5, input_dropout=0.5).settings(SGD(), 2)[REGULATED] == 0
     for name, entry in (("l1", L1), ("l2", L2), ("clip_value", CLIP_VALUE),
                         ("clip_norm", CLIP_NORM), ("max_norm", MAX_NORM)):  # fmt: skip
-        values = Regularization(**{name: 0.5}).rules(SGD(), 1)
+        values = Regularization(**{name: 0.5}).settings(SGD(), 1)
         assert np.flatnonzero(values[:GROUPS]).tolist() == [REGULATED, entry]
         assert values[entry] == 0.5
 
 
 def test_decay_and_groups_are_rules_too():
-    assert OFF.rules(AdamW(weight_decay=0.5), 1).tolist() == [1] + [0] * (GROUPS - 1) + [
+    assert OFF.settings(AdamW(weight_decay=0.5), 1).tolist() == [1] + [0] * (GROUPS - 1) + [
         1,
         0.5,
         1,
@@ -118,10 +118,10 @@ def test_decay_and_groups_are_rules_too():
     ]
     groups = Group(biases=False, learning_rate=0.25)
     assert (
-        OFF.rules(SGD(0.5, groups=groups), 2).tolist()
+        OFF.settings(SGD(0.5, groups=groups), 2).tolist()
         == [1] + [0] * (GROUPS - 1) + [0.5, 0, 1, 0] * 2
     )
-    assert OFF.rules(SGD(0.5, groups=Group(learning_rate=0.5)), 2)[REGULATED] == 0
+    assert OFF.settings(SGD(0.5, groups=Group(learning_rate=0.5)), 2)[REGULATED] == 0
 
 
 # ---- nets ----------------------------------------------------------------------------------------

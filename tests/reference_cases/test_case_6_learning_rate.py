@@ -12,6 +12,8 @@ from helpers import long_uncompiled
 
 from fastbp import MLP, SGD, DivergenceWarning, diagnose, lr_find
 
+pytestmark = pytest.mark.slow
+
 
 def descend(learning_rate: float, steps: int) -> list[float]:
     """The distances to the minimum after each step."""

@@ -14,6 +14,8 @@ from reference_data import FOLDER, needs_mnist
 from fastbp import MLP, SGD, ImageShift
 from fastbp.files.idx import mnist
 
+pytestmark = pytest.mark.slow
+
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(100, 3)) * [1.0, 5.0, 0.2]
 Y = X @ [1.0, -0.5, 3.0] + 0.7 + RNG.normal(scale=0.1, size=100)

@@ -82,7 +82,8 @@ def test_the_last_finite_parameters_are_kept() -> None:
         return value, (z - y) / len(z)
 
     net = MLPRegressor(loss, (4,), solver="lbfgs", random_state=0, alpha=0.0)
-    with pytest.warns((DivergenceWarning, ConvergenceWarning)):
+    with pytest.warns((DivergenceWarning, ConvergenceWarning)) as caught:
         net.fit(X, Y)
+    assert all(w.filename == __file__ for w in caught if w.category is DivergenceWarning)
     assert net.n_iter_ >= 1
     assert all(np.isfinite(a).all() for a in net.coefs_)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import threading
 
-import numba
 import numpy as np
 import pytest
+from entry_points import entry_point
 from sklearn.utils import check_random_state
 
 from fastbp.machine.simd import next_uint32
 from fastbp.sklearn.randomness import bits_of, random_state_of
 
 
-@numba.njit
+@entry_point
 def draw(address, out):
     for i in range(out.size):
         out[i] = next_uint32(address)

@@ -15,6 +15,8 @@ from sklearn.exceptions import ConvergenceWarning
 import fastbp.sklearn
 from fastbp import DivergenceWarning
 
+pytestmark = pytest.mark.slow
+
 KINDS = ("binary", "multiclass", "multilabel", "one target", "three targets", "poisson")
 CONFIGURATIONS = counts(60, 1000, uncompiled=3)
 CURVES = ("loss_curve_", "validation_scores_", "best_loss_", "best_validation_score_", "loss_")

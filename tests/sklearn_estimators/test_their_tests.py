@@ -16,6 +16,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator, parametri
 from fastbp.sklearn import MLPClassifier, MLPRegressor
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.promise("estimators"),
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning"),

@@ -25,8 +25,8 @@ from threadpoolctl import threadpool_limits
 
 import fastbp.sklearn
 import peak
-from rows import Row
-from timing import DisagreementError, median_ratio, rounds_of_calls
+from compare.tables import Row
+from compare.timing import DisagreementError, median_ratio, rounds_of_calls
 
 LIBRARIES = {"fastbp": fastbp.sklearn, "scikit-learn": sklearn.neural_network}
 EPOCHS = 50
@@ -202,7 +202,8 @@ def estimator_rows(rounds: int, seconds: float) -> list[Row]:
     DisagreementError
         If the libraries' models differ.
     """
-    rows, some = [], problems()
+    rows = []
+    some = problems()
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for problem in some:
@@ -216,7 +217,8 @@ def estimator_rows(rounds: int, seconds: float) -> list[Row]:
 def main() -> None:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    start, seconds = time.perf_counter(), float(sys.argv[1]) if len(sys.argv) > 1 else 0.5
+    start = time.perf_counter()
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 0.5
     for row in estimator_rows(rounds=3, seconds=seconds):
         print(f"{row.what:<52} {row.measured:<44} {row.goal:<8} {'' if row.met else 'not met'}")
     print(f"{time.perf_counter() - start:.0f} s")

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from compare.peers import FastBP
+from compare.tables import Row, at_least, at_most
+from compare.timing import median_ratio, rounds_of_calls, rounds_of_steps
 from fastbp.machine import peak as hardware
 from peak import flops_at_peak
-from peers import FastBP
-from rows import Row, at_least, at_most
-from timing import median_ratio, rounds_of_calls, rounds_of_steps
 from workloads import WORKLOADS, Workload
 
 BATCH = 128

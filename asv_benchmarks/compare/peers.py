@@ -20,14 +20,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from peer_base import BETA1, BETA2, EPSILON, LEARNING_RATE, CannotRunError, Peer
-from peer_numpy import NumPy
+from compare.peer_base import BETA1, BETA2, EPSILON, LEARNING_RATE, CannotRunError, Peer
+from compare.peer_numpy import NumPy
 
 
 class FastBP(Peer):
     """fastbp: many epochs run inside one call of `fit`."""
 
-    name, title, package, module = "fastbp", "fastbp", "fastbp", "fastbp"
+    name = "fastbp"
+    title = "fastbp"
+    package = "fastbp"
+    module = "fastbp"
 
     @classmethod
     def version(cls) -> str:
@@ -83,7 +86,10 @@ class ScikitLearn(Peer):
     so nothing has to be scaled.
     """
 
-    name, title, package, module = "sklearn", "scikit-learn", "scikit-learn", "sklearn"
+    name = "sklearn"
+    title = "scikit-learn"
+    package = "scikit-learn"
+    module = "sklearn"
     same_epsilon = False  # it is added before the root is corrected
 
     def reset(self) -> None:
@@ -135,7 +141,10 @@ class ScikitLearn(Peer):
 class PyTorch(Peer):
     """PyTorch eager: ``nn.Sequential`` and the fused Adam."""
 
-    name, title, package, module = "torch", "PyTorch", "torch", "torch"
+    name = "torch"
+    title = "PyTorch"
+    package = "torch"
+    module = "torch"
 
     def setup(self) -> None:
         """Set one thread and share the data."""
@@ -190,7 +199,10 @@ class TorchCompile(Peer):
     ``backward`` and the optimiser as they are.
     """
 
-    name, title, package, module = "torch_compile", "torch.compile", "torch", "torch"
+    name = "torch_compile"
+    title = "torch.compile"
+    package = "torch"
+    module = "torch"
 
     @classmethod
     def version(cls) -> str:
@@ -279,7 +291,10 @@ class TorchCompile(Peer):
 class JAX(Peer):
     """JAX: a whole epoch is one ``jit`` over a ``lax.scan``, with optax's Adam."""
 
-    name, title, package, module = "jax", "JAX", "jax", "jax"
+    name = "jax"
+    title = "JAX"
+    package = "jax"
+    module = "jax"
 
     @classmethod
     def installed(cls) -> bool:
@@ -297,7 +312,8 @@ class JAX(Peer):
         import jax.numpy as jnp
         import optax
 
-        self.jax, self.optimizer = jax, optax.adam(LEARNING_RATE)
+        self.jax = jax
+        self.optimizer = optax.adam(LEARNING_RATE)
         activation = {"relu": jax.nn.relu, "tanh": jnp.tanh, "sigmoid": jax.nn.sigmoid}[
             self.workload.activation
         ]

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from compare.peer_base import CannotRunError, Peer
+from compare.timing import check_same_outputs, check_same_work, rounds_of_calls, rounds_of_steps
 from peak import flops_at_peak
-from peer_base import CannotRunError, Peer
-from timing import check_same_outputs, check_same_work, rounds_of_calls, rounds_of_steps
 from workloads import Workload
 
 #: Rows that are predicted in one call, beside a single one.
@@ -31,7 +31,7 @@ class Measured(NamedTuple):
     training : dict of str to float
         Seconds of an update, by library.
     share : float
-        Of the FMA peak that fastbp attains in training; see peak.py.
+        Share of the FMA peak that fastbp attains in training; see peak.py.
     one, many : dict of str to float
         Seconds for the prediction of one row, and of `MANY` rows, by library.
     failures : dict of str to str

@@ -6,9 +6,9 @@ not end at the same loss, the script says so and fails. Only then are they timed
 in prediction; fresh processes, one for each library, show what the first fit takes. The result is
 Markdown on standard output; progress, with every library's times, goes to standard error::
 
-    python asv_benchmarks/compare.py --workloads tiny,deep --peers sklearn,jax --dtype float32
-    python asv_benchmarks/compare.py --markdown compare.md --picture compare.png
-    python asv_benchmarks/compare.py --readme
+    python asv_benchmarks/compare --workloads tiny,deep --peers sklearn,jax --dtype float32
+    python asv_benchmarks/compare --markdown compare.md --picture compare.png
+    python asv_benchmarks/compare --readme
 """
 
 from __future__ import annotations
@@ -21,18 +21,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from threads import one_thread
+# Run as a folder, Python knows the folder alone; the workloads stand beside it.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from compare import one_thread
 
 if TYPE_CHECKING:
-    from measure import Measured
-    from peers import Peer
-    from rows import Row
-    from startup import Startup
-    from tables import Machine
+    from compare.measure import Measured
+    from compare.peers import Peer
+    from compare.startup import Startup
+    from compare.tables import Machine, Row
     from workloads import Workload
 
-README = Path(__file__).resolve().parents[1] / "README.md"
-PICTURE = Path(__file__).resolve().with_suffix(".png")
+SUITE = Path(__file__).resolve().parents[1]
+README = SUITE.parent / "README.md"
+PICTURE = SUITE / "compare.png"
 BEGIN, END = "<!-- compare:begin -->", "<!-- compare:end -->"
 DTYPES = ("float32", "float64")
 ENDINGS = (".png", ".svg", ".pdf")
@@ -40,7 +43,7 @@ ENDINGS = (".png", ".svg", ".pdf")
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="compare", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--workloads", metavar="A,B", help="only these workloads")
     parser.add_argument(
         "--peers",
@@ -82,7 +85,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         if importlib.util.find_spec("matplotlib") is None:
             parser.error("the picture needs matplotlib, which is not installed")
     if args.quick:
-        args.rounds, args.dtype = 1, args.dtype or "float32"
+        args.rounds = 1
+        args.dtype = args.dtype or "float32"
     return args
 
 
@@ -100,7 +104,7 @@ def libraries_of(names: str | None, whole: bool) -> list[type[Peer]]:
 
     Leaves the program if `whole` is asked for and one is not installed.
     """
-    from peers import PEERS, FastBP
+    from compare.peers import PEERS, FastBP
 
     libraries: list[type[Peer]] = [FastBP]
     for name in chosen(names, list(PEERS), "peer"):
@@ -126,13 +130,13 @@ def further_goals(
     """Measure further tables of goals, by title; those of other modules are added here."""
     from importlib.util import find_spec
 
-    from further import further_rows
-    from tables import startup_rows
+    from compare.further import further_rows
+    from compare.tables import startup_rows
 
     rows = further_rows(args.rounds, seconds)
     goals = {"Further goals": rows if startup is None else rows + startup_rows(startup)}
     if find_spec("sklearn") is not None:
-        from estimators import estimator_rows
+        from compare.estimators import estimator_rows
 
         goals["`fastbp.sklearn` beside scikit-learn, in its own dtypes"] = estimator_rows(
             args.rounds, seconds
@@ -144,8 +148,8 @@ def machine_of(core: int | None, measured: Sequence[Measured]) -> Machine:
     """Describe the machine."""
     from llvmlite import binding
 
+    from compare.tables import Machine
     from fastbp.machine.peak import cpu_model, fma_peak
-    from tables import Machine
 
     peaks = {dtype: fma_peak(dtype) for dtype in dict.fromkeys(m.dtype for m in measured)}
     return Machine(f"{cpu_model()} ({binding.get_host_cpu_name()})", core, peaks)
@@ -171,7 +175,7 @@ def write(args: argparse.Namespace, report: str, measured: Sequence[Measured]) -
     """Print the report, and write what files are asked for."""
     print(with_picture(report, args.picture, Path.cwd()))
     if args.picture is not None:
-        import picture
+        from compare import picture
 
         picture.save(measured, args.picture)
     if args.markdown is not None:
@@ -191,7 +195,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     startup: Startup | None = None
     if not (args.no_further or args.quick):
-        import startup as fresh  # before anything large is loaded
+        from compare import startup as fresh  # before anything large is loaded
 
         startup = fresh.measure([library.name for library in libraries], rounds=args.rounds)
         wrong = fresh.disagreement(startup)
@@ -199,9 +203,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(wrong, file=sys.stderr)
             return 1
 
-    import tables
-    from measure import measure
-    from timing import DisagreementError
+    from compare import tables
+    from compare.measure import measure
+    from compare.timing import DisagreementError
 
     seconds = 0.05 if args.quick else 0.2
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from peer_base import BETA1, BETA2, EPSILON, LEARNING_RATE, Peer
+from compare.peer_base import BETA1, BETA2, EPSILON, LEARNING_RATE, Peer
 
 
 def activate(name: str, z: NDArray) -> None:
@@ -47,7 +47,10 @@ class NumPy(Peer):
     that an update is a dozen calls for any number of layers.
     """
 
-    name, title, package, module = "numpy", "NumPy", "numpy", "numpy"
+    name = "numpy"
+    title = "NumPy"
+    package = "numpy"
+    module = "numpy"
 
     def setup(self) -> None:
         """Make all arrays that training needs."""
@@ -65,7 +68,9 @@ class NumPy(Peer):
 
     def views(self, flat: NDArray) -> tuple[list[NDArray], list[NDArray]]:
         """Return the weights, (K, N), and biases, (N,), of every layer in a flat array."""
-        weights, biases, start = [], [], 0
+        weights = []
+        biases = []
+        start = 0
         for n_in, n_out in self.workload.pairs:
             end = start + n_in * n_out
             weights.append(flat[start:end].reshape(n_in, n_out))
@@ -139,7 +144,8 @@ class NumPy(Peer):
 
     def predict(self, X: NDArray) -> NDArray:
         """Return the outputs."""
-        y, last = X, len(self.weights) - 1
+        y = X
+        last = len(self.weights) - 1
         for i, (weights, biases) in enumerate(zip(self.weights, self.biases, strict=True)):
             y = y @ weights
             y += biases

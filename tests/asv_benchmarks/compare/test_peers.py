@@ -9,10 +9,10 @@ import pytest
 from made_up import SMALL
 
 import fastbp
+from compare.peer_base import LEARNING_RATE
+from compare.peer_numpy import NumPy, activate, slope
+from compare.peers import PEERS, FastBP, ScikitLearn
 from fastbp import Adam
-from peer_base import LEARNING_RATE
-from peer_numpy import NumPy, activate, slope
-from peers import PEERS, FastBP, ScikitLearn
 
 EPOCHS = 5  # 20 updates
 

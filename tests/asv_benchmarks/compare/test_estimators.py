@@ -7,9 +7,9 @@ import gzip
 import numpy as np
 import pytest
 
-import estimators
-from estimators import EPOCHS, Problem
-from timing import DisagreementError
+from compare import estimators
+from compare.estimators import EPOCHS, Problem
+from compare.timing import DisagreementError
 
 SEED = 7
 

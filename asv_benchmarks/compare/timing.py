@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from peers import Peer
+from compare.peers import Peer
 
 #: Updates after which results are compared, at least; always whole epochs.
 CHECKED_STEPS = 20
@@ -26,11 +26,11 @@ class Tolerance(NamedTuple):
     Attributes
     ----------
     loss : float
-        Of the loss, relative to fastbp's.
+        Difference of the losses, relative to fastbp's.
     parameters : float
-        Of every array of weights or biases, relative to how far training has moved it.
+        Difference of each array of weights or biases, relative to how far training has moved it.
     outputs : float
-        Of the outputs of the same net, relative to their Euclidean norm.
+        Difference of the outputs of the same net, relative to their Euclidean norm.
     """
 
     loss: float
@@ -167,7 +167,8 @@ def rounds_of_calls(
     repetitions = {}
     for name in actions:
         turn(name, 1)  # compiles
-        repetitions[name], lasted = 1, turn(name, 1)
+        repetitions[name] = 1
+        lasted = turn(name, 1)
         while lasted < seconds / 2:
             longer = ceil(repetitions[name] * min(100.0, seconds / max(lasted, 1e-9)))
             repetitions[name] = max(longer, 2 * repetitions[name])

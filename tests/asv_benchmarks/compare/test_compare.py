@@ -7,18 +7,16 @@ from pathlib import Path
 import pytest
 from made_up import SMALL, HalfRate, OtherOutputs, measured, startup
 
-import compare
-import estimators
-import further
-import measure
-import startup as fresh
-import timing
-from peer_base import CannotRunError
-from peer_numpy import NumPy
-from peers import FastBP
-from rows import Row
-from tables import Machine
-from timing import DisagreementError, check_same_work
+from compare import __main__ as compare
+from compare import estimators, further, measure, timing
+from compare import startup as fresh
+from compare.peer_base import CannotRunError
+from compare.peer_numpy import NumPy
+from compare.peers import FastBP
+from compare.tables import Machine, Row
+from compare.timing import DisagreementError, check_same_work
+
+pytestmark = pytest.mark.slow
 
 
 class Uncompilable(NumPy):

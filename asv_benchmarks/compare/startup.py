@@ -1,13 +1,16 @@
 """Time and memory of fresh processes: import a library, fit a small net, leave.
 
 Only the standard library is imported here before a child needs more, because on Linux the peak
-memory of a child starts at that of its parent: measure before anything large has been loaded.
+memory of a child starts at that of its parent: measure before anything large has been loaded. A
+benchmark, which has loaded Numba, puts a small interpreter between itself and the child.
 
-The child is this file as a program: ``python startup.py NAME`` prints the loss after the fit.
+The child is this file as a program: ``python -m compare.startup NAME`` prints the loss after the
+fit.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -17,7 +20,26 @@ from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple
 
-ROWS, EPOCHS = 500, 20
+#: Where the child finds `compare`, and what stands beside it.
+SUITE = Path(__file__).resolve().parents[1]
+ROWS = 500
+EPOCHS = 20
+DATA = """
+import numpy as np
+rng = np.random.default_rng(0)
+X = rng.standard_normal((500, 64)).astype("float32")
+Y = rng.standard_normal((500, 10)).astype("float32")
+"""
+FIT = f"""{DATA}
+from fastbp import MLP
+MLP((64, 64, 10), optimizer="adam", seed=0).fit(X, Y, epochs=20, batch_size=32)
+"""
+#: The interpreter between a benchmark and the script that it measures.
+BETWEEN = """
+import json, os, sys
+from compare.startup import timed
+json.dump(timed([sys.executable, "-c", sys.stdin.read()], os.environ), sys.stdout)
+"""
 #: The variable with the folder of what a library compiles once for all processes.
 CACHES = {"fastbp": "FASTBP_CACHE_DIR", "torch_compile": "TORCHINDUCTOR_CACHE_DIR"}
 #: How far losses may lie apart, relative to fastbp's: rounding, and where Adam's epsilon stands.
@@ -67,8 +89,8 @@ class ChildError(Exception):
 
 def child(name: str) -> int:
     """Import a library, fit and print the loss; return the exit status."""
-    from peer_base import CannotRunError
-    from peers import PEERS, FastBP, NumPy
+    from compare.peer_base import CannotRunError
+    from compare.peers import PEERS, FastBP, NumPy
     from workloads import Workload
 
     workload = Workload("fresh process", (64, 64, 10), ROWS, 50)
@@ -100,7 +122,7 @@ def timed(command: Sequence[str], environment: Mapping[str, str]) -> tuple[float
     """
     begin = perf_counter()
     with subprocess.Popen(
-        command, env=dict(environment), stdout=subprocess.PIPE, text=True
+        command, env=dict(environment), cwd=SUITE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         printed = process.stdout.read().strip()
@@ -121,13 +143,43 @@ def run(name: str, environment: Mapping[str, str]) -> Run:
     RuntimeError
         If the child fails in another way.
     """
-    command = [sys.executable, str(Path(__file__).resolve()), name]
+    command = [sys.executable, "-m", "compare.startup", name]
     seconds, memory, printed, status = timed(command, environment)
     if status == CANNOT_RUN:
         raise ChildError(printed)
     if status != 0:
         raise RuntimeError(f"a fresh process with {name} failed, status {status}")
     return Run(seconds, memory, float(printed.splitlines()[-1]))
+
+
+class Fresh(NamedTuple):
+    """What a script took: wall-clock seconds, and peak resident memory in MiB."""
+
+    seconds: float
+    memory: float
+
+
+def fresh_run(script: str, environment: Mapping[str, str]) -> Fresh:
+    """Run a script in a new interpreter, started from a small one, from start to end.
+
+    Raises
+    ------
+    RuntimeError
+        If the script fails; what it said stands on standard error.
+    """
+    process = subprocess.run(
+        [sys.executable, "-c", BETWEEN],
+        input=script,
+        env=dict(environment),
+        cwd=SUITE,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    seconds, memory, _, status = json.loads(process.stdout)
+    if status != 0:
+        raise RuntimeError(f"a script in a fresh process failed with status {status}")
+    return Fresh(seconds, memory)
 
 
 def best(runs: Sequence[Run]) -> Run:

@@ -1,4 +1,7 @@
-"""One thread on one core: to be settled before NumPy or anything like it is imported."""
+"""fastbp beside other libraries: what is compared, timed and written in tables and a picture.
+
+This file imports the standard library only: `one_thread` must run before NumPy is imported.
+"""
 
 from __future__ import annotations
 

@@ -5,10 +5,18 @@ from __future__ import annotations
 import pytest
 from made_up import GOALS, SMALL, measured, startup
 
-import tables
-from peers import FastBP, NumPy, PyTorch, ScikitLearn, TorchCompile
-from rows import Row, at_least, at_most
-from tables import Machine, fresh_table, prediction_table, time_form, training_table
+from compare import tables
+from compare.peers import FastBP, NumPy, PyTorch, ScikitLearn, TorchCompile
+from compare.tables import (
+    Machine,
+    Row,
+    at_least,
+    at_most,
+    fresh_table,
+    prediction_table,
+    time_form,
+    training_table,
+)
 
 LIBRARIES = (FastBP, ScikitLearn, PyTorch, TorchCompile, NumPy)
 

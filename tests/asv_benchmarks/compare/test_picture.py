@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from made_up import GOALS, SMALL, measured
 
-import picture
-from peers import PEERS
+from compare import picture
+from compare.peers import PEERS
 
 
 def texts(axes) -> list[str]:

@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import NamedTuple
 
-from measure import MANY, Measured
-from peer_base import Peer
-from peers import PEERS
-from rows import Row, at_most
-from startup import EPOCHS, ROWS, Startup
+from compare.measure import MANY, Measured
+from compare.peer_base import Peer
+from compare.peers import PEERS
+from compare.startup import EPOCHS, ROWS, Startup
 from workloads import Workload
 
 MISSED = " ✗"
@@ -34,6 +33,25 @@ class Machine(NamedTuple):
     cpu: str
     core: int | None
     peaks: dict[str, float]
+
+
+class Row(NamedTuple):
+    """One goal: what is measured, how it came out, what is asked for, and whether that is met."""
+
+    what: str
+    measured: str
+    goal: str
+    met: bool
+
+
+def at_least(what: str, share: float, goal: float) -> Row:
+    """Make a row for a share that must not fall short of its goal."""
+    return Row(what, f"{100 * share:.1f} %", f">= {100 * goal:.0f} %", share >= goal)
+
+
+def at_most(what: str, value: float, goal: float, unit: str) -> Row:
+    """Make a row for an amount that must not exceed its goal."""
+    return Row(what, f"{value:.2f} {unit}", f"<= {goal:g} {unit}", value <= goal)
 
 
 def heading(machine: Machine, libraries: Sequence[type[Peer]], rounds: int) -> str:
@@ -136,7 +154,8 @@ def fresh_table(startup: Startup) -> str:
     for name, found in startup.warm.items():
         title = PEERS[name].title if name in PEERS else name
         cold = f"{startup.cold[name].seconds:.1f} s" if name in startup.cold else "-"
-        later, memory = f"{found.seconds:.2f} s", f"{found.memory:.0f} MiB"
+        later = f"{found.seconds:.2f} s"
+        memory = f"{found.memory:.0f} MiB"
         if name != "fastbp":
             later += f" ({times(found.seconds / ours.seconds)})"
             memory += f" ({times(found.memory / ours.memory)})"
@@ -151,7 +170,8 @@ def startup_rows(startup: Startup) -> list[Row]:
     rows = [at_most("import and first fit, empty cache", startup.cold["fastbp"].seconds, 6, "s")]
     if "sklearn" in startup.warm:
         ours, theirs = startup.warm["fastbp"], startup.warm["sklearn"]
-        seconds, memory = ours.seconds / theirs.seconds, ours.memory / theirs.memory
+        seconds = ours.seconds / theirs.seconds
+        memory = ours.memory / theirs.memory
         rows.append(at_most("import and fit, warm cache: time", seconds, 0.65, "x scikit-learn"))
         rows.append(at_most("the same: peak memory", memory, 1.3, "x scikit-learn"))
     return rows

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from measure import MANY, Measured
-from peers import PEERS
-from tables import peers_of, times
+from compare.measure import MANY, Measured
+from compare.peers import PEERS
+from compare.tables import peers_of, times
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,7 +35,7 @@ KINDS = {
     "one": "Predicting one row",
     "many": f"Predicting {MANY:,} rows",
 }
-#: Of the distance between two workloads, how much their libraries take up.
+#: Share of the distance between two workloads that their libraries take up.
 BAND = 0.84
 #: Inches: width of a column of panels, height of a workload in a panel, of all around a panel,
 #: of legend and label.
@@ -60,7 +60,8 @@ def draw_ratio(axes: Axes, y: float, ratio: float, style: Style, goal: float | N
     """Draw one ratio at the height `y`: a line from 1, a mark, a number, and its goal."""
     axes.plot([1, ratio], [y, y], color=style.color, lw=1.5, alpha=0.55, zorder=2)
     axes.plot(ratio, y, style.marker, color=style.color, ms=6, zorder=4)
-    right, after = ratio >= 1, ratio
+    right = ratio >= 1
+    after = ratio
     if goal is not None:
         axes.plot(goal, y, "|", color="black", ms=9, mew=2, zorder=5)
         if ratio < goal < CLOSE * ratio:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from made_up import SMALL, HalfRate, OtherOutputs
 
-import timing
-from peer_numpy import NumPy
-from peers import FastBP, ScikitLearn
-from timing import DisagreementError, check_same_outputs, check_same_work
+from compare import timing
+from compare.peer_numpy import NumPy
+from compare.peers import FastBP, ScikitLearn
+from compare.timing import DisagreementError, check_same_outputs, check_same_work
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
