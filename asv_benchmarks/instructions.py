@@ -34,11 +34,13 @@ PROCESSOR = {
 #: Epochs of the short and of the long fit.
 EPOCHS = (1, 2)
 #: Operations of an epoch, about, but at least one and at most a hundred updates: valgrind takes
-#: 10 s for 2e8, because it computes multiply-adds number by number.
+#: 10 s for 2e8, because it computes multiply-adds value by value.
 EPOCH_FLOPS = 2e7
 #: Requests to callgrind (callgrind.h) and the instructions that valgrind takes for a request with
 #: the address of its arguments in rax (valgrind.h, amd64); a processor does nothing.
-DUMP, START, STOP = 0x43540000, 0x43540004, 0x43540005
+DUMP = 0x43540000
+START = 0x43540004
+STOP = 0x43540005
 REQUEST = "4889f8 31d2 48c1c703 48c1c70d 48c1c73d 48c1c733 4887db c3"
 
 
@@ -82,7 +84,7 @@ def count(names: list[str]) -> dict[str, float]:
         dumps = sorted(Path(folder).glob("out.*"), key=lambda path: int(path.suffix[1:]))
         totals = [total_of(path.read_text(encoding="utf-8")) for path in dumps]
     if len(totals) != 2 * len(names):
-        raise RuntimeError(f"valgrind made {len(totals)} counts in place of {2 * len(names)}")
+        raise RuntimeError(f"valgrind made {len(totals)} counts instead of {2 * len(names)}")
     return per_update(names, totals)
 
 
@@ -122,7 +124,8 @@ def main() -> None:
     """Train each workload given twice, a short and a long fit, and tell callgrind about them."""
     for name in sys.argv[1:]:
         job = WORKLOADS[name]
-        rows, batch = batches_of(job) * job.batch_size, job.batch_size
+        rows = batches_of(job) * job.batch_size
+        batch = job.batch_size
         rng = np.random.default_rng(0)
         X = rng.standard_normal((rows, job.layer_sizes[0])).astype("float32")
         Y = rng.standard_normal((rows, job.layer_sizes[-1])).astype("float32")

@@ -1,6 +1,6 @@
-"""The benchmarks that asv runs, one file a room.
+"""The benchmarks that asv runs, one file for each part of fastbp.
 
-Names, parameters and units stay as they are: the history of results hangs on them. Who changes
+Names, parameters and units stay as they are: the history of results hangs on them. Whoever changes
 what a benchmark measures counts its `version` up, by hand.
 """
 

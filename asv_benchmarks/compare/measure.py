@@ -31,7 +31,7 @@ class Measured(NamedTuple):
     training : dict of str to float
         Seconds of an update, by library.
     share : float
-        Of the FMA peak that fastbp attains in training; see peak.py.
+        Share of the FMA peak that fastbp attains in training; see peak.py.
     one, many : dict of str to float
         Seconds for the prediction of one row, and of `MANY` rows, by library.
     failures : dict of str to str
@@ -59,7 +59,8 @@ def tried(
     failures : dict of str to str
         Why the others cannot.
     """
-    peers, failures = {}, {}
+    peers = {}
+    failures = {}
     for library in libraries:
         try:
             peer = library(workload, dtype)

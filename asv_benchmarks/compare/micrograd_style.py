@@ -16,8 +16,10 @@ class Value:
     __slots__ = ("_backward", "_prev", "data", "grad")
 
     def __init__(self, data, children=()):
-        self.data, self.grad = data, 0.0
-        self._backward, self._prev = _nothing, children
+        self.data = data
+        self.grad = 0.0
+        self._backward = _nothing
+        self._prev = children
 
     def __add__(self, other):
         other = other if isinstance(other, Value) else Value(other)
@@ -53,7 +55,9 @@ class Value:
 
     def sorted_nodes(self):
         """All nodes, children first; without micrograd's recursion, which ends at 1,000 levels."""
-        order, seen, stack = [], set(), [(self, False)]
+        order = []
+        seen = set()
+        stack = [(self, False)]
         while stack:
             node, is_done = stack.pop()
             if is_done:

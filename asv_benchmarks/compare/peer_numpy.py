@@ -47,11 +47,15 @@ class NumPy(Peer):
     that an update is a dozen calls for any number of layers.
     """
 
-    name, title, package, module = "numpy", "NumPy", "numpy", "numpy"
+    name = "numpy"
+    title = "NumPy"
+    package = "numpy"
+    module = "numpy"
 
     def setup(self) -> None:
         """Make all arrays that training needs."""
-        pairs, batch = self.workload.pairs, self.workload.batch_size
+        pairs = self.workload.pairs
+        batch = self.workload.batch_size
         size = sum((n_in + 1) * n_out for n_in, n_out in pairs)
         self.flat, self.gradient, self.m, self.v, self.scratch = np.zeros((5, size), self.dtype)
         self.weights, self.biases = self.views(self.flat)
@@ -65,7 +69,9 @@ class NumPy(Peer):
 
     def views(self, flat: NDArray) -> tuple[list[NDArray], list[NDArray]]:
         """Return the weights, (K, N), and biases, (N,), of every layer in a flat array."""
-        weights, biases, start = [], [], 0
+        weights = []
+        biases = []
+        start = 0
         for n_in, n_out in self.workload.pairs:
             end = start + n_in * n_out
             weights.append(flat[start:end].reshape(n_in, n_out))
@@ -84,7 +90,8 @@ class NumPy(Peer):
 
     def epoch(self, shuffle: bool = True) -> None:
         """Train for one epoch, gathering each batch by index."""
-        batch, n = self.workload.batch_size, self.workload.rows_used
+        batch = self.workload.batch_size
+        n = self.workload.rows_used
         order = self.rng.permutation(n) if shuffle else np.arange(n)
         for rows in order.reshape(-1, batch):
             # "clip" writes straight into `out`; every index is in range.
@@ -119,7 +126,7 @@ class NumPy(Peer):
                 self.dz[i - 1] *= self.slopes[i - 1]
 
     def adam(self) -> None:
-        """Update all parameters; both corrections of the bias are moved into two numbers."""
+        """Update all parameters; both corrections of the bias are moved into two factors."""
         self.updates += 1
         correction = (1 - BETA2**self.updates) ** 0.5
         rate = LEARNING_RATE * correction / (1 - BETA1**self.updates)
@@ -139,7 +146,8 @@ class NumPy(Peer):
 
     def predict(self, X: NDArray) -> NDArray:
         """Return the outputs."""
-        y, last = X, len(self.weights) - 1
+        y = X
+        last = len(self.weights) - 1
         for i, (weights, biases) in enumerate(zip(self.weights, self.biases, strict=True)):
             y = y @ weights
             y += biases

@@ -27,7 +27,10 @@ from compare.peer_numpy import NumPy
 class FastBP(Peer):
     """fastbp: many epochs run inside one call of `fit`."""
 
-    name, title, package, module = "fastbp", "fastbp", "fastbp", "fastbp"
+    name = "fastbp"
+    title = "fastbp"
+    package = "fastbp"
+    module = "fastbp"
 
     @classmethod
     def version(cls) -> str:
@@ -83,7 +86,10 @@ class ScikitLearn(Peer):
     so nothing has to be scaled.
     """
 
-    name, title, package, module = "sklearn", "scikit-learn", "scikit-learn", "sklearn"
+    name = "sklearn"
+    title = "scikit-learn"
+    package = "scikit-learn"
+    module = "sklearn"
     same_epsilon = False  # it is added before the root is corrected
 
     def reset(self) -> None:
@@ -120,7 +126,7 @@ class ScikitLearn(Peer):
         """Train for several epochs in one call."""
         self.net.set_params(shuffle=shuffle, max_iter=epochs)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # ConvergenceWarning: as many epochs as asked for
+            warnings.simplefilter("ignore")  # ConvergenceWarning: the epochs are those asked for
             self.net.fit(self.X, self.targets)
 
     def predict(self, X: NDArray) -> NDArray:
@@ -135,7 +141,10 @@ class ScikitLearn(Peer):
 class PyTorch(Peer):
     """PyTorch eager: ``nn.Sequential`` and the fused Adam."""
 
-    name, title, package, module = "torch", "PyTorch", "torch", "torch"
+    name = "torch"
+    title = "PyTorch"
+    package = "torch"
+    module = "torch"
 
     def setup(self) -> None:
         """Set one thread and share the data."""
@@ -161,7 +170,8 @@ class PyTorch(Peer):
 
     def epoch(self, shuffle: bool = True) -> None:
         """Train for one epoch, gathering each batch by index."""
-        batch, n = self.workload.batch_size, self.workload.rows_used
+        batch = self.workload.batch_size
+        n = self.workload.rows_used
         order = self.torch.randperm(n) if shuffle else self.torch.arange(n)
         for rows in order.split(batch):
             x = self.inputs.index_select(0, rows)
@@ -190,7 +200,10 @@ class TorchCompile(Peer):
     ``backward`` and the optimiser as they are.
     """
 
-    name, title, package, module = "torch_compile", "torch.compile", "torch", "torch"
+    name = "torch_compile"
+    title = "torch.compile"
+    package = "torch"
+    module = "torch"
 
     @classmethod
     def version(cls) -> str:
@@ -205,7 +218,8 @@ class TorchCompile(Peer):
         torch.set_num_threads(1)
         # Each workload and each number of rows is another version of the same two functions; past
         # the limit, which is 8, they would run uncompiled and unnoticed.
-        config.recompile_limit = config.accumulated_recompile_limit = 1000
+        config.recompile_limit = 1000
+        config.accumulated_recompile_limit = 1000
         config.fail_on_recompile_limit_hit = True
         activation = {"relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid}[
             self.workload.activation
@@ -250,7 +264,8 @@ class TorchCompile(Peer):
 
     def epoch(self, shuffle: bool = True) -> None:
         """Train for one epoch, one compiled call a batch."""
-        batch, n = self.workload.batch_size, self.workload.rows_used
+        batch = self.workload.batch_size
+        n = self.workload.rows_used
         order = self.torch.randperm(n) if shuffle else self.torch.arange(n)
         try:
             for rows in order.split(batch):
@@ -279,7 +294,10 @@ class TorchCompile(Peer):
 class JAX(Peer):
     """JAX: a whole epoch is one ``jit`` over a ``lax.scan``, with optax's Adam."""
 
-    name, title, package, module = "jax", "JAX", "jax", "jax"
+    name = "jax"
+    title = "JAX"
+    package = "jax"
+    module = "jax"
 
     @classmethod
     def installed(cls) -> bool:
@@ -297,11 +315,13 @@ class JAX(Peer):
         import jax.numpy as jnp
         import optax
 
-        self.jax, self.optimizer = jax, optax.adam(LEARNING_RATE)
+        self.jax = jax
+        self.optimizer = optax.adam(LEARNING_RATE)
         activation = {"relu": jax.nn.relu, "tanh": jnp.tanh, "sigmoid": jax.nn.sigmoid}[
             self.workload.activation
         ]
-        steps, n = self.workload.steps, self.workload.rows_used
+        steps = self.workload.steps
+        n = self.workload.rows_used
 
         def forward(params: Any, x: Any) -> Any:
             for weights, biases in params[:-1]:

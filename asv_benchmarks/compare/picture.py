@@ -35,11 +35,14 @@ KINDS = {
     "one": "Predicting one row",
     "many": f"Predicting {MANY:,} rows",
 }
-#: Of the distance between two workloads, how much their libraries take up.
+#: Share of the distance between two workloads that their libraries take up.
 BAND = 0.84
 #: Inches: width of a column of panels, height of a workload in a panel, of all around a panel,
 #: of legend and label.
-COLUMN, LINE, AROUND, LEGEND = 3.9, 0.72, 0.62, 0.8
+COLUMN = 3.9
+LINE = 0.72
+AROUND = 0.62
+LEGEND = 0.8
 #: A goal less than so many times further right than the ratio would stand in its label.
 CLOSE = 1.9
 
@@ -60,7 +63,8 @@ def draw_ratio(axes: Axes, y: float, ratio: float, style: Style, goal: float | N
     """Draw one ratio at the height `y`: a line from 1, a mark, a number, and its goal."""
     axes.plot([1, ratio], [y, y], color=style.color, lw=1.5, alpha=0.55, zorder=2)
     axes.plot(ratio, y, style.marker, color=style.color, ms=6, zorder=4)
-    right, after = ratio >= 1, ratio
+    right = ratio >= 1
+    after = ratio
     if goal is not None:
         axes.plot(goal, y, "|", color="black", ms=9, mew=2, zorder=5)
         if ratio < goal < CLOSE * ratio:
@@ -81,12 +85,12 @@ def draw_panel(axes: Axes, measured: Sequence[Measured], kind: str, names: Seque
     """Draw one panel: a band for each workload, a line in it for each library."""
     title = f"{KINDS[kind]}, {measured[0].dtype}"
     axes.set_title(title, loc="left", fontsize=12, fontweight="bold")
-    for place, m in enumerate(measured):
-        if place % 2 == 0:
-            axes.axhspan(place - 0.5, place + 0.5, color="#f3f3f3", zorder=0)
+    for line, m in enumerate(measured):
+        if line % 2 == 0:
+            axes.axhspan(line - 0.5, line + 0.5, color="#f3f3f3", zorder=0)
         ratios = ratios_of(m, kind)
         for turn, name in enumerate(names):
-            y = place + BAND * ((turn + 0.5) / len(names) - 0.5)
+            y = line + BAND * ((turn + 0.5) / len(names) - 0.5)
             if name in ratios:
                 draw_ratio(axes, y, ratios[name], STYLES[name], goal_of(m, kind, name))
             else:

@@ -26,11 +26,11 @@ class Tolerance(NamedTuple):
     Attributes
     ----------
     loss : float
-        Of the loss, relative to fastbp's.
+        Distance of the loss, relative to fastbp's.
     parameters : float
-        Of every array of weights or biases, relative to how far training has moved it.
+        Distance of every array of weights or biases, relative to how far training has moved it.
     outputs : float
-        Of the outputs of the same net, relative to their Euclidean norm.
+        Distance of the outputs of the same net, relative to their Euclidean norm.
     """
 
     loss: float
@@ -86,7 +86,7 @@ def check_same_work(peers: Mapping[str, Peer]) -> None:
         if not (same_loss and apart[name] <= allowed.parameters):
             wrong.append(
                 f"{name}'s loss may differ by {allowed.loss:g} of {first}'s, its parameters by "
-                f"{allowed.parameters:g} of the way they have moved"
+                f"{allowed.parameters:g} of the distance they have moved"
             )
     if wrong:
         lines = [
@@ -167,7 +167,8 @@ def rounds_of_calls(
     repetitions = {}
     for name in actions:
         turn(name, 1)  # compiles
-        repetitions[name], lasted = 1, turn(name, 1)
+        repetitions[name] = 1
+        lasted = turn(name, 1)
         while lasted < seconds / 2:
             longer = ceil(repetitions[name] * min(100.0, seconds / max(lasted, 1e-9)))
             repetitions[name] = max(longer, 2 * repetitions[name])
