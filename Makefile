@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-nojit test-mutants soak lint compare perf perf-selftest perf-history page-scripts
+.PHONY: help demo test quick test-nojit test-mutants soak lint compare perf perf-selftest perf-history page-scripts
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ demo: $(VENV)/.installed-demo  ## train a digit classifier, with scikit-learn's 
 
 test: lint page-scripts  ## run the linters and the tests
 	$(RUN) -m pytest
+
+quick: $(VENV)/.installed-test  ## run the tests but for the slow ones: about a minute
+	$(RUN) -m pytest -m "not slow"
 
 test-nojit: $(VENV)/.installed-test  ## run the tests uncompiled, with coverage of the kernels
 	NUMBA_DISABLE_JIT=1 $(RUN) -m pytest --cov --cov-report=term

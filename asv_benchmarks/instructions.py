@@ -124,8 +124,8 @@ def main() -> None:
     """Train each workload given twice, a short and a long fit, and tell callgrind about them."""
     for name in sys.argv[1:]:
         job = WORKLOADS[name]
-        rows = batches_of(job) * job.batch_size
         batch = job.batch_size
+        rows = batches_of(job) * batch
         rng = np.random.default_rng(0)
         X = rng.standard_normal((rows, job.layer_sizes[0])).astype("float32")
         Y = rng.standard_normal((rows, job.layer_sizes[-1])).astype("float32")

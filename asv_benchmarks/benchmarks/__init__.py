@@ -1,7 +1,7 @@
 """The benchmarks that asv runs, one file for each part of fastbp.
 
-Names, parameters and units stay as they are: the history of results hangs on them. Whoever changes
-what a benchmark measures counts its `version` up, by hand.
+Names, parameters and units stay as they are: the history of results depends on them. To
+change what a benchmark measures, count its `version` up by hand.
 """
 
 import sys

@@ -22,7 +22,7 @@ WIDTHS = [8, 17, 32, 64, 100, 128, 256, 512]
 ELEMENTS = 10_000
 #: The two values of a loss's targets where they are not 0 and 1.
 TARGETS = {"hinge": (-1.0, 1.0), "gamma": (0.5, 2.0)}
-#: Parameters of an update: they stand in the second cache with their slots.
+#: Parameters of an update: they stay in the second cache with their slots.
 PARAMETERS = 20_000
 # By name, and not from fastbp's tables, which differ from commit to commit.
 LOSSES = (

@@ -26,11 +26,11 @@ class Tolerance(NamedTuple):
     Attributes
     ----------
     loss : float
-        Distance of the loss, relative to fastbp's.
+        Difference of the losses, relative to fastbp's.
     parameters : float
-        Distance of every array of weights or biases, relative to how far training has moved it.
+        Difference of each array of weights or biases, relative to how far training has moved it.
     outputs : float
-        Distance of the outputs of the same net, relative to their Euclidean norm.
+        Difference of the outputs of the same net, relative to their Euclidean norm.
     """
 
     loss: float
