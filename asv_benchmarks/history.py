@@ -46,7 +46,7 @@ def choose(revisions: str, number: int, root: Path = ROOT) -> list[str]:
     return list(dict.fromkeys([*chosen, changed[-1]]))[::-1]
 
 
-def measure(options: argparse.Namespace, results: Path) -> None:
+def measure(options: argparse.Namespace, results: Path, html: Path) -> None:
     """Choose commits and measure them; benchmarks that have a result are not run again.
 
     Raises
@@ -65,7 +65,7 @@ def measure(options: argparse.Namespace, results: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         hashes = Path(folder) / "commits"
         hashes.write_text("\n".join(chosen) + "\n", encoding="utf-8")
-        configuration = page.configure(Path(folder), results)
+        configuration = page.configure(Path(folder), results, html)
         status = asv_calls.asv(configuration, "run", f"HASHFILE:{hashes}", *arguments)
     if status not in asv_calls.RAN:
         raise TroubleError(f"asv ended with exit status {status}")
@@ -98,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     html = results.parent / "html"
     try:
         if not options.publish_only:
-            measure(options, results)
+            measure(options, results, html)
         page.publish(results, html)
     except TroubleError as error:
         print(f"trouble: {error}", file=sys.stderr)

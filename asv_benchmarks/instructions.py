@@ -34,11 +34,13 @@ PROCESSOR = {
 #: Epochs of the short and of the long fit.
 EPOCHS = (1, 2)
 #: Operations of an epoch, about, but at least one and at most a hundred updates: valgrind takes
-#: 10 s for 2e8, because it computes multiply-adds number by number.
+#: 10 s for 2e8, because it computes multiply-adds value by value.
 EPOCH_FLOPS = 2e7
 #: Requests to callgrind (callgrind.h) and the instructions that valgrind takes for a request with
 #: the address of its arguments in rax (valgrind.h, amd64); a processor does nothing.
-DUMP, START, STOP = 0x43540000, 0x43540004, 0x43540005
+DUMP = 0x43540000
+START = 0x43540004
+STOP = 0x43540005
 REQUEST = "4889f8 31d2 48c1c703 48c1c70d 48c1c73d 48c1c733 4887db c3"
 
 

@@ -40,9 +40,8 @@ ELSEWHERE = re.compile(r'(<(?:script|link)\b[^>]*?\b(?:src|href)=")(https?://[^"
 INTEGRITY = re.compile(r' (integrity|crossorigin|referrerpolicy)="[^"]*"')
 
 
-def configure(folder: Path, results: Path) -> Path:
+def configure(folder: Path, results: Path, html: Path) -> Path:
     """Write asv's configuration for results and a page of the history."""
-    html = results.parent / "html"
     return asv_calls.configure(
         folder, branches=[asv_calls.main_branch()], results_dir=str(results), html_dir=str(html)
     )
@@ -78,7 +77,8 @@ def publish(results: Path, html: Path) -> None:
     """
     check_results(results)
     with tempfile.TemporaryDirectory() as folder:
-        if status := asv_calls.asv(configure(Path(folder), results), "publish", "--no-pull"):
+        configuration = configure(Path(folder), results, html)
+        if status := asv_calls.asv(configuration, "publish", "--no-pull"):
             raise TroubleError(f"asv ended with exit status {status}")
     if reason := fetch():
         print(f"The page takes its scripts from the network: {reason}")

@@ -26,7 +26,7 @@ from names import VECTOR_BITS, pointer
 
 FILE = Path(__file__).resolve().parents[1] / "fastbp" / "machine" / "fma_loop.py"
 #: Length of the array that the loop works on.
-NUMBERS = 64
+LENGTH = 64
 #: Seconds of the processor: what another program on the same core takes is not the benchmark's, and
 #: on a shared machine that is half of the time. Windows counts them too coarsely.
 now = perf_counter if sys.platform == "win32" else process_time
@@ -49,13 +49,13 @@ _multiply_adds = chains.multiply_adds
 
 
 @numba.njit(nogil=True)
-def fma_loop(numbers: NDArray, turns: int) -> None:
+def fma_loop(values: NDArray, turns: int) -> None:
     """Carry out `turns` turns of multiply-adds on registers, at least one."""
-    _multiply_adds(pointer(numbers, 0), turns)
+    _multiply_adds(pointer(values, 0), turns)
 
 
 def fma_flops(turns: int, dtype: str) -> int:
-    """Return the operations of ``fma_loop(numbers, turns)``; a multiply-add is two."""
+    """Return the operations of ``fma_loop(values, turns)``; a multiply-add is two."""
     lanes = VECTOR_BITS // (8 * np.dtype(dtype).itemsize)
     return 2 * turns * int(chains.SUMS) * int(chains.UNROLLED) * lanes
 
@@ -77,20 +77,20 @@ def flops_at_peak(work: Callable[[], object], dtype: str, turns: int = TURNS) ->
     float
         The median over turns, each beside the FMA loop right before and right after it.
     """
-    numbers = np.zeros(NUMBERS, dtype)
+    values = np.zeros(LENGTH, dtype)
 
     def seconds(function: Callable[..., object], *arguments: object) -> float:
         begin = now()
         function(*arguments)
         return now() - begin
 
-    fma_loop(numbers, 1)
+    fma_loop(values, 1)
     work()
-    before = seconds(fma_loop, numbers, FMA_COUNT)
+    before = seconds(fma_loop, values, FMA_COUNT)
     found = []
     for _ in range(turns):
         worked = seconds(work)
-        after = seconds(fma_loop, numbers, FMA_COUNT)
+        after = seconds(fma_loop, values, FMA_COUNT)
         found.append(worked / (0.5 * (before + after)))
         before = after
     return float(np.median(found)) * fma_flops(FMA_COUNT, dtype)

@@ -118,6 +118,8 @@ def test_the_oldest_packages_are_installed() -> None:
 
 def test_the_gate_runs_on_pull_requests_with_the_whole_history() -> None:
     assert parsed("performance.yml")[True] == {"pull_request": None}
-    assert runs_of("performance.yml") == ["make perf BASE=HEAD^1"]
+    valgrind, gate = runs_of("performance.yml")
+    assert valgrind.endswith(" valgrind")
+    assert gate == "make perf BASE=HEAD^1"
     assert steps_of("performance.yml")[0]["with"]["fetch-depth"] == 0
     assert re.search(r"^perf: .*\n\t.*gate\.py", (ROOT / "Makefile").read_text(), re.MULTILINE)

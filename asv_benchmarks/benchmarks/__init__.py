@@ -1,4 +1,4 @@
-"""The benchmarks that asv runs, one file a room.
+"""The benchmarks that asv runs, one file for each part of fastbp.
 
 Names, parameters and units stay as they are: the history of results depends on them. To
 change what a benchmark measures, count its `version` up by hand.

@@ -15,12 +15,15 @@ from compare.micrograd_style import Value
 INPUTS = 20
 NODES = 1_000
 #: Turns of each side, and repetitions in one, about 10 ms.
-TURNS, OURS, THEIRS = 9, 250, 3
+TURNS = 9
+OURS = 250
+THEIRS = 3
 
 
 def expression(x, tanh):
     """Return a sum after rounds of tanh(a b + c): a third each products, sums and tanh."""
-    units, count = list(x), len(x)
+    units = list(x)
+    count = len(x)
     while count + 3 * len(units) < NODES:
         around = [*units[1:], units[0]]
         far = [*units[7:], *units[:7]]
@@ -33,16 +36,16 @@ def expression(x, tanh):
 
 
 class Graph(Measured):
-    """One value and gradient of a graph that was built before, from a dictionary of numbers."""
+    """One value and gradient of a graph that was built before, from a dictionary of values."""
 
     def setup(self):
         if graph is None:
             raise NotImplementedError("this commit has no graphs")
         names = [f"x{i}" for i in range(INPUTS)]
-        numbers = np.random.default_rng(1).uniform(-1, 1, INPUTS).tolist()
+        values = np.random.default_rng(1).uniform(-1, 1, INPUTS).tolist()
         self.f = expression(graph.variables(names), graph.tanh)
-        self.point = dict(zip(names, numbers, strict=True))
-        self.numbers = numbers
+        self.point = dict(zip(names, values, strict=True))
+        self.values = values
         value, gradient = self.f.value_and_gradient(self.point)
         inputs, out = self.built()
         out.backward()
@@ -58,7 +61,7 @@ class Graph(Measured):
 
     def built(self):
         """Return the objects of the inputs and of the output."""
-        inputs = [Value(number) for number in self.numbers]
+        inputs = [Value(value) for value in self.values]
         return inputs, expression(inputs, Value.tanh)
 
     def time_value_and_gradient(self):
@@ -92,4 +95,5 @@ class Graph(Measured):
 
         return self.times_faster(theirs)
 
-    track_times_faster.unit = track_times_faster_than_backward.unit = "x faster"
+    track_times_faster.unit = "x faster"
+    track_times_faster_than_backward.unit = "x faster"

@@ -18,7 +18,7 @@ if names.KERNELS:  # else all but the kernels is measured
 BATCH = 128
 DTYPES = ["float32", "float64"]
 WIDTHS = [8, 17, 32, 64, 100, 128, 256, 512]
-#: Of activations and losses.
+#: Elements of activations and losses.
 ELEMENTS = 10_000
 #: The two values of a loss's targets where they are not 0 and 1.
 TARGETS = {"hinge": (-1.0, 1.0), "gamma": (0.5, 2.0)}

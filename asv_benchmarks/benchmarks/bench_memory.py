@@ -29,7 +29,8 @@ class Process:
     def track_peak_rss_beyond_numpy(self, found):
         return found["fit"] - found["data"]
 
-    track_peak_rss.unit = track_peak_rss_beyond_numpy.unit = "MiB"
+    track_peak_rss.unit = "MiB"
+    track_peak_rss_beyond_numpy.unit = "MiB"
 
 
 class Fit:

@@ -22,7 +22,7 @@ def checked(workload: Workload, X: np.ndarray) -> FastBP:
 
 
 class OneRow(Measured):
-    """A row of a 10-32-32-1 net: what is seen is the way from Python to the kernel and back."""
+    """A row of a 10-32-32-1 net: what is seen is the call from Python to the kernel and back."""
 
     def setup(self):
         rng = np.random.default_rng(2)
@@ -57,7 +57,8 @@ class Rows(Measured):
             rng = np.random.default_rng(2)
             self.X = rng.standard_normal((MANY, job.layer_sizes[0])).astype("float32")
             self.net = checked(job, self.X).net
-        predict, X = self.net.predict, self.X
+        predict = self.net.predict
+        X = self.X
 
         def work(repetitions):
             for _ in range(repetitions):

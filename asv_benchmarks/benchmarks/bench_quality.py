@@ -62,5 +62,6 @@ class Quality:
         spread = ((y - y.mean()) ** 2).sum()
         return np.mean([1 - ((outputs[:, 0] - y) ** 2).sum() / spread for outputs in found])
 
-    track_digits_accuracy.unit = track_breast_cancer_accuracy.unit = "of the test rows"
+    track_digits_accuracy.unit = "of the test rows"
+    track_breast_cancer_accuracy.unit = "of the test rows"
     track_diabetes_r2.unit = "R^2"

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 SUITE = Path(__file__).resolve().parents[1]
 README = SUITE.parent / "README.md"
 PICTURE = SUITE / "compare.png"
-BEGIN, END = "<!-- compare:begin -->", "<!-- compare:end -->"
+BEGIN = "<!-- compare:begin -->"
+END = "<!-- compare:end -->"
 DTYPES = ("float32", "float64")
 ENDINGS = (".png", ".svg", ".pdf")
 

@@ -31,14 +31,15 @@ from compare.timing import DisagreementError, median_ratio, rounds_of_calls
 LIBRARIES = {"fastbp": fastbp.sklearn, "scikit-learn": sklearn.neural_network}
 EPOCHS = 50
 #: Seconds from which a fit is held against the FMA peak fewer times, and how many.
-LONG_FIT, SOME_TURNS = 0.2, 3
+LONG_FIT = 0.2
+SOME_TURNS = 3
 #: Where MNIST's 10,000 test digits are, in the format of its authors.
 MNIST = Path(os.environ.get("FASTBP_DATA", "data"))
 MNIST_FILES = ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz")
 
 
 class Problem(NamedTuple):
-    """A data set, the kind of estimator, and by how much `fit` is to be faster."""
+    """A data set, the class of estimator, and by how much `fit` is to be faster."""
 
     name: str
     kind: str
@@ -115,7 +116,8 @@ def fit_row(problem: Problem, rounds: int, seconds: float) -> Row:
     """
     actions = {library: _fits(problem, library) for library in LIBRARIES}
     found = rounds_of_calls(actions, rounds=rounds, seconds=seconds)
-    ratio, best = median_ratio(found, "scikit-learn", "fastbp"), min(found["fastbp"])
+    ratio = median_ratio(found, "scikit-learn", "fastbp")
+    best = min(found["fastbp"])
     turns = SOME_TURNS if best > LONG_FIT else peak.TURNS
     could = peak.flops_at_peak(lambda: actions["fastbp"](1), problem.X.dtype.name, turns)
     bound = ratio * could / (EPOCHS * problem.flops)
@@ -146,7 +148,8 @@ def predict_row(problem: Problem, rounds: int, seconds: float) -> Row:
 
     actions = {library: predicts(library) for library in LIBRARIES}
     found = rounds_of_calls(actions, rounds=rounds, seconds=seconds)
-    ratio, best = median_ratio(found, "scikit-learn", "fastbp"), min(found["fastbp"])
+    ratio = median_ratio(found, "scikit-learn", "fastbp")
+    best = min(found["fastbp"])
     return ratio_row("predict one row of digits", ratio, 4, f" ({best * 1e6:.3g} µs)")
 
 

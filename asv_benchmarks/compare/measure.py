@@ -59,7 +59,8 @@ def tried(
     failures : dict of str to str
         Why the others cannot.
     """
-    peers, failures = {}, {}
+    peers = {}
+    failures = {}
     for library in libraries:
         try:
             peer = library(workload, dtype)

@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 from workloads import Workload
 
 #: Adam, as in its paper and as every library has it by default.
-LEARNING_RATE, BETA1, BETA2, EPSILON = 1e-3, 0.9, 0.999, 1e-8
+LEARNING_RATE = 1e-3
+BETA1 = 0.9
+BETA2 = 0.999
+EPSILON = 1e-8
 
 
 class CannotRunError(Exception):

@@ -54,7 +54,8 @@ class NumPy(Peer):
 
     def setup(self) -> None:
         """Make all arrays that training needs."""
-        pairs, batch = self.workload.pairs, self.workload.batch_size
+        pairs = self.workload.pairs
+        batch = self.workload.batch_size
         size = sum((n_in + 1) * n_out for n_in, n_out in pairs)
         self.flat, self.gradient, self.m, self.v, self.scratch = np.zeros((5, size), self.dtype)
         self.weights, self.biases = self.views(self.flat)
@@ -89,7 +90,8 @@ class NumPy(Peer):
 
     def epoch(self, shuffle: bool = True) -> None:
         """Train for one epoch, gathering each batch by index."""
-        batch, n = self.workload.batch_size, self.workload.rows_used
+        batch = self.workload.batch_size
+        n = self.workload.rows_used
         order = self.rng.permutation(n) if shuffle else np.arange(n)
         for rows in order.reshape(-1, batch):
             # "clip" writes straight into `out`; every index is in range.
@@ -124,7 +126,7 @@ class NumPy(Peer):
                 self.dz[i - 1] *= self.slopes[i - 1]
 
     def adam(self) -> None:
-        """Update all parameters; both corrections of the bias are moved into two numbers."""
+        """Update all parameters; both corrections of the bias are moved into two factors."""
         self.updates += 1
         correction = (1 - BETA2**self.updates) ** 0.5
         rate = LEARNING_RATE * correction / (1 - BETA1**self.updates)

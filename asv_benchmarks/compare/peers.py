@@ -115,7 +115,7 @@ class ScikitLearn(Peer):
         for layer, weights in enumerate(self.workload.weights(self.dtype)):
             self.net.coefs_[layer][...] = weights
             self.net.intercepts_[layer][...] = 0
-        del self.net.optimizer
+        del self.net._optimizer
 
     def epoch(self, shuffle: bool = True) -> None:
         """Train for one epoch, carrying the optimiser on."""
@@ -126,7 +126,7 @@ class ScikitLearn(Peer):
         """Train for several epochs in one call."""
         self.net.set_params(shuffle=shuffle, max_iter=epochs)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # ConvergenceWarning: as many epochs as asked for
+            warnings.simplefilter("ignore")  # ConvergenceWarning: the epochs are those asked for
             self.net.fit(self.X, self.targets)
 
     def predict(self, X: NDArray) -> NDArray:
@@ -170,7 +170,8 @@ class PyTorch(Peer):
 
     def epoch(self, shuffle: bool = True) -> None:
         """Train for one epoch, gathering each batch by index."""
-        batch, n = self.workload.batch_size, self.workload.rows_used
+        batch = self.workload.batch_size
+        n = self.workload.rows_used
         order = self.torch.randperm(n) if shuffle else self.torch.arange(n)
         for rows in order.split(batch):
             x = self.inputs.index_select(0, rows)
@@ -217,7 +218,8 @@ class TorchCompile(Peer):
         torch.set_num_threads(1)
         # Each workload and each number of rows is another version of the same two functions; past
         # the limit, which is 8, they would run uncompiled and unnoticed.
-        config.recompile_limit = config.accumulated_recompile_limit = 1000
+        config.recompile_limit = 1000
+        config.accumulated_recompile_limit = 1000
         config.fail_on_recompile_limit_hit = True
         activation = {"relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid}[
             self.workload.activation
@@ -262,7 +264,8 @@ class TorchCompile(Peer):
 
     def epoch(self, shuffle: bool = True) -> None:
         """Train for one epoch, one compiled call a batch."""
-        batch, n = self.workload.batch_size, self.workload.rows_used
+        batch = self.workload.batch_size
+        n = self.workload.rows_used
         order = self.torch.randperm(n) if shuffle else self.torch.arange(n)
         try:
             for rows in order.split(batch):
@@ -317,7 +320,8 @@ class JAX(Peer):
         activation = {"relu": jax.nn.relu, "tanh": jnp.tanh, "sigmoid": jax.nn.sigmoid}[
             self.workload.activation
         ]
-        steps, n = self.workload.steps, self.workload.rows_used
+        steps = self.workload.steps
+        n = self.workload.rows_used
 
         def forward(params: Any, x: Any) -> Any:
             for weights, biases in params[:-1]:

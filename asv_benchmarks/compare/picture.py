@@ -39,7 +39,10 @@ KINDS = {
 BAND = 0.84
 #: Inches: width of a column of panels, height of a workload in a panel, of all around a panel,
 #: of legend and label.
-COLUMN, LINE, AROUND, LEGEND = 3.9, 0.72, 0.62, 0.8
+COLUMN = 3.9
+LINE = 0.72
+AROUND = 0.62
+LEGEND = 0.8
 #: A goal less than so many times further right than the ratio would stand in its label.
 CLOSE = 1.9
 
@@ -82,12 +85,12 @@ def draw_panel(axes: Axes, measured: Sequence[Measured], kind: str, names: Seque
     """Draw one panel: a band for each workload, a line in it for each library."""
     title = f"{KINDS[kind]}, {measured[0].dtype}"
     axes.set_title(title, loc="left", fontsize=12, fontweight="bold")
-    for place, m in enumerate(measured):
-        if place % 2 == 0:
-            axes.axhspan(place - 0.5, place + 0.5, color="#f3f3f3", zorder=0)
+    for line, m in enumerate(measured):
+        if line % 2 == 0:
+            axes.axhspan(line - 0.5, line + 0.5, color="#f3f3f3", zorder=0)
         ratios = ratios_of(m, kind)
         for turn, name in enumerate(names):
-            y = place + BAND * ((turn + 0.5) / len(names) - 0.5)
+            y = line + BAND * ((turn + 0.5) / len(names) - 0.5)
             if name in ratios:
                 draw_ratio(axes, y, ratios[name], STYLES[name], goal_of(m, kind, name))
             else:

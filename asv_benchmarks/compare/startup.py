@@ -141,7 +141,7 @@ def run(name: str, environment: Mapping[str, str]) -> Run:
     ChildError
         If the library cannot do this here.
     RuntimeError
-        If the child fails in another way.
+        If the child fails for another reason.
     """
     command = [sys.executable, "-m", "compare.startup", name]
     seconds, memory, printed, status = timed(command, environment)

@@ -86,7 +86,7 @@ def check_same_work(peers: Mapping[str, Peer]) -> None:
         if not (same_loss and apart[name] <= allowed.parameters):
             wrong.append(
                 f"{name}'s loss may differ by {allowed.loss:g} of {first}'s, its parameters by "
-                f"{allowed.parameters:g} of the way they have moved"
+                f"{allowed.parameters:g} of the distance they have moved"
             )
     if wrong:
         lines = [

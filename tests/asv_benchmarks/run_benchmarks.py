@@ -1,4 +1,4 @@
-"""Run every benchmark of a room once, at its first parameters, as asv would; print JSON.
+"""Run every benchmark of a file once, at its first parameters, as asv would; print JSON.
 
 A process of its own: the benchmarks pin themselves to one core and one thread.
 """
@@ -44,7 +44,8 @@ def main(room: str) -> None:
     module = importlib.import_module(f"benchmarks.{room}")
     if room == "bench_training":  # valgrind takes a minute for all
         module.COUNTED = ["tiny"]
-    found, cache = {}, {}
+    found = {}
+    cache = {}
     for benchmark in disc_benchmarks(str(BENCHMARKS)):
         if benchmark.name.startswith(f"{room}."):
             benchmark.check(str(BENCHMARKS))

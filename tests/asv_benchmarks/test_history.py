@@ -26,7 +26,7 @@ def repository(tmp_path):
 def test_every_nth_commit_that_changes_the_package_is_chosen(repository) -> None:
     root, commits = repository
     assert history.choose("main", 3, root) == [commits[i] for i in (10, 9, 4, 0)]
-    assert history.choose("main~1", 3, root) == [commits[i] for i in (9, 6, 3, 0)]
+    assert history.choose("main~1", 3, root) == [commits[i] for i in (9, 7, 3, 0)]
     assert history.choose("main", 1, root) == [commits[i] for i in (10, 0)]
     assert history.choose(f"{commits[3]}..main", 99, root) == [
         commits[i] for i in (10, 9, 8, 7, 6, 4)
@@ -50,7 +50,7 @@ def test_a_branch_counts_as_its_merge(repository) -> None:
 
 @pytest.fixture
 def asked(monkeypatch, tmp_path):
-    """Put a function in the place of asv that takes notes and ends with `status`."""
+    """Call a function instead of asv that takes notes and ends with `status`."""
     notes: dict = {"status": 2, "calls": []}
 
     def asv(configuration, command, *arguments):

@@ -40,7 +40,7 @@ def test_repetitions_follow_from_the_cost_alone() -> None:
 
 
 def test_what_the_peak_could_have_done_meanwhile(monkeypatch) -> None:
-    """Work of 3 s a unit beside a loop of 2 s: the loop's operations and half as many again."""
+    """Work of 3 s a unit beside a loop of 2 s: one and a half times the loop's operations."""
     now = 0.0
 
     def pass_time(seconds: float) -> None:
@@ -48,7 +48,7 @@ def test_what_the_peak_could_have_done_meanwhile(monkeypatch) -> None:
         now += seconds
 
     monkeypatch.setattr(measured.peak, "now", lambda: now)
-    monkeypatch.setattr(measured.peak, "fma_loop", lambda numbers, count: pass_time(2.0))
+    monkeypatch.setattr(measured.peak, "fma_loop", lambda values, count: pass_time(2.0))
     monkeypatch.setattr(measured.peak, "fma_flops", lambda count, dtype: 1000)
     benchmark = Measured()
     benchmark.measure(lambda repetitions: pass_time(6.0 * repetitions), flops=300, units=2)

@@ -17,8 +17,10 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
 SUITE = ROOT / "asv_benchmarks"
-PEAK, FLOPS = "of FMA peak", "flops at the FMA peak"
-SECONDS, NUMBA = "seconds", "x import numba"
+PEAK = "of FMA peak"
+FLOPS = "flops at the FMA peak"
+SECONDS = "seconds"
+NUMBA = "x import numba"
 
 # Results are kept by these names. Who measures something else counts the version up.
 UNITS = {

@@ -30,7 +30,7 @@ class Uncompilable(NumPy):
 
 @pytest.fixture
 def readme(tmp_path: Path, monkeypatch) -> Path:
-    """A README of its own, and beside it the place of the picture."""
+    """A README of its own, and beside it the path of the picture."""
     path = tmp_path / "README.md"
     path.write_text(f"before\n{compare.BEGIN}\nold\n{compare.END}\nafter\n", encoding="utf-8")
     monkeypatch.setattr(compare, "README", path)
@@ -144,7 +144,8 @@ def test_goals_of_fresh_processes_stand_with_the_further_goals(monkeypatch) -> N
 
 def test_markdown_refers_to_the_picture_beside_it(tmp_path, made_up, capsys) -> None:
     (tmp_path / "pictures").mkdir()
-    markdown, drawn = tmp_path / "report.md", tmp_path / "pictures" / "ratios.png"
+    markdown = tmp_path / "report.md"
+    drawn = tmp_path / "pictures" / "ratios.png"
     argv = ["--workloads", "tiny,deep", "--dtype", "float64", "--no-further"]
     assert compare.main([*argv, "--markdown", str(markdown), "--picture", str(drawn)]) == 0
     text = markdown.read_text(encoding="utf-8")

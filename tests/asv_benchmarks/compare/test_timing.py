@@ -84,7 +84,8 @@ class Clock:
 
 
 def test_rounds_take_turns_and_count_repetitions(monkeypatch) -> None:
-    clock, turns = Clock(monkeypatch), []
+    clock = Clock(monkeypatch)
+    turns = []
     actions = {"short": clock.takes(1e-3), "long": clock.takes(2.0)}
     found = timing.rounds_of_calls(actions, rounds=3, seconds=0.1, before=turns.append)
     assert found["short"] == pytest.approx([1e-3] * 3)
