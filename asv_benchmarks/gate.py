@@ -148,9 +148,7 @@ def measure(commits: Commits, patterns: Sequence[str], again: int = AGAIN) -> li
 
 
 def report(rows: Sequence[Row]) -> int:
-    """Print the table and what follows from it, write verdicts.json, return the exit status."""
-    written = [row._asdict() | {"key": str(row.key)} for row in rows]
-    (BUILD / "verdicts.json").write_text(json.dumps(written, indent=1), encoding="utf-8")
+    """Print the table and what follows from it; return the exit status."""
     print(judgement.table(rows))
     verdicts = [row.verdict for row in rows]
     for row in rows:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from math import isnan, nan
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
@@ -34,58 +34,31 @@ WORKLOAD_COLORS = {
 }
 
 
+TRAINING = "bench_training.Training.track_share_of_peak"
+#: The lines of each panel, by its title: the name, the colour and the benchmark.
+OTHERS = {
+    "Fresh process: import and first fit, s": {
+        "empty cache": ("#D55E00", "bench_cold.Cold.track_first_fit_empty_cache"),
+        "warm cache": ("#0072B2", "bench_cold.Cold.track_first_fit_warm_cache"),
+    },
+    "Peak memory of that process, MiB": {
+        "all": ("#0072B2", "bench_memory.Process.track_peak_rss"),
+        "beyond NumPy": ("#E69F00", "bench_memory.Process.track_peak_rss_beyond_numpy"),
+    },
+    "After 1,000 updates: accuracy, R²": {
+        "breast cancer": ("#CC79A7", "bench_quality.Quality.track_breast_cancer_accuracy"),
+        "digits": ("#009E73", "bench_quality.Quality.track_digits_accuracy"),
+        "diabetes (R²)": ("#000000", "bench_quality.Quality.track_diabetes_r2"),
+    },
+}
+
+
 class Line(NamedTuple):
-    """One line of a panel: what it is called and drawn with, a benchmark, its parameters."""
+    """One line of a panel, with a value for each commit, NaN where there is none."""
 
     label: str
     color: str
-    benchmark: str
-    parameters: tuple[str, ...] = ()
-
-
-class Panel(NamedTuple):
-    """A panel: its title, which says the unit, what the figures are multiplied by, its lines."""
-
-    title: str
-    scale: float
-    lines: tuple[Line, ...]
-
-
-SHARES = Panel(
-    "Training: share of the FMA peak, %",
-    100.0,
-    tuple(
-        Line(name, color, "bench_training.Training.track_share_of_peak", (f"'{name}'",))
-        for name, color in WORKLOAD_COLORS.items()
-    ),
-)
-OTHERS = (
-    Panel(
-        "Fresh process: import and first fit, s",
-        1.0,
-        (
-            Line("empty cache", "#D55E00", "bench_cold.Cold.track_first_fit_empty_cache"),
-            Line("warm cache", "#0072B2", "bench_cold.Cold.track_first_fit_warm_cache"),
-        ),
-    ),
-    Panel(
-        "Peak memory of that process, MiB",
-        1.0,
-        (
-            Line("all", "#0072B2", "bench_memory.Process.track_peak_rss"),
-            Line("beyond NumPy", "#E69F00", "bench_memory.Process.track_peak_rss_beyond_numpy"),
-        ),
-    ),
-    Panel(
-        "After 1,000 updates: accuracy, R²",
-        1.0,
-        (
-            Line("breast cancer", "#CC79A7", "bench_quality.Quality.track_breast_cancer_accuracy"),
-            Line("digits", "#009E73", "bench_quality.Quality.track_digits_accuracy"),
-            Line("diabetes (R²)", "#000000", "bench_quality.Quality.track_diabetes_r2"),
-        ),
-    ),
-)
+    values: list[float]
 
 
 class Measured(NamedTuple):
@@ -123,10 +96,20 @@ def history(folder: Path) -> list[Measured]:
     return sorted(measured, key=lambda m: (m.date, m.commit))
 
 
-def series(measured: Sequence[Measured], line: Line, scale: float) -> list[float]:
-    """Return the figures of a line, NaN where there is none."""
-    key = (line.benchmark, line.parameters)
-    return [m.values.get(key, math.nan) * scale for m in measured]
+def training_lines(measured: Sequence[Measured]) -> list[Line]:
+    """Return the share of the FMA peak of each workload, in percent."""
+    return [
+        Line(name, color, [100 * m.values.get((TRAINING, (f"'{name}'",)), nan) for m in measured])
+        for name, color in WORKLOAD_COLORS.items()
+    ]
+
+
+def other_lines(measured: Sequence[Measured], title: str) -> list[Line]:
+    """Return the lines of another panel."""
+    return [
+        Line(label, color, [m.values.get((benchmark, ()), nan) for m in measured])
+        for label, (color, benchmark) in OTHERS[title].items()
+    ]
 
 
 def apart(heights: Sequence[float], least: float) -> list[float]:
@@ -148,22 +131,20 @@ def apart(heights: Sequence[float], least: float) -> list[float]:
     return result
 
 
-def draw_panel(axes: Axes, measured: Sequence[Measured], panel: Panel, height: float) -> None:
-    """Draw the lines of a panel, with names at their right ends; `height` is that of a name."""
-    axes.set_title(panel.title, loc="left", fontsize=10, fontweight="bold")
-    found = [(line, series(measured, line, panel.scale)) for line in panel.lines]
-    found = [(line, values) for line, values in found if not all(map(math.isnan, values))]
-    for line, values in found:
-        axes.plot(range(len(values)), values, "o-", color=line.color, ms=3.5, lw=1.6)
+def draw_panel(axes: Axes, title: str, lines: Sequence[Line], height: float) -> None:
+    """Draw lines with their names at their right ends; `height` is that of a name."""
+    axes.set_title(title, loc="left", fontsize=10, fontweight="bold")
+    lines = [line for line in lines if not all(map(isnan, line.values))]
+    for line in lines:
+        axes.plot(range(len(line.values)), line.values, "o-", color=line.color, ms=3.5, lw=1.6)
     axes.set_ylim(bottom=0)
     axes.set_ylim(top=axes.get_ylim()[1] * 1.02)
-    ends = [next(v for v in reversed(values) if not math.isnan(v)) for _, values in found]
+    ends = [next(v for v in reversed(line.values) if not isnan(v)) for line in lines]
     heights = apart(ends, height * axes.get_ylim()[1])
-    for (line, _), end, y in zip(found, ends, heights, strict=True):
-        number = f"{end:.0f}" if end >= 20 else f"{end:.2g}"
+    for line, end, y in zip(lines, ends, heights, strict=True):
         axes.annotate(
-            f"{line.label} {number}",
-            (len(measured) - 1, y),
+            f"{line.label} {end:.0f}" if end >= 20 else f"{line.label} {end:.2g}",
+            (len(line.values) - 1, y),
             xytext=(8, 0),
             textcoords="offset points",
             va="center_baseline",
@@ -173,11 +154,11 @@ def draw_panel(axes: Axes, measured: Sequence[Measured], panel: Panel, height: f
         )
     axes.grid(axis="y", color="#dddddd", lw=0.6)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.set_xlim(-0.4, len(measured) - 0.6)
 
 
 def label_commits(axes: Axes, measured: Sequence[Measured], *, names: bool) -> None:
     """Write hash and date of each commit below a panel, or only set the marks."""
+    axes.set_xlim(-0.4, len(measured) - 0.6)
     axes.set_xticks(range(len(measured)))
     labels = [f"{m.commit[:7]}  {m.date:%m-%d %H:%M}" for m in measured]
     axes.set_xticklabels(
@@ -197,11 +178,11 @@ def draw(measured: Sequence[Measured], machine: Mapping[str, str]) -> Figure:
     figure = Figure(figsize=(12, 6.6), dpi=110, layout="constrained")
     grid = figure.add_gridspec(3, 2, width_ratios=(1.25, 1))
     left = figure.add_subplot(grid[:, 0])
-    draw_panel(left, measured, SHARES, 0.034)
+    draw_panel(left, "Training: share of the FMA peak, %", training_lines(measured), 0.034)
     label_commits(left, measured, names=True)
-    for row, panel in enumerate(OTHERS):
+    for row, title in enumerate(OTHERS):
         axes = figure.add_subplot(grid[row, 1])
-        draw_panel(axes, measured, panel, 0.13)
+        draw_panel(axes, title, other_lines(measured, title), 0.13)
         label_commits(axes, measured, names=row == len(OTHERS) - 1)
     days = sorted({f"{m.date:%Y-%m-%d}" for m in measured})
     figure.suptitle(

@@ -18,6 +18,9 @@ from math import inf
 from statistics import median
 from typing import NamedTuple
 
+from asv.util import human_value
+from tabulate import tabulate
+
 COUNTED = 1.02
 """Ratio of instructions over which something is a slowdown."""
 SLOWER = 1.10
@@ -80,18 +83,25 @@ def judge(units: Mapping[str, str], found: Mapping[Key, Sides]) -> list[Row]:
         The unit of each benchmark of the suite, by its name.
     found : mapping of Key to Sides
     """
-    units = {key: units[key.benchmark] for key in found}
-    ratios = {key: worse(sides, units[key]) for key, sides in found.items() if all(sides)}
-    counted = any(units[key] == INSTRUCTIONS for key in ratios)
+    ratios = {key: worse(sides, units[key.benchmark]) for key, sides in found.items() if all(sides)}
+    counted = any(units[key.benchmark] == INSTRUCTIONS for key in ratios)
     rows = []
     for key, sides in found.items():
-        if any(sides):
-            base, head = (median(side) if side else None for side in sides)
-            if key in ratios:
-                verdict = verdict_of(key, units, found, ratios, counted)
-            else:
-                verdict = FAILED if sides.base else NEW
-            rows.append(Row(key, units[key], base, head, ratios.get(key), verdict))
+        base, head = (median(side) if side else None for side in sides)
+        unit = units[key.benchmark]
+        if base is None and head is None:
+            continue
+        if base is None or head is None:
+            verdict = NEW if base is None else FAILED
+        elif unit in QUALITY:
+            verdict = SLOW if base - head > LOST else SAME
+        elif unit in EXACT:
+            verdict = SLOW if ratios[key] > EXACT[unit] else SAME
+        elif unit == SECONDS and not counted:
+            verdict = SLOW if ratios[key] > SLOWER and confirmed(key, ratios) else SAME
+        else:
+            verdict = REPORTED
+        rows.append(Row(key, unit, base, head, ratios.get(key), verdict))
     return rows
 
 
@@ -102,50 +112,32 @@ def worse(sides: Sides, unit: str) -> float:
     return above / below if below > 0 else 1.0 if above == below else inf
 
 
-def verdict_of(
-    key: Key,
-    units: Mapping[Key, str],
-    found: Mapping[Key, Sides],
-    ratios: Mapping[Key, float],
-    counted: bool,
-) -> str:
-    """Return the verdict where both commits have figures; `counted` says if instructions are."""
-    unit = units[key]
-    if unit in QUALITY:
-        lost = median(found[key].base) - median(found[key].head)
-        return SLOW if lost > LOST else SAME
-    if unit in EXACT:
-        return SLOW if ratios[key] > EXACT[unit] else SAME
-    if counted or unit != SECONDS:
-        return REPORTED
-    room, _, method = key.benchmark.rpartition(".")
-    names = [f"{room}.{name}" for name in (*BESIDE, f"{method}_ratio")]
-    beside = [ratios[Key(name, key.parameters)] for name in names if (name, key[1]) in ratios]
-    return SLOW if ratios[key] > SLOWER and max(beside, default=inf) > CONFIRMED else SAME
+def confirmed(key: Key, ratios: Mapping[Key, float]) -> bool:
+    """Say whether the figure beside a time, if there is one, is worse too."""
+    group, _, method = key.benchmark.rpartition(".")
+    beside = [Key(f"{group}.{name}", key.parameters) for name in (*BESIDE, f"{method}_ratio")]
+    return max((ratios[other] for other in beside if other in ratios), default=inf) > CONFIRMED
 
 
 def shown(value: float | None, unit: str) -> str:
     """Return a figure with its unit, seconds with a prefix."""
     if value is None:
         return "-"
-    if unit != SECONDS:
-        return f"{value:.4g} {unit}"
-    for factor, name in ((1, "s"), (1e-3, "ms"), (1e-6, "us")):
-        if value >= factor:
-            return f"{value / factor:.4g} {name}"
-    return f"{value / 1e-9:.4g} ns"
+    return str(human_value(value, unit)) if unit == SECONDS else f"{value:.4g} {unit}"
 
 
 def table(rows: Iterable[Row]) -> str:
     """Return the rows as text."""
-    cells = [("benchmark", "base", "head", "ratio", "verdict")]
-    for row in rows:
-        ratio = "-" if row.ratio is None else f"{row.ratio:.3f}"
-        figures = (shown(row.base, row.unit), shown(row.head, row.unit))
-        cells.append((str(row.key), *figures, ratio, row.verdict))
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in cells
+    cells = [
+        (
+            str(row.key),
+            shown(row.base, row.unit),
+            shown(row.head, row.unit),
+            "-" if row.ratio is None else f"{row.ratio:.3f}",
+            row.verdict,
+        )
+        for row in rows
     ]
-    return "\n".join([*lines, "Ratios over 1 are worse. What has no verdict is reported alone."])
+    head = ("benchmark", "base", "head", "ratio", "verdict")
+    text = tabulate(cells, head, disable_numparse=True)
+    return f"{text}\nRatios over 1 are worse. What has no verdict is reported alone."

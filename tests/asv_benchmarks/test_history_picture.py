@@ -45,8 +45,11 @@ def test_results_are_read_by_date_from_one_environment(results) -> None:
 
 def test_what_was_not_measured_is_a_gap(results) -> None:
     found = picture.history(results)
-    line = picture.Line("tiny", "blue", SHARE, ("'tiny'",))
-    assert picture.series(found, line, 100) == pytest.approx([math.nan, 25, 50], nan_ok=True)
+    lines = {line.label: line.values for line in picture.training_lines(found)}
+    assert lines["tiny"] == pytest.approx([math.nan, 25, 50], nan_ok=True)
+    (empty, warm) = picture.other_lines(found, "Fresh process: import and first fit, s")
+    assert empty.values == pytest.approx([math.nan, 7.5, math.nan], nan_ok=True)
+    assert all(map(math.isnan, warm.values))
 
 
 def test_lines_stand_where_they_belong_with_names_at_their_ends(results) -> None:
