@@ -115,7 +115,7 @@ class ScikitLearn(Peer):
         for layer, weights in enumerate(self.workload.weights(self.dtype)):
             self.net.coefs_[layer][...] = weights
             self.net.intercepts_[layer][...] = 0
-        del self.net.optimizer
+        del self.net._optimizer
 
     def epoch(self, shuffle: bool = True) -> None:
         """Train for one epoch, carrying the optimiser on."""
