@@ -79,6 +79,7 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
         assert text in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_exit_status_of_the_process() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "fastbp", "no-such-command"],

@@ -163,6 +163,7 @@ def test_threads(n_threads, alone, tally):
         tally["fits"] += len(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_jobs", [2, 4])
 @pytest.mark.parametrize("backend", ["threading", "loky"])
 def test_joblib(backend, n_jobs, alone, tally):
@@ -176,6 +177,7 @@ PROCESS = "import sys, recipes; print(*[recipes.fitted(int(s)) for s in sys.argv
 SETTINGS = [{"PYTHONHASHSEED": "1", "OMP_NUM_THREADS": "1"}, {"PYTHONHASHSEED": "2"}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 @pytest.mark.parametrize("cache", ["warm"] + ["empty"] * (SOAK and COMPILED))
 def test_another_process(cache, settings, alone, tmp_path, tally):

@@ -17,6 +17,8 @@ from fastbp import MLP, SGD, Adam, plain
 from fastbp.kernels.activations import ACTIVATIONS
 from fastbp.kernels.losses import BINARY_CROSS_ENTROPY, CROSS_ENTROPY, SQUARED_ERROR
 
+pytestmark = pytest.mark.slow  # the loops have no cache: it compiles each of them
+
 HIDDEN = ("identity", "sigmoid", "tanh", "relu")
 OUTPUTS = [
     *(("squared_error", name) for name in (*HIDDEN, "softmax")),

@@ -147,6 +147,7 @@ def loaded_by(module: str) -> set[str]:
     return set(json.loads(done.stdout))
 
 
+@pytest.mark.slow
 def test_import_loads_nothing_large() -> None:
     ours = loaded_by("fastbp") - loaded_by("numba")  # Numba looks at SciPy's version
     assert "fastbp.mlp" in ours

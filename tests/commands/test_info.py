@@ -78,6 +78,7 @@ def test_an_empty_cache(
     assert "python -m fastbp warmup" in state
 
 
+@pytest.mark.slow
 def test_without_compilation() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "fastbp", "info"],

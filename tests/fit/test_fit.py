@@ -112,6 +112,7 @@ def test_more_updates_than_rates_in_one_call(most):
     assert history["learning_rate"] == schedule(np.arange(4, 35, 5)).tolist()
 
 
+@pytest.mark.slow
 @long_uncompiled
 def test_ten_thousands_of_updates():
     updates = LIMITS.most_rates * 2 + 500

@@ -575,6 +575,7 @@ print(len(history), last < first, peak)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.promise("larger than memory")
 @pytest.mark.skipif(os.name != "posix", reason="the peak of a process is read with getrusage")
 @pytest.mark.skipif(not COMPILED, reason="uncompiled it takes hours")

@@ -75,6 +75,7 @@ def train() -> tuple[list[float], str]:
     return history.loss, net.params.tobytes().hex()
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_a_net_learns_the_same_without_the_internals() -> None:
     done = subprocess.run(

@@ -90,6 +90,7 @@ def test_the_loss_never_rises(method, dtype) -> None:
         assert loss[-1] < 0.5 * before
 
 
+@pytest.mark.slow
 def test_conjugate_gradients_need_fewer_iterations_than_gradient_descent() -> None:
     eigenvalues = np.geomspace(1, 1000, 30)
     counts = {}
@@ -113,6 +114,7 @@ def test_a_quadratic_of_n_dimensions_takes_n_iterations(update) -> None:
     assert len(history) <= 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "most"),
     [

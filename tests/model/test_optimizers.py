@@ -31,7 +31,7 @@ from fastbp.model.optimizers import (
     as_optimizer,
 )
 
-HERE = Path(__file__).parents[1] / "figures"
+HERE = Path(__file__).parents[1] / "reference_values"
 FIGURES, OPTAX = (
     json.loads((HERE / name).read_text("utf-8"))
     for name in ("torch_updates.json", "optax_updates.json")

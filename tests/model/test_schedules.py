@@ -26,7 +26,7 @@ from fastbp.model.schedules import (
 )
 
 FIGURES = json.loads(
-    (Path(__file__).parents[1] / "figures/torch_schedules.json").read_text("utf-8")
+    (Path(__file__).parents[1] / "reference_values/torch_schedules.json").read_text("utf-8")
 )
 ALL = [
     StepDecay(0.1, 10),

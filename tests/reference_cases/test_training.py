@@ -242,6 +242,7 @@ def test_case_6_l1_and_l2_shrink_the_weights(l1, l2):
     assert sizes[1] < 0.8 * sizes[0]
 
 
+@pytest.mark.slow
 @long_uncompiled
 def test_case_6_dropout_of_half_the_units():
     net = MLP(

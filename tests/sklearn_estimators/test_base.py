@@ -249,6 +249,7 @@ def test_clone_and_parameters() -> None:
     assert "learning_rate_init" in html
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["threading", "loky"])
 def test_grid_search_and_pipelines(backend) -> None:
     pipeline = make_pipeline(StandardScaler(), small(max_iter=15))

@@ -1,6 +1,7 @@
 """Make torch_updates.json: ten updates of each optimiser as PyTorch does them, in float64.
 
-Run it with PyTorch installed (``pip install torch``): ``python tests/figures/torch_updates.py``.
+Run it with PyTorch installed (``pip install torch``):
+``python tests/reference_values/torch_updates.py``.
 The net is 3-4-2 with tanh, no randomness: its numbers are sines.
 """
 

@@ -1,6 +1,7 @@
 """Make optax_updates.json: ten updates of Lion as optax does them, in float64.
 
-Run it with optax installed (``pip install optax``): ``python tests/figures/optax_updates.py``.
+Run it with optax installed (``pip install optax``):
+``python tests/reference_values/optax_updates.py``.
 The net and its data are those of torch_updates.json.
 """
 

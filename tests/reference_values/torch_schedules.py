@@ -1,6 +1,7 @@
 """Make torch_schedules.json: learning rates by update as PyTorch's schedulers give them.
 
-Run it with PyTorch installed (``pip install torch``): ``python tests/figures/torch_schedules.py``.
+Run it with PyTorch installed (``pip install torch``):
+``python tests/reference_values/torch_schedules.py``.
 """
 
 from __future__ import annotations
