@@ -31,8 +31,9 @@ PROCESSOR = {
     "NUMBA_CPU_FEATURES": "+avx2,+fma,+avx,+sse4.2,+popcnt,+bmi,+bmi2,+lzcnt,+f16c,+movbe",
     "PYTHONHASHSEED": "0",
 }
-#: Epochs of the short and of the long fit.
-EPOCHS = (1, 2)
+#: Epochs of the short and of the long fit. A fit of one epoch writes its history by another path
+#: in Python, which would count as some hundred instructions an update of a small net.
+EPOCHS = (2, 3)
 #: Operations of an epoch, about, but at least one and at most a hundred updates: valgrind takes
 #: 10 s for 2e8, because it computes multiply-adds value by value.
 EPOCH_FLOPS = 2e7
