@@ -45,13 +45,19 @@ def evaluate(
 
 
 def predict(net: Net, X: Any) -> FloatArray:
-    """`MLP.predict`."""
+    """`MLP.predict`; for few rows it is one compiled call, with little Python beside it."""
     spec = net.spec
-    inputs = checked_inputs(net, X)
+    if net.in_python is None:
+        inputs = data.inputs(X, spec.layer_sizes[0], spec.dtype)
+    else:
+        inputs = checked_inputs(net, X)
     rows = inputs.shape[0]
     out = np.empty((rows, spec.layer_sizes[-1]), spec.dtype)
     network, work = net.workspace(rows, training=False)
-    for first, some, their_outputs in pieces(net.rows_in_a_call, inputs, out):
+    most = net.rows_in_a_call
+    for first, some, their_outputs in (
+        ((0, inputs, out),) if rows <= most else pieces(most, inputs, out)
+    ):
         index = predict_piece(net, network, work, some, their_outputs)
         if index >= 0:
             checks.raise_not_finite("X", inputs, first * inputs.shape[1] + index, X)
