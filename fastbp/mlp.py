@@ -175,6 +175,7 @@ class MLP(Net):
             weights = initial_weights(generator, pair, init, layer, units, self.dtype)
             self.weights[layer][...] = weights
         self.state.random[:] = generator.integers(2**64, size=1, dtype=np.uint64)
+        self.split_seed = int(self.state.random[0])
 
     @classmethod
     def from_spec(cls, spec: Spec, optimizer: Optimizer) -> MLP:
@@ -205,7 +206,7 @@ class MLP(Net):
         parts += [
             f"output_activation={self.activations[-1]!r}",
             f"loss={(loss.name if named else loss)!r}",
-            f"optimizer={self._optimizer!r}",
+            f"optimizer={self.optimizer!r}",
             f"dtype={self.dtype.name!r}",
         ]
         if not self.bias:
@@ -244,7 +245,10 @@ class MLP(Net):
     def loss(
         self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
     ) -> float:
-        """Loss averaged over the rows, penalties included, without dropout; all as in `fit`."""
+        """Loss averaged over the rows, penalties included, without dropout; all as in `fit`.
+
+        With sample weights the average is the weighted one: divided by the sum of the weights.
+        """
         return self._evaluate(X, y, sample_weight, np.empty(0, self.dtype))
 
     def loss_and_grad(
@@ -282,13 +286,16 @@ class MLP(Net):
 
         Parameters
         ----------
-        X, y, sample_weight : array-like
+        X, y : array-like
             As in `fit`; all rows are one batch.
+        sample_weight : array-like, shape (rows,), optional
+            By which the losses of the rows are multiplied, at least 0, taken as they are: the sum
+            is divided by the number of rows. A step of weight 1e-6 is a millionth of a step.
 
         Returns
         -------
         float
-            The loss before the update. When it or an updated parameter is not finite, the
+            The loss before the update, so weighted. When it or an updated parameter is not finite, the
             parameters stay as they were, the optimiser starts afresh and a DivergenceWarning
             says so.
         """
@@ -354,12 +361,17 @@ class MLP(Net):
             other. Ready ones are in `fastbp.augment.images`. Metrics and validation take the rows
             as they are. Not with a method.
         sample_weight : array-like, shape (rows,), optional
-            The loss of a batch is the mean of its rows weighted by these, at least 0.
+            By which the losses of the rows are multiplied, at least 0. They are scaled once to a
+            mean of 1 over all rows, so that only their ratios count; the loss of a batch is the sum
+            over its rows divided by their number. Thus the expectation of its gradient is that of
+            ``net.loss(X, y, sample_weight)``, whatever the batch size. The weights of an iterable
+            of batches are taken as they are, as in `step`.
         validation_data : (X, y) or (X, y, sample_weight), optional
             Rows that are not trained on; their loss after each epoch is "val_loss".
         validation_fraction : float, optional
             Hold out this share of the rows as validation data, rounded up: drawn by the net's
-            seed, anew in each call, or with ``shuffle=False`` the last. Drawn rows are copied.
+            seed, or with ``shuffle=False`` the last. Of as many rows each `fit` of a net holds out
+            the same ones. Drawn rows are copied.
         metrics : str, callable or list of both, default=()
             "accuracy", "mean_squared_error", "mean_absolute_error", "r2", or functions of
             (y_true, y_pred), measured after each epoch on all rows: on those of training by their

@@ -221,10 +221,10 @@ def kinks(net, zs, ys, T):
     return found
 
 
-def shares(rows, sample_weight):
-    """What each row counts, (rows, 1)."""
+def shares(rows, sample_weight, divisor=None):
+    """What each row counts, (rows, 1): its weight over the `divisor`, the sum of all by default."""
     weights = np.ones(rows) if sample_weight is None else np.asarray(sample_weight, np.float64)
-    return (weights / (weights.sum() or 1.0))[:, np.newaxis]
+    return (weights / (divisor or weights.sum() or 1.0))[:, np.newaxis]
 
 
 def penalty(net, params):
@@ -240,25 +240,26 @@ def loss(net, params, X, T, sample_weight=None):
     return loss_of(net, params, zs, ys, T, sample_weight)
 
 
-def loss_of(net, params, zs, ys, T, sample_weight=None):
+def loss_of(net, params, zs, ys, T, sample_weight=None, divisor=None):
     at = zs[-1] if net.loss.from_logits else ys[-1]
     values, _ = LOSSES[net.loss.name](net.loss, at, T)
-    return (values * shares(len(T), sample_weight)).sum() + penalty(net, params)
+    return (values * shares(len(T), sample_weight, divisor)).sum() + penalty(net, params)
 
 
-def output_delta(net, z, y, T, sample_weight):
+def output_delta(net, z, y, T, sample_weight, divisor=None):
     """Of the last layer: the derivative by its net inputs."""
+    counts = shares(len(T), sample_weight, divisor)
     if net.loss.from_logits:
-        return LOSSES[net.loss.name](net.loss, z, T)[1] * shares(len(T), sample_weight)
-    delta = LOSSES[net.loss.name](net.loss, y, T)[1] * shares(len(T), sample_weight)
+        return LOSSES[net.loss.name](net.loss, z, T)[1] * counts
+    delta = LOSSES[net.loss.name](net.loss, y, T)[1] * counts
     if net.activations[-1] == "softmax":
         return y * (delta - (delta * y).sum(axis=1, keepdims=True))
     return delta * derivative(net.activations[-1], z, y)
 
 
-def loss_and_grad(net, params, X, T, sample_weight=None):
+def loss_and_grad(net, params, X, T, sample_weight=None, divisor=None):
     zs, ys = forward(net, params, X)
-    delta = output_delta(net, zs[-1], ys[-1], T, sample_weight)
+    delta = output_delta(net, zs[-1], ys[-1], T, sample_weight, divisor)
     weights, names = [w for w, _ in layers(net, params)], net.activations
     below = [X.astype(params.dtype), *ys[:-1]]
     pieces = []
@@ -271,7 +272,7 @@ def loss_and_grad(net, params, X, T, sample_weight=None):
         if layer > 0:
             slopes = derivative(names[layer - 1], zs[layer - 1], below[layer])
             delta = (delta @ w.T) * slopes
-    return loss_of(net, params, zs, ys, T, sample_weight), np.concatenate(pieces)
+    return loss_of(net, params, zs, ys, T, sample_weight, divisor), np.concatenate(pieces)
 
 
 # ---- derivatives without backpropagation ----
@@ -318,13 +319,15 @@ def fit(mlp, X, T, epochs, batch_size, optimizer=None, orders=None, sample_weigh
     optimizer = optimizer or Formula.of(mlp.optimizer)
     X, T, losses = np.asarray(X, np.float64), np.asarray(T, np.float64), []
     weights = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight, np.float64)
+    weights = weights / weights.mean()
     for epoch in range(epochs):
         order, total = np.arange(len(X)) if orders is None else orders[epoch], 0.0
         for first in range(0, len(X), batch_size):
             rows = order[first : first + batch_size]
-            batch_loss, grad = loss_and_grad(net, params, X[rows], T[rows], weights[rows])
+            batch = X[rows], T[rows], weights[rows], len(rows)
+            batch_loss, grad = loss_and_grad(net, params, *batch)
             params = optimizer.update(params, grad, frozen=mlp.frozen)
-            total += batch_loss * weights[rows].sum() / weights.sum()
+            total += batch_loss * len(rows) / len(X)
         losses.append(total)
     return params, losses, optimizer
 

@@ -1,4 +1,8 @@
-"""Sample weights: ones change no bit, whole numbers repeat rows, zeros leave them out."""
+"""Sample weights: ones change no bit, whole numbers repeat rows, zeros leave them out.
+
+Training multiplies the loss of a row by its weight and divides by the number of rows, so that the
+expectation of a batch's gradient is the gradient of the loss of all rows.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ import pytest
 from helpers import COMPILED, DTYPES
 
 from fastbp import SGD, Adam
-from fastbp.model.losses import Huber, Quantile
+from fastbp.model.losses import CallableLoss, Huber, Quantile
 
 each_dtype = pytest.mark.parametrize("dtype", DTYPES)
 LOSSES = {
@@ -90,7 +94,8 @@ def test_whole_weights_are_rows_repeated(loss, rows):
     assert make(loss).loss(X, y, weights) == value
     assert value != pytest.approx(make(loss).loss(X, y), rel=1e-6)
     weighted, repeated = (make(loss, optimizer=SGD(0.1)) for _ in range(2))
-    assert weighted.step(X, y, weights) == pytest.approx(value, rel=1e-14)
+    mean = weights.mean()
+    assert weighted.step(X, y, weights / mean) == pytest.approx(value, rel=1e-12)
     repeated.step(many_X, many_y)
     np.testing.assert_allclose(weighted.params, repeated.params, rtol=1e-7, atol=1e-9)
 
@@ -129,7 +134,7 @@ def test_only_ratios_count(dtype):
 @each_loss
 @pytest.mark.parametrize("batch_size", [1, 8, 64, 600])
 def test_a_fit_agrees_with_the_oracle(loss, batch_size):
-    """Each batch averages by its own weights; the history is the mean weighted over all rows."""
+    """Batches divide by their rows; the history is the mean weighted over all rows."""
     rows = 700 if batch_size == 600 else 60
     X, y = data(loss, rows)
     T = oracle.one_hot(y, 3) if loss == "cross_entropy" else y
@@ -174,7 +179,7 @@ def test_batches_without_weight_are_harmless():
         net = make(optimizer=SGD(0.1))
         alone = copy.deepcopy(net)
         net.fit(X, y, epochs=1, batch_size=batch_size, sample_weight=weights, shuffle=False)
-        alone.step(X[-1:], y[-1:])
+        alone.step(X[-1:], y[-1:], [40 / batch_size])  # a mean of 1; a batch of so many rows
         np.testing.assert_allclose(net.params, alone.params, rtol=1e-12, atol=1e-15)
 
 
@@ -197,14 +202,11 @@ def test_what_weights_may_be(given):
 
 
 BAD = {
-    "negative": ([1, 2, -0.5, 1], ValueError, "at least 0; got -0.5 at row 2"),
-    "NaN": ([1, NAN, 1, 1], ValueError, "finite numbers of at least 0; got nan at row 1"),
-    "infinite": ([INF, 1, 1, 1], ValueError, "finite numbers of at least 0; got inf at row 0"),
+    "negative": ([1, 2, -0.5, 1], ValueError, "at most 1e+300; got -0.5 at row 2"),
+    "NaN": ([1, NAN, 1, 1], ValueError, "finite numbers of at least 0 and at most 1e+300; got nan"),
+    "infinite": ([INF, 1, 1, 1], ValueError, "at most 1e+300; got inf at row 0"),
     "beyond float64": ([np.longdouble("1e4000")] * 4, ValueError, "got inf at row 0"),
-    "zeros": ([0, 0, 0, 0], ValueError, "a sum above 0; all weights are 0"),
-    "sum beyond": ([1e308] * 4, ValueError, "a sum from 1e-300 to 1e+300; got inf"),
-    "sum too large": ([1e308, 1, 1, 1], ValueError, "a sum from 1e-300 to 1e+300; got 1e+308"),
-    "sum too small": ([1e-310, 0, 0, 0], ValueError, "a sum from 1e-300 to 1e+300; got 1e-310"),
+    "too large": ([1, 1, 1e308, 1], ValueError, "at most 1e+300; got 1e+308 at row 2"),
     "too few": ([1, 2, 3], ValueError, "shape (4,), one number per row; got shape (3,)"),
     "column": (np.ones((4, 1)), ValueError, "shape (4,), one number per row; got shape (4, 1)"),
     "number": (1.0, ValueError, "shape (4,), one number per row; got shape ()"),
@@ -215,6 +217,14 @@ BAD = {
     "None inside": ([1, None, 1, 1], TypeError, "got dtype object"),
     "ragged": ([[1], [1, 2], 1, 1], ValueError, "a rectangular array of numbers"),
 }
+
+
+NO_SUM = {
+    "zeros": ([0, 0, 0, 0], "a sum above 0; all weights are 0"),
+    "sum too large": ([1e300] * 4, "a sum from 1e-300 to 1e+300; got 4e+300"),
+    "sum too small": ([1e-310, 0, 0, 0], "a sum from 1e-300 to 1e+300; got 1e-310"),
+}
+"""Weights that a step takes, but that no mean can be divided by."""
 
 
 def state(net):
@@ -240,3 +250,110 @@ def test_bad_weights(case):
         assert str(caught.value).startswith("sample_weight must ")
         assert words in str(caught.value)
         assert state(net) == kept
+
+
+@pytest.mark.parametrize("case", NO_SUM)
+def test_weights_without_a_usable_sum(case):
+    bad, words = NO_SUM[case]
+    X, y = data("squared_error", 4)
+    net = make()
+    kept = state(net)
+    for call in (
+        lambda: net.loss(X, y, bad),
+        lambda: net.loss_and_grad(X, y, bad),
+        lambda: net.fit(X, y, sample_weight=bad),
+    ):
+        with pytest.raises(ValueError, match="sample_weight must have") as caught:
+            call()
+        assert words in str(caught.value)
+        assert state(net) == kept
+
+
+# ---- training divides by the rows ----
+
+
+def squares(y_pred, y, sample_weight=None):
+    """Half the squared error in Python, averaged by the sum of the weights."""
+    weights = np.ones(len(y)) if sample_weight is None else sample_weight
+    shares = (weights / weights.sum())[:, np.newaxis]
+    return float((shares * (y_pred - y) ** 2).sum() / 2), shares * (y_pred - y)
+
+
+UNBIASED = {**LOSSES, "poisson": "poisson", "gamma": "gamma", "in Python": CallableLoss(squares)}
+
+
+@pytest.mark.parametrize("loss", UNBIASED)
+@pytest.mark.parametrize("batch_size", [1, 4, 20])
+def test_an_epoch_of_small_steps_goes_down_the_gradient_of_the_weighted_loss(loss, batch_size):
+    """Whatever the batch size: the sum of the updates is that of the gradient of all rows."""
+    rows = 60
+    X, y = data(loss if loss in LOSSES else "binary_cross_entropy", rows)
+    if loss == "gamma":
+        y = y + 0.1
+    weights = np.random.default_rng(6).gamma(0.3, size=rows)  # very unequal
+    rate = 1e-7
+    net = helpers.make((5, 7, 3), loss=UNBIASED[loss], dtype="float64", seed=3, optimizer=SGD(rate))
+    value, grad = net.loss_and_grad(X, y, weights)
+    before = net.params.copy()
+    history = net.fit(X, y, epochs=1, batch_size=batch_size, sample_weight=weights)
+    moved = (before - net.params) / (rate * rows / batch_size)
+    np.testing.assert_allclose(moved, grad, rtol=0, atol=2e-5 * abs(grad).max())
+    assert history.loss[0] == pytest.approx(value, rel=1e-4)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "in Python"])
+def test_a_step_of_weight_1e_6_is_a_millionth_of_a_step(loss):
+    X, y = data("squared_error", 1)
+    whole, part = (
+        helpers.make((5, 7, 3), loss=UNBIASED[loss], dtype="float64", seed=3, optimizer=SGD(0.1))
+        for _ in range(2)
+    )
+    before = whole.params.copy()
+    value = whole.step(X, y)
+    assert part.step(X, y, [1e-6]) == pytest.approx(1e-6 * value, rel=1e-12)
+    expected = 1e-6 * (whole.params - before)
+    np.testing.assert_allclose(part.params - before, expected, rtol=1e-6, atol=1e-16)
+    part.step(X, y, [0.0])
+    np.testing.assert_allclose(part.params - before, expected, rtol=1e-6, atol=1e-16)
+
+
+@pytest.mark.parametrize("batch_size", [1, 32, 256, 2000])
+def test_a_rare_class_with_balanced_weights_is_predicted_at_one_half(batch_size):
+    """Constant inputs and one positive in 100: the weighted loss is least at 1/2."""
+    rng = np.random.default_rng(0)
+    rows = 2000
+    y = (np.arange(rows) % 100 == 0).astype(int)
+    rng.shuffle(y)
+    X = np.ones((rows, 1), np.float32)
+    weights = np.where(y == 1, 99.0, 1.0)
+    net = helpers.make(
+        (1, 1), loss="binary_cross_entropy", bias=False, weight_init="zeros", seed=0,
+        optimizer=SGD(1.0 if batch_size == rows else 0.002),
+    )  # fmt: skip
+    net.fit(X, y, epochs=100, batch_size=batch_size, sample_weight=weights)
+    assert net.predict(X[:1])[0, 0] == pytest.approx(0.5, abs=0.06)
+    assert net.loss(X, y, weights) == pytest.approx(math.log(2), abs=0.01)
+
+
+def test_batches_of_an_iterable_take_their_weights_as_they_are():
+    X, y = data("squared_error", 24)
+    weights = np.random.default_rng(7).gamma(1.0, size=24)
+    weights[8:16] = 0.0  # a batch without weight, too
+    streamed, stepped = (make(optimizer=SGD(0.1)) for _ in range(2))
+    parts = [slice(first, first + 8) for first in (0, 8, 16)]
+    history = streamed.fit([(X[part], y[part], weights[part]) for part in parts], epochs=1)
+    losses = [stepped.step(X[part], y[part], weights[part]) for part in parts]
+    assert streamed.params.tobytes() == stepped.params.tobytes()
+    assert history.loss == pytest.approx([np.mean(losses)], rel=1e-12)
+    assert losses[1] == 0.0
+
+
+def test_augmented_rows_are_weighted_as_those_in_memory():
+    X, y = data("squared_error", 50)
+    weights = np.random.default_rng(8).gamma(1.0, size=50) * 1e-3
+    options = {"epochs": 2, "batch_size": 7, "shuffle": False, "sample_weight": weights}
+    plain, augmented = make(), make()
+    expected = plain.fit(X, y, **options)
+    found = augmented.fit(X, y, augment=lambda X, rng: X, **options)
+    assert found.loss == pytest.approx(expected.loss, rel=1e-12)
+    np.testing.assert_allclose(augmented.params, plain.params, rtol=1e-12, atol=1e-15)

@@ -164,16 +164,21 @@ def same_rows(y: npt.NDArray[Any], rows: int) -> None:
 
 
 def labels(value: npt.NDArray[Any], rows: int, outputs: int) -> IntArray:
-    """Class labels 0 ... outputs - 1 as a flat int64 array."""
+    """Class labels 0 ... outputs - 1 as a flat int64 array.
+
+    Always a copy, which is checked: kernels use labels as indices, and what a callback or another
+    thread writes into the user's array meanwhile must not become an address.
+    """
     same_rows(value, rows)
-    bad = (value < 0) | (value >= outputs)
+    copy = np.array(value, dtype=np.int64, order="C")
+    bad = (copy < 0) | (copy >= outputs)
     if bad.any():
         row = int(bad.argmax())
         raise ValueError(
             f"y holds label {value[row]} at row {row}; with {outputs} outputs labels are 0 to "
             f"{outputs - 1}. numpy.unique(y, return_inverse=True) renumbers them"
         )
-    return np.require(_writable(np.ascontiguousarray(value, dtype=np.int64)), None, ["C", "A"])
+    return copy
 
 
 def classes(

@@ -17,7 +17,7 @@ from fastbp.fit.data import Examples
 from fastbp.fit.history import History
 from fastbp.fit.limits import LIMITS, Clock, Limits
 from fastbp.fit.metrics import METRICS, Metric, named_metrics
-from fastbp.fit.sources import Random, is_in_memory, is_on_disk, parts_of
+from fastbp.fit.sources import is_in_memory, is_on_disk, parts_of
 
 
 class Options(NamedTuple):
@@ -200,7 +200,6 @@ def prepare(
     Parameters
     ----------
     net : MLP
-        Its random stream goes on when rows are drawn.
     examples : Examples
         The rows to train on, checked; without y where they come from an iterable.
     shuffle : bool
@@ -246,15 +245,14 @@ def prepare(
     if not (validation or held or metrics or callbacks or verbose or max_seconds < math.inf):
         return None, None
     if held:
-        before = net.state.random.copy()
-        kept, out = _split(len(examples.X), held, net.state.random if shuffle else None)
+        kept, out = _split(len(examples.X), held, net.split_seed if shuffle else None)
         validation = examples.take(out)
         examples = examples.take(kept)
         try:
             for part in (examples, validation):
-                data.sample_weights(part.sample_weight, len(part.X))
+                if part.sample_weight is not None:
+                    data.total_weight(part.sample_weight)
         except ValueError as error:
-            net.state.random[:] = before
             raise ValueError(f"after the split by validation_fraction: {error}") from None
     evaluation = Evaluation(net, metrics, examples, validation, limits)
     hooks = Hooks(Fit(net, epochs, History()), callbacks, evaluation, max_seconds, clock)
@@ -326,11 +324,13 @@ def _validation(net: Any, given: Any) -> Examples:
     return Examples(data.inputs(X, net.layer_sizes[0], net.dtype), np.asarray(y), weights)
 
 
-def _split(rows: int, held: int, random: Random | None) -> tuple[Any, Any]:
-    """Rows to keep and rows to hold out: the last, or drawn from a random stream."""
-    if random is None:
+def _split(rows: int, held: int, seed: int | None) -> tuple[Any, Any]:
+    """Rows to keep and rows to hold out: the last, or drawn at random.
+
+    The draw follows from the arguments alone. A fit that goes on holds out the same rows as the one
+    before: rows that were trained on would say nothing about others.
+    """
+    if seed is None:
         return slice(rows - held), slice(rows - held, rows)
-    generator = np.random.default_rng(random)
-    order = generator.permutation(rows)
-    random[:] = generator.integers(2**64, size=1, dtype=np.uint64)
+    order = np.random.default_rng([seed, rows, held]).permutation(rows)
     return np.sort(order[held:]), np.sort(order[:held])

@@ -16,7 +16,7 @@ FloatArray = npt.NDArray[np.floating]
 
 LEAST_WEIGHT = 1e-300
 MOST_WEIGHT = 1e300
-"""Bounds on a sum of sample weights: the kernels divide by it and know no denormal numbers."""
+"""Bounds on sample weights and their sum: kernels know no denormal numbers."""
 
 
 def inputs(X: npt.ArrayLike, n_in: int, dtype: np.dtype) -> FloatArray:
@@ -38,14 +38,19 @@ def sample_weights(sample_weight: Any, rows: int) -> npt.NDArray[np.float64]:
     if sample_weight is None:
         return np.empty(0)
     weights = checks.flat("sample_weight", sample_weight, rows)
-    bad = ~(np.isfinite(weights) & (weights >= 0))
+    bad = ~((weights >= 0) & (weights <= MOST_WEIGHT))
     if bad.any():
         row = int(bad.argmax())
         raise ValueError(
-            f"sample_weight must hold finite numbers of at least 0; got {weights[row]} at row {row}"
+            f"sample_weight must hold finite numbers of at least 0 and at most {MOST_WEIGHT}; got "
+            f"{weights[row]} at row {row}"
         )
-    with np.errstate(over="ignore"):
-        total = float(weights.sum())
+    return weights
+
+
+def total_weight(weights: npt.NDArray[np.float64]) -> float:
+    """The sum of the sample weights, by which can be divided."""
+    total = float(weights.sum())
     if total == 0:
         raise ValueError("sample_weight must have a sum above 0; all weights are 0")
     if not LEAST_WEIGHT <= total <= MOST_WEIGHT:
@@ -53,7 +58,12 @@ def sample_weights(sample_weight: Any, rows: int) -> npt.NDArray[np.float64]:
             f"sample_weight must have a sum from {LEAST_WEIGHT} to {MOST_WEIGHT}; got {total}. "
             "Scale the weights: only their ratios count"
         )
-    return weights
+    return total
+
+
+def scaled_to_mean_1(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The sample weights of a fit as training takes them: only their ratios count there."""
+    return weights * (weights.size / total_weight(weights))
 
 
 def rows_and_targets(
@@ -64,7 +74,29 @@ def rows_and_targets(
     loss: Loss,
     dtype: np.dtype,
 ) -> tuple[Data, int]:
-    """Checked rows to train on or evaluate, in the order they stand, and how many they are."""
+    """Checked rows to evaluate, in the order they stand, and how many they are.
+
+    Their loss is divided by the sum of their sample weights.
+    """
+    data, rows = rows_to_train_on(X, y, sample_weight, layer_sizes, loss, dtype)
+    if data.n_weights:
+        data = data._replace(total=total_weight(data.weights))
+    return data, rows
+
+
+def rows_to_train_on(
+    X: npt.ArrayLike,
+    y: npt.ArrayLike,
+    sample_weight: npt.ArrayLike | None,
+    layer_sizes: tuple[int, ...],
+    loss: Loss,
+    dtype: np.dtype,
+) -> tuple[Data, int]:
+    """Checked rows to train on, in the order they stand, and how many they are.
+
+    The loss of a batch is divided by the number of its rows, however large their weights are: so
+    the expectation of its gradient is that of all rows together.
+    """
     matrix = checks.finite("X", inputs(X, layer_sizes[0], dtype), X)
     data = of_finite(matrix, y, sample_weight, layer_sizes[-1], loss)
     return data, matrix.shape[0]
@@ -73,7 +105,7 @@ def rows_and_targets(
 def of_finite(
     matrix: FloatArray, y: Any, sample_weight: npt.ArrayLike | None, outputs: int, loss: Loss
 ) -> Data:
-    """As `rows_and_targets`, for inputs from `inputs` that are known to be finite."""
+    """As `rows_to_train_on`, for inputs from `inputs` that are known to be finite."""
     rows = matrix.shape[0]
     dtype = matrix.dtype
     no_integers = np.empty(0, np.int64)
@@ -85,10 +117,12 @@ def of_finite(
         labels=no_integers if labels is None else labels,
         order=no_integers,
         weights=weights,
+        divisors=np.empty(0),
         n_labels=0 if labels is None else rows,
         n_order=0,
         n_weights=weights.size,
-        total=float(weights.sum()) if weights.size else float(rows),
+        n_divisors=0,
+        total=float(rows),
     )
 
 

@@ -175,7 +175,18 @@ class Epochs:
         self._train = train if own is None else partial(in_python.train, own)
 
     def refresh(self) -> None:
-        """Take over what callbacks have changed of the optimiser."""
+        """Take over what callbacks have changed of the optimiser.
+
+        Raises
+        ------
+        RuntimeError
+            If the buffers of the net are others than those that are trained.
+        """
+        if self.network.params is not self.net.state.params:
+            raise RuntimeError(
+                "the net was made anew while it is trained, by __init__ or __setstate__ in a "
+                "callback or in another thread; make another net instead"
+            )
         self.optimizer = self.net.optimizer_state()
         self.learning_rate = self.net.optimizer.learning_rate
 
@@ -185,8 +196,8 @@ class Epochs:
             return
         net = self.net
         self.job = job
-        self.refresh()
         self.network, self.work = net.workspace(job.batch_size, training=True)
+        self.refresh()
         capacity = int(self.work.places[CAPACITY])
         whole = job.batch_size > capacity or self.optimizer.settings[CLIP_NORM] > 0
         self.grad = np.empty(net.params.size if whole else 0, net.dtype)

@@ -76,7 +76,7 @@ def rows_in_memory(
 ) -> tuple[tuple[Data, int], Hooks | None, Examples]:  # fmt: skip
     """The rows to train on, checked, and how many they are; the hooks; the rows as arrays."""
     shape = net.layer_sizes, net.spec.loss, net.dtype
-    rows, count = data.rows_and_targets(*examples, *shape)
+    rows, count = data.rows_to_train_on(*examples, *shape)
     hooks = None
     weights = rows.weights if rows.n_weights else None
     whole = Examples(rows.inputs.reshape(count, -1), np.asarray(examples.y), weights)
@@ -84,7 +84,10 @@ def rows_in_memory(
         hooks, kept = prepare(net, whole, shuffle, epochs, options, limits, clock)
         if kept is not None:
             whole = whole.take(kept)
-            rows, count = data.rows_and_targets(*whole, *shape)
+            rows, count = data.rows_to_train_on(*whole, *shape)
+    if rows.n_weights:
+        rows = rows._replace(weights=data.scaled_to_mean_1(rows.weights))
+        whole = whole._replace(sample_weight=rows.weights)
     return (rows, count), hooks, whole
 
 
@@ -146,7 +149,7 @@ def _run(
 def step(net: Net, X: Any, y: Any, sample_weight: Any) -> float:
     """`MLP.step`."""
     data.check_trainable(net.activations)
-    rows, count = data.rows_and_targets(
+    rows, count = data.rows_to_train_on(
         X, y, sample_weight, net.layer_sizes, net.spec.loss, net.dtype
     )
     if not is_finite_before(net):

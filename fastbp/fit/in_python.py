@@ -52,11 +52,21 @@ def _outputs(
         done = call(in_python.outputs, char, network, work, data, first, rows, done, random, out)
 
 
+def _rows_of(data: Data, first: int, rows: int) -> Any:
+    """An index of the rows of a batch."""
+    return data.order[first : first + rows] if data.n_order else slice(first, first + rows)
+
+
+def _divisor(data: Data, first: int, rows: int) -> float:
+    """By what the loss of a batch is divided."""
+    return float(data.divisors[_rows_of(data, first, rows)].sum()) if data.n_divisors else rows
+
+
 def _batch_loss(
     own: InPython, network: Network, work: Workspace, data: Data, first: int, rows: int,
-    random: npt.NDArray[np.uint64],
-) -> tuple[float, FloatArray, float]:  # fmt: skip
-    """Loss of a batch, its derivative by the outputs, and the sum of the sample weights.
+    divisor: float, random: npt.NDArray[np.uint64],
+) -> tuple[float, FloatArray]:  # fmt: skip
+    """Loss of a batch and its derivative by the outputs.
 
     The derivative of a compiled loss stands in the workspace, and the array is empty.
     """
@@ -66,19 +76,25 @@ def _batch_loss(
     loss = own.loss
     out = np.empty((rows if loss is not None else 0, n_out), network.params.dtype)
     _outputs(own, network, work, data, first, rows, random, out)
-    chosen: Any = data.order[first : first + rows] if data.n_order else slice(first, first + rows)
-    weights = data.weights[chosen] if data.n_weights else None
-    total = float(rows) if weights is None else float(weights.sum())
     if loss is None:
         char = out.dtype.char
-        value = call(in_python.built_in_loss, char, network, work, data, first, rows, total)
-        return float(value), out, total
+        value = call(in_python.built_in_loss, char, network, work, data, first, rows, divisor)
+        return float(value), out
+    chosen = _rows_of(data, first, rows)
     targets = data.targets.reshape(data.inputs.size // n_in, n_out)[chosen]
-    if weights is None:
-        return *loss(out, targets), total
+    targets.setflags(write=False)  # a view of the user's array, where the rows are not shuffled
+    if not data.n_weights:
+        return loss(out, targets)
+    weights = data.weights[chosen]
+    weights.setflags(write=False)
+    total = float(weights.sum())
     if total == 0:  # no mean: such a batch adds nothing
-        return 0.0, np.zeros_like(out), 0.0
-    return *loss(out, targets, weights), total
+        return 0.0, np.zeros_like(out)
+    value, delta = loss(out, targets, weights)
+    if total == divisor:
+        return value, delta
+    factor = total / divisor if divisor > 0 else 0.0  # the function has divided by the weights
+    return value * factor, delta * delta.dtype.type(factor)
 
 
 def predict(
@@ -91,7 +107,8 @@ def predict(
     no_random = np.empty(0, np.uint64)
     no_targets = np.empty(0, inputs.dtype)
     data = Data(
-        inputs.reshape(-1), no_targets, no_integers, no_integers, np.empty(0), 0, 0, 0, float(rows)
+        inputs.reshape(-1), no_targets, no_integers, no_integers, np.empty(0), np.empty(0),
+        0, 0, 0, 0, float(rows),
     )
     for first in range(0, rows, capacity):
         batch = min(capacity, rows - first)
@@ -124,12 +141,13 @@ def train(
         if first == 0 and data.n_order:
             call(in_python.shuffle, "", data.order, data.generator, random)
         batch = min(batch_size, rows - first)
-        value, delta, weight = _batch_loss(own, network, work, data, first, batch, random)
-        value += call(in_python.penalties, char, network, optimizer, weight)
-        share = batch / rows if optimizer.settings[PENALTIES_SHARED] else weight / data.total
+        divisor = _divisor(data, first, batch)
+        value, delta = _batch_loss(own, network, work, data, first, batch, divisor, random)
+        value += call(in_python.penalties, char, network, optimizer, divisor)
+        share = batch / rows if optimizer.settings[PENALTIES_SHARED] else divisor / data.total
         losses[epoch] += value * share
         if math.isfinite(value):
-            call(in_python.descend, char, network, work, delta, optimizer, grad, batch, weight)
+            call(in_python.descend, char, network, work, delta, optimizer, grad, batch, divisor)
         first += batch
         ended = first == rows
         if not math.isfinite(value) or (ended and not np.isfinite(network.params).all()):
@@ -152,7 +170,7 @@ def evaluate(
     """Loss of all rows, penalties included; its gradient in `grad`, unless that is empty."""
     char = network.params.dtype.char
     no_dropout = np.empty(0, np.uint64)
-    value, delta, _ = _batch_loss(own, network, work, data, 0, rows, no_dropout)
+    value, delta = _batch_loss(own, network, work, data, 0, rows, data.total, no_dropout)
     if grad.size:
         paused = optimizer._replace(code=NO_UPDATE)
         call(in_python.descend, char, network, work, delta, paused, grad, rows, data.total)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp import checks
-from fastbp.fit.data import Examples, Job, job_of, rows_and_targets
+from fastbp.fit.data import Examples, Job, job_of, rows_to_train_on, total_weight
 from fastbp.fit.limits import LIMITS, Limits
 from fastbp.kernels.state import Data
 from fastbp.model.net import Net
@@ -118,7 +118,7 @@ class Jobs:
 
     def _job(self, piece: Examples) -> Job:
         net = self.net
-        data, rows = rows_and_targets(*piece, net.layer_sizes, net.spec.loss, net.dtype)
+        data, rows = rows_to_train_on(*piece, net.layer_sizes, net.spec.loss, net.dtype)
         return job_of(data, rows, self.pieces.batch_size, self.pieces.shuffle)
 
 
@@ -229,6 +229,7 @@ class Mapped:
                     f"X and {name} must have the same number of rows; got {len(X)} and shape "
                     f"{array.shape}"
                 )
+        self.weight_factor = 1.0 if weights is None else _factor_to_mean_1(weights, limits)
         self.batch_size = min(batch_size, len(X))
         self.shuffle = shuffle
         self.random = random
@@ -246,7 +247,9 @@ class Mapped:
             some = starts[first : first + self.blocks_a_part]
             rows = self._read(X, some)
             targets = self._read(y, some)
-            weights = None if sample_weight is None else self._read(sample_weight, some)
+            weights = None
+            if sample_weight is not None:
+                weights = self._read(sample_weight, some) * self.weight_factor
             yield Examples(rows, targets, weights)
 
     def _read(self, array: npt.NDArray[Any], starts: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
@@ -255,6 +258,19 @@ class Mapped:
         copied = np.concatenate(blocks)
         forget(array)
         return copied
+
+
+def _factor_to_mean_1(weights: npt.NDArray[Any], limits: Limits) -> float:
+    """What scales mapped sample weights to a mean of 1 over all rows.
+
+    Weights that are no numbers of at least 0 are left to the check of the part they stand in.
+    """
+    if weights.ndim != 1 or weights.dtype.kind not in "biuf":
+        return 1.0
+    sums = np.array([part.sum(dtype=np.float64) for part in parts_of(weights, limits)])
+    if not np.isfinite(sums).all():
+        return 1.0
+    return len(weights) / total_weight(sums)
 
 
 class Rows:
@@ -290,10 +306,7 @@ class Rows:
         if self._shuffles and self.batch_size < len(order):
             next_generator(self._random).shuffle(order)
         for first in range(0, len(order), self.part_rows):
-            part = self.examples.take(order[first : first + self.part_rows])
-            weights = part.sample_weight
-            if weights is None or weights.any():  # rows without weight have no mean to descend on
-                yield part
+            yield self.examples.take(order[first : first + self.part_rows])
 
 
 class Augmented:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp import checks, inspection
-from fastbp.fit.data import Examples, check_trainable, rows_and_targets
+from fastbp.fit.data import Examples, check_trainable, rows_and_targets, scaled_to_mean_1
 from fastbp.fit.history import History
 from fastbp.fit.warn import DivergenceWarning
 from fastbp.insight.findings import Diagnosis, LayerReport
@@ -168,7 +168,7 @@ def _sample(net: MLP, examples: Examples, generator: np.random.Generator) -> _Sa
     data, rows = rows_and_targets(*examples, net.layer_sizes, net.spec.loss, net.dtype)
     X = data.inputs.reshape(rows, -1)
     y = np.asarray(examples.y)
-    weights = data.weights if data.n_weights else None
+    weights = scaled_to_mean_1(data.weights) if data.n_weights else None  # as a fit takes them
     if rows > MOST_ROWS:
         chosen = np.sort(generator.choice(rows, MOST_ROWS, replace=False))
         X = X[chosen]

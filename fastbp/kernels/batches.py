@@ -51,21 +51,21 @@ def row_of(data, index):
 
 
 @kernel
-def batch_weight(data, first, batch):
-    """Sum of the sample weights of a batch."""
-    if data.n_weights == 0:
+def batch_divisor(data, first, batch):
+    """By what the loss of a batch is divided."""
+    if data.n_divisors == 0:
         return float(batch)
-    total = 0.0
+    divisor = 0.0
     for b in range(first, first + batch):
-        total += load(data.weights, row_of(data, b))
-    return total
+        divisor += load(data.divisors, row_of(data, b))
+    return divisor
 
 
 @kernel
-def fetch_shares(work, data, first, batch, total):
-    """The share of each row of a pass in the loss: its weight, divided by the `total`."""
+def fetch_shares(work, data, first, batch, divisor):
+    """The share of each row of a pass in the loss: its weight, divided by the `divisor`."""
     s = scratch(work, SHARES)
-    scale = 1.0 / total if total > 0.0 else 0.0
+    scale = 1.0 / divisor if divisor > 0.0 else 0.0
     if data.n_weights == 0:
         same = splat(s, scale)
         for b in range(0, batch, lanes(s)):

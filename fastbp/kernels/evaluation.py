@@ -34,12 +34,12 @@ from fastbp.machine.simd import advance, flush_denormals, pointer, restore_denor
 
 
 @kernel
-def forward_pass(network, work, data, first, rows, total, key):
-    """Outputs and last delta of a pass; returns its part of the loss of rows of a total weight.
+def forward_pass(network, work, data, first, rows, divisor, key):
+    """Outputs and last delta of a pass; returns what it adds to the loss of its batch.
 
-    `key` is that of dropout, 0 for none.
+    `divisor` is that of the batch, and `key` that of dropout, 0 for none.
     """
-    fetch_shares(work, data, first, rows, total)
+    fetch_shares(work, data, first, rows, divisor)
     fetch_targets(layer_of(network, work, network.n_layers - 1), data, first, rows)
     forward(network, work, data, first, rows, key)
     return output_delta(network, work, rows)
@@ -97,7 +97,7 @@ def evaluate(network, work, data, optimizer, grad, first, count, rows):
 def predict_rows(network, work, inputs, out, rows):
     """The loop of `predict`, on pointers."""
     none = work.offsets
-    data = Data(inputs, inputs, none, none, inputs, 0, 0, 0, 0.0, 0)
+    data = Data(inputs, inputs, none, none, inputs, inputs, 0, 0, 0, 0, 0.0, 0)
     k = n_inputs(layer_of(network, work, 0))
     last = layer_of(network, work, network.n_layers - 1)
     n = n_units(last)

@@ -97,19 +97,19 @@ def outputs(network, work, data, first, batch, done, random, out):
 
 
 @kernel
-def loss_of_batch(network, work, data, first, batch, weight):
+def loss_of_batch(network, work, data, first, batch, divisor):
     """The loop of `built_in_loss`, on pointers."""
-    fetch_shares(work, data, first, batch, weight)
+    fetch_shares(work, data, first, batch, divisor)
     fetch_targets(layer_of(network, work, network.n_layers - 1), data, first, batch)
     return output_delta(network, work, batch)
 
 
 @kernel(cached=True)
-def built_in_loss(network, work, data, first, batch, weight):
-    """A compiled loss after `outputs`, of rows of a total weight; the last delta stays."""
+def built_in_loss(network, work, data, first, batch, divisor):
+    """A compiled loss after `outputs`, summed and divided; the last delta stays."""
     mode = flush_denormals()
     loss = loss_of_batch(
-        network_pointers(network), work_pointers(work), data_pointers(data), first, batch, weight
+        network_pointers(network), work_pointers(work), data_pointers(data), first, batch, divisor
     )
     restore_denormals(mode)
     return loss
@@ -145,23 +145,23 @@ def step_back(network, work, source, has_delta, optimizer, grad, batch):
 
 
 @kernel(cached=True)
-def descend(network, work, source, optimizer, grad, batch, weight):
+def descend(network, work, source, optimizer, grad, batch, divisor):
     """Update the parameters after `outputs`, from dE/dY in `source`, (batch, n_out).
 
-    An empty `source` takes the delta of `built_in_loss`; `weight` is the sum of the batch's sample
-    weights. With NO_UPDATE the gradient, penalties included, goes to `grad`.
+    An empty `source` takes the delta of `built_in_loss`; `divisor` is what the loss of the batch
+    was divided by. With NO_UPDATE the gradient, penalties included, goes to `grad`.
     """
     mode = flush_denormals()
     step_back(
         network_pointers(network), work_pointers(work), pointer(source, 0), source.shape[0] > 0,
-        share_penalties(optimizer_pointers(optimizer), weight),
+        share_penalties(optimizer_pointers(optimizer), divisor),
         Gradient(pointer(grad, 0), grad.shape[0], FROM_ZERO), batch,
     )  # fmt: skip
     restore_denormals(mode)
 
 
 @kernel(cached=True)
-def penalties(network, optimizer, weight):
-    """What L1 and L2 add to the loss of a batch, `weight` the sum of its sample weights."""
-    shared = share_penalties(optimizer_pointers(optimizer), weight)
+def penalties(network, optimizer, divisor):
+    """What L1 and L2 add to the loss of a batch that was divided by the `divisor`."""
+    shared = share_penalties(optimizer_pointers(optimizer), divisor)
     return penalty(network_pointers(network), shared)

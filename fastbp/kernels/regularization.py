@@ -46,6 +46,10 @@ from fastbp.machine.simd import (
 )
 
 
+LEAST_SQUARES, MOST_SQUARES = 1e-30, 1e30
+"""Between them a sum of squares has lost nothing, in float32 either."""
+
+
 @kernel
 def scale(w, factor, count):
     """w <- factor w."""
@@ -62,6 +66,28 @@ def sum_of_squares(p, count):
         x = vload(advance(p, i), count - i)
         total = total + x * x
     return vsum(total)
+
+
+@kernel
+def norm(p, count):
+    """The Euclidean norm of `count` values, also where their squares overflow or vanish.
+
+    Then they are divided by the largest of them first, as in the BLAS (Lawson et al., ACM TOMS 5,
+    1979).
+    """
+    total = float(sum_of_squares(p, count))
+    if LEAST_SQUARES < total and total < MOST_SQUARES:
+        return math.sqrt(total)
+    largest = 0.0
+    for i in range(count):
+        largest = max(largest, abs(float(load(p, i))))
+    if not 0.0 < largest < math.inf:
+        return math.sqrt(total)
+    total = 0.0
+    for i in range(count):
+        x = float(load(p, i)) / largest
+        total += x * x
+    return largest * math.sqrt(total)
 
 
 @kernel
@@ -104,9 +130,9 @@ def clip_norm(g, optimizer, limit, count):
     for i in range(optimizer.n_frozen):
         if load(optimizer.frozen, i) != 0:
             store(g, i, 0.0)
-    norm = math.sqrt(sum_of_squares(g, count))
-    if norm > limit:
-        scale(g, limit / norm, count)
+    size = norm(g, count)
+    if size > limit:
+        scale(g, limit / size, count)
 
 
 @kernel
@@ -126,18 +152,18 @@ def limit_norms(params, optimizer, limit, start, k, n):
     """
     for at in range(start, start + n * k, k):
         w = advance(params, at)
-        norm = math.sqrt(sum_of_squares(w, k))
-        if norm > limit and not any_frozen(optimizer, at, k):
-            scale(w, limit / norm, k)
+        size = norm(w, k)
+        if size > limit and not any_frozen(optimizer, at, k):
+            scale(w, limit / size, k)
 
 
 @kernel
-def share_penalties(optimizer, weight):
-    """The optimiser for a batch, `weight` the sum of its sample weights: see PENALTIES_SHARED."""
+def share_penalties(optimizer, divisor):
+    """The optimiser for a batch whose loss has this divisor: see PENALTIES_SHARED."""
     o = optimizer
     if load(o.settings, PENALTIES_SHARED) == 0.0:
         return o
-    share = 1.0 / weight if weight > 0.0 else 0.0
+    share = 1.0 / divisor if divisor > 0.0 else 0.0
     return OptimizerState(
         o.code, o.scalars, o.slots, o.frozen, o.settings, o.n_params, o.n_frozen, share
     )

@@ -71,11 +71,13 @@ class Data(NamedTuple):
     order : int64, shape (rows,) or (0,)
         The order in which to take the rows; empty: as they stand.
     weights : float64, shape (rows,) or (0,)
-        Sample weights; empty: all are 1.
-    n_labels, n_order, n_weights : int
-        Lengths of `labels`, `order` and `weights`.
+        Sample weights, by which the losses of the rows are multiplied; empty: all are 1.
+    divisors : float64, shape (rows,) or (0,)
+        The loss of a batch is divided by the sum of its rows' divisors; empty: all are 1.
+    n_labels, n_order, n_weights, n_divisors : int
+        Lengths of `labels`, `order`, `weights` and `divisors`.
     total : float
-        Sum of the sample weights.
+        By what the loss of all rows is divided; in training the sum of the divisors.
     generator : int, default=0
         Address of the NumPy bit generator that permutes `order` for each epoch; 0: an epoch draws
         its order from fastbp's own stream.
@@ -86,9 +88,11 @@ class Data(NamedTuple):
     labels: npt.NDArray[np.int64]
     order: npt.NDArray[np.int64]
     weights: npt.NDArray[np.float64]
+    divisors: npt.NDArray[np.float64]
     n_labels: int
     n_order: int
     n_weights: int
+    n_divisors: int
     total: float
     generator: int = 0
 
@@ -121,7 +125,7 @@ L1, L2 = 3, 4
 CLIP_VALUE, CLIP_NORM, MAX_NORM = 5, 6, 7
 PENALTIES_SHARED = 8
 """Whether the objective is a sum over the rows. Then the batches share L1 and L2: a batch has them
-divided by the sum of its sample weights, and counts by its rows in the loss of an epoch."""
+divided by what its loss is divided by, and counts by its rows in the loss of an epoch."""
 GROUPS = 9
 """From here on a pair for the weights and a pair for the biases of each layer: the factor of the
 learning rate and the decay. Then the rates of a schedule."""
@@ -183,8 +187,8 @@ def data_pointers(data):
     """The tuple with pointers instead of arrays."""
     return Data(
         pointer(data.inputs, 0), pointer(data.targets, 0), pointer(data.labels, 0),
-        pointer(data.order, 0), pointer(data.weights, 0), data.n_labels, data.n_order,
-        data.n_weights, data.total, data.generator,
+        pointer(data.order, 0), pointer(data.weights, 0), pointer(data.divisors, 0),
+        data.n_labels, data.n_order, data.n_weights, data.n_divisors, data.total, data.generator,
     )  # fmt: skip
 
 

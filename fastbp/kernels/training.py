@@ -7,7 +7,7 @@ into pointers, and know nothing else of arrays.
 import math
 
 from fastbp.kernels.backprop import backward
-from fastbp.kernels.batches import batch_weight
+from fastbp.kernels.batches import batch_divisor
 from fastbp.kernels.evaluation import add_gradient, forward_pass
 from fastbp.kernels.finite import all_finite
 from fastbp.kernels.matmul import FROM_ZERO
@@ -37,7 +37,7 @@ RUNNING, FINISHED, DIVERGED = 0, 1, 2
 
 
 @kernel
-def train_pass(network, work, data, first, done, batch, weight, key, grad, optimizer,
+def train_pass(network, work, data, first, done, batch, divisor, key, grad, optimizer,
                loss_before):  # fmt: skip
     """The next pass of a batch that starts at row `first`, after `done` of its rows.
 
@@ -47,7 +47,7 @@ def train_pass(network, work, data, first, done, batch, weight, key, grad, optim
     far.
     """
     rows = min(batch - done, capacity_of(work))
-    loss = loss_before + forward_pass(network, work, data, first + done, rows, weight, key)
+    loss = loss_before + forward_pass(network, work, data, first + done, rows, divisor, key)
     if done == 0:
         loss += penalty(network, optimizer)
     if not math.isfinite(loss):
@@ -69,7 +69,7 @@ def train_passes(network, work, data, optimizer, grad, random, progress, losses,
     """The loop of `train`, on pointers."""
     epoch, first, done = load(progress, EPOCH), load(progress, ROW), load(progress, DONE)
     batch_loss = load(losses, epochs)
-    weight = load(losses, epochs + 1)
+    divisor = load(losses, epochs + 1)
     for _ in range(passes):
         if epoch == epochs:
             break
@@ -80,14 +80,14 @@ def train_passes(network, work, data, optimizer, grad, random, progress, losses,
         if load(work.places, DROPS_OUT) != 0:
             key = dropout_key(next_random(random))
         if done == 0:
-            weight = batch_weight(data, first, batch)
+            divisor = batch_divisor(data, first, batch)
         batch_loss = train_pass(
-            network, work, data, first, done, batch, weight, key, grad,
-            share_penalties(optimizer, weight), batch_loss,
+            network, work, data, first, done, batch, divisor, key, grad,
+            share_penalties(optimizer, divisor), batch_loss,
         )  # fmt: skip
         done += min(batch - done, capacity_of(work))
         if done == batch:
-            share = weight / data.total
+            share = divisor / data.total
             if load(optimizer.settings, PENALTIES_SHARED) != 0.0:
                 share = batch / rows
             store(losses, epoch, load(losses, epoch) + batch_loss * share)
@@ -110,7 +110,7 @@ def train_passes(network, work, data, optimizer, grad, random, progress, losses,
         store(progress, ROW, first)
         store(progress, DONE, done)
         store(losses, epochs, batch_loss)
-        store(losses, epochs + 1, weight)
+        store(losses, epochs + 1, divisor)
     return FINISHED if epoch == epochs else RUNNING
 
 
@@ -135,7 +135,7 @@ def train(network, work, data, optimizer, grad, random, progress, losses, snapsh
         See EPOCH, ROW and DONE.
     losses : array of float64, shape (epochs + 2,)
         Mean loss over the rows of each epoch, each batch's before its update; last the loss so
-        far of a batch that is not done, and the sum of its sample weights.
+        far of a batch that is not done, and what it is divided by.
     snapshot : array, shape (parameters,)
         The parameters after the last epoch that ended finite.
     rows, batch_size, passes : int

@@ -112,11 +112,14 @@ def _compile(function: Callable[..., Any], cached: bool) -> Any:
             )
     if not compiles():
         return function
-    if cached or _linked is None:
-        dispatcher = numba.njit(**_OPTIONS)(function)
-        if cached and _entries is not None:
+    if cached:
+        compiler = {} if _linked is None else {"pipeline_class": _linked.EntryCompiler}
+        dispatcher = numba.njit(**_OPTIONS, **compiler)(function)
+        if _entries is not None:
             dispatcher._cache = _entries.SafeCache(function)
         return dispatcher
+    if _linked is None:
+        return numba.njit(**_OPTIONS)(function)
     options = _OPTIONS | _LINKED_OPTIONS | {"pipeline_class": _linked.LinkedCompiler}
     dispatcher = numba.njit(**options)(function)
     dispatcher.__class__ = _linked.LinkedDispatcher

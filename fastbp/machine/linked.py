@@ -3,7 +3,7 @@
 Numba optimises every function together with all that it calls, and emits machine code for it,
 and does both again for each caller: over seven levels of kernels that took 16 s. A kernel that
 Python never calls needs neither. Here its LLVM code is kept as it is and linked into the
-entry point, which is optimised once, as a whole (3 s).
+entry point, which is optimised once, as a whole (3 s), and by passes chosen for these kernels.
 
 This leans on Numba's internals. Where they are others, importing this file fails, and ``jit.py``
 compiles inner kernels as Numba does by itself.
@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numba
+from llvmlite import binding
 from llvmlite.binding import Linkage
 from numba.core.codegen import CodeLibrary, JITCodeLibrary
 from numba.core.compiler import Compiler
@@ -42,9 +44,9 @@ from fastbp.machine.internals import has, require
 
 require(
     JITCodeLibrary,
-    "_ensure_finalized _final_module _finalize_dynamic_globals _finalized _get_module_for_linking "
-    "_linking_libraries _raise_if_finalized _shared_module codegen finalize "
-    "get_pointer_to_function",
+    "_codegen _ensure_finalized _final_module _finalize_dynamic_globals _finalized "
+    "_get_module_for_linking _linking_libraries _optimize_final_module _raise_if_finalized "
+    "_shared_module codegen enable_object_caching finalize get_pointer_to_function",
 )
 require(Compiler, "compile_extra define_pipelines state")
 require(
@@ -114,6 +116,46 @@ class _LinkedLibrary(JITCodeLibrary):  # type: ignore[misc]
     def get_pointer_to_function(self, name: str) -> int:
         """No address: nothing was emitted."""
         return 0
+
+
+_OPT = 3
+"""Numba's level of optimisation where NUMBA_OPT sets no other."""
+
+_CHOOSES_PASSES = hasattr(binding, "create_pass_builder") and has(JITCodeLibrary, "_tm")
+"""Whether LLVM's passes can be chosen: llvmlite has them from 0.44 (Numba 0.61) on."""
+
+
+class _EntryLibrary(JITCodeLibrary):  # type: ignore[misc]
+    """An entry point with all that it calls, optimised once, as a whole."""
+
+    def _optimize_final_module(self) -> None:
+        """Optimise; what is linked in is called by nobody else, so it need not stay.
+
+        LLVM's O2 without unrolling in place of Numba's O3: the tiles hold as much in registers as
+        there are, and unrolled loops around them are slower to compile and to run (a step of
+        2-16-16-1 takes a fifth longer on Zen 4). Another NUMBA_OPT is left to Numba.
+        """
+        for function in self._final_module.functions:
+            if not function.is_declaration and function.linkage == Linkage.linkonce_odr:
+                function.linkage = "internal"
+        if not _CHOOSES_PASSES or int(numba.config.OPT) != _OPT:
+            super()._optimize_final_module()
+            return
+        options = binding.create_pipeline_tuning_options(speed_level=2)
+        options.loop_unrolling = False
+        builder = binding.create_pass_builder(self._codegen._tm, options)
+        builder.getModulePassManager().run(self._final_module, builder)
+
+
+class EntryCompiler(Compiler):  # type: ignore[misc]
+    """Numba's compiler, for the functions that Python calls."""
+
+    def compile_extra(self, func: Any) -> Any:
+        """Compile `func` into a library that is optimised as a whole."""
+        codegen = self.state.targetctx.codegen()
+        self.state.library = _EntryLibrary(codegen, func.__qualname__)
+        self.state.library.enable_object_caching()  # Numba does so where it makes the library
+        return super().compile_extra(func)
 
 
 _PASSES = (

@@ -343,7 +343,9 @@ class CallableLoss(Loss):
     function : callable
         ``function(y_pred, y)``, or with sample weights ``function(y_pred, y, sample_weight)``,
         takes arrays (rows, outputs) of the net's dtype and returns the loss of the batch and its
-        derivative by `y_pred`, (rows, outputs). The function does the averaging.
+        derivative by `y_pred`, (rows, outputs). The function does the averaging: it divides by
+        the number of rows, or by the sum of the sample weights. The arrays other than `y_pred` are
+        read-only: they may be views of the user's.
     """
 
     function: LossFunction

@@ -109,6 +109,25 @@ class State(NamedTuple):
         return State._make(array.copy() for array in self)
 
 
+class Training(NamedTuple):
+    """An optimiser with all that kernels need beside it: exchanged together or not at all.
+
+    A thread that steps while another exchanges the optimiser must not meet the code of one with the
+    slots of another.
+
+    Attributes
+    ----------
+    optimizer : Optimizer
+    state : State
+    settings : array of float64
+        Penalties, clipping and groups as the kernels take them.
+    """
+
+    optimizer: Optimizer
+    state: State
+    settings: npt.NDArray[np.float64]
+
+
 class Net:
     """What `MLP` consists of: buffers, views of them, and what the kernels need to know.
 
@@ -127,12 +146,12 @@ class Net:
         Assigned as a whole where one of its arrays is exchanged, so that no thread sees half of it.
     layer_table : array of int64, shape (n_layers, N_COLUMNS)
         See `fastbp.kernels.layout`.
-    settings : array of float64
-        Penalties, clipping and groups as the kernels take them.
     in_python : InPython or None
         What of the net is computed in Python.
     rows_in_a_call : int
         Rows that one compiled call of some tenths of a second may take.
+    split_seed : int
+        What validation rows are drawn with: the same in each fit, unlike the random stream.
     """
 
     def __init__(self, spec: Spec, optimizer: Optimizer) -> None:
@@ -140,17 +159,18 @@ class Net:
         self.in_python = in_python(spec.loss, spec.activations)
         codes = [traits_of(activation).code for activation in spec.activations]
         self.layer_table, n_params = table_of_layers(spec.layer_sizes, codes, spec.bias)
-        self.state = State(
+        state = State(
             params=np.zeros(n_params, spec.dtype),
             slots=np.zeros(optimizer.n_slots * n_params, spec.dtype),
             scalars=np.zeros(N_SCALARS),
             random=np.zeros(1, np.uint64),
             frozen=np.zeros(n_params, np.bool_),
         )
-        self._views = weight_views(self.state.params, self.layer_table)
-        self._optimizer = optimizer
-        self.settings = spec.regularization.settings(optimizer, len(self.layer_table))
-        optimizer.reset(self.state.scalars)
+        self.split_seed = 0
+        self._views = weight_views(state.params, self.layer_table)
+        settings = spec.regularization.settings(optimizer, len(self.layer_table))
+        self._training = Training(optimizer, state, settings)
+        optimizer.reset(state.scalars)
         self._spaces = threading.local()
         # At 20 GFLOP/s; most processors are faster, so that their calls are shorter.
         n_weights = sum(int(weights.size) for weights in self.weights)
@@ -178,6 +198,27 @@ class Net:
         return self.spec.bias
 
     @property
+    def state(self) -> State:
+        """What training changes."""
+        return self._training.state
+
+    @state.setter
+    def state(self, state: State) -> None:
+        before = self._training.state
+        for name, old, new in zip(State._fields, before, state, strict=True):
+            if new.shape != old.shape or new.dtype != old.dtype:
+                raise ValueError(
+                    f"{name} must have shape {old.shape} and dtype {old.dtype}; got shape "
+                    f"{new.shape} and dtype {new.dtype}"
+                )
+        self._training = self._training._replace(state=state)
+
+    @property
+    def settings(self) -> npt.NDArray[np.float64]:
+        """Penalties, clipping and groups as the kernels take them."""
+        return self._training.settings
+
+    @property
     def params(self) -> FloatArray:
         """All parameters, (n_params,); change them in place."""
         return self.state.params
@@ -200,20 +241,20 @@ class Net:
     @property
     def optimizer(self) -> Optimizer:
         """The optimiser. Another of the same class keeps the state, a new class starts afresh."""
-        return self._optimizer
+        return self._training.optimizer
 
     @optimizer.setter
     def optimizer(self, optimizer: str | Optimizer) -> None:
         new = as_optimizer(optimizer)
         settings = self.spec.regularization.settings(new, len(self.layer_table))
-        if type(new) is type(self._optimizer):
-            new.write(self.state.scalars)
+        old, state, _ = self._training
+        if type(new) is type(old):
+            new.write(state.scalars)
         else:
-            slots = np.zeros(new.n_slots * self.state.params.size, self.dtype)
-            self.state = self.state._replace(slots=slots)
-            new.reset(self.state.scalars)
-        self._optimizer = new
-        self.settings = settings
+            slots = np.zeros(new.n_slots * state.params.size, self.dtype)
+            state = state._replace(slots=slots, scalars=np.zeros(N_SCALARS))
+            new.reset(state.scalars)
+        self._training = Training(new, state, settings)
 
     @property
     def regularization(self) -> Regularization:
@@ -223,7 +264,8 @@ class Net:
     @regularization.setter
     def regularization(self, regularization: Regularization) -> None:
         self.spec = self.spec._replace(regularization=regularization)
-        self.settings = regularization.settings(self._optimizer, len(self.layer_table))
+        settings = regularization.settings(self.optimizer, len(self.layer_table))
+        self._training = self._training._replace(settings=settings)
         self._spaces = threading.local()
 
     @property
@@ -240,7 +282,9 @@ class Net:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update((name, own_array(value)) for name, value in state.items())
-        self.state = State._make(map(own_array, self.state))
+        optimizer, held, settings = self._training
+        held = State._make(map(own_array, held))
+        self._training = Training(optimizer, held, own_array(settings))
         self._spaces = threading.local()
         self._views = weight_views(self.state.params, self.layer_table)
 
@@ -318,19 +362,20 @@ class Net:
 
     def optimizer_state(self) -> OptimizerState:
         """The optimiser as the kernels take it, without a schedule."""
-        state = self.state
+        optimizer, state, settings = self._training
         frozen = state.frozen if state.frozen.any() else state.frozen[:0]
         return OptimizerState(
-            code=self._optimizer.code,
+            code=optimizer.code,
             scalars=state.scalars,
             slots=state.slots,
             frozen=frozen.view(np.uint8),
-            settings=self.settings,
+            settings=settings,
             n_params=state.params.size,
             n_frozen=frozen.size,
         )
 
     def restart_optimizer(self) -> None:
         """Put the optimiser back to where it was before its first update."""
-        self._optimizer.reset(self.state.scalars)
-        self.state.slots[:] = 0
+        optimizer, state, _ = self._training
+        optimizer.reset(state.scalars)
+        state.slots[:] = 0

@@ -38,9 +38,12 @@ from fastbp.sklearn.callbacks import CallbackSupport, Listener
 from fastbp.sklearn.inputs import dense, in_pieces, validation_rows
 from fastbp.sklearn.optimizers import OptimizerMemory
 from fastbp.sklearn.randomness import random_state_of
-from fastbp.sklearn.validation import CheckedRows, Validation, data_of, split
+from fastbp.sklearn.validation import CheckedRows, Validation, data_to_train_on, split
 
 FloatArray = npt.NDArray[np.floating]
+
+MOST_PENALTY = 1e30
+"""Of alpha over the sum of the sample weights: beyond, steps that shrink the weights overflow."""
 
 
 class BaseMLP(
@@ -333,7 +336,7 @@ class BaseMLP(
             sample_weight = _check_sample_weight(
                 sample_weight, X, dtype=np.float64, ensure_non_negative=True
             )
-        sample_weight = self._class_weights(given[1], sample_weight)
+        weights = self._class_weights(given[1], sample_weight)
         y = y.reshape(-1, 1) if y.ndim == 1 else y
         random_state = random_state_of(self.random_state)
         dtype = np.dtype(self.dtype or X.dtype) if first else self.coefs_[0].dtype
@@ -345,10 +348,20 @@ class BaseMLP(
         net = networks.build(self, sizes, loss, dtype, memory.optimizer)
         self._begin(net, first, random_state)
         memory.attach(net)
-        rows = CheckedRows(dense(X), y, sample_weight, given)
+        rows = CheckedRows(dense(X), y, weights, sample_weight, given)
         rows, held = self._validation(net, rows, validation, random_state)
-        return Problem(net, rows, data_of(net, rows, self._targets(rows.y)), held, memory,
-                       random_state)  # fmt: skip
+        data = data_to_train_on(net, rows, self._targets(rows.y), incremental)
+        self._check_penalty(data.total)
+        return Problem(net, rows, data, held, memory, random_state)
+
+    def _check_penalty(self, total: float) -> None:
+        """Raise a ValueError where the sum of the sample weights blows up the penalty."""
+        if self.alpha / total > MOST_PENALTY:
+            raise ValueError(
+                f"the sum of sample_weight, {total:g}, is so small that the penalty, which is "
+                f"alpha={self.alpha:g} divided by the sum as in scikit-learn, leaves nothing of "
+                "the loss. Scale the weights, for instance to a mean of 1."
+            )
 
     def _memory(self, incremental: bool) -> OptimizerMemory:
         """The optimiser; in `partial_fit` that of the previous call."""
@@ -399,7 +412,7 @@ class BaseMLP(
                 )
             y_val = self._encode(y)
             check_consistent_length(X_val, y_val)
-            held = CheckedRows(dense(X_val), y_val, weights, (X, y))
+            held = CheckedRows(dense(X_val), y_val, weights, weights, (X, y))
         elif self.early_stopping and self._by_epochs:
             stratify = is_classifier(self) and rows.y.shape[1] == 1
             whole = rows.given

@@ -42,8 +42,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     hidden_layer_sizes ... dtype
         See `BaseMLP`.
     class_weight : dict or "balanced", default=None
-        Factors of the sample weights: one per class, or "balanced" for the inverse of its frequency
-        in the data of `fit`.
+        Factors of the losses of the rows: one per class, or "balanced" for the inverse of its
+        frequency in the data of `fit`. In `fit` they are scaled to a mean of 1 over the rows, in
+        `partial_fit` they are taken as they are.
 
     Attributes
     ----------

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 
-from fastbp.fit.data import inputs, of_finite
+from fastbp.fit.data import inputs, of_finite, total_weight
 from fastbp.fit.evaluation import evaluate
 from fastbp.kernels.state import Data
 from fastbp.mlp import MLP
@@ -27,6 +27,10 @@ class CheckedRows(NamedTuple):
     y : array, shape (rows, n_outputs)
         The network's targets: columns of numbers, or of booleans for classes.
     sample_weight : array of float64, shape (rows,), or None
+        Times the class weights.
+    divisors : array of float64, shape (rows,), or None
+        The sample weights without them, by whose sum scikit-learn divides; where there are no class
+        weights the same array.
     given : tuple (X, y)
         The data as the user passed them, for scorers.
     """
@@ -34,18 +38,47 @@ class CheckedRows(NamedTuple):
     X: FloatArray
     y: npt.NDArray[Any]
     sample_weight: npt.NDArray[np.float64] | None
+    divisors: npt.NDArray[np.float64] | None
     given: tuple[Any, Any]
 
     def take(self, rows: npt.NDArray[np.intp]) -> CheckedRows:
         """Some of the rows; `given` stays complete."""
         weights = None if self.sample_weight is None else self.sample_weight[rows]
-        return CheckedRows(self.X[rows], self.y[rows], weights, self.given)
+        divisors = weights
+        if self.divisors is not self.sample_weight:
+            divisors = None if self.divisors is None else self.divisors[rows]
+        return CheckedRows(self.X[rows], self.y[rows], weights, divisors, self.given)
 
 
 def data_of(net: MLP, rows: CheckedRows, targets: npt.NDArray[Any]) -> Data:
-    """The arrays that kernels take, from checked rows and the targets of the loss."""
+    """The arrays that kernels take to evaluate checked rows, with the targets of the loss."""
     matrix = inputs(rows.X, net.layer_sizes[0], net.dtype)
-    return of_finite(matrix, targets, rows.sample_weight, net.layer_sizes[-1], net.spec.loss)
+    data = of_finite(matrix, targets, rows.sample_weight, net.layer_sizes[-1], net.spec.loss)
+    return data._replace(total=total_weight(data.weights)) if data.n_weights else data
+
+
+def data_to_train_on(
+    net: MLP, rows: CheckedRows, targets: npt.NDArray[Any], incremental: bool
+) -> Data:
+    """The arrays that kernels take to train on checked rows, with the targets of the loss.
+
+    scikit-learn divides the loss of a batch by the sum of its sample weights. Class weights only
+    multiply: divided by their sum, those of a batch without the rare class would come to nothing.
+    In a fit they are scaled to a mean of 1 over the rows, each counted by its sample weight;
+    `incremental` takes them as they are, since it does not know all rows.
+    """
+    data = data_of(net, rows, targets)
+    if not data.n_weights:
+        return data
+    if rows.divisors is None:
+        data = data._replace(total=float(len(rows.X)))
+    else:
+        total = total_weight(rows.divisors)
+        data = data._replace(divisors=rows.divisors, n_divisors=rows.divisors.size, total=total)
+    if rows.divisors is not rows.sample_weight and not incremental:
+        factor = data.total / total_weight(data.weights)
+        data = data._replace(weights=data.weights * factor)
+    return data
 
 
 def split(

@@ -44,7 +44,7 @@ def epochs_of(random_state, rows=37, batch_size=10, limits=LIMITS):
     net = build(estimator, (2, 3, 1), estimator._choose_loss(1, np.dtype("float64"))[0], "float64",
                 memory.optimizer)  # fmt: skip
     x = np.random.default_rng(0).normal(size=(rows, 2))
-    data = data_of(net, CheckedRows(x, x[:, :1], None, (x, x)), x[:, :1])
+    data = data_of(net, CheckedRows(x, x[:, :1], None, None, (x, x)), x[:, :1])
     return training.epochs_of(net, data, batch_size, random_state, limits)
 
 
