@@ -11,7 +11,7 @@ compiles inner kernels as Numba does by itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from typing import Any
 
 import numba
@@ -87,17 +87,22 @@ class _LinkedLibrary(JITCodeLibrary):  # type: ignore[misc]
         self._finalize_dynamic_globals()
         self._finalized = True
 
-    def _callees(self) -> Iterator[CodeLibrary]:
-        """All libraries that this one calls, directly or not, each once."""
-        left = [self]
-        seen = {self}
+    def _callees(self) -> list[CodeLibrary]:
+        """All libraries that this one calls, directly or not, each after all that call it.
+
+        LLVM drops what it links in when nothing calls it yet. So a function that a dead branch and
+        a later library call would be missing, had it come after the dead branch alone.
+        """
+        calls: dict[CodeLibrary, list[CodeLibrary]] = {}
+        left: list[CodeLibrary] = [self]
         while left:
             library = left.pop()
-            if library is not self:
-                yield library
-            new = getattr(library, "_linking_libraries", ()) if type(library) is type(self) else ()
-            left += dict.fromkeys(each for each in new if each not in seen)
-            seen.update(new)
+            if library not in calls:
+                inner = isinstance(library, _LinkedLibrary)
+                calls[library] = list(library._linking_libraries) if inner else []
+                left += calls[library]
+        order = list(TopologicalSorter(calls).static_order())
+        return order[-2::-1]  # the last is this library itself
 
     def _get_module_for_linking(self) -> Any:
         """The code together with all that it calls."""

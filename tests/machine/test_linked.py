@@ -1,0 +1,64 @@
+"""Inner kernels in the entry points that call them: all is there, and nothing else is called."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+import pytest
+from entry_points import entry_point
+from helpers import COMPILED
+from llvmlite.binding import Linkage
+
+from fastbp.kernels import in_python
+from fastbp.machine.jit import kernel
+from fastbp.machine.simd import load, pointer, store
+
+NEVER = False
+
+
+@kernel
+def plus_one(x):
+    return x + 1.0
+
+
+@kernel
+def in_a_dead_branch(x):
+    return plus_one(x) - 1.0
+
+
+@kernel
+def twice(x):
+    return 2.0 * plus_one(x)
+
+
+@kernel
+def choose(x):
+    if NEVER:
+        return in_a_dead_branch(x)
+    return twice(x)
+
+
+@entry_point
+def chosen(values):
+    p = pointer(values, 0)
+    store(p, 0, choose(load(p, 0)))
+
+
+def test_what_a_dead_branch_calls_too_is_linked() -> None:
+    """Else the call goes to address 0."""
+    values = np.array([3.0])
+    chosen(values)
+    assert values[0] == 8.0
+
+
+@pytest.mark.skipif(not COMPILED, reason="needs machine code")
+@pytest.mark.slow
+def test_an_entry_point_defines_nothing_that_others_could_call() -> None:
+    """What is linked in is internal, so that it is inlined away or at least not kept twice."""
+    arguments = (np.arange(3), 0, np.zeros(1, np.uint64))
+    types = tuple(numba.typeof(argument) for argument in arguments)
+    library = in_python.shuffle._compiler.compile(types, None).library
+    kept = [f for f in library._final_module.functions if not f.is_declaration]
+    assert kept
+    assert all(f.linkage != Linkage.linkonce_odr for f in kept)
+
