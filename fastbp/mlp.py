@@ -295,8 +295,8 @@ class MLP(Net):
         Returns
         -------
         float
-            The loss before the update, so weighted. When it or an updated parameter is not finite, the
-            parameters stay as they were, the optimiser starts afresh and a DivergenceWarning
+            The loss before the update, so weighted. When it or an updated parameter is not finite,
+            the parameters stay as they were, the optimiser starts afresh and a DivergenceWarning
             says so.
         """
         return fit.step(self, X, y, sample_weight)
@@ -370,8 +370,8 @@ class MLP(Net):
             Rows that are not trained on; their loss after each epoch is "val_loss".
         validation_fraction : float, optional
             Hold out this share of the rows as validation data, rounded up: drawn by the net's
-            seed, or with ``shuffle=False`` the last. Of as many rows each `fit` of a net holds out
-            the same ones. Drawn rows are copied.
+            seed, or with ``shuffle=False`` the last. Each `fit` of a net with the same number
+            of rows holds out the same ones. Drawn rows are copied.
         metrics : str, callable or list of both, default=()
             "accuracy", "mean_squared_error", "mean_absolute_error", "r2", or functions of
             (y_true, y_pred), measured after each epoch on all rows: on those of training by their

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import os
 import pickle
 import subprocess
@@ -193,3 +194,59 @@ def test_another_process(cache, settings, alone, tmp_path, tally):
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == alone
     tally["fits"] += len(SEEDS)
+
+
+# ---- each option of `fit` ------------------------------------------------------------------------
+
+LEFT_OUT = {
+    "X", "y", "epochs",  # what the others are beside
+    "method", "patience", "min_delta",  # these look back over a fit, as the README says
+}  # fmt: skip
+"""Parameters of `fit` without which epochs in one call and in several have the same bits."""
+
+
+class Counts(fastbp.Callback):
+    """Counts epochs."""
+
+    epochs = 0
+
+    def on_epoch_end(self, fit):
+        self.epochs += 1
+
+
+def noisy(X, rng):
+    """Augmentation."""
+    return X + rng.normal(size=X.shape)
+
+
+X, Y = np.random.default_rng(5).normal(size=(90, 6)), np.arange(90) % 3
+OPTIONS = {
+    "batch_size": 7,
+    "shuffle": False,
+    "augment": noisy,
+    "sample_weight": np.random.default_rng(6).gamma(1.0, size=90),
+    "validation_data": (X[:20], Y[:20]),
+    "validation_fraction": 0.2,
+    "metrics": "accuracy",
+    "callbacks": Counts(),
+    "max_seconds": 1e6,
+    "verbose": 2,
+}
+TOGETHER = {name: OPTIONS[name] for name in OPTIONS if name not in ("shuffle", "validation_data")}
+
+
+def test_every_option_of_fit_is_tested_or_left_out():
+    assert set(inspect.signature(fastbp.MLP.fit).parameters) == {"self", *OPTIONS, *LEFT_OUT}
+
+
+@pytest.mark.parametrize("name", [*OPTIONS, "together"])
+def test_one_fit_or_several_with_every_option(name, tally):
+    options = TOGETHER if name == "together" else {name: OPTIONS[name]}
+
+    def losses(*epochs):
+        net = fastbp.MLP((6, 9, 3), loss="cross_entropy", seed=3, dropout=0.1)
+        found = [net.fit(X, Y, epochs=number, **options) for number in epochs]
+        tally["fits"] += len(epochs)
+        return digest(net, [loss for history in found for loss in history.loss])
+
+    assert losses(4) == losses(1, 0, 2, 1)

@@ -33,9 +33,8 @@ class Training(Measured):
     track_share_of_peak.unit = "of FMA peak"
 
 
-#: Whose instructions are counted: small and large layers, one row and many, each activation and the
-#: softmax. All eight workloads take valgrind four minutes a commit instead of half a minute, and run
-#: the same kernels.
+#: Whose instructions are counted: small and large layers, one row and many. Valgrind takes half a
+#: minute a commit for these, four for all eight workloads, and the others run the same kernels.
 COUNTED = ["tiny", "online", "surrogate", "digits"]
 
 

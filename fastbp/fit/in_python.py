@@ -107,8 +107,17 @@ def predict(
     no_random = np.empty(0, np.uint64)
     no_targets = np.empty(0, inputs.dtype)
     data = Data(
-        inputs.reshape(-1), no_targets, no_integers, no_integers, np.empty(0), np.empty(0),
-        0, 0, 0, 0, float(rows),
+        inputs.reshape(-1),
+        no_targets,
+        no_integers,
+        no_integers,
+        np.empty(0),
+        np.empty(0),
+        0,
+        0,
+        0,
+        0,
+        float(rows),
     )
     for first in range(0, rows, capacity):
         batch = min(capacity, rows - first)

@@ -45,7 +45,6 @@ from fastbp.machine.simd import (
     vwhere_greater,
 )
 
-
 LEAST_SQUARES, MOST_SQUARES = 1e-30, 1e30
 """Between them a sum of squares has lost nothing, in float32 either."""
 

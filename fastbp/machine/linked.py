@@ -136,13 +136,17 @@ class _EntryLibrary(JITCodeLibrary):  # type: ignore[misc]
     def _optimize_final_module(self) -> None:
         """Optimise; what is linked in is called by nobody else, so it need not stay.
 
-        LLVM's O2 without unrolling in place of Numba's O3: the tiles hold as much in registers as
-        there are, and unrolled loops around them are slower to compile and to run (a step of
-        2-16-16-1 takes a fifth longer on Zen 4). Another NUMBA_OPT is left to Numba.
+        It is private, not internal: the loader finds internal functions by their names, and those
+        of another object that calls a kernel of the same name would call this one, whose arguments
+        may have been optimised away.
+
+        The passes are LLVM's O2 without unrolling, where Numba has O3: the tiles hold as much in
+        registers as there are, and unrolled loops around them are slower to compile and to run (a
+        step of 2-16-16-1 takes a fifth longer on Zen 4). Another NUMBA_OPT is left to Numba.
         """
         for function in self._final_module.functions:
             if not function.is_declaration and function.linkage == Linkage.linkonce_odr:
-                function.linkage = "internal"
+                function.linkage = "private"
         if not _CHOOSES_PASSES or int(numba.config.OPT) != _OPT:
             super()._optimize_final_module()
             return

@@ -290,3 +290,41 @@ def test_softmax(dtype, seed) -> None:
     exact = p * (dy - (dy * p).sum(axis=0))
     np.testing.assert_allclose(dz[:, :batch], exact, rtol=0, atol=(10 + n) * 4 * eps)
     assert np.array_equal(dz[:, batch:], g[:, batch:])
+
+
+#: How far a slope may be from the exact one: roundings of an output near 1, times 2.
+SLOPE_ERROR = {"float32": 2.2e-7, "float64": 1e-15}
+SMALLEST_SLOPE = {"float32": 1e-37, "float64": 1e-306}
+"""What a slope may be that should be 0: some functions stop at the smallest normal number."""
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", [name for name in BY_ELEMENT if name not in ("step", "exp")])
+def test_slopes_over_the_whole_range_go_to_their_limits(name, dtype) -> None:
+    """From 1e-30 to infinity. A slope that stays above 0 makes large inputs large gradients."""
+    width = lanes_of(dtype)
+    sizes = np.concatenate([
+        np.geomspace(1e-30, 1.0, 60), np.linspace(1.0, 40.0, 400), np.geomspace(40.0, 1e30, 60),
+        [np.inf],
+    ])  # fmt: skip
+    z = np.concatenate([-sizes, sizes]).astype(dtype)
+    z = np.resize(z, -(-len(z) // width) * width)
+    y = z.copy()
+    slope = np.zeros_like(z)
+    run_activate(ACTIVATIONS[name].code, y, slope, len(z), 1, len(z))
+    if not ACTIVATIONS[name].stores_slope:
+        slope = np.ones_like(z)
+        run_backward(ACTIVATIONS[name].code, slope, y, len(z), 1, len(z))
+    _, slope_of = EXACT[name]
+    with mpmath.workdps(40):
+        exact = np.array([float(slope_of(mpmath.mpf(float(min(max(v, -1e4), 1e4))))) for v in z])
+    error = np.abs(slope - exact)
+    worst = int(error.argmax())
+    print(f"{name} {dtype}: {error[worst]:.3g} at {z[worst]!r}")
+    assert error[worst] <= SLOPE_ERROR[dtype] * max(1.0, np.abs(exact).max()), z[worst]
+    far = np.abs(z) > (40.0 if dtype == "float32" else 800.0)
+    limits = np.where(exact < 1e-16, 0.0, exact)
+    left = np.abs(slope - limits.astype(dtype))[far & (limits == 0.0)]
+    assert left.max(initial=0.0) <= SMALLEST_SLOPE[dtype]
+    if name == "tanh" and dtype == "float32":
+        assert not slope[np.abs(z) >= np.float32(9.02)].any()

@@ -112,9 +112,8 @@ def test_extremes(dtype) -> None:
     assert np.all(np.isfinite(e[4:]) & (e[4:] > 1 / (8 * tiny)))
     assert np.all((sigmoid[:3] >= 0.0) & (sigmoid[:3] <= tiny))
     assert np.all(sigmoid[4:] == 1.0)
-    saturated = 1.0 - 2.0 * np.finfo(dtype).eps  # 4 ulp below 1
-    assert np.all((tanh[:3] <= -saturated) & (tanh[:3] >= -1.0))
-    assert np.all((tanh[4:] >= saturated) & (tanh[4:] <= 1.0))
+    assert np.all(tanh[:3] == -1.0)
+    assert np.all(tanh[4:] == 1.0)
     assert np.all(expm1[[0, 1, 2, 4, 5, 6]] == -1.0)
     assert np.array_equal(expm1, expm1[::-1], equal_nan=True)
 
@@ -148,3 +147,12 @@ def test_accuracy_of_the_normal_tail(dtype) -> None:
         relative, in_ulp = errors(got, function, a)
         print(f"{name} {dtype}: {in_ulp.max():.2f} ulp, {relative.max():.2e} relative")
         assert relative.max() <= 1e-15 if dtype == "float64" else in_ulp.max() <= ulp, name
+
+
+def test_tanh_in_float32_is_one_from_9_02_on_and_never_more() -> None:
+    x = np.linspace(7.0, 9.1, 40_000, dtype=np.float32)
+    *_, tanh, _ = all_functions(x, np.ones_like(x), np.zeros_like(x))
+    exact = np.tanh(x.astype(np.float64))
+    assert np.abs(tanh - exact).max() <= 1.5 * 2.0**-24
+    assert np.all(tanh <= 1.0)
+    assert np.all(tanh[x >= np.float32(9.02)] == 1.0)

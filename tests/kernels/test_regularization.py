@@ -8,6 +8,8 @@ import pytest
 from entry_points import entry_point
 from helpers import DTYPES
 
+from fastbp import MLP
+from fastbp import SGD as PlainSGD
 from fastbp.kernels import optimizers as steps
 from fastbp.kernels import regularization as kernels
 from fastbp.kernels import updates
@@ -306,3 +308,35 @@ def test_without_settings_all_is_a_plain_update(dtype) -> None:
         run_all(net.grad, net.arguments())
     assert plain.params.tobytes() == neutral.params.tobytes()
     assert np.abs(plain.params - Net(dtype).params).min() > 0.01
+
+
+@entry_point
+def run_norm(p, count):
+    """The Euclidean norm."""
+    return kernels.norm(pointer(p, 0), count)
+
+
+@each_dtype
+@pytest.mark.parametrize("count", [1, 3, 8, 50])
+def test_a_norm_whose_squares_overflow_or_vanish(count, dtype) -> None:
+    """Else max_norm makes weights 0, and clip_norm no update at all."""
+    values = np.random.default_rng(count).normal(size=count).astype(dtype)
+    powers = [-30, -20, -10, 0, 10, 18, 22, 36]
+    for power in powers if dtype == "float32" else [*powers, -290, -160, 150, 290]:
+        given = values * np.dtype(dtype).type(10.0**power)
+        largest = float(np.abs(given).max())
+        expected = largest * float(np.linalg.norm(given.astype(np.float64) / largest))
+        assert run_norm(given, count) == pytest.approx(expected, rel=1e-6)
+    assert run_norm(np.zeros(count, dtype), count) == 0.0
+    assert run_norm(np.full(count, np.inf, dtype), count) == np.inf
+
+
+@each_dtype
+def test_limits_hold_where_float32_cannot_square(dtype) -> None:
+    net = MLP((3, 1), dtype=dtype, seed=0, optimizer=PlainSGD(1e22), max_norm=2.0, bias=False)
+    net.step([[3.0, 4.0, 12.0]], [[100.0]])
+    np.testing.assert_allclose(net.params, np.array([3.0, 4.0, 12.0]) / 13 * 2, rtol=1e-6)
+    net = MLP((3, 1), dtype=dtype, seed=0, optimizer=PlainSGD(1.0), clip_norm=1.0, bias=False)
+    net.params[:] = 0.0
+    net.step([[3e18, 4e18, 12e18]], [[100.0]])
+    np.testing.assert_allclose(net.params, np.array([3.0, 4.0, 12.0]) / 13, rtol=1e-6)
