@@ -26,8 +26,9 @@ Each function writes the delta d times s and returns the loss of the rows, each 
 summed; with s = weight / number of rows that is their mean, and s = 0 beyond the batch. d may be
 t itself. The losses of net inputs never take the logarithm of a rounded probability:
 ``max(z, 0) - z t + log(1 + exp(-|z|))`` and ``log sum exp(z - max z)``. The cross-entropies replace
-t by ``a[0] t + a[1]`` first (label smoothing, Szegedy et al., CVPR 2016, section 7). The returned loss, but not the delta, is cut off at a[2] per output or row by the
-cross-entropies (infinity by default), and multiplied by a[0] by squared_error.
+t by ``a[0] t + a[1]`` first (label smoothing, Szegedy et al., CVPR 2016, section 7). The returned
+loss, but not the delta, is cut off at a[2] per output or row by the cross-entropies (infinity by
+default), and multiplied by a[0] by squared_error.
 
 A new loss of single outputs is a code, a branch of `loss_by_output`, a row above, and a class in
 ``model/losses.py``, which names its traits.

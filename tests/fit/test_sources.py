@@ -70,8 +70,8 @@ def test_batches_with_weights():
     history = net.fit(batches(True), epochs=2)
     losses = [[twin.step(*b) for b in batches(True)] for _ in range(2)]
     assert state(net) == state(twin)
-    totals = [w.sum() for *_, w in batches(True)]
-    assert history.loss == pytest.approx([np.dot(totals, some) / W.sum() for some in losses])
+    sizes = np.diff(ENDS)
+    assert history.loss == pytest.approx([float(sizes @ some) / 40 for some in losses])
 
 
 def test_schedules_go_on_from_batch_to_batch():
@@ -110,7 +110,6 @@ def test_nothing_to_train_on(empty):
         ((X[:3] * np.nan, Y[:3]), ValueError, "X holds nan at row 0, column 0", True),
         ((X[:3], Y[:3] * np.inf), ValueError, "y holds", True),
         ((X[:3], Y[:3], -W[:3]), ValueError, "sample_weight must hold finite numbers", True),
-        ((X[:3], Y[:3], W[:3] * 0), ValueError, "sample_weight must have a sum above 0", True),
         ((X[:0], Y[:0]), ValueError, "at least one row", True),
         (("a", "b"), TypeError, "X must hold real numbers", True),
         (X[:3], TypeError, "batch 2 must be a tuple (X, y) or (X, y, sample_weight); got ndarray",
@@ -384,7 +383,8 @@ def taken(tmp_path, seed, epochs=3, rows=203, **options):
 
     def loss(y_pred, y, weights=None):
         seen.append(y[:, 0].astype(int).tolist())
-        assert weights is None or np.array_equal(weights, y[:, 0] + 1)
+        if weights is not None:  # scaled to a mean of 1
+            np.testing.assert_allclose(weights, (y[:, 0] + 1) / 102, rtol=1e-14)
         return 1.0, np.zeros_like(y)
 
     big = table(rows)[0]

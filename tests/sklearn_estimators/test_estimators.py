@@ -84,31 +84,54 @@ def test_before_fit() -> None:
                 getattr(kind(), method)(X_IRIS)
 
 
-def test_class_weight_is_a_sample_weight() -> None:
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_class_weights_of_all_rows_at_once_are_sample_weights(solver) -> None:
+    """Of the same sum: the penalty is divided by the sum of the sample weights alone."""
+    X = X_IRIS[:120]
     y = np.array(["a", "b", "c"])[Y_IRIS][:120]  # 50, 50, 20
     weights = {"a": 1.0, "b": 3.0, "c": 0.5}
     of_rows = np.array([weights[label] for label in y])
     own = np.linspace(0.5, 2.0, len(y))
-    options = {"max_iter": 5, "random_state": 0}
+    options = {"max_iter": 5, "random_state": 0, "batch_size": 120, "solver": solver, "alpha": 0.1}
     for class_weight, sample_weight, expected in (
         (weights, None, of_rows),
         (weights, own, of_rows * own),
         ("balanced", None, compute_sample_weight("balanced", y)),
     ):
-        got = MLPClassifier(class_weight=class_weight, **options).fit(
-            X_IRIS[:120], y, sample_weight
-        )
-        same = MLPClassifier(**options).fit(X_IRIS[:120], y, expected)
-        assert np.array_equal(got.coefs_[0], same.coefs_[0])
-        assert not np.array_equal(
-            got.coefs_[0], MLPClassifier(**options).fit(X_IRIS[:120], y).coefs_[0]
-        )
-    part = MLPClassifier(class_weight=weights, **options)
-    part.partial_fit(X_IRIS[:120], y, classes=["a", "b", "c"])
-    same = MLPClassifier(**options).partial_fit(X_IRIS[:120], y, of_rows, classes=["a", "b", "c"])
-    assert np.array_equal(part.coefs_[0], same.coefs_[0])
+        total = len(y) if sample_weight is None else own.sum()
+        got = MLPClassifier(class_weight=class_weight, **options).fit(X, y, sample_weight)
+        same = MLPClassifier(**options).fit(X, y, expected * (total / expected.sum()))
+        np.testing.assert_allclose(got.coefs_[0], same.coefs_[0], rtol=1e-6, atol=1e-9)
+        assert got.loss_ == pytest.approx(same.loss_, rel=1e-9)
+        without = MLPClassifier(**options).fit(X, y).coefs_[0]
+        assert np.abs(got.coefs_[0] - without).max() > 1e-4
     with pytest.raises(ValueError, match="class_weight 'balanced' is not supported for partial"):
         MLPClassifier(class_weight="balanced").partial_fit(X_IRIS, Y_IRIS, classes=[0, 1, 2])
+
+
+def test_class_weights_of_partial_fit_are_taken_as_they_are() -> None:
+    options = {"solver": "sgd", "momentum": 0.0, "alpha": 0.0, "random_state": 0}
+    doubled = MLPClassifier(class_weight={0: 2.0, 1: 2.0}, learning_rate_init=0.1, **options)
+    faster = MLPClassifier(learning_rate_init=0.2, **options)
+    for net in (doubled, faster):
+        net.partial_fit(X_IRIS[:100], Y_IRIS[:100], classes=[0, 1])
+    np.testing.assert_allclose(doubled.coefs_[0], faster.coefs_[0], rtol=1e-12)
+
+
+def test_a_rare_class_with_balanced_weights_is_predicted_at_one_half() -> None:
+    """One positive in 1,000, constant inputs, all defaults: most batches have none."""
+    rng = np.random.default_rng(0)
+    y = (np.arange(20_000) % 1000 == 0).astype(int)
+    rng.shuffle(y)
+    X = np.ones((len(y), 1))
+    net = MLPClassifier(class_weight="balanced", random_state=0).fit(X, y)
+    assert net.predict_proba(X[:1])[0, 1] == pytest.approx(0.5, abs=0.1)
+
+
+def test_weights_so_small_that_the_penalty_is_all_are_refused() -> None:
+    weights = np.full(len(X_IRIS), 1e-300)
+    with pytest.raises(ValueError, match="the sum of sample_weight, 1.5e-298, is so small"):
+        MLPClassifier().fit(X_IRIS, Y_IRIS, weights)
 
 
 def test_balanced_classes_are_found_where_they_are_rare() -> None:
