@@ -141,8 +141,8 @@ class _EntryLibrary(JITCodeLibrary):  # type: ignore[misc]
         may have been optimised away.
 
         The passes are LLVM's O2 without unrolling, where Numba has O3: the tiles hold as much in
-        registers as there are, and unrolled loops around tiles are slower to compile and slow a
-        step of 2-16-16-1 by a fifth on Zen 4. Another NUMBA_OPT is left to Numba.
+        registers as there are, and where the loops around tiles are unrolled, they take longer to
+        compile and a step of 2-16-16-1 a fifth longer on Zen 4. Another NUMBA_OPT is left to Numba.
         """
         for function in self._final_module.functions:
             if not function.is_declaration and function.linkage == Linkage.linkonce_odr:
