@@ -42,6 +42,13 @@ INSIDE = {
 """Names of a net that are for this package's use: completion does not offer them."""
 
 
+SETTABLE = {
+    "_optimizer", "_spaces", "_views", "history", "in_python", "layer_table", "optimizer",
+    "regularization", "rows_in_a_call", "settings", "spec", "state", "weight_init",
+}  # fmt: skip
+"""Attributes that may be set: `optimizer` by users, the others by this package."""
+
+
 class MLP(Net):
     """A multilayer perceptron over one flat buffer of parameters.
 
@@ -125,6 +132,7 @@ class MLP(Net):
     [0.0, 1.0, 1.0, 0.0]
     """
 
+    @checks.explained
     def __init__(
         self,
         layer_sizes: Sequence[int] | Sequence[Dense],
@@ -155,7 +163,7 @@ class MLP(Net):
         loss.check_outputs(sizes[-1])
         hidden = activations.hidden_activations(given.activation, len(sizes) - 2)
         output = activations.output_activation(
-            given.output_activation, loss.name, loss.activation, loss.from_logits
+            given.output_activation, sizes[-1], loss.name, loss.activation, loss.from_logits
         )
         dtype = checks.float_dtype(dtype)
         bias = checks.flag("bias", bias)
@@ -192,6 +200,21 @@ class MLP(Net):
         return net
 
     # ---------------------------------------------------------------- what it is
+
+    if not TYPE_CHECKING:  # type checkers refuse what the class does not have by themselves
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            """Set what can be set; else say how to change what is meant."""
+            if name in SETTABLE or name.startswith("__"):
+                object.__setattr__(self, name, value)
+                return
+            way = checks.way_to_set(name, value)
+            known = hasattr(type(self), name)
+            if way or known or type(self) is MLP:
+                what = f"{name} of a net cannot be set" if known else f"a net has no {name} to set"
+                way = way or "keep your own attributes in a subclass of MLP, or beside the net"
+                raise AttributeError(f"{what}: {way}")
+            object.__setattr__(self, name, value)
 
     def __dir__(self) -> list[str]:
         return sorted(set(super().__dir__()) - INSIDE)
@@ -294,6 +317,7 @@ class MLP(Net):
         """
         return fit.step(self, X, y, sample_weight)
 
+    @checks.explained
     def fit(
         self,
         X: npt.ArrayLike | Iterable[Any],
@@ -328,7 +352,8 @@ class MLP(Net):
             memory; with `shuffle` in a random order of blocks of about 1 MiB, the rows of a part
             at random among each other. Without `y`, an iterable of tuples (X, y) or (X, y,
             sample_weight): each is one batch, all are an epoch, `batch_size` and `shuffle` do not
-            matter. An iterator that is used up ends training.
+            matter. An iterator that is used up, as a generator is after one epoch, ends training
+            with a warning.
         y : array-like, optional
             Targets, shape (rows, n_out), or (rows,) for one output; for cross_entropy integer
             labels 0 ... n_out - 1 of shape (rows,), or probabilities (rows, n_out).
@@ -390,6 +415,10 @@ class MLP(Net):
         ------
         ValueError, TypeError
             Bad input; the net is as it was.
+        Exception
+            Whatever an iterable of batches or an augmentation raises; the net is as it was.
+            Whatever a loss, an activation, a metric or a callback in Python raises; the net is
+            usable and holds the updates made so far, ``net.history`` has the finished epochs.
         KeyboardInterrupt
             On Ctrl-C, within about a fifth of a second. The net is usable and holds the updates
             made so far; ``net.history`` has the finished epochs.
@@ -400,6 +429,8 @@ class MLP(Net):
             When the loss or a parameter is not finite: training stops, the parameters are those
             after the last epoch that ended finite, or the best as above, the optimiser starts
             afresh.
+        UserWarning
+            When an iterator of batches is used up before the last epoch.
         """
         options = Options(
             validation_data, validation_fraction, metrics, patience, min_delta, callbacks,

@@ -1,9 +1,10 @@
 """Checks at the boundary: every option and array is checked here once, before a kernel runs.
 
-=======  ======================================================
-options  numbers, names, flags, sizes
-arrays   inputs, targets, labels, initial and sample weights
-=======  ======================================================
+===========  ======================================================
+options      numbers, names, flags, sizes
+arrays       inputs, targets, labels, initial and sample weights
+suggestions  what to write instead of what is not accepted
+===========  ======================================================
 """
 
 from fastbp.checks.arrays import (
@@ -12,7 +13,9 @@ from fastbp.checks.arrays import (
     flat,
     labels,
     matrix,
+    numbers,
     raise_not_finite,
+    refuse_masked,
     same_rows,
     shape,
     targets,
@@ -33,29 +36,45 @@ from fastbp.checks.options import (
     number,
     positive,
 )
+from fastbp.checks.suggestions import (
+    described,
+    explained,
+    explained_class,
+    instead,
+    name_of,
+    way_to_set,
+)
 
 __all__ = [
     "at_least_zero",
     "choice",
     "classes",
     "count",
+    "described",
+    "explained",
+    "explained_class",
     "finite",
     "flag",
     "flat",
     "float_dtype",
     "fraction",
     "generator",
+    "instead",
     "labels",
     "layer_indices",
     "layer_sizes",
     "matrix",
+    "name_of",
     "number",
+    "numbers",
     "positive",
     "raise_not_finite",
+    "refuse_masked",
     "same_rows",
     "shape",
     "targets",
     "unit_interval",
+    "way_to_set",
     "weights",
     "where",
 ]

@@ -41,6 +41,7 @@ class _Sample(NamedTuple):
     sample_weight: npt.NDArray[np.float64] | None
 
 
+@checks.explained
 def diagnose(
     net: MLP,
     X: npt.ArrayLike,
@@ -167,7 +168,7 @@ def _sample(net: MLP, examples: Examples, generator: np.random.Generator) -> _Sa
     """All rows, checked, or MOST_ROWS of them drawn."""
     data, rows = rows_and_targets(*examples, net.layer_sizes, net.spec.loss, net.dtype)
     X = data.inputs.reshape(rows, -1)
-    y = np.asarray(examples.y)
+    y = checks.numbers("y", examples.y)
     weights = data.weights if data.n_weights else None
     if rows > MOST_ROWS:
         chosen = np.sort(generator.choice(rows, MOST_ROWS, replace=False))

@@ -244,6 +244,7 @@ class Net:
         self._spaces = threading.local()
         self._views = weight_views(self.state.params, self.layer_table)
 
+    @checks.explained
     def freeze(
         self, *, weights: bool = True, biases: bool = True, layers: Iterable[int] | None = None
     ) -> None:
@@ -258,6 +259,7 @@ class Net:
         """
         self._mark(True, weights, biases, layers)
 
+    @checks.explained
     def unfreeze(
         self, *, weights: bool = True, biases: bool = True, layers: Iterable[int] | None = None
     ) -> None:
