@@ -416,12 +416,11 @@ class MLP(Net):
         ValueError, TypeError
             Bad input; the net is as it was.
         Exception
-            Whatever an iterable of batches or an augmentation raises; the net is as it was.
-            Whatever a loss, an activation, a metric or a callback in Python raises; the net is
-            usable and holds the updates made so far, ``net.history`` has the finished epochs.
+            Whatever code of your own raises: an iterable of batches, an augmentation, a loss, an
+            activation, a metric or a callback. The net is usable and holds the updates made so
+            far, ``net.history`` has the finished epochs.
         KeyboardInterrupt
-            On Ctrl-C, within about a fifth of a second. The net is usable and holds the updates
-            made so far; ``net.history`` has the finished epochs.
+            On Ctrl-C, within about a fifth of a second; the net and its history as above.
 
         Warns
         -----

@@ -48,7 +48,7 @@ class _ImageFunction:
 
     def _flat(self, X: Any) -> tuple[Batch, ImageShape]:
         """A batch as a C-contiguous float array, and the shape of its images."""
-        array = np.asarray(X)
+        array = checks.numbers("X", X)
         size = math.prod(self.shape)
         dtype = array.dtype if array.dtype in (np.float32, np.float64) else np.dtype(np.float64)
         what = f"images of shape {self.shape}"
@@ -177,7 +177,7 @@ class GaussianNoise:
 
     def __call__(self, X: npt.ArrayLike, rng: np.random.Generator) -> Batch:
         """Noisy inputs, a new array."""
-        array = np.asarray(X)
+        array = checks.numbers("X", X)
         dtype = np.float32 if array.dtype == np.float32 else np.float64
         noise: Batch = rng.standard_normal(array.shape, dtype)
         noise *= self.scale

@@ -22,6 +22,9 @@ from fastbp.model.net import Net
 
 Random = npt.NDArray[np.uint64]
 
+THEIRS = "raised by the program's own code, not by fastbp; the net keeps the updates so far"
+"""Note of the errors that an iterable or an augmentation raises."""
+
 Augmentation = Callable[[npt.NDArray[Any], np.random.Generator], npt.ArrayLike]
 """``augment(X, rng)`` returns what is to be trained on instead of the rows X."""
 
@@ -89,10 +92,10 @@ class Memory:
 class Jobs:
     """Pieces of rows as jobs.
 
-    Bad rows are found on the way; then the net becomes what it was before the first epoch. So it
-    does after any exception of an iterable or an augmentation, whatever its class: that rows which
-    cannot be had leave no trace must not depend on how someone else's code names its errors. Ctrl-C
-    is no error, and keeps the updates.
+    Bad rows are found on the way; then the net becomes what it was before the first epoch. What
+    the user's iterable or augmentation raises itself, of whatever class, keeps the updates so far,
+    as Ctrl-C and errors of other code of the user's do: a disk that fails in the last epoch must
+    not cost those before, and what is kept must not depend on how someone names an error.
 
     Parameters
     ----------
@@ -120,8 +123,9 @@ class Jobs:
                 if piece is None:
                     return
                 job = self._job(piece)
-            except Exception as error:  # from the user's iterable or function, of whatever class
-                self._before.restore(self.net)
+            except Exception as error:
+                if THEIRS not in getattr(error, "__notes__", ()):
+                    self._before.restore(self.net)
                 error.add_note(f"in batch or part {number} of the epoch, counted from 0")
                 raise
             yield job
@@ -175,6 +179,15 @@ def not_in_memory(
     return Batches(examples.X)
 
 
+def _marked(items: Iterable[Any]) -> Iterator[Any]:
+    """The items; what going through them raises is marked."""
+    try:
+        yield from items
+    except Exception as error:
+        error.add_note(THEIRS)
+        raise
+
+
 class Batches:
     """Batches of an iterable, each a tuple (X, y) or (X, y, sample_weight); one update each.
 
@@ -198,7 +211,7 @@ class Batches:
         self.updates = len(batches) if isinstance(batches, Sized) else 0
 
     def __iter__(self) -> Iterator[Examples]:
-        for number, batch in enumerate(self.batches):
+        for number, batch in enumerate(_marked(self.batches)):
             if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
                 raise TypeError(
                     f"batch {number} must be a tuple (X, y) or (X, y, sample_weight); got "
@@ -355,7 +368,12 @@ class Augmented:
             for first in range(0, len(X), self.batch_size):
                 batch = piece.X[first : first + self.batch_size]
                 for function in self.functions:
-                    batch[...] = _same_shape(function, function(batch, generator), batch.shape)
+                    try:
+                        changed = function(batch, generator)
+                    except Exception as error:
+                        error.add_note(THEIRS)
+                        raise
+                    batch[...] = _same_shape(function, changed, batch.shape)
             yield piece
 
 

@@ -23,8 +23,12 @@ IN_PYTHON = Traits(CALLABLE, stores_slope=True, kinked=True)
 class Activation(ABC):
     """An activation in Python, computed between two compiled calls; built-in ones are names.
 
-    A subclass must work element by element: dropout and the backward pass rely on it.
+    A subclass must work element by element: dropout and the backward pass rely on it. Tables,
+    drawings and formulas call it by its `str`.
     """
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
 
     @abstractmethod
     def __call__(self, z: FloatArray, with_slope: bool) -> tuple[FloatArray, FloatArray]:
@@ -60,6 +64,9 @@ class CallableActivation(Activation):
     """
 
     function: ActivationFunction
+
+    def __repr__(self) -> str:
+        return f"CallableActivation({self})"
 
     def __str__(self) -> str:
         return checks.name_of(self.function)

@@ -358,6 +358,9 @@ class CallableLoss(Loss):
 
     function: LossFunction
 
+    def __repr__(self) -> str:
+        return f"CallableLoss({checks.name_of(self.function)})"
+
     name: ClassVar[str] = "callable"
     code: ClassVar[int] = losses.CALLABLE
 

@@ -485,7 +485,8 @@ def as_optimizer(optimizer: str | Optimizer) -> Optimizer:
     """An optimiser from its name (with its defaults) or from an `Optimizer`."""
     if isinstance(optimizer, Optimizer):
         return optimizer
-    accepted = f"one of {', '.join(map(repr, OPTIMIZERS))} or an object such as Adam(0.001)"
+    names = ", ".join(map(repr, OPTIMIZERS))
+    accepted = f"one of {names} or an object such as Adam(learning_rate=1e-3)"
     if isinstance(optimizer, str):
         if optimizer in OPTIMIZERS:
             return OPTIMIZERS[optimizer]()
