@@ -430,6 +430,10 @@ class MLP(Net):
             afresh.
         UserWarning
             When an iterator of batches is used up before the last epoch.
+
+        See Also
+        --------
+        fastbp.diagnose : Says what is wrong where the loss stays high: unscaled data, for example.
         """
         options = Options(
             validation_data, validation_fraction, metrics, patience, min_delta, callbacks,

@@ -4,6 +4,7 @@
 options      numbers, names, flags, sizes
 arrays       inputs, targets, labels, initial and sample weights
 suggestions  what to write instead of what is not accepted
+words        the tables of these suggestions
 ===========  ======================================================
 """
 

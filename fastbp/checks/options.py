@@ -15,7 +15,7 @@ from fastbp.checks.suggestions import described, instead
 
 MOST_PARAMETERS = 2**40
 """More fit no memory, and up to here offsets are far from overflow."""
-LONGEST_INTEGER = 256
+LONGEST_INTEGER = 14_000
 """Bits of the integers that a message repeats digit by digit."""
 
 

@@ -1,9 +1,8 @@
 """What to write instead: for misspelt names and options, and for those of other libraries.
 
 `instead` suggests values such as names of losses, `explained` adds a suggestion to Python's own
-error for an option that a function does not have, and `way_to_set` says how to change what is no
-attribute to set. The tables hold all that they know; they compare words in lower case, without
-anything between the letters.
+error for an option that a function does not have, and `way_to_set` says how to change what is not
+an attribute to set. All that they know stands in the tables of ``words.py``.
 """
 
 from __future__ import annotations
@@ -16,6 +15,16 @@ from functools import wraps
 from inspect import Parameter, signature
 from typing import Any, TypeVar
 
+from fastbp.checks.words import (
+    ATTRIBUTES,
+    NAMES,
+    OF_OPTIMIZER,
+    OPTIONS,
+    PLACES,
+    REBUILD,
+    REMARKS,
+)
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 Class = TypeVar("Class", bound=type)
 
@@ -23,283 +32,6 @@ CLOSE = 0.7
 """How similar a word must be to a name, as difflib counts it, to be taken for a slip."""
 LONGEST_VALUE = 40
 """Values with a longer text are left out of what a suggestion repeats."""
-
-ACTIVATION_NAMES = {
-    "logistic": "sigmoid",
-    "swish": "silu",
-    "lrelu": "leaky_relu",
-    "linear": "identity",
-    "none": "identity",
-    "relu6": "relu",
-    "heaviside": "step",
-    "threshold": "step",
-    "sign": "step",
-    "exponential": "exp",
-    "logsoftmax": "softmax",
-    "logits": "identity",
-}
-NAMES: dict[str, dict[str, str]] = {
-    "activation": ACTIVATION_NAMES,
-    "output_activation": ACTIVATION_NAMES,
-    "loss": {
-        "mse": "squared_error",
-        "meansquared": "squared_error",
-        "l2": "squared_error",
-        "mae": "absolute_error",
-        "meanabsolute": "absolute_error",
-        "l1": "absolute_error",
-        "smoothl1": "huber",
-        "logcosh": "huber",
-        "pinball": "quantile",
-        "bce": "binary_cross_entropy",
-        "bcewithlogits": "binary_cross_entropy",
-        "logistic": "binary_cross_entropy",
-        "log": "binary_cross_entropy",
-        "binarylog": "binary_cross_entropy",
-        "ce": "cross_entropy",
-        "categoricalcrossentropy": "cross_entropy",
-        "sparsecategoricalcrossentropy": "cross_entropy",
-        "softmax": "cross_entropy",
-        "nll": "cross_entropy",
-        "poissonnll": "poisson",
-        "svm": "hinge",
-    },
-    "optimizer": {
-        "gd": "sgd",
-        "momentum": "sgd",
-        "nesterov": "sgd",
-        "nag": "sgd",
-        "adamax": "adam",
-        "stochasticgradientdescent": "sgd",
-    },
-    "weight_init": {
-        "xavier": "glorot",
-        "xavieruniform": "glorot_uniform",
-        "xaviernormal": "glorot_normal",
-        "kaiming": "he",
-        "kaiminguniform": "he_uniform",
-        "kaimingnormal": "he_normal",
-        "uniform": "glorot_uniform",
-        "normal": "glorot_normal",
-        "randomuniform": "glorot_uniform",
-        "randomnormal": "glorot_normal",
-        "random": "auto",
-        "default": "auto",
-        "zero": "zeros",
-    },
-    "metrics": {
-        "acc": "accuracy",
-        "accuracyscore": "accuracy",
-        "binaryaccuracy": "accuracy",
-        "categoricalaccuracy": "accuracy",
-        "sparsecategoricalaccuracy": "accuracy",
-        "mse": "mean_squared_error",
-        "squarederror": "mean_squared_error",
-        "mae": "mean_absolute_error",
-        "absoluteerror": "mean_absolute_error",
-        "r2score": "r2",
-        "rsquared": "r2",
-    },
-    "method": {
-        "gd": "gradient_descent",
-        "cg": "conjugate_gradient",
-        "scg": "scaled_conjugate_gradient",
-        "bfgs": "lbfgs",
-        "lbfgsb": "lbfgs",
-        "resilientpropagation": "rprop",
-    },
-    "mode": {"minimize": "min", "minimum": "min", "maximize": "max", "maximum": "max"},
-    "dtype": {
-        "float": "float64",
-        "double": "float64",
-        "single": "float32",
-        "half": "float32",
-        "float16": "float32",
-        "bfloat16": "float32",
-    },
-    "update": {"pr": "polak_ribiere", "fr": "fletcher_reeves"},
-    "directions": {"principal": "pca", "principalcomponents": "pca"},
-    "solver": {"lbfgsb": "lbfgs", "bfgs": "lbfgs", "gd": "sgd"},
-}
-"""By option: words of other libraries, and the name that is meant."""
-REMARKS = {
-    ("activation", "softmax"): (
-        "Softmax belongs to the outputs, where loss='cross_entropy' takes it by itself; leave it "
-        "out of the hidden layers, or write output_activation='softmax'"
-    ),
-    ("activation", "exp"): "exp is for the outputs alone: write output_activation='exp'",
-    ("loss", "mse"): "Write 'squared_error', which is half of it",
-    ("loss", "meansquarederror"): "Write 'squared_error', which is half of it",
-    ("loss", "rmse"): "Write 'squared_error', which has the same minimum",
-    ("optimizer", "lbfgs"): "L-BFGS takes all rows at once: write fit(X, y, method='lbfgs')",
-    ("optimizer", "rprop"): "Rprop takes all rows at once: write fit(X, y, method='rprop')",
-    ("method", "adam"): "adam goes by mini-batches: leave method out and write optimizer='adam'",
-    ("method", "sgd"): "sgd goes by mini-batches: leave method out and write optimizer='sgd'",
-    ("learning_rate", "constant"): "Write a number such as 0.001",
-    ("learning_rate", "auto"): "Write a number such as 0.001; lr_find suggests one",
-    ("learning_rate", "cosine"): "Write CosineDecay(0.01, epochs=100)",
-    ("learning_rate", "step"): "Write StepDecay(0.01, epochs=30)",
-    ("learning_rate", "exponential"): "Write ExponentialDecay(0.01, 0.95, epochs=1)",
-    ("learning_rate", "onecycle"): "Write OneCycle(0.01, epochs=100)",
-    ("learning_rate", "invscaling"): "Write InverseScaling(0.01)",
-    ("learning_rate", "adaptive"): "Write a number, and fit(..., callbacks=[ReduceOnPlateau()])",
-}
-"""By option and word: what to write where the name of another library is not all."""
-
-OPTIONS: dict[str, tuple[str, ...]] = {
-    "lr": ("learning_rate_init", "learning_rate", "initial_rate", "max_rate"),
-    "rate": ("learning_rate_init", "learning_rate", "initial_rate", "max_rate"),
-    "eta": ("learning_rate_init", "learning_rate", "initial_rate"),
-    "learningrate": ("learning_rate", "initial_rate", "max_rate", "learning_rate_init"),
-    "learningrateinit": ("learning_rate", "initial_rate"),
-    "initiallearningrate": ("initial_rate", "learning_rate"),
-    "maxlr": ("max_rate", "learning_rate"),
-    "minlr": ("min_rate",),
-    "etamin": ("min_rate",),
-    "nepochs": ("epochs", "max_iter"),
-    "numepochs": ("epochs", "max_iter"),
-    "nbepoch": ("epochs", "max_iter"),
-    "maxepochs": ("epochs", "max_iter"),
-    "epoch": ("epochs", "max_iter"),
-    "epochs": ("epochs", "max_iter"),
-    "maxiter": ("epochs",),
-    "niter": ("epochs", "max_iter"),
-    "iterations": ("epochs", "max_iter"),
-    "batch": ("batch_size",),
-    "validationsplit": ("validation_fraction",),
-    "valsplit": ("validation_fraction",),
-    "testsize": ("validation_fraction",),
-    "valdata": ("validation_data",),
-    "evalset": ("validation_data",),
-    "sampleweights": ("sample_weight",),
-    "weights": ("sample_weight",),
-    "earlystopping": ("patience",),
-    "patience": ("n_iter_no_change",),
-    "validationdata": ("eval_set",),
-    "niternochange": ("patience",),
-    "tol": ("min_delta", "tolerance"),
-    "callback": ("callbacks",),
-    "metric": ("metrics",),
-    "timelimit": ("max_seconds",),
-    "randomstate": ("seed", "random_state"),
-    "randomseed": ("seed", "random_state"),
-    "seed": ("seed", "random_state"),
-    "layers": ("layer_sizes", "hidden_layer_sizes"),
-    "sizes": ("layer_sizes", "hidden_layer_sizes"),
-    "hidden": ("layer_sizes", "hidden_layer_sizes"),
-    "hiddenlayersizes": ("layer_sizes",),
-    "layersizes": ("hidden_layer_sizes",),
-    "inputdim": ("n_inputs", "n_in"),
-    "inputshape": ("n_inputs", "n_in"),
-    "infeatures": ("n_inputs", "n_in"),
-    "outfeatures": ("units", "n_out"),
-    "nunits": ("units",),
-    "activationfunction": ("activation",),
-    "activations": ("activation",),
-    "hiddenactivation": ("activation",),
-    "outactivation": ("output_activation",),
-    "finalactivation": ("output_activation",),
-    "criterion": ("loss",),
-    "lossfn": ("loss",),
-    "lossfunction": ("loss",),
-    "objective": ("loss",),
-    "solver": ("optimizer",),
-    "optim": ("optimizer",),
-    "optimiser": ("optimizer",),
-    "init": ("weight_init",),
-    "initializer": ("weight_init",),
-    "kernelinitializer": ("weight_init",),
-    "usebias": ("bias",),
-    "fitintercept": ("bias",),
-    "dropoutrate": ("dropout",),
-    "p": ("dropout",),
-    "l1reg": ("l1",),
-    "l2reg": ("l2", "alpha"),
-    "l2": ("l2", "alpha"),
-    "kernelregularizer": ("l2", "alpha"),
-    "alpha": ("l2", "rho"),
-    "clipnorm": ("clip_norm",),
-    "maxgradnorm": ("clip_norm",),
-    "gradientclip": ("clip_norm",),
-    "clipvalue": ("clip_value",),
-    "decay": ("weight_decay",),
-    "betas": ("beta_1",),
-    "beta1": ("beta_1",),
-    "beta2": ("beta_2",),
-    "eps": ("epsilon",),
-    "nesterovsmomentum": ("nesterov",),
-    "gamma": ("factor",),
-    "decayrate": ("factor",),
-    "stepsize": ("every", "first_step"),
-    "decaysteps": ("period", "every"),
-    "tmax": ("period",),
-    "steps": ("period", "total", "every", "updates"),
-    "totalsteps": ("total",),
-    "warmupsteps": ("updates",),
-    "quantile": ("levels",),
-    "quantiles": ("levels",),
-    "tau": ("levels",),
-    "restorebestweights": ("restore_best",),
-    "savebestonly": ("best_only",),
-    "filepath": ("path",),
-    "filename": ("path",),
-    "mindelta": ("min_delta",),
-}
-"""Words of other libraries for options, and the options that may be meant, the likeliest first."""
-
-
-def _in_fit(*names: str) -> dict[str, str]:
-    return {name: f"fit has it: net.fit(X, y, {name}={{value}})" for name in names}
-
-
-def _in_mlp(*names: str) -> dict[str, str]:
-    return {name: f"the net has it: MLP(..., {name}={{value}})" for name in names}
-
-
-PLACES = {
-    "learning_rate": "the optimizer has it: optimizer=Adam(learning_rate={value})",
-    "momentum": "the optimizer has it: optimizer=SGD(momentum={value})",
-    "nesterov": "the optimizer has it: optimizer=SGD(momentum=0.9, nesterov={value})",
-    "weight_decay": "the optimizer has it: optimizer=AdamW(weight_decay={value})",
-    "beta_1": "the optimizer has it: optimizer=Adam(beta_1=..., beta_2=...)",
-    "beta_2": "the optimizer has it: optimizer=Adam(beta_2={value})",
-    "epsilon": "the optimizer has it: optimizer=Adam(epsilon={value})",
-    "rho": "the optimizer has it: optimizer=RMSprop(rho={value})",
-    "groups": "the optimizer has it: optimizer=Adam(groups={value})",
-    "delta": "the loss has it: loss=Huber(delta={value})",
-    "levels": "the loss has it: loss=Quantile(levels={value})",
-    "label_smoothing": "the loss has it: loss=CrossEntropy(label_smoothing={value})",
-    "restore_best": "a callback has it: callbacks=[EarlyStopping(restore_best={value})]",
-    "monitor": "a callback has it: callbacks=[EarlyStopping(monitor={value})]",
-    **_in_fit(
-        "epochs", "batch_size", "shuffle", "method", "augment", "sample_weight",
-        "validation_data", "validation_fraction", "metrics", "patience", "min_delta",
-        "callbacks", "max_seconds", "verbose",
-    ),
-    **_in_mlp(
-        "n_inputs", "activation", "output_activation", "loss", "dtype", "bias", "weight_init",
-        "l1", "l2", "dropout", "input_dropout", "clip_value", "clip_norm", "max_norm", "seed",
-    ),
-    "optimizer": (
-        "the net has it: MLP(..., optimizer={value}), or later net.optimizer = {value}"
-    ),
-}  # fmt: skip
-"""By option: who has it, for those who give it to another."""
-
-ATTRIBUTES = {
-    "params": "write net.params[:] = values",
-    "weights": "write net.weights[i][...] = W for layer i",
-    "biases": "write net.biases[i][...] = b for layer i",
-    "frozen": "write net.frozen[:] = mask, or call net.freeze()",
-    "coefs_": "write net.weights[i][...] = W for layer i",
-    "intercepts_": "write net.biases[i][...] = b for layer i",
-}
-"""By attribute of a net: how to change what it holds."""
-OF_OPTIMIZER = {
-    "learning_rate", "momentum", "nesterov", "weight_decay", "beta_1", "beta_2", "epsilon", "rho",
-    "groups",
-}  # fmt: skip
-REBUILD = "make another net, MLP(..., {name}={value}), and copy: new.params[:] = net.params"
 
 
 # ---- values --------------------------------------------------------------------------------------

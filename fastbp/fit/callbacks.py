@@ -95,6 +95,7 @@ class _Watch:
             raise ValueError(
                 f"monitor={self.name!r} is not measured; there are "
                 f"{', '.join(map(repr, fit.history.names))}. Pass validation_data or metrics"
+                f"{checks.instead('monitor', self.name, fit.history.names)}"
             )
         bare = self.name.removeprefix("val_")
         highest = self.mode == "max" or (self.mode == "auto" and bare in HIGHER_IS_BETTER)

@@ -248,6 +248,6 @@ class Guard:
         warn(
             f"training diverged in epoch {epoch}: the loss or a parameter is not "
             f"finite. The parameters are those after {kept}, the optimizer's state is reset. "
-            "Try a smaller learning_rate or scale the inputs",
+            "Try a smaller learning_rate or scale the inputs; diagnose(net, X, y) looks for causes",
             DivergenceWarning,
         )

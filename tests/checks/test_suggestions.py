@@ -35,7 +35,7 @@ from fastbp import (
     diagnose,
     lr_find,
 )
-from fastbp.checks import suggestions
+from fastbp.checks import suggestions, words
 from fastbp.fit.metrics import METRICS
 from fastbp.kernels.activations import ACTIVATIONS, HIDDEN_ACTIVATIONS
 from fastbp.methods.algorithms import METHODS
@@ -121,6 +121,17 @@ def test_names_of_fit_too(options, words):
     check_refused(one, lambda: one.fit(X, Y1, **options), ValueError, words)
 
 
+def test_columns_of_a_history_too():
+    one = net()
+    history = one.fit(X, Y1, epochs=1, metrics="r2", validation_data=(X, Y1))
+    with pytest.raises(KeyError, match="Write 'val_loss'"):
+        history["valloss"]
+    stopping = EarlyStopping(monitor="val_R2")
+    options = {"metrics": "r2", "validation_data": (X, Y1), "callbacks": stopping}
+    with pytest.raises(ValueError, match="metrics. Write 'val_r2'"):
+        one.fit(X, Y1, **options)
+
+
 def test_the_estimators_add_the_name_to_the_words_of_scikit_learn():
     from fastbp.sklearn import MLPClassifier, MLPRegressor
 
@@ -140,11 +151,11 @@ def test_what_resembles_nothing_is_left_without_a_suggestion():
     assert checks.instead("loss", None, LOSSES) == ""
 
 
-@pytest.mark.parametrize("option", suggestions.NAMES)
+@pytest.mark.parametrize("option", words.NAMES)
 def test_every_name_that_is_suggested_is_accepted(option):
     accepted = ACCEPTED[option]
     exceptions = {"softmax", "exp"} if option == "activation" else set()  # see REMARKS
-    for word, name in suggestions.NAMES[option].items():
+    for word, name in words.NAMES[option].items():
         assert word == suggestions.plain(word)
         assert name in accepted or name in exceptions
         if name in accepted:
@@ -196,9 +207,9 @@ def test_functions_of_other_libraries_are_answered_by_names():
 
 def test_schedules_by_name_are_answered_by_objects():
     assert said(lambda: Adam("cosine")).endswith("Write CosineDecay(0.01, epochs=100)")
-    for (option, _), words in suggestions.REMARKS.items():
-        if option == "learning_rate" and "(" in words:
-            code = re.search(r"Write ([A-Z]\w+\(.*\))$", words)
+    for (option, _), remark in words.REMARKS.items():
+        if option == "learning_rate" and "(" in remark:
+            code = re.search(r"Write ([A-Z]\w+\(.*\))$", remark)
             if code:
                 assert isinstance(eval(code[1], vars(fastbp)), fastbp.Schedule)
 
@@ -299,8 +310,8 @@ def test_errors_from_within_a_call_stay_what_they_are():
 
 def test_every_place_that_is_named_has_the_option():
     classes = {name: getattr(fastbp, name) for name in fastbp.__all__}
-    for option, words in suggestions.PLACES.items():
-        for call in re.findall(r"(net\.fit|[A-Z]\w+)\(.*?(?=\)(?:,|$|\]))", words):
+    for option, place in words.PLACES.items():
+        for call in re.findall(r"(net\.fit|[A-Z]\w+)\(.*?(?=\)(?:,|$|\]))", place):
             function = MLP.fit if call == "net.fit" else classes[call]
             assert option in inspect.signature(function).parameters, (option, call)
 
@@ -313,7 +324,7 @@ def test_every_option_that_is_suggested_exists():
     functions += [value.__init__ for value in public if isinstance(value, type)]
     functions += [MLP.fit, MLPClassifier.__init__, MLPClassifier.fit]
     names = {name for function in functions for name in inspect.signature(function).parameters}
-    for word, options in suggestions.OPTIONS.items():
+    for word, options in words.OPTIONS.items():
         assert word == suggestions.plain(word)
         assert set(options) <= names, word
 
