@@ -205,15 +205,8 @@ class MLP(Net):
 
         def __setattr__(self, name: str, value: Any) -> None:
             """Set what can be set; else say how to change what is meant."""
-            if name in SETTABLE or name.startswith("__"):
-                object.__setattr__(self, name, value)
-                return
-            way = checks.way_to_set(name, value)
-            known = hasattr(type(self), name)
-            if way or known or type(self) is MLP:
-                what = f"{name} of a net cannot be set" if known else f"a net has no {name} to set"
-                way = way or "keep your own attributes in a subclass of MLP, or beside the net"
-                raise AttributeError(f"{what}: {way}")
+            if not (name in SETTABLE or name.startswith("__")):
+                checks.refuse_to_set(type(self), "net", name, value, type(self) is not MLP)
             object.__setattr__(self, name, value)
 
     def __dir__(self) -> list[str]:

@@ -43,7 +43,7 @@ from fastbp.checks.suggestions import (
     explained_class,
     instead,
     name_of,
-    way_to_set,
+    refuse_to_set,
 )
 
 __all__ = [
@@ -71,11 +71,11 @@ __all__ = [
     "positive",
     "raise_not_finite",
     "refuse_masked",
+    "refuse_to_set",
     "same_rows",
     "shape",
     "targets",
     "unit_interval",
-    "way_to_set",
     "weights",
     "where",
 ]

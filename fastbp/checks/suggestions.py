@@ -211,6 +211,32 @@ def _shown(value: Any) -> str:
 # ---- attributes ----------------------------------------------------------------------------------
 
 
+def refuse_to_set(owner: type, kind: str, name: str, value: Any, anything: bool) -> None:
+    """Raise an AttributeError for an attribute that would be set without effect.
+
+    Parameters
+    ----------
+    owner : type
+        The class of the object.
+    kind : str
+        What it is, in words: "net".
+    name : str
+        The attribute that was to be set.
+    value : object
+        What it was to be.
+    anything : bool
+        Whether other attributes than the class's own, and those that look like options, may be
+        set: then nothing is raised for them. Subclasses may have what they like.
+    """
+    way = way_to_set(name, value)
+    known = hasattr(owner, name)
+    if anything and not (way or known):
+        return
+    what = f"{name} of a {kind} cannot be set" if known else f"a {kind} has no {name} to set"
+    way = way or f"keep your own attributes in a subclass, or beside the {kind}"
+    raise AttributeError(f"{what}: {way}")
+
+
 def way_to_set(name: str, value: Any) -> str:
     """How to change a net's property that is not an attribute to set, "" where none is known.
 

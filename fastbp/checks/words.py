@@ -266,16 +266,16 @@ PLACES = {
 """By option: who has it, for those who give it to another."""
 
 ATTRIBUTES = {
-    "params": "write net.params[:] = values",
-    "weights": "write net.weights[i][...] = W for layer i",
-    "biases": "write net.biases[i][...] = b for layer i",
-    "frozen": "write net.frozen[:] = mask, or call net.freeze()",
-    "coefs_": "write net.weights[i][...] = W for layer i",
-    "intercepts_": "write net.biases[i][...] = b for layer i",
+    "params": "write .params[:] = values",
+    "weights": "write .weights[i][...] = W for layer i",
+    "biases": "write .biases[i][...] = b for layer i",
+    "frozen": "write .frozen[:] = mask, or call .freeze()",
+    "coefs_": "write .weights[i][...] = W for layer i",
+    "intercepts_": "write .biases[i][...] = b for layer i",
 }
-"""By attribute of a net: how to change what it holds."""
+"""By attribute of a net or a perceptron: how to change what it holds."""
 OF_OPTIMIZER = {
     "learning_rate", "momentum", "nesterov", "weight_decay", "beta_1", "beta_2", "epsilon", "rho",
     "groups",
 }  # fmt: skip
-REBUILD = "make another net, MLP(..., {name}={value}), and copy: new.params[:] = net.params"
+REBUILD = "make another, with {name}={value}, and copy: new.params[:] = old.params"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -100,6 +100,15 @@ class Perceptron:
             seed=seed,
         )  # fmt: skip
         self.history = History()
+
+    if not TYPE_CHECKING:  # type checkers refuse what the class does not have by themselves
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            """Set what can be set; else say how to change what is meant."""
+            if name not in ("learning_rate", "history", "_net"):
+                own = type(self) is not Perceptron
+                checks.refuse_to_set(type(self), "perceptron", name, value, own)
+            object.__setattr__(self, name, value)
 
     @classmethod
     def by_hand(

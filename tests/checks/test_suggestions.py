@@ -334,19 +334,31 @@ def test_every_option_that_is_suggested_exists():
 ATTRIBUTES = [
     ("learning_rate", 5, "net.optimizer = dataclasses.replace(net.optimizer, learning_rate=5)"),
     ("lr", 5, "net.optimizer = dataclasses.replace(net.optimizer, learning_rate=5)"),
-    ("dropout", 0.5, "make another net, MLP(..., dropout=0.5)"),
-    ("l2", 0.1, "make another net, MLP(..., l2=0.1)"),
-    ("loss", "huber", "make another net, MLP(..., loss='huber')"),
-    ("dtype", "float64", "make another net, MLP(..., dtype='float64')"),
-    ("layer_sizes", (3, 2), "make another net, MLP(..., layer_sizes=(3, 2))"),
-    ("activations", ("relu",), "make another net, MLP(..., activation=('relu',))"),
-    ("params", 0.0, "write net.params[:] = values"),
-    ("weights", [], "write net.weights[i][...] = W"),
-    ("biases", [], "write net.biases[i][...] = b"),
-    ("frozen", True, "or call net.freeze()"),
+    ("dropout", 0.5, "make another, with dropout=0.5, and copy: new.params[:] = old.params"),
+    ("l2", 0.1, "make another, with l2=0.1, and copy: new.params[:] = old.params"),
+    ("loss", "huber", "make another, with loss='huber', and copy: new.params[:] = old.params"),
+    (
+        "dtype",
+        "float64",
+        "make another, with dtype='float64', and copy: new.params[:] = old.params",
+    ),
+    (
+        "layer_sizes",
+        (3, 2),
+        "make another, with layer_sizes=(3, 2), and copy: new.params[:] = old.params",
+    ),
+    (
+        "activations",
+        ("relu",),
+        "make another, with activation=('relu',), and copy: new.params[:] = old.params",
+    ),
+    ("params", 0.0, "write .params[:] = values"),
+    ("weights", [], "write .weights[i][...] = W"),
+    ("biases", [], "write .biases[i][...] = b"),
+    ("frozen", True, "or call .freeze()"),
     ("epochs", 3, "write net.fit(X, y, epochs=3)"),
     ("predict", None, "predict of a net cannot be set"),
-    ("lerning", 3, "a net has no lerning to set: keep your own attributes in a subclass of MLP"),
+    ("lerning", 3, "a net has no lerning to set: keep your own attributes in a subclass"),
 ]
 
 
@@ -373,6 +385,19 @@ def test_the_ways_that_work_do():
     assert own.title == "mine"
     with pytest.raises(AttributeError, match=r"net\.optimizer = "):
         own.learning_rate = 0.1
+
+
+def test_perceptrons_refuse_them_too():
+    unit = Perceptron(2)
+    unit.learning_rate = 0.5
+    for name, message in (
+        ("weights", r"weights of a perceptron cannot be set: write \.weights\[i\]"),
+        ("epochs", r"a perceptron has no epochs to set: write net\.fit\(X, y, epochs=3\)"),
+        ("bias", "bias of a perceptron cannot be set: make another, with bias=3"),
+        ("threshold", "a perceptron has no threshold to set: keep your own attributes"),
+    ):
+        with pytest.raises(AttributeError, match=message):
+            setattr(unit, name, 3)
 
 
 def test_fields_of_objects_that_do_not_change_say_how_to_get_others():
