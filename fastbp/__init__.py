@@ -7,7 +7,7 @@ SGD, Adam, AdamW, Lion    optimisers; also AMSGrad, NAdam, RMSprop, Adagrad, Ada
                           parameters with another learning rate or decay
 Huber, Quantile,          losses with hyper-parameters; also BinaryCrossEntropy, CallableLoss;
 CrossEntropy              without: SquaredError, AbsoluteError, Hinge, Poisson, Gamma
-StepDecay, CosineDecay,   schedules of the learning rate by the update's index; also
+StepDecay, CosineDecay,   schedules of the learning rate, in updates or in epochs; also
 OneCycle, WarmUp          ExponentialDecay, InverseScaling, Scaled, Schedule
 History                   loss, seconds and whatever else was measured, by epoch
 Callback                  what `fit` calls between epochs; it gets a Fit

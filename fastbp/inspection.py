@@ -154,6 +154,7 @@ def _in_float64(net: MLP) -> MLP:
     return twin
 
 
+@checks.explained
 def gradcheck(
     net: MLP,
     X: npt.ArrayLike,
@@ -192,7 +193,7 @@ def gradcheck(
     step = checks.positive("step", step)
     analytic = net.loss_and_grad(X, y, sample_weight)[1].astype(np.float64)
     twin = _in_float64(net)
-    data = np.asarray(X, net.dtype), y, sample_weight
+    data = np.asarray(checks.numbers("X", X), net.dtype), y, sample_weight
     center = twin.loss(*data)
     has_kinks = net.spec.loss.kinked or net.regularization.l1 > 0
     has_kinks = has_kinks or any(traits_of(activation).kinked for activation in net.activations)

@@ -42,6 +42,13 @@ INSIDE = {
 """Names of a net that are for this package's use: completion does not offer them."""
 
 
+SETTABLE = {
+    "_optimizer", "_spaces", "_views", "history", "in_python", "layer_table", "optimizer",
+    "regularization", "rows_in_a_call", "settings", "spec", "state", "weight_init",
+}  # fmt: skip
+"""Attributes that may be set: `optimizer` by users, the others by this package."""
+
+
 class MLP(Net):
     """A multilayer perceptron over one flat buffer of parameters.
 
@@ -125,6 +132,7 @@ class MLP(Net):
     [0.0, 1.0, 1.0, 0.0]
     """
 
+    @checks.explained
     def __init__(
         self,
         layer_sizes: Sequence[int] | Sequence[Dense],
@@ -155,7 +163,7 @@ class MLP(Net):
         loss.check_outputs(sizes[-1])
         hidden = activations.hidden_activations(given.activation, len(sizes) - 2)
         output = activations.output_activation(
-            given.output_activation, loss.name, loss.activation, loss.from_logits
+            given.output_activation, sizes[-1], loss.name, loss.activation, loss.from_logits
         )
         dtype = checks.float_dtype(dtype)
         bias = checks.flag("bias", bias)
@@ -193,6 +201,14 @@ class MLP(Net):
         return net
 
     # ---------------------------------------------------------------- what it is
+
+    if not TYPE_CHECKING:  # type checkers refuse what the class does not have by themselves
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            """Set what can be set; else say how to change what is meant."""
+            if not (name in SETTABLE or name.startswith("__")):
+                checks.refuse_to_set(type(self), "net", name, value, type(self) is not MLP)
+            object.__setattr__(self, name, value)
 
     def __dir__(self) -> list[str]:
         return sorted(set(super().__dir__()) - INSIDE)
@@ -301,6 +317,7 @@ class MLP(Net):
         """
         return fit.step(self, X, y, sample_weight)
 
+    @checks.explained
     def fit(
         self,
         X: npt.ArrayLike | Iterable[Any],
@@ -335,7 +352,8 @@ class MLP(Net):
             memory; with `shuffle` in a random order of blocks of about 1 MiB, the rows of a part
             at random among each other. Without `y`, an iterable of tuples (X, y) or (X, y,
             sample_weight): each is one batch, all are an epoch, `batch_size` and `shuffle` do not
-            matter. An iterator that is used up ends training.
+            matter. An iterator that is used up, as a generator is after one epoch, ends training
+            with a warning.
         y : array-like, optional
             Targets, shape (rows, n_out), or (rows,) for one output; for cross_entropy integer
             labels 0 ... n_out - 1 of shape (rows,), or probabilities (rows, n_out).
@@ -402,9 +420,12 @@ class MLP(Net):
         ------
         ValueError, TypeError
             Bad input; the net is as it was.
+        Exception
+            Whatever code of your own raises: an iterable of batches, an augmentation, a loss, an
+            activation, a metric or a callback. The net is usable and holds the updates made so
+            far, ``net.history`` has the finished epochs.
         KeyboardInterrupt
-            On Ctrl-C, within about a fifth of a second. The net is usable and holds the updates
-            made so far; ``net.history`` has the finished epochs.
+            On Ctrl-C, within about a fifth of a second; the net and its history as above.
 
         Warns
         -----
@@ -412,6 +433,12 @@ class MLP(Net):
             When the loss or a parameter is not finite: training stops, the parameters are those
             after the last epoch that ended finite, or the best as above, the optimiser starts
             afresh.
+        UserWarning
+            When an iterator of batches is used up before the last epoch.
+
+        See Also
+        --------
+        fastbp.diagnose : Says what is wrong where the loss stays high: unscaled data, for example.
         """
         options = Options(
             validation_data, validation_fraction, metrics, patience, min_delta, callbacks,

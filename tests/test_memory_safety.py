@@ -150,7 +150,7 @@ def random_case(seed: int) -> dict:
     hidden = [name for name, traits in ACTIVATIONS.items() if traits.hidden and traits.trainable]
     outputs = (*hidden, "exp", "softmax")
     rows = int(rng.integers(1, 100 if COMPILED else 20))
-    return {
+    case = {
         "seed": seed,
         "layer_sizes": sizes,
         "activation": [str(a) for a in rng.choice(hidden, depth)],
@@ -177,6 +177,9 @@ def random_case(seed: int) -> dict:
         "seconds_a_call": float(rng.choice([0.0, 0.1])),
         "steps": bool(rng.integers(0, 2)),
     }
+    if case["output_activation"] == "softmax":  # which needs two outputs
+        sizes[-1] = max(sizes[-1], 2)
+    return case
 
 
 def half_square(y_pred, y, weights=1.0):

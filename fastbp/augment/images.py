@@ -48,7 +48,7 @@ class _ImageFunction:
 
     def _flat(self, X: Any) -> tuple[Batch, ImageShape]:
         """A batch as a C-contiguous float array, and the shape of its images."""
-        array = np.asarray(X)
+        array = checks.numbers("X", X)
         size = math.prod(self.shape)
         dtype = array.dtype if array.dtype in (np.float32, np.float64) else np.dtype(np.float64)
         what = f"images of shape {self.shape}"
@@ -56,6 +56,7 @@ class _ImageFunction:
         return flat, ImageShape(*self.shape, *([1] if len(self.shape) == 2 else []))
 
 
+@checks.explained_class
 @dataclass(frozen=True)
 class ImageShift(_ImageFunction):
     """Shift each image by a random whole number of pixels, down and right.
@@ -89,6 +90,7 @@ class ImageShift(_ImageFunction):
         return _new_images(kernels.shift_images, flat, shape, down, right, float(self.fill))
 
 
+@checks.explained_class
 @dataclass(frozen=True)
 class ImageRotation(_ImageFunction):
     """Rotate each image about its centre by a random angle, with bilinear interpolation.
@@ -120,6 +122,7 @@ class ImageRotation(_ImageFunction):
         return _new_images(kernels.warp_images, flat, shape, matrices.reshape(-1), float(self.fill))
 
 
+@checks.explained_class
 @dataclass(frozen=True)
 class ImageZoom(_ImageFunction):
     """Enlarge or shrink each image about its centre, with bilinear interpolation.
@@ -152,6 +155,7 @@ class ImageZoom(_ImageFunction):
         return _new_images(kernels.warp_images, flat, shape, matrices.reshape(-1), float(self.fill))
 
 
+@checks.explained_class
 @dataclass(frozen=True)
 class GaussianNoise:
     """Add independent normal noise of mean 0 to all inputs.
@@ -173,7 +177,7 @@ class GaussianNoise:
 
     def __call__(self, X: npt.ArrayLike, rng: np.random.Generator) -> Batch:
         """Noisy inputs, a new array."""
-        array = np.asarray(X)
+        array = checks.numbers("X", X)
         dtype = np.float32 if array.dtype == np.float32 else np.float64
         noise: Batch = rng.standard_normal(array.shape, dtype)
         noise *= self.scale

@@ -1,9 +1,11 @@
 """Checks at the boundary: every option and array is checked here once, before a kernel runs.
 
-=======  ======================================================
-options  numbers, names, flags, sizes
-arrays   inputs, targets, labels, initial and sample weights
-=======  ======================================================
+===========  ======================================================
+options      numbers, names, flags, sizes
+arrays       inputs, targets, labels, initial and sample weights
+suggestions  what to write instead of what is not accepted
+words        the tables of these suggestions
+===========  ======================================================
 """
 
 from fastbp.checks.arrays import (
@@ -12,7 +14,9 @@ from fastbp.checks.arrays import (
     flat,
     labels,
     matrix,
+    numbers,
     raise_not_finite,
+    refuse_masked,
     same_rows,
     shape,
     targets,
@@ -33,25 +37,41 @@ from fastbp.checks.options import (
     number,
     positive,
 )
+from fastbp.checks.suggestions import (
+    described,
+    explained,
+    explained_class,
+    instead,
+    name_of,
+    refuse_to_set,
+)
 
 __all__ = [
     "at_least_zero",
     "choice",
     "classes",
     "count",
+    "described",
+    "explained",
+    "explained_class",
     "finite",
     "flag",
     "flat",
     "float_dtype",
     "fraction",
     "generator",
+    "instead",
     "labels",
     "layer_indices",
     "layer_sizes",
     "matrix",
+    "name_of",
     "number",
+    "numbers",
     "positive",
     "raise_not_finite",
+    "refuse_masked",
+    "refuse_to_set",
     "same_rows",
     "shape",
     "targets",

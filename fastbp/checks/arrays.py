@@ -5,6 +5,9 @@ A message says what was given, what is accepted and how to mend it.
 
 from __future__ import annotations
 
+from contextlib import suppress
+from decimal import Decimal
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -20,24 +23,93 @@ FEW_VALUES = 1 << 16
 """Up to so many values NumPy is as fast as the kernel, which need not be compiled or loaded."""
 
 
-def _real(name: str, value: Any, remedy: str = "") -> npt.NDArray[Any]:
-    """`value` as an array of real numbers, not yet of the net's dtype."""
+def numbers(name: str, value: Any, remedy: str = "") -> npt.NDArray[Any]:
+    """`value` as an array of real numbers, whatever its dtype.
+
+    Tables whose columns have several dtypes, and nullable dtypes, come from NumPy as objects: those
+    that are numbers become int64 or float64, and what is missing becomes NaN.
+
+    Parameters
+    ----------
+    name : str
+        What the messages call it.
+    value : array-like
+    remedy : str, optional
+        What to do about values that are not numbers.
+
+    Raises
+    ------
+    TypeError
+        For text, dates, complex numbers and other objects.
+    ValueError
+        For rows of different lengths, and for masked values.
+    """
+    refuse_masked(name, value)
     try:
         array = np.asarray(value)
     except ValueError as error:
         raise ValueError(f"{name} must be a rectangular array of numbers: {error}") from None
+    got = ""
+    if array.dtype.kind == "O":
+        if hasattr(value, "toarray"):
+            raise TypeError(
+                f"{name} must hold real numbers in a dense array; got the sparse "
+                f"{type(value).__name__}. Pass {name}.toarray(), or use fastbp.sklearn, which "
+                "takes sparse matrices"
+            )
+        array, got = _from_objects(name, array)
     if array.dtype.kind not in "biuf":
         remedy = remedy or f"Convert it first, for instance with {name}.astype(float)"
         raise TypeError(
             f"{name} must hold real numbers (floats, integers or booleans); got dtype "
-            f"{array.dtype}. {remedy}"
+            f"{array.dtype}{got}. {remedy}"
         )
     return array
 
 
+def _from_objects(name: str, array: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], str]:
+    """Objects that are numbers as int64 or float64; others unchanged, and which is the first."""
+    items = array.reshape(-1).tolist()
+    missing = [item is None or type(item).__name__ == "NAType" for item in items]
+    for index, item in enumerate(items):
+        is_number = isinstance(item, Real | Decimal | np.bool_)
+        if not (is_number or missing[index]) or array.ndim == 0:
+            where = ", ".join(map(str, np.unravel_index(index, array.shape)))
+            at = f" at [{where}]" if array.ndim else ""
+            return array, f" with {type(item).__name__} {item!r}{at}"
+    if all(isinstance(item, Integral | np.bool_) for item in items) and items:
+        with suppress(OverflowError):
+            return np.array(items, np.int64).reshape(array.shape), ""
+    filled = [np.nan if gap else item for item, gap in zip(items, missing, strict=True)]
+    try:
+        return np.array(filled, np.float64).reshape(array.shape), ""
+    except OverflowError:
+        raise ValueError(f"{name} holds a number beyond float64; scale the values") from None
+
+
+def refuse_masked(name: str, value: Any) -> None:
+    """Raise a ValueError for masked values, which NumPy would hand over as if there was no mask."""
+    if type(value) in (np.ndarray, float, int):
+        return
+    if isinstance(value, list | tuple):
+        if not any(isinstance(part, np.ma.MaskedArray) for part in value):
+            return
+        value = np.ma.stack(value) if all(map(np.shape, value)) else np.ma.array(value)
+    if not isinstance(value, np.ma.MaskedArray):
+        return
+    count = int(np.ma.getmaskarray(value).sum())
+    if count:
+        rows = f"~numpy.ma.getmaskarray({name})" + (".any(axis=1)" if value.ndim > 1 else "")
+        raise ValueError(
+            f"{name} must not hold masked values; got {count} of them. Fill them, as "
+            f"{name}.filled(0) does, or drop their rows: those to keep, of all arrays, are "
+            f"rows = {rows}"
+        )
+
+
 def shape(name: str, value: Any) -> tuple[int, ...]:
     """The shape of an array of real numbers."""
-    return _real(name, value).shape
+    return numbers(name, value).shape
 
 
 def _writable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -62,7 +134,7 @@ def _writable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def matrix(name: str, value: Any, columns: int, dtype: npt.DTypeLike, what: str) -> FloatArray:
     """`value` as a C-contiguous (rows, `columns`) array of `dtype`, copied only where necessary."""
-    array = _real(name, value)
+    array = numbers(name, value)
     if array.ndim != 2 or array.shape[1] != columns:
         hint = ""
         if array.ndim == 1 and columns == 1:
@@ -89,7 +161,7 @@ def raise_not_finite(
     """Raise a ValueError that says where the NaN or infinity at flat `index` of `array` is."""
     row, column = divmod(index, array.shape[1])
     value = array[row, column]
-    original = np.asarray(given).reshape(array.shape)[row, column]
+    original = numbers(name, given).reshape(array.shape)[row, column]
     if np.isinf(value) and np.isfinite(original):
         raise ValueError(
             f"{name} holds {original} at row {row}, column {column}, which is beyond "
@@ -119,7 +191,7 @@ def _first_not_finite(values: FloatArray) -> int:
 
 def weights(name: str, value: Any, shape: tuple[int, int], dtype: npt.DTypeLike) -> FloatArray:
     """Initial weights of a layer as a new array (n_in, n_out) of `dtype`, all values finite."""
-    array = _real(name, value, "Give arrays of floats")
+    array = numbers(name, value, "Give arrays of floats")
     if array.shape != shape:
         hint = "; weights are (n_in, n_out), transpose them" if array.shape == shape[::-1] else ""
         raise ValueError(f"{name} must have shape {shape}; got shape {array.shape}{hint}")
@@ -133,7 +205,7 @@ def weights(name: str, value: Any, shape: tuple[int, int], dtype: npt.DTypeLike)
 
 def targets(value: Any, rows: int, outputs: int, dtype: npt.DTypeLike) -> FloatArray:
     """Targets as a (rows, outputs) array; those of a single output may be a flat array."""
-    array = _real("y", value)
+    array = numbers("y", value)
     if array.ndim == 1 and outputs == 1:
         array = array.reshape(-1, 1)
     if array.ndim != 2 or array.shape[1] != outputs:
@@ -147,7 +219,7 @@ def targets(value: Any, rows: int, outputs: int, dtype: npt.DTypeLike) -> FloatA
 
 def flat(name: str, value: Any, rows: int) -> npt.NDArray[np.float64]:
     """One number per row, as a flat float64 array."""
-    array = _real(name, value)
+    array = numbers(name, value)
     if array.shape != (rows,):
         raise ValueError(
             f"{name} must have shape ({rows},), one number per row; got shape {array.shape}"
@@ -185,15 +257,16 @@ def classes(
     value: Any, rows: int, outputs: int, dtype: npt.DTypeLike
 ) -> tuple[FloatArray | None, IntArray | None]:
     """Targets of cross_entropy: probabilities by row, or class labels; the other is None."""
-    array = _real(
+    array = numbers(
         "y", value, "Number the classes first: names, y = numpy.unique(y, return_inverse=True)"
     )
-    if array.ndim == 2 and array.shape[1] == 1 and outputs > 1 and array.dtype.kind in "biu":
+    given = array.shape
+    if array.ndim == 2 and array.shape[1] == 1 and outputs > 1:
         array = array.reshape(-1)
     if array.ndim == 1:
         if array.dtype.kind not in "biu":
             raise TypeError(
-                f"y of shape {array.shape} must hold integer class labels for cross_entropy; got "
+                f"y of shape {given} must hold integer class labels for cross_entropy; got "
                 f"dtype {array.dtype}. Use y.astype(int), or probabilities of shape "
                 f"({rows}, {outputs})"
             )

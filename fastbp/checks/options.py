@@ -11,8 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from fastbp.checks.suggestions import described, instead
+
 MOST_PARAMETERS = 2**40
 """More fit no memory, and up to here offsets are far from overflow."""
+LONGEST_INTEGER = 14_000
+"""Bits of the integers that a message repeats digit by digit."""
 
 
 def count(name: str, value: Any, least: int = 1, most: float = math.inf) -> int:
@@ -40,8 +44,15 @@ def number(name: str, value: Any, accepted: str, is_accepted: Callable[[float], 
     except OverflowError:  # an integer beyond all floats
         result = math.inf
     if not (math.isfinite(result) and is_accepted(result)):
-        raise ValueError(f"{name} must be {accepted}; got {value!r}")
+        raise ValueError(f"{name} must be {accepted}; got {_shown(value)}")
     return result
+
+
+def _shown(value: Any) -> str:
+    """A number as text; Python refuses to write out integers of thousands of digits."""
+    if isinstance(value, int) and value.bit_length() > LONGEST_INTEGER:
+        return f"an integer of {value.bit_length()} bits"
+    return repr(value)
 
 
 def at_least_zero(name: str, value: Any) -> float:
@@ -61,17 +72,17 @@ def flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
-def choice(name: str, value: Any, accepted: Iterable[str]) -> str:
-    """One of a few names."""
+def choice(name: str, value: Any, accepted: Iterable[str], base: type | None = None) -> str:
+    """One of a few names; `base` is the class whose objects the caller accepts, too."""
     accepted = tuple(accepted)
-    if not isinstance(value, str):
-        raise TypeError(
-            f"{name} must be one of {', '.join(map(repr, accepted))}; got "
-            f"{type(value).__name__} {value!r}"
-        )
-    if value not in accepted:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, accepted))}; got {value!r}")
-    return value
+    if isinstance(value, str) and value in accepted:
+        return value
+    given = repr(value) if isinstance(value, str) else described(value)
+    kind = ValueError if isinstance(value, str) else TypeError
+    raise kind(
+        f"{name} must be one of {', '.join(map(repr, accepted))}; got {given}"
+        f"{instead(name, value, accepted, base)}"
+    )
 
 
 def layer_sizes(value: Any) -> tuple[int, ...]:
@@ -119,9 +130,11 @@ def float_dtype(value: Any) -> np.dtype[Any]:
     try:
         dtype: np.dtype[Any] = np.dtype(value)
     except (TypeError, ValueError, SyntaxError):  # NumPy parses strings such as ","
-        raise TypeError(f"{accepted}; got {value!r}") from None
+        hint = instead("dtype", value, ("float32", "float64"))
+        raise TypeError(f"{accepted}; got {value!r}{hint}") from None
     if value is None or dtype not in (np.dtype("float32"), np.dtype("float64")):
-        raise ValueError(f"{accepted}; got {value!r}")
+        hint = instead("dtype", "" if value is None else dtype.name, ("float32", "float64"))
+        raise ValueError(f"{accepted}; got {value!r}{hint}")
     return dtype
 
 

@@ -268,13 +268,17 @@ def _callbacks(options: Options) -> list[Callback]:
     if isinstance(given, Callback):
         given = [given]
     if isinstance(given, str) or not isinstance(given, Iterable):
-        raise TypeError(f"callbacks must be a list of Callback objects; got {given!r}")
+        raise TypeError(
+            f"callbacks must be a list of Callback objects; got {checks.described(given)}"
+            f"{checks.instead('callbacks', given, (), Callback)}"
+        )
     callbacks = list(given)
     for callback in callbacks:
         if not isinstance(callback, Callback):
             raise TypeError(
                 f"callbacks must be objects of classes derived from fastbp.Callback; got "
-                f"{callback!r}"
+                f"{checks.described(callback)}"
+                f"{checks.instead('callbacks', callback, (), Callback)}"
             )
     min_delta = checks.at_least_zero("min_delta", options.min_delta)
     if options.patience is not None:
@@ -321,7 +325,7 @@ def _validation(net: Any, given: Any) -> Examples:
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"validation_data: {error}") from None
-    return Examples(data.inputs(X, net.layer_sizes[0], net.dtype), np.asarray(y), weights)
+    return Examples(data.inputs(X, net.layer_sizes[0], net.dtype), checks.numbers("y", y), weights)
 
 
 def _split(rows: int, held: int, seed: int | None) -> tuple[Any, Any]:

@@ -95,6 +95,7 @@ class _Watch:
             raise ValueError(
                 f"monitor={self.name!r} is not measured; there are "
                 f"{', '.join(map(repr, fit.history.names))}. Pass validation_data or metrics"
+                f"{checks.instead('monitor', self.name, fit.history.names)}"
             )
         bare = self.name.removeprefix("val_")
         highest = self.mode == "max" or (self.mode == "auto" and bare in HIGHER_IS_BETTER)
@@ -154,6 +155,7 @@ class EarlyStopping(Callback):
     Prechelt, "Early stopping - but when?", 1998.
     """
 
+    @checks.explained
     def __init__(
         self,
         patience: int = 10,
@@ -218,6 +220,7 @@ class Progress(Callback):
         False prints lines in any case.
     """
 
+    @checks.explained
     def __init__(self, bar: bool = True) -> None:
         self.bar = checks.flag("bar", bar)
         self._bar: Any = None
@@ -274,6 +277,7 @@ class Checkpoint(Callback):
         As in `EarlyStopping`; used with `best_only`.
     """
 
+    @checks.explained
     def __init__(
         self,
         path: str | os.PathLike[str],
@@ -321,6 +325,7 @@ class CSVLog(Callback):
         The epochs are counted from 1 again.
     """
 
+    @checks.explained
     def __init__(self, path: str | os.PathLike[str], append: bool = False) -> None:
         self.path = Path(path)
         self.append = checks.flag("append", append)
@@ -373,10 +378,12 @@ class LearningRateSchedule(Callback):
     Parameters
     ----------
     schedule : callable
-        Given the index of the epoch in this fit, counted from 0, returns the rate. Rates by the
-        index of the update are faster: ``Adam(learning_rate=CosineDecay(...))``.
+        Given the index of the epoch in this fit, counted from 0, returns the rate. The ready
+        schedules are faster, and change from update to update, also where their length is in
+        epochs: ``Adam(learning_rate=CosineDecay(0.01, epochs=100))``.
     """
 
+    @checks.explained
     def __init__(self, schedule: Callable[[int], float]) -> None:
         if not callable(schedule):
             raise TypeError(f"schedule must be a function of the epoch; got {schedule!r}")
@@ -411,6 +418,7 @@ class ReduceOnPlateau(Callback):
         As in `EarlyStopping`.
     """
 
+    @checks.explained
     def __init__(
         self,
         factor: float = 0.1,

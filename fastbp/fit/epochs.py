@@ -25,7 +25,7 @@ from fastbp.kernels.training import RUNNING
 from fastbp.kernels.workspace import CAPACITY, Workspace
 from fastbp.machine.jit import ready
 from fastbp.model.net import FloatArray, Net
-from fastbp.model.schedules import Rate, rates_of
+from fastbp.model.schedules import Rate, rate_in_updates, rates_of
 
 
 class Watch(Protocol):
@@ -141,6 +141,8 @@ class Epochs:
     bits : Bits
     limits : Limits
     clock : callable
+    updates_an_epoch : int, optional
+        For schedules that count epochs; by default those of the job. 0 where nobody knows.
 
     Attributes
     ----------
@@ -162,8 +164,10 @@ class Epochs:
     def __init__(
         self, net: Net, snapshot: FloatArray | None = None, bits: Bits = NO_BITS,
         limits: Limits = LIMITS, clock: Clock = time.perf_counter,
+        updates_an_epoch: int | None = None,
     ) -> None:  # fmt: skip
         self.net = net
+        self.updates_an_epoch = updates_an_epoch
         self.snapshot = net.state.params.copy() if snapshot is None else snapshot
         self.bits = bits
         self.limits = limits
@@ -188,7 +192,9 @@ class Epochs:
                 "callback or in another thread; make another net instead"
             )
         self.optimizer = self.net.optimizer_state()
-        self.learning_rate = self.net.optimizer.learning_rate
+        rate = self.net.optimizer.learning_rate
+        updates = self.job.updates if self.updates_an_epoch is None else self.updates_an_epoch
+        self.learning_rate = rate_in_updates(rate, updates) if updates else rate
 
     def take(self, job: Job) -> None:
         """Run this job from now on; nothing changes when it is the one of the run before."""

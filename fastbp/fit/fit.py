@@ -23,6 +23,7 @@ from fastbp.fit.warn import DivergenceWarning, warn
 from fastbp.kernels.state import Data
 from fastbp.kernels.training import DIVERGED, FINISHED, RUNNING
 from fastbp.model.net import Net
+from fastbp.model.schedules import counts_epochs
 
 
 def fit(
@@ -60,6 +61,8 @@ def fit(
         stream = sources.not_in_memory(examples, batch_size, shuffle, net.state.random, limits)
         hooks = _hooks_beside(net, stream, epochs, shuffle, options, limits, clock)
         source = _changed(net, stream, functions)
+    if source.updates == 0:
+        check_rate_beside(net, "batches of an iterable without a length")
     history = History() if hooks is None else hooks.fit.history
     with hooks if hooks is not None and epochs else nullcontext():
         if begin is not None:
@@ -79,7 +82,7 @@ def rows_in_memory(
     rows, count = data.rows_to_train_on(*examples, *shape)
     hooks = None
     weights = rows.weights if rows.n_weights else None
-    whole = Examples(rows.inputs.reshape(count, -1), np.asarray(examples.y), weights)
+    whole = Examples(rows.inputs.reshape(count, -1), checks.numbers("y", examples.y), weights)
     if options.any_given():
         hooks, kept = prepare(net, whole, shuffle, epochs, options, limits, clock)
         if kept is not None:
@@ -123,7 +126,8 @@ def _run(
     hooks = guard.hooks
     # Of several jobs, each would overwrite what the last epoch left.
     snapshot = guard.snapshot if source.whole else guard.snapshot.copy()
-    epochs = Epochs(net, snapshot, limits=limits, clock=clock)
+    updates = source.updates
+    epochs = Epochs(net, snapshot, limits=limits, clock=clock, updates_an_epoch=updates)
     log = BlockLog(history, epochs, hooks) if source.whole else EpochLog(history, epochs, hooks)
     at_once = limits.epochs_a_block if source.whole and hooks is None else 1
     left = n_epochs
@@ -137,6 +141,11 @@ def _run(
                     return status
             log.end()
         if history.stopped:  # there were no more batches
+            warn(
+                f"the batches ran out after epoch {n_epochs - left} of {n_epochs}: an iterator, "
+                "such as a generator, can be gone through once. Pass a list of the batches, or an "
+                "object whose __iter__ begins anew"
+            )
             break
         guard.snapshot[:] = net.state.params
         left -= block
@@ -149,6 +158,7 @@ def _run(
 def step(net: Net, X: Any, y: Any, sample_weight: Any) -> float:
     """`MLP.step`."""
     data.check_trainable(net.activations)
+    check_rate_beside(net, "step, which makes one update")
     rows, count = data.rows_to_train_on(
         X, y, sample_weight, net.layer_sizes, net.spec.loss, net.dtype
     )
@@ -159,6 +169,16 @@ def step(net: Net, X: Any, y: Any, sample_weight: Any) -> float:
         epochs.take(Job(rows, count, count))
         guard.status = epochs.run(1)
     return float(epochs.losses[0])
+
+
+def check_rate_beside(net: Net, what: str) -> None:
+    """Raise a ValueError for a rate that counts epochs beside `what`, which has none."""
+    rate = net.optimizer.learning_rate
+    if callable(rate) and counts_epochs(rate):
+        raise ValueError(
+            f"the learning rate counts epochs, and must count updates beside {what}; got {rate!r}. "
+            "Its in_updates(updates_an_epoch) does"
+        )
 
 
 def is_finite_before(net: Net) -> bool:
@@ -231,6 +251,6 @@ class Guard:
         warn(
             f"training diverged in epoch {epoch}: the loss or a parameter is not "
             f"finite. The parameters are those after {kept}, the optimizer's state is reset. "
-            "Try a smaller learning_rate or scale the inputs",
+            "Try a smaller learning_rate or scale the inputs; diagnose(net, X, y) looks for causes",
             DivergenceWarning,
         )

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
+from fastbp import checks
+
 FIRST_ROWS = 10
 LAST_ROWS = 10
 """Rows that a printed table shows of a longer history."""
@@ -62,7 +64,10 @@ class History:
             When there is none; the message has the names that there are.
         """
         if name not in self.names:
-            raise KeyError(f"no column {name!r}; there are {', '.join(map(repr, self.names))}")
+            hint = checks.instead("monitor", name, self.names)
+            raise KeyError(
+                f"no column {name!r}; there are {', '.join(map(repr, self.names))}{hint}"
+            )
         return getattr(self, name) if name in ("loss", "seconds") else self.others[name]
 
     def add(self, loss: float, seconds: float, **others: float) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastbp import checks
+
 Metric = Callable[[Any, Any], float]
 
 
@@ -33,8 +35,8 @@ def accuracy(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
     ValueError
         For other shapes, and where targets of one output do not lie between 0 and 1.
     """
-    truth = np.asarray(y_true)
-    outputs = np.asarray(y_pred)
+    truth = checks.numbers("y_true", y_true)
+    outputs = checks.numbers("y_pred", y_pred)
     labels = truth.reshape(-1) if truth.ndim == 2 and truth.shape[1] == 1 else truth
     if outputs.ndim == 1 and outputs.dtype.kind in "biu" and labels.ndim == 1:
         right = _same_shape("accuracy", labels, outputs) == outputs
@@ -147,7 +149,8 @@ def named_metrics(metrics: Any) -> dict[str, Metric]:
     for metric in metrics:
         if isinstance(metric, str):
             if metric not in METRICS:
-                raise ValueError(f"metrics must be {accepted}; got {metric!r}")
+                hint = checks.instead("metrics", metric, METRICS)
+                raise ValueError(f"metrics must be {accepted}; got {metric!r}{hint}")
             name = metric
             function = METRICS[metric]
         elif callable(metric):
@@ -179,7 +182,7 @@ def _columns(
     metric: str, y_true: npt.ArrayLike, y_pred: npt.ArrayLike
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Both in float64 as (rows, outputs)."""
-    truth = np.asarray(y_true, np.float64)
-    outputs = np.asarray(y_pred, np.float64)
+    truth = checks.numbers("y_true", y_true).astype(np.float64)
+    outputs = checks.numbers("y_pred", y_pred).astype(np.float64)
     truth, outputs = (a.reshape(-1, 1) if a.ndim == 1 else a for a in (truth, outputs))
     return _same_shape(metric, truth, outputs), outputs

@@ -8,7 +8,7 @@ the kernels take. Ready functions for ``fit(augment=...)`` are in ``augment/imag
 from __future__ import annotations
 
 import mmap
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,6 +21,9 @@ from fastbp.kernels.state import Data
 from fastbp.model.net import Net
 
 Random = npt.NDArray[np.uint64]
+
+THEIRS = "raised by the program's own code, not by fastbp; the net keeps the updates so far"
+"""Note of the errors that an iterable or an augmentation raises."""
 
 Augmentation = Callable[[npt.NDArray[Any], np.random.Generator], npt.ArrayLike]
 """``augment(X, rng)`` returns what is to be trained on instead of the rows X."""
@@ -36,9 +39,12 @@ class Source(Protocol):
     ----------
     whole : bool
         Whether all rows are one job, the same in each epoch: then many epochs can run at once.
+    updates : int
+        Updates of an epoch, 0 where that is not known before.
     """
 
     whole: bool
+    updates: int
 
     def __iter__(self) -> Iterator[Job]: ...
 
@@ -51,10 +57,13 @@ class Pieces(Protocol):
     batch_size : int
     shuffle : bool
         Whether the rows of a piece are still to be taken in a random order.
+    updates : int
+        Updates of an epoch, 0 where that is not known before.
     """
 
     batch_size: int
     shuffle: bool
+    updates: int
 
     def __iter__(self) -> Iterator[Examples]: ...
 
@@ -74,6 +83,7 @@ class Memory:
 
     def __init__(self, data: Data, rows: int, batch_size: int, shuffle: bool) -> None:
         self.job = job_of(data, rows, batch_size, shuffle)
+        self.updates = self.job.updates
 
     def __iter__(self) -> Iterator[Job]:
         yield self.job
@@ -82,7 +92,10 @@ class Memory:
 class Jobs:
     """Pieces of rows as jobs.
 
-    Bad rows are found on the way; then the net becomes what it was before the first epoch.
+    Bad rows are found on the way; then the net becomes what it was before the first epoch. What
+    the user's iterable or augmentation raises itself, of whatever class, keeps the updates so far,
+    as Ctrl-C and errors of other code of the user's do: a disk that fails in the last epoch must
+    not cost those before, and what is kept must not depend on how someone names an error.
 
     Parameters
     ----------
@@ -96,6 +109,7 @@ class Jobs:
     def __init__(self, net: Net, pieces: Pieces) -> None:
         self.net = net
         self.pieces = pieces
+        self.updates = pieces.updates
         self._before: _Kept | None = None
 
     def __iter__(self) -> Iterator[Job]:
@@ -109,8 +123,9 @@ class Jobs:
                 if piece is None:
                     return
                 job = self._job(piece)
-            except (TypeError, ValueError) as error:
-                self._before.restore(self.net)
+            except Exception as error:
+                if THEIRS not in getattr(error, "__notes__", ()):
+                    self._before.restore(self.net)
                 error.add_note(f"in batch or part {number} of the epoch, counted from 0")
                 raise
             yield job
@@ -164,6 +179,15 @@ def not_in_memory(
     return Batches(examples.X)
 
 
+def _marked(items: Iterable[Any]) -> Iterator[Any]:
+    """The items; what going through them raises is marked."""
+    try:
+        yield from items
+    except Exception as error:
+        error.add_note(THEIRS)
+        raise
+
+
 class Batches:
     """Batches of an iterable, each a tuple (X, y) or (X, y, sample_weight); one update each.
 
@@ -184,9 +208,10 @@ class Batches:
                 f"got {type(batches).__name__}"
             )
         self.batches = batches
+        self.updates = len(batches) if isinstance(batches, Sized) else 0
 
     def __iter__(self) -> Iterator[Examples]:
-        for number, batch in enumerate(self.batches):
+        for number, batch in enumerate(_marked(self.batches)):
             if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
                 raise TypeError(
                     f"batch {number} must be a tuple (X, y) or (X, y, sample_weight); got "
@@ -219,8 +244,8 @@ class Mapped:
         self, X: Any, y: Any, sample_weight: Any, batch_size: int, shuffle: bool, random: Random,
         limits: Limits = LIMITS,
     ) -> None:  # fmt: skip
-        weights = None if sample_weight is None else np.asanyarray(sample_weight)
-        self.examples = Examples(X, np.asanyarray(y), weights)
+        weights = None if sample_weight is None else _plain("sample_weight", sample_weight)
+        self.examples = Examples(X, _plain("y", y), weights)
         if X.ndim != 2:
             raise ValueError(f"X must have shape (rows, n_in); got shape {X.shape}")
         for name, array in (("y", self.examples.y), ("sample_weight", weights)):
@@ -231,6 +256,7 @@ class Mapped:
                 )
         self.weight_factor = 1.0 if weights is None else _factor_to_mean_1(weights, limits)
         self.batch_size = min(batch_size, len(X))
+        self.updates = -(-len(X) // self.batch_size)
         self.shuffle = shuffle
         self.random = random
         row_bytes = X.nbytes // len(X)
@@ -273,6 +299,11 @@ def _factor_to_mean_1(weights: npt.NDArray[Any], limits: Limits) -> float:
     return len(weights) / total_weight(sums)
 
 
+def _plain(name: str, value: Any) -> npt.NDArray[Any]:
+    """An array of numbers; one that is mapped from a file stays so."""
+    return value if isinstance(value, np.memmap) else checks.numbers(name, value)
+
+
 class Rows:
     """Rows of arrays in memory, in parts of whole batches, to be changed.
 
@@ -296,6 +327,7 @@ class Rows:
     ) -> None:  # fmt: skip
         self.examples = Examples(X, y, sample_weight)
         self.batch_size = min(batch_size, len(X))
+        self.updates = -(-len(X) // self.batch_size)
         self._shuffles = shuffle
         self._random = random
         batches = max(1, limits.augmented_bytes // (X[0].nbytes * self.batch_size))
@@ -332,22 +364,29 @@ class Augmented:
         self.pieces = pieces
         self.functions = functions
         self.batch_size = pieces.batch_size
+        self.updates = pieces.updates
         self._dtype = dtype
         self._random = random
 
     def __iter__(self) -> Iterator[Examples]:
         generator = next_generator(self._random)
         for given in self.pieces:
-            X = np.array(given.X, self._dtype)
-            piece = Examples(X, np.asarray(given.y), given.sample_weight)
+            X = np.array(checks.numbers("X", given.X), self._dtype)
+            weights = given.sample_weight
+            if weights is not None:
+                weights = checks.numbers("sample_weight", weights)
+            piece = Examples(X, checks.numbers("y", given.y), weights)
             if self.pieces.shuffle:
-                if piece.sample_weight is not None:
-                    piece = piece._replace(sample_weight=np.asarray(piece.sample_weight))
                 piece = piece.take(generator.permutation(len(X)))
             for first in range(0, len(X), self.batch_size):
                 batch = piece.X[first : first + self.batch_size]
                 for function in self.functions:
-                    batch[...] = _same_shape(function, function(batch, generator), batch.shape)
+                    try:
+                        changed = function(batch, generator)
+                    except Exception as error:
+                        error.add_note(THEIRS)
+                        raise
+                    batch[...] = _same_shape(function, changed, batch.shape)
             yield piece
 
 
@@ -366,7 +405,8 @@ def augmentations(augment: Any) -> tuple[Augmentation, ...]:
         if not callable(function) or isinstance(function, type):
             raise TypeError(
                 f"augment must be a function (X, rng) -> X of the same shape, such as "
-                f"ImageShift((28, 28)), or a list of such functions; got {function!r}"
+                f"ImageShift((28, 28)), or a list of such functions; got "
+                f"{checks.described(function)}{checks.instead('augment', function, (), object)}"
             )
     return functions
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from fastbp import checks
 from fastbp.graph import kernels
 from fastbp.graph.flat import Flat
 from fastbp.graph.text import number_text
@@ -110,7 +111,7 @@ def _from_arrays(sizes: Mapping[str, int | None], given: Sequence[Any]) -> Graph
     rows = None
     counted = ""
     for (name, size), value in zip(sizes.items(), given, strict=True):
-        array = _numbers(name, value)
+        array = checks.numbers(name, value)
         shape = () if size is None else (size,)
         if array.shape != shape and (array.ndim != len(shape) + 1 or array.shape[1:] != shape):
             accepted = f"({size},) or (rows, {size})" if shape else "a number or (rows,)"
@@ -134,19 +135,6 @@ def _from_arrays(sizes: Mapping[str, int | None], given: Sequence[Any]) -> Graph
         table[first : first + len(matrix)] = matrix
         first += len(matrix)
     return GraphInputs(table, rows is not None)
-
-
-def _numbers(name: str, value: Any) -> npt.NDArray[Any]:
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"{name} must be a rectangular array of numbers: {error}") from None
-    if array.dtype.kind not in "biuf":
-        raise TypeError(
-            f"{name} must hold real numbers (floats, integers or booleans); got "
-            f"{type(value).__name__} of dtype {array.dtype}"
-        )
-    return array
 
 
 def _listed(sizes: Mapping[str, int | None]) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from fastbp import checks
 from fastbp.graph import drawing, evaluation
 from fastbp.graph.evaluation import Array, GraphInputs, IntArray, Result
 from fastbp.graph.flat import Flat, Slot, in_order
@@ -412,9 +412,7 @@ def as_expression(value: Any) -> Expression:
             f"a graph is made of expressions and numbers; got {type(value).__name__} {value!r}. "
             "Arrays are values of variables: pass them when the graph is evaluated"
         )
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(f"a constant of a graph must be finite; got {value!r}")
+    number = checks.number("a constant of a graph", value, "finite in float64", lambda _: True)
     return Expression("constant", number=number)
 
 

@@ -19,7 +19,7 @@ from fastbp.inspection import twin_of, with_schedule
 from fastbp.kernels.layout import weight_views
 from fastbp.mlp import MLP
 from fastbp.model.activations import traits_of
-from fastbp.model.schedules import Scaled
+from fastbp.model.schedules import Scaled, counts_epochs, rate_in_updates
 
 MOST_ROWS = 2000
 """Rows that are examined; from a larger data set this many are drawn at random."""
@@ -41,6 +41,7 @@ class _Sample(NamedTuple):
     sample_weight: npt.NDArray[np.float64] | None
 
 
+@checks.explained
 def diagnose(
     net: MLP,
     X: npt.ArrayLike,
@@ -82,22 +83,33 @@ def diagnose(
         "unscaled targets"
             Targets with a root mean square above 100 or below 0.001, where the output activation
             has no bounds.
+        "unreachable targets"
+            At least 1 % of the targets lie outside the range of the output activation. Not asked
+            of losses in Python, nor of those whose targets are checked: the cross-entropies,
+            poisson and gamma.
+        "identical units"
+            In a hidden layer, at least 20 % of the units are copies of others, with the same
+            weights from below and to above. They get the same gradients and stay copies.
         "dead units"
-            In a layer with ReLU, at least 20 % of the units are 0 for every row.
+            In a layer with ReLU, at least 20 % of the units are 0 for every row; outputs only
+            where the targets are not 0.
         "saturated units"
             In a layer with sigmoid, hard_sigmoid or tanh, at least 20 % of the units are at an end
-            of their range for 90 % of the rows.
+            of their range for 90 % of the rows; outputs only where a tenth of the targets lie
+            elsewhere, and where the loss is not computed from net inputs.
         "vanishing gradient"
             The norm of the gradient with respect to a layer's weights is below a thousandth of the
-            largest such norm of any layer's weights or biases. Not checked if a layer is dead.
+            largest such norm of any layer's weights or biases, or the whole gradient is exactly 0
+            although there is a loss. Not checked if a layer is dead.
         "exploding gradient"
             The norm of the gradient with respect to a layer's weights is more than ten times the
             norm of the weights, or not finite.
         "large updates"
             In a layer, the median update changes the weights by more than a tenth of their norm.
         "small updates"
-            In all layers, the median update changes the weights by less than 1e-5 of their norm
-            (but not by 0), and the loss is above half the loss of a constant prediction.
+            In all layers, the median update changes the weights by less than 1e-5 of their norm,
+            or not at all, and the loss is above half the loss of a constant prediction. Frozen
+            weights do not count.
         "learning rate too large"
             The history ended in divergence. Or 100 updates of a copy diverge; or its loss rises by
             a fifth (plus 2 % of the loss of a constant) but does not at a tenth of the rate; or it
@@ -107,7 +119,8 @@ def diagnose(
             rate by more than 10 % (plus 2 % of the loss of a constant) and ten times as far.
         "underfitting"
             After training, the loss is above 80 % of the loss of predicting the mean of the
-            targets.
+            targets, or what comes nearest to it in the range of the outputs. Not reported where
+            half of the targets are unreachable.
         "overfitting"
             The validation data lose more than 30 % of what the training loss has gained on a
             constant prediction; or "val_loss" has risen from its minimum by more than a tenth of
@@ -139,6 +152,8 @@ def diagnose(
     if not isinstance(history, History):
         raise TypeError(f"history must be a History, as returned by fit; got {history!r}")
     sample = _sample(net, Examples(X, y, sample_weight), generator)
+    shown = repr(net)
+    net = _counting_updates(net, math.ceil(len(checks.numbers("y", y)) / batch_size))
     held_out = None
     if validation_data is not None:
         if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
@@ -160,14 +175,27 @@ def diagnose(
         trials={factor: _trial(net, sample, batch_size, factor) for factor in FACTORS},
         history=history,
     )
-    return Diagnosis(all_findings(measured), measured.layers, loss, repr(net))
+    return Diagnosis(all_findings(measured), measured.layers, loss, shown)
+
+
+def _counting_updates(net: MLP, updates_an_epoch: int) -> MLP:
+    """The net, or where its rate counts epochs a copy whose rate counts updates.
+
+    The epochs are those of all rows: a sample has fewer updates.
+    """
+    rate = net.optimizer.learning_rate
+    if not counts_epochs(rate):
+        return net
+    twin = twin_of(net)
+    twin.optimizer = with_schedule(net.optimizer, rate_in_updates(rate, updates_an_epoch))
+    return twin
 
 
 def _sample(net: MLP, examples: Examples, generator: np.random.Generator) -> _Sample:
     """All rows, checked, or MOST_ROWS of them drawn."""
     data, rows = rows_and_targets(*examples, net.layer_sizes, net.spec.loss, net.dtype)
     X = data.inputs.reshape(rows, -1)
-    y = np.asarray(examples.y)
+    y = checks.numbers("y", examples.y)
     weights = scaled_to_mean_1(data.weights) if data.n_weights else None  # as a fit takes them
     if rows > MOST_ROWS:
         chosen = np.sort(generator.choice(rows, MOST_ROWS, replace=False))
@@ -188,19 +216,27 @@ def _layers(
     outputs = inspection.layer_outputs(net, sample.X)
     gradients = _norms(inspection.layer_gradients(net, *sample)[0])
     ratios = _update_ratios(net, sample, batch_size, generator)
-    hidden = len(outputs) - 1
+    last = len(outputs) - 1
     reports = []
     for layer, (name, norm) in enumerate(zip(net.activations, _norms(net.weights), strict=True)):
         table = outputs[layer]
         traits = traits_of(name)
         dead = 0.0
         saturated = 0.0
-        if layer < hidden and traits.dies:
-            dead = float((table == 0).all(axis=0).mean())
-        if layer < hidden and traits.saturated is not None:
+        targets = _columns(net, sample.y) if layer == last else None
+        if traits.dies:
+            silent = (table == 0).all(axis=0)
+            if targets is not None:
+                silent &= (targets != 0).any(axis=0)
+            dead = float(silent.mean())
+        if traits.saturated is not None:
             low, high = traits.saturated
             share = ((table <= low) | (table >= high)).mean(axis=0)
-            saturated = float((share >= MOST_OF_THE_ROWS).mean())
+            ended = share >= MOST_OF_THE_ROWS
+            if targets is not None:
+                ended &= _astray(table, targets, traits.bounds) > 1 - MOST_OF_THE_ROWS
+                ended &= not net.spec.loss.from_logits
+            saturated = float(ended.mean())
         reports.append(
             LayerReport(
                 layer + 1, str(name), net.layer_sizes[layer + 1], norm, gradients[layer],
@@ -211,10 +247,29 @@ def _layers(
     return reports
 
 
+def _columns(net: MLP, y: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Targets as columns: one per output, or one for all of them."""
+    if net.loss_name == "cross_entropy" and y.ndim == 1:
+        return np.eye(net.layer_sizes[-1])[y.astype(np.int64)]
+    return y.reshape(len(y), -1).astype(np.float64)
+
+
+def _astray(
+    outputs: npt.NDArray[np.floating], targets: npt.NDArray[np.float64], bounds: tuple[float, float]
+) -> npt.NDArray[np.float64]:
+    """Share of the rows in which an output is far from its target, one per output."""
+    reach = (bounds[1] - bounds[0]) / 4
+    share: npt.NDArray[np.float64] = (np.abs(outputs - targets) > reach).mean(axis=0)
+    return share
+
+
 def _update_ratios(
     net: MLP, sample: _Sample, batch_size: int, generator: np.random.Generator
 ) -> list[float]:
-    """Median ratio of update norm to weight norm, one per layer; 0 for a frozen layer."""
+    """Median ratio of update norm to weight norm, one per layer; 0 for a frozen layer.
+
+    NaN where no batch had any weight.
+    """
     twin = twin_of(net)
     ratios = []
     for _ in range(RATIO_UPDATES):
@@ -229,7 +284,7 @@ def _update_ratios(
         changes = _norms(weight_views(twin.params - before, net.layer_table)[0])
         norms = _norms(weight_views(before, net.layer_table)[0])
         ratios.append([c / max(n, 1e-12) for c, n in zip(changes, norms, strict=True)])
-    return np.median(ratios, axis=0).tolist() if ratios else [0.0] * len(net.weights)
+    return np.median(ratios, axis=0).tolist() if ratios else [math.nan] * len(net.weights)
 
 
 def _trial(net: MLP, sample: _Sample, batch_size: int, factor: float) -> float:
@@ -248,28 +303,27 @@ def _trial(net: MLP, sample: _Sample, batch_size: int, factor: float) -> float:
 
 
 def _constant_loss(net: MLP, sample: _Sample) -> float:
-    """The loss, by the kernels, of a net that predicts the mean of the targets for every row."""
+    """The loss, by the kernels, of a net that predicts the mean of the targets for every row.
+
+    Where that is out of the range of the outputs, it is the nearest that they can be.
+    """
     n_out = net.layer_sizes[-1]
-    name = net.activations[-1]
+    loss = net.spec.loss
     constant = MLP(
-        (1, n_out), loss=net.spec.loss, output_activation=name, dtype=net.dtype,
-        weight_init="zeros", optimizer="sgd", seed=0,
+        (1, n_out), loss=loss, output_activation=None if loss.from_logits else "identity",
+        dtype=net.dtype, weight_init="zeros", optimizer="sgd", seed=0,
     )  # fmt: skip
-    y = np.asarray(sample.y, np.float64)
-    if net.loss_name == "cross_entropy" and y.ndim == 1:
-        y = np.eye(n_out)[y.astype(np.int64)]
-    mean = np.average(y.reshape(len(y), -1), axis=0, weights=sample.sample_weight)
-    constant.biases[0][...] = _net_input(name, mean)
-    return constant.loss(np.zeros((len(y), 1)), sample.y, sample.sample_weight)
+    mean = np.average(_columns(net, sample.y), axis=0, weights=sample.sample_weight)
+    if loss.from_logits:
+        constant.biases[0][...] = _net_input(net.activations[-1], mean)
+    else:
+        constant.biases[0][...] = np.clip(mean, *traits_of(net.activations[-1]).bounds)
+    return constant.loss(np.zeros((len(sample.y), 1)), sample.y, sample.sample_weight)
 
 
 def _net_input(activation: Any, outputs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Net inputs for which an activation has these outputs, or the nearest that it can have."""
-    if activation in ("softmax", "exp"):
-        return np.log(np.maximum(outputs, 1e-6))
+    """Net inputs for which sigmoid, softmax or exp has these outputs, or nearly."""
     if activation == "sigmoid":
         share = np.clip(outputs, 1e-6, 1 - 1e-6)
         return np.log(share / (1 - share))
-    if activation == "tanh":
-        return np.arctanh(np.clip(outputs, -1 + 1e-6, 1 - 1e-6))
-    return outputs
+    return np.log(np.maximum(outputs, 1e-6))

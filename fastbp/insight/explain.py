@@ -94,6 +94,7 @@ def _digits(decimals: int | None) -> int | None:
     return None if decimals is None else checks.count("decimals", decimals, 0, 20)
 
 
+@checks.explained
 def explain(net: MLP, x: npt.ArrayLike, y: npt.ArrayLike) -> Explanation:
     """Show every quantity of one backpropagation step for one sample.
 

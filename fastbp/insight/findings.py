@@ -53,11 +53,11 @@ class LayerReport:
         Euclidean norms of the weights and of the gradient of the loss with respect to them.
     update_ratio : float
         Norm of the change of the weights divided by the norm of the weights, the median over some
-        updates.
+        updates; NaN where no batch had any weight.
     dead, saturated : float
         Share of the units whose output is 0 for every row (ReLU), and share of the units whose
-        output is at an end of its range for nearly every row (sigmoid, hard_sigmoid, tanh); 0 for
-        the output layer.
+        output is at an end of its range for nearly every row (sigmoid, hard_sigmoid, tanh). Those
+        outputs count that ought to be elsewhere by their targets.
     """
 
     number: int

@@ -48,6 +48,17 @@ def unit_symbol(step: Step, layer: int, unit: int) -> str:
     return f"h_{{{unit + 1}}}" if last == 2 else f"h^{{({layer})}}_{{{unit + 1}}}"
 
 
+SPECIAL = {character: f"\\{character}" for character in "{}_$&#% "} | {
+    "\\": r"\backslash ", "^": r"\wedge ", "~": r"\sim ",
+}  # fmt: skip
+"""Characters that mean something in mathematics, and how they are written to mean themselves."""
+
+
+def tex_name(name: str) -> str:
+    r"""The name of an activation, which may be anything, for ``\mathrm``."""
+    return "".join(SPECIAL.get(character, character) for character in name)
+
+
 def tex(number: Number, value: Any) -> str:
     """A number in LaTeX; an exponent becomes a power of ten."""
     text = number(value)
@@ -84,7 +95,7 @@ def forward_lines(step: Step, number: Number, most: int) -> Iterator[str]:
             if layer.biases is not None:
                 total += f" + {factor(number, layer.biases.old[unit])}"
             yield rf"net_{{{symbol}}} &= {total} = {tex(number, layer.net[unit])}"
-            name = layer.activation.replace("_", r"\_")
+            name = tex_name(layer.activation)
             yield (
                 rf"out_{{{symbol}}} &= \mathrm{{{name}}}(net_{{{symbol}}})"
                 rf" = {tex(number, layer.output[unit])}"

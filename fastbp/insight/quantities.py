@@ -120,7 +120,7 @@ class Losses:
 
 def one_sample(net: MLP, x: Any, y: Any) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """One row of inputs and its targets, in the shapes that `MLP.fit` takes."""
-    row = np.asarray(x)
+    row = checks.numbers("x", x)
     if row.ndim == 1:
         row = row[np.newaxis]
     if row.ndim == 2 and row.shape[0] != 1:
@@ -128,7 +128,7 @@ def one_sample(net: MLP, x: Any, y: Any) -> tuple[npt.NDArray[Any], npt.NDArray[
             f"explain takes one sample, x of shape ({net.layer_sizes[0]},); got {row.shape[0]} "
             "rows. Pass one of them: explain(net, X[i], y[i])"
         )
-    target = np.asarray(y)
+    target = checks.numbers("y", y)
     outputs = net.layer_sizes[-1]
     if target.ndim == 0 or (target.ndim == 1 and outputs > 1 and target.shape == (outputs,)):
         target = target[np.newaxis]

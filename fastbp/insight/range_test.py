@@ -111,6 +111,7 @@ class LRFind:
         return ax
 
 
+@checks.explained
 def lr_find(
     net: MLP,
     X: npt.ArrayLike,
@@ -186,7 +187,7 @@ def lr_find(
     factor = checks.number("divergence", divergence, "a finite number above 1", lambda x: x > 1)
     data, rows = rows_to_train_on(X, y, sample_weight, net.layer_sizes, net.spec.loss, net.dtype)
     inputs = data.inputs.reshape(rows, -1)
-    targets = np.asarray(y)
+    targets = checks.numbers("y", y)
     weights = scaled_to_mean_1(data.weights) if data.n_weights else None  # as a fit takes them
     twin = twin_of(net)
     first = int(twin.state.scalars[UPDATES])

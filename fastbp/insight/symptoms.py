@@ -14,6 +14,7 @@ from fastbp.insight.findings import Finding, LayerReport
 from fastbp.kernels.layout import weight_views
 from fastbp.mlp import MLP
 from fastbp.model.activations import traits_of
+from fastbp.model.losses import CallableLoss
 
 LARGE_INPUT = 10.0
 SMALL_INPUT = 0.01
@@ -21,8 +22,12 @@ SMALL_INPUT = 0.01
 LARGE_TARGET = 100.0
 SMALL_TARGET = 1e-3
 """Root mean squares of the targets above and below which they are unscaled."""
+SHARE_OF_TARGETS = 0.01
+"""Share of the targets that must lie outside the range of the outputs."""
+MOST_TARGETS = 0.5
+"""Share of unreachable targets from which nothing else explains the loss."""
 SHARE_OF_UNITS = 0.2
-"""Share of a layer's units that must be dead or saturated."""
+"""Share of a layer's units that must be dead, saturated or copies of others."""
 VANISHED = 1e-3
 """Share of the largest gradient norm below which a layer's gradient has vanished."""
 EXPLODED = 10.0
@@ -34,6 +39,8 @@ ROSE = 0.2
 """Share of the loss by which it must rise, for the learning rate to be too large."""
 GAIN = 0.1
 """Share of the loss, or of the fall of val_loss, that is worth a finding."""
+ROUNDING = 1e-6
+"""Share of a target by which it may miss the range of the outputs."""
 LITTLE = 0.02
 """Share of a loss within which it has not changed."""
 UNDERFIT = 0.8
@@ -78,7 +85,7 @@ class Measurements:
 
 def all_findings(measured: Measurements) -> list[Finding]:
     """Every fault that the rules find."""
-    rules = (scales, units, gradients, updates, learning_rate, fit)
+    rules = (scales, reach, copies, units, gradients, updates, learning_rate, fit)
     return [found for rule in rules for found in rule(measured)]
 
 
@@ -108,6 +115,58 @@ def scales(m: Measurements) -> Iterator[Finding]:
         )  # fmt: skip
 
 
+def reach(m: Measurements) -> Iterator[Finding]:
+    """Targets that the outputs cannot have."""
+    share = _unreachable(m)
+    if share < SHARE_OF_TARGETS:
+        return
+    name = m.net.activations[-1]
+    low, high = traits_of(name).bounds
+    least, most = float(m.targets.min()), float(m.targets.max())
+    yield Finding(
+        "unreachable targets", "error" if share >= MOST_TARGETS else "warning",
+        f"{share:.0%} of the targets, which go from {least:.3g} to {most:.3g}, lie outside the "
+        f"range of {name} outputs, {low:.3g} to {high:.3g}",
+        "Take output_activation='identity', or scale the targets into that range and undo it in "
+        "the predictions.",
+        {"share": share, "least": least, "most": most},
+    )  # fmt: skip
+
+
+def _unreachable(m: Measurements) -> float:
+    """Share of the targets that lie outside the range of the outputs."""
+    loss = m.net.spec.loss
+    if loss.from_logits or isinstance(loss, CallableLoss):
+        return 0.0
+    low, high = traits_of(m.net.activations[-1]).bounds
+    slack = ROUNDING * np.abs(m.targets)  # bounds and targets are rounded
+    outside = (m.targets < low - slack) | (m.targets > high + slack)
+    return float(outside.mean())
+
+
+def copies(m: Measurements) -> Iterator[Finding]:
+    """Hidden units that are copies of others."""
+    net = m.net
+    found = {}
+    for layer, units in enumerate(net.layer_sizes[1:-1]):
+        table = [net.weights[layer], net.weights[layer + 1].T]
+        table += [net.biases[layer][None]] if net.bias else []
+        columns = np.vstack(table).T + 0.0  # -0.0 is 0.0
+        copied = units - len({column.tobytes() for column in columns})
+        if copied >= SHARE_OF_UNITS * units:
+            found[layer + 1] = copied, units
+    if found:
+        where = ", ".join(f"{n} of {units} units of layer {i}" for i, (n, units) in found.items())
+        alone = any(n == units - 1 for n, units in found.values())
+        yield Finding(
+            "identical units", "error" if alone else "warning",
+            f"{where} are copies of others",
+            "Start with random weights (weight_init='auto'): equal units get equal gradients and "
+            "stay equal.",
+            {f"layer {i}": float(n) for i, (n, _) in found.items()},
+        )  # fmt: skip
+
+
 def units(m: Measurements) -> Iterator[Finding]:
     """Dead and saturated units."""
     for name, what, advice in (
@@ -131,6 +190,8 @@ def units(m: Measurements) -> Iterator[Finding]:
                 for layer in found
             )
             worst = max(share.values())
+            if found[-1].number == len(m.layers):
+                advice = f"For the outputs take output_activation='identity'. {advice}"
             yield Finding(
                 f"{name} units", "error" if worst == 1.0 else "warning", f"{where} {what}", advice,
                 {f"layer {layer.number}": share[layer.number] for layer in found},
@@ -161,6 +222,14 @@ def gradients(m: Measurements) -> Iterator[Finding]:
         return
     largest = max([*norms.values(), *m.bias_norms])
     least = min(trained, key=_gradient_norm)
+    if largest == 0 and m.loss > 0 and m.loss > m.constant_loss / 2:
+        yield Finding(
+            "vanishing gradient", "error",
+            f"the gradient of every layer is exactly 0, though the loss is {m.loss:.3g}",
+            "Start with other weights (weight_init='auto'), scale inputs and targets, and take an "
+            "output activation that can reach the targets: no update can change this net.",
+            {f"layer {number}": norm for number, norm in norms.items()},
+        )  # fmt: skip
     if math.isfinite(largest) and largest > 0 and least.gradient_norm < VANISHED * largest:
         yield Finding(
             "vanishing gradient", "warning",
@@ -187,13 +256,31 @@ def updates(m: Measurements) -> Iterator[Finding]:
             "their norm; about 0.001 is usual",
             "Lower the learning rate; lr_find suggests one.", values,
         )  # fmt: skip
-    if 0 < worst.update_ratio < SMALL_UPDATE and m.loss > m.constant_loss / 2:
+    small = worst.update_ratio < SMALL_UPDATE and m.loss > m.constant_loss / 2
+    if small and (worst.update_ratio > 0 or _ought_to_move(m)):
+        most = f"by at most {worst.update_ratio:.2g} of their norm"
         yield Finding(
             "small updates", "warning",
-            f"an update changes the weights by at most {worst.update_ratio:.2g} of their norm; "
-            "about 0.001 is usual",
-            "Raise the learning rate; lr_find suggests one.", values,
+            f"an update changes the weights {most if worst.update_ratio > 0 else 'not at all'}; "
+            "about 0.001 of their norm is usual",
+            "Raise the learning rate, or look where its schedule has come to; lr_find suggests "
+            "one.",
+            values,
         )  # fmt: skip
+
+
+def _ought_to_move(m: Measurements) -> bool:
+    """Whether updates of exactly 0 are a fault of their own.
+
+    They are none where weights are frozen, the gradient is 0 or the trial diverges: a step that is
+    not finite is undone.
+    """
+    masks = weight_views(m.net.frozen, m.net.layer_table)[0]
+    moves = [
+        layer.gradient_norm > 0 and not mask.all()
+        for layer, mask in zip(m.layers, masks, strict=True)
+    ]
+    return any(moves) and math.isfinite(m.trials[1.0])
 
 
 def learning_rate(m: Measurements) -> Iterator[Finding]:
@@ -233,10 +320,11 @@ def learning_rate(m: Measurements) -> Iterator[Finding]:
 
 def fit(m: Measurements) -> Iterator[Finding]:
     """Over- and underfitting."""
-    if len(m.history) and m.loss > UNDERFIT * m.constant_loss > 0:
+    if len(m.history) and _underfits(m) and _unreachable(m) < MOST_TARGETS:
+        where = "above" if m.loss > m.constant_loss else "hardly below"
         yield Finding(
             "underfitting", "warning",
-            f"the loss {m.loss:.3g} is hardly below that of a constant prediction, "
+            f"the loss {m.loss:.3g} is {where} that of a constant prediction, "
             f"{m.constant_loss:.3g}",
             "Train longer, at a larger learning rate, with more units or less regularisation; or "
             "the inputs do not determine the targets.",
@@ -262,6 +350,15 @@ def fit(m: Measurements) -> Iterator[Finding]:
             "while the loss fell",
             advice, {"best epoch": best + 1, "least": least, "last": last},
         )  # fmt: skip
+
+
+def _underfits(m: Measurements) -> bool:
+    """Whether the loss is hardly better than that of a constant."""
+    if m.constant_loss > 0:
+        return m.loss > UNDERFIT * m.constant_loss
+    # The targets are constant, or the loss is one in Python that may be negative.
+    scale = float(np.mean(m.targets**2))
+    return m.loss > m.constant_loss + LITTLE * max(1.0, scale)
 
 
 def _risen(history: History) -> tuple[int, float, float] | None:

@@ -141,7 +141,7 @@ class _EntryLibrary(JITCodeLibrary):  # type: ignore[misc]
         may have been optimised away.
 
         The passes are LLVM's O2 without unrolling, where Numba has O3: the tiles hold as much in
-        registers as there are, and where the loops around tiles are unrolled, they take longer to
+        registers as they can, and where the loops around tiles are unrolled, they take longer to
         compile and a step of 2-16-16-1 a fifth longer on Zen 4. Another NUMBA_OPT is left to Numba.
         """
         for function in self._final_module.functions:

@@ -137,6 +137,7 @@ class _AlongDirections(Method):
         return LOWEST
 
 
+@checks.explained_class
 @dataclass(frozen=True)
 class GradientDescent(_AlongDirections):
     """Gradient descent on all rows: steps along -g, whose length a line search finds.
@@ -165,6 +166,7 @@ class GradientDescent(_AlongDirections):
         _check_curvature(self.curvature)
 
 
+@checks.explained_class
 @dataclass(frozen=True)
 class ConjugateGradient(_AlongDirections):
     """Nonlinear conjugate gradients: directions d = -g + beta d, each with a line search.
@@ -208,6 +210,7 @@ def _check_curvature(value: Any) -> None:
     checks.number("curvature", value, "above 1e-4 and below 1", lambda x: 1e-4 < x < 1)
 
 
+@checks.explained_class
 @dataclass(frozen=True)
 class ScaledConjugateGradient(Method):
     """Scaled conjugate gradients: the step length comes from the curvature, without line search.
@@ -342,6 +345,7 @@ class _Trial:
         self.objective()
 
 
+@checks.explained_class
 @dataclass(frozen=True)
 class Rprop(Method):
     """Resilient propagation: each parameter has its own step size; only signs count.
@@ -406,6 +410,7 @@ class Rprop(Method):
                 return ""
 
 
+@checks.explained_class
 @dataclass(frozen=True)
 class LBFGS(Method):
     """L-BFGS: directions from a few past changes of the gradient. Needs SciPy.
@@ -470,5 +475,5 @@ def as_method(method: str | Method) -> Method:
     raise TypeError(
         f"method must be None (mini-batches), a name "
         f"({', '.join(map(repr, METHODS))}) or an object such as Rprop(first_step=0.1); got "
-        f"{method!r}"
+        f"{checks.described(method)}{checks.instead('method', method, METHODS, Method)}"
     )

@@ -23,8 +23,12 @@ IN_PYTHON = Traits(CALLABLE, stores_slope=True, kinked=True)
 class Activation(ABC):
     """An activation in Python, computed between two compiled calls; built-in ones are names.
 
-    A subclass must work element by element: dropout and the backward pass rely on it.
+    A subclass must work element by element: dropout and the backward pass rely on it. Tables,
+    drawings and formulas call it by its `str`.
     """
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
 
     @abstractmethod
     def __call__(self, z: FloatArray, with_slope: bool) -> tuple[FloatArray, FloatArray]:
@@ -47,6 +51,7 @@ class MakesActivation(Protocol):
         ...
 
 
+@checks.explained_class
 @dataclass(frozen=True)
 class CallableActivation(Activation):
     """An activation in Python, computed a layer and batch at a time.
@@ -60,12 +65,19 @@ class CallableActivation(Activation):
 
     function: ActivationFunction
 
+    def __repr__(self) -> str:
+        return f"CallableActivation({self})"
+
+    def __str__(self) -> str:
+        return checks.name_of(self.function)
+
     def __call__(self, z: FloatArray, with_slope: bool) -> tuple[FloatArray, FloatArray]:
         """Outputs and derivatives, checked."""
         result = self.function(z)
         accepted = f"an activation must return (outputs, derivatives), both of shape {z.shape}"
         if not isinstance(result, tuple) or len(result) != 2:
-            raise TypeError(f"{accepted}; got {type(result).__name__}")
+            hint = checks.instead("activation", checks.name_of(self.function), HIDDEN_ACTIVATIONS)
+            raise TypeError(f"{accepted}; got {type(result).__name__}{hint}")
         arrays = tuple(np.asarray(part) for part in result)
         for array in arrays:
             if array.shape != z.shape:
@@ -92,7 +104,9 @@ def traits_of(activation: str | Activation) -> Traits:
 def _checked(name: str, value: Any, accepted: Iterable[str]) -> str | Activation:
     """One of a few names, or an activation in Python."""
     value = as_activation(value)
-    return value if isinstance(value, Activation) else checks.choice(name, value, accepted)
+    return (
+        value if isinstance(value, Activation) else checks.choice(name, value, accepted, Activation)
+    )
 
 
 def hidden_activations(value: Any, n_hidden: int) -> tuple[str | Activation, ...]:
@@ -103,7 +117,8 @@ def hidden_activations(value: Any, n_hidden: int) -> tuple[str | Activation, ...
     if not isinstance(value, Iterable):
         raise TypeError(
             "activation must be a name, a graph or a function, or one for each hidden layer; got "
-            f"{value!r}"
+            f"{checks.described(value)}"
+            f"{checks.instead('activation', value, HIDDEN_ACTIVATIONS, Activation)}"
         )
     names = tuple(
         _checked(f"activation[{i}]", name, HIDDEN_ACTIVATIONS) for i, name in enumerate(value)
@@ -116,7 +131,9 @@ def hidden_activations(value: Any, n_hidden: int) -> tuple[str | Activation, ...
     return names
 
 
-def output_activation(value: Any, loss: str, matching: str, from_logits: bool) -> str | Activation:
+def output_activation(
+    value: Any, outputs: int, loss: str, matching: str, from_logits: bool
+) -> str | Activation:
     """The output activation, checked; None takes the one that matches the loss."""
     if value is None:
         return matching
@@ -125,5 +142,11 @@ def output_activation(value: Any, loss: str, matching: str, from_logits: bool) -
         raise ValueError(
             f"loss {loss!r} is computed from the net inputs of {matching} outputs; got "
             f"output_activation={name!r}. Leave it out, or use loss='squared_error'"
+        )
+    if name == "softmax" and outputs == 1:
+        raise ValueError(
+            "softmax needs at least 2 outputs, one per class: a single one is 1 for every input; "
+            "the last of layer_sizes is 1. Take output_activation='sigmoid', or 'identity' for "
+            "numbers"
         )
     return name

@@ -114,6 +114,7 @@ def _name_or_function(name: str, value: str | InitFunction) -> str | InitFunctio
     if isinstance(value, str) and value not in WEIGHT_INITS:
         raise ValueError(
             f"{name} must be one of {', '.join(map(repr, WEIGHT_INITS))}; got {value!r}"
+            f"{checks.instead('weight_init', value, WEIGHT_INITS)}"
         )
     return value
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from fastbp import checks
@@ -14,6 +14,7 @@ DEFAULTS = {"activation": "relu", "output_activation": None, "weight_init": "aut
 """Defaults of the parameters of `MLP` that each `Dense` may set for itself."""
 
 
+@checks.explained_class
 @dataclass(frozen=True)
 class Dense:
     """A layer of units that each take all outputs of the layer before.
@@ -52,8 +53,8 @@ class Dense:
 
     units: int
     activation: str | Activation | MakesActivation | ActivationFunction | None = None
-    weight_init: LayerInit = "auto"
-    dropout: float = 0.0
+    weight_init: LayerInit = field(default="auto", kw_only=True)
+    dropout: float = field(default=0.0, kw_only=True)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "units", checks.count("units", self.units))

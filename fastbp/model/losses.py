@@ -67,6 +67,7 @@ class MakesLoss(Protocol):
         ...
 
 
+@checks.explained_class
 @dataclass(frozen=True)
 class SquaredError(Loss):
     """Half of the squared difference, 1/2 (y - t)^2."""
@@ -79,6 +80,7 @@ class SquaredError(Loss):
         return np.ones(1)
 
 
+@checks.explained_class
 @dataclass(frozen=True)
 class AbsoluteError(Loss):
     """The absolute difference, |y - t|; its minimum is the median."""
@@ -88,6 +90,7 @@ class AbsoluteError(Loss):
     kinked: ClassVar[bool] = True
 
 
+@checks.explained_class
 @dataclass(frozen=True)
 class Huber(Loss):
     """1/2 e^2 for |e| <= delta, delta (|e| - delta / 2) beyond, with e = y - t.
@@ -116,6 +119,7 @@ class Huber(Loss):
         return np.full(outputs, float(self.delta))
 
 
+@checks.explained_class
 @dataclass(frozen=True)
 class Quantile(Loss):
     """The pinball loss, (1 - level) e for e = y - t > 0 and -level e below.
@@ -181,6 +185,7 @@ class Quantile(Loss):
         return super().targets(y, rows, outputs, dtype)
 
 
+@checks.explained_class
 @dataclass(frozen=True)
 class Hinge(Loss):
     """max(1 - t y, 0) for targets t of -1 and 1, as in a support vector machine.
@@ -204,6 +209,7 @@ class Hinge(Loss):
         return targets, None
 
 
+@checks.explained_class
 @dataclass(frozen=True)
 class Poisson(Loss):
     """Half the Poisson deviance, p - t + t log(t / p), of targets t >= 0 and p = exp(z).
@@ -227,6 +233,7 @@ class Poisson(Loss):
         return targets, None
 
 
+@checks.explained_class
 @dataclass(frozen=True)
 class Gamma(Loss):
     """Half the gamma deviance, t / p - 1 - log(t / p), of targets t > 0 and p = exp(z).
@@ -268,6 +275,7 @@ class Smoothed(Loss):
         return np.array([1.0 - smoothing, smoothing / max(2, outputs), np.inf])
 
 
+@checks.explained_class
 @dataclass(frozen=True)
 class BinaryCrossEntropy(Smoothed):
     """-t log p - (1 - t) log(1 - p) for each output, p its sigmoid, t between 0 and 1.
@@ -297,6 +305,7 @@ class BinaryCrossEntropy(Smoothed):
         return targets, None
 
 
+@checks.explained_class
 @dataclass(frozen=True)
 class CrossEntropy(Smoothed):
     """-sum_i t_i log p_i for each row, p the softmax of the net inputs.
@@ -334,6 +343,7 @@ class CrossEntropy(Smoothed):
         return checks.classes(y, rows, outputs, dtype)
 
 
+@checks.explained_class
 @dataclass(frozen=True)
 class CallableLoss(Loss):
     """A loss in Python, computed a batch at a time.
@@ -350,6 +360,9 @@ class CallableLoss(Loss):
 
     function: LossFunction
 
+    def __repr__(self) -> str:
+        return f"CallableLoss({checks.name_of(self.function)})"
+
     name: ClassVar[str] = "callable"
     code: ClassVar[int] = losses.CALLABLE
 
@@ -358,7 +371,10 @@ class CallableLoss(Loss):
         result = self.function(y_pred, *arguments)
         accepted = f"a loss must return (value, derivative by y_pred of shape {y_pred.shape})"
         if not isinstance(result, tuple) or len(result) != 2:
-            raise TypeError(f"{accepted}; got {type(result).__name__} {result!r}")
+            raise TypeError(
+                f"{accepted}; got {checks.described(result)}"
+                f"{checks.instead('loss', checks.name_of(self.function), LOSSES)}"
+            )
         try:
             value = float(result[0])
         except (TypeError, ValueError):
@@ -393,5 +409,6 @@ def as_loss(loss: str | Loss | MakesLoss | LossFunction) -> Loss:
     raise TypeError(
         f"loss must be a name ({', '.join(map(repr, LOSSES))}), an object such as "
         f"Huber(delta=0.5), a graph of y_pred and y, or a function (y_pred, y) -> (value, "
-        f"derivative by y_pred); got {loss!r}"
+        f"derivative by y_pred); got {checks.described(loss)}"
+        f"{checks.instead('loss', loss, LOSSES, Loss)}"
     )

@@ -288,6 +288,7 @@ class Net:
         self._spaces = threading.local()
         self._views = weight_views(self.state.params, self.layer_table)
 
+    @checks.explained
     def freeze(
         self, *, weights: bool = True, biases: bool = True, layers: Iterable[int] | None = None
     ) -> None:
@@ -302,6 +303,7 @@ class Net:
         """
         self._mark(True, weights, biases, layers)
 
+    @checks.explained
     def unfreeze(
         self, *, weights: bool = True, biases: bool = True, layers: Iterable[int] | None = None
     ) -> None:

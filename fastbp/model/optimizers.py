@@ -16,11 +16,18 @@ import numpy.typing as npt
 
 from fastbp import checks
 from fastbp.kernels import optimizers, updates
-from fastbp.model.schedules import Rate, check_rate, rates_of
+from fastbp.model.schedules import (
+    NOMINAL_UPDATES,
+    Rate,
+    check_rate,
+    rate_in_updates,
+    rates_of,
+)
 
 Scalars = npt.NDArray[np.float64]
 
 
+@checks.explained_class
 @dataclass(frozen=True)
 class Group:
     """A group of parameters with its own learning rate or weight decay.
@@ -96,7 +103,10 @@ class Optimizer(ABC):
         groups = tuple(given) if isinstance(given, Iterable) else (given,)
         for group in groups:
             if not isinstance(group, Group):
-                raise TypeError(f"groups must hold Group objects; got {group!r}")
+                raise TypeError(
+                    f"groups must hold Group objects; got {checks.described(group)}"
+                    f"{checks.instead('groups', group, (), Group)}"
+                )
         object.__setattr__(self, "groups", groups)
 
     def __repr__(self) -> str:
@@ -109,8 +119,8 @@ class Optimizer(ABC):
 
     @property
     def first_rate(self) -> float:
-        """The learning rate of the first update."""
-        rate = self.learning_rate
+        """The learning rate of the first update; of long epochs, where it depends on them."""
+        rate = rate_in_updates(self.learning_rate, NOMINAL_UPDATES)
         return float(rates_of(rate, 0, 1)[0]) if callable(rate) else float(rate)
 
     @abstractmethod
@@ -137,6 +147,7 @@ class Optimizer(ABC):
         return table.reshape(-1)
 
 
+@checks.explained_class
 @dataclass(frozen=True, repr=False)
 class SGD(Optimizer):
     """Stochastic gradient descent, with momentum and Nesterov's momentum.
@@ -179,6 +190,7 @@ class SGD(Optimizer):
         scalars[optimizers.NESTEROV] = self.nesterov
 
 
+@checks.explained_class
 @dataclass(frozen=True, repr=False)
 class Adam(Optimizer):
     """Adam: steps scaled by running means of the gradient and of its square.
@@ -222,6 +234,7 @@ class Adam(Optimizer):
         scalars[optimizers.EPSILON] = self.epsilon
 
 
+@checks.explained_class
 @dataclass(frozen=True, repr=False)
 class AdamW(Adam):
     """Adam with decoupled weight decay: `Adam` with another default.
@@ -241,6 +254,7 @@ class AdamW(Adam):
     weight_decay: float = field(default=0.01, kw_only=True)
 
 
+@checks.explained_class
 @dataclass(frozen=True, repr=False)
 class AMSGrad(Adam):
     """Adam that divides by the largest mean of squares so far. Parameters as in `Adam`.
@@ -255,6 +269,7 @@ class AMSGrad(Adam):
     n_slots: ClassVar[int] = 3
 
 
+@checks.explained_class
 @dataclass(frozen=True, repr=False)
 class NAdam(Adam):
     """Adam with Nesterov's momentum.
@@ -293,6 +308,7 @@ class NAdam(Adam):
         scalars[optimizers.MOMENTA] = 1.0
 
 
+@checks.explained_class
 @dataclass(frozen=True, repr=False)
 class RMSprop(Optimizer):
     """Steps divided by the root of a running mean of the squared gradient.
@@ -344,6 +360,7 @@ class RMSprop(Optimizer):
         scalars[optimizers.CENTERED] = self.centered
 
 
+@checks.explained_class
 @dataclass(frozen=True, repr=False)
 class Adagrad(Optimizer):
     """Steps divided by the root of the sum of all squared gradients.
@@ -378,6 +395,7 @@ class Adagrad(Optimizer):
         scalars[optimizers.EPSILON] = self.epsilon
 
 
+@checks.explained_class
 @dataclass(frozen=True, repr=False)
 class Adadelta(Optimizer):
     """Steps in units of the parameters: their size follows that of the steps before.
@@ -418,6 +436,7 @@ class Adadelta(Optimizer):
         scalars[optimizers.EPSILON] = self.epsilon
 
 
+@checks.explained_class
 @dataclass(frozen=True, repr=False)
 class Lion(Optimizer):
     """Steps of a fixed size along the sign of a running mean of the gradient.
@@ -466,14 +485,16 @@ def as_optimizer(optimizer: str | Optimizer) -> Optimizer:
     """An optimiser from its name (with its defaults) or from an `Optimizer`."""
     if isinstance(optimizer, Optimizer):
         return optimizer
+    names = ", ".join(map(repr, OPTIMIZERS))
+    accepted = f"one of {names} or an object such as Adam(learning_rate=1e-3)"
     if isinstance(optimizer, str):
         if optimizer in OPTIMIZERS:
             return OPTIMIZERS[optimizer]()
         raise ValueError(
-            f"optimizer must be one of {', '.join(map(repr, OPTIMIZERS))} or an object such as "
-            f"Adam(learning_rate=1e-3); got {optimizer!r}"
+            f"optimizer must be {accepted}; got {optimizer!r}"
+            f"{checks.instead('optimizer', optimizer, OPTIMIZERS)}"
         )
     raise TypeError(
-        f"optimizer must be a name or an object such as Adam(learning_rate=1e-3); got "
-        f"{type(optimizer).__name__} {optimizer!r}"
+        f"optimizer must be {accepted}; got {checks.described(optimizer)}"
+        f"{checks.instead('optimizer', optimizer, OPTIMIZERS, Optimizer)}"
     )

@@ -2,6 +2,7 @@
 
 Updates are counted from 0, over all calls of a net that update it. Each schedule is a small
 immutable object; called with an array of update indices, it returns the rate of each update.
+A length may be given in epochs instead, whose updates `fit` knows.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,8 @@ FloatArray = npt.NDArray[np.float64]
 
 MOST_UPDATES = 2**53
 """Indices of updates up to this one are exact in float64."""
+NOMINAL_UPDATES = 1000
+"""Updates of an epoch for checks, before a fit says how many there are."""
 
 
 class Schedule(ABC):
@@ -42,22 +45,87 @@ class Schedule(ABC):
             One rate per update.
         """
 
+    def in_updates(self, updates_an_epoch: int) -> Schedule:
+        """The same schedule with its lengths in updates; itself where it has none in epochs.
+
+        Parameters
+        ----------
+        updates_an_epoch : int
+            ``ceil(rows / batch_size)``.
+        """
+        return self
+
 
 Rate = float | Schedule | Callable[[int], float]
 
 
-@dataclass(frozen=True)
-class StepDecay(Schedule):
+class WithLength(Schedule):
+    """The base of schedules with a length, in updates or in epochs.
+
+    Epochs are those of the `fit` that runs, each of ``ceil(rows / batch_size)`` updates.
+    """
+
+    epochs: int | None
+    length: ClassVar[str]
+    """The parameter that is the length in updates."""
+
+    def __repr__(self) -> str:
+        given = {item.name: getattr(self, item.name) for item in fields(self)}  # type: ignore
+        shown = [f"{name}={value!r}" for name, value in given.items() if value is not None]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def in_updates(self, updates_an_epoch: int) -> Schedule:
+        """The same schedule with its length in updates."""
+        if self.epochs is None:
+            return self
+        changed: Any = {self.length: self.epochs * updates_an_epoch, "epochs": None}
+        return replace(self, **changed)  # type: ignore[type-var]
+
+    def _check_length(self, least: int = 1) -> None:
+        updates = getattr(self, self.length)
+        if (updates is None) == (self.epochs is None):
+            raise ValueError(
+                f"{type(self).__name__} must have either {self.length}, its length in updates, or "
+                f"epochs; got {self.length}={updates!r} and epochs={self.epochs!r}"
+            )
+        if self.epochs is None:
+            checks.count(self.length, updates, least, MOST_UPDATES)
+        else:
+            checks.count("epochs", self.epochs, 1, MOST_UPDATES // NOMINAL_UPDATES)
+
+    def _updates(self) -> int:
+        """The length in updates.
+
+        Raises
+        ------
+        ValueError
+            When it is in epochs.
+        """
+        if self.epochs is not None:
+            raise ValueError(
+                f"{self!r} counts epochs, and only fit knows how many updates an epoch has; got "
+                f"no fit over rows of a known number. Give {self.length}, which must be in "
+                "updates, or ask in_updates(updates_an_epoch) for such a schedule"
+            )
+        updates: int = getattr(self, self.length)
+        return updates
+
+
+@checks.explained_class
+@dataclass(frozen=True, repr=False)
+class StepDecay(WithLength):
     """``initial_rate`` times ``factor`` after each `every` updates.
 
     Parameters
     ----------
     initial_rate : float
         Above 0.
-    every : int
+    every : int, optional
         Updates from one step to the next, at least 1.
     factor : float, default=0.1
         Above 0.
+    epochs : int, optional
+        Epochs from one step to the next, instead of `every`.
 
     Notes
     -----
@@ -65,21 +133,27 @@ class StepDecay(Schedule):
     """
 
     initial_rate: float
-    every: int
+    every: int | None = None
     factor: float = 0.1
+    epochs: int | None = field(default=None, kw_only=True)
+
+    length: ClassVar[str] = "every"
 
     def __post_init__(self) -> None:
         checks.positive("initial_rate", self.initial_rate)
-        checks.count("every", self.every, 1, MOST_UPDATES)
+        self._check_length()
         checks.positive("factor", self.factor)
 
     def __call__(self, updates: npt.ArrayLike) -> FloatArray:
         """Learning rates of some updates."""
-        return self.initial_rate * np.power(float(self.factor), _indices(updates) // self.every)
+        return self.initial_rate * np.power(
+            float(self.factor), _indices(updates) // self._updates()
+        )
 
 
-@dataclass(frozen=True)
-class ExponentialDecay(Schedule):
+@checks.explained_class
+@dataclass(frozen=True, repr=False)
+class ExponentialDecay(WithLength):
     """``initial_rate factor^(t / every)``, falling with each update t.
 
     Parameters
@@ -89,6 +163,8 @@ class ExponentialDecay(Schedule):
     factor : float
         Above 0; what the rate is multiplied by in `every` updates.
     every : int, default=1
+    epochs : int, optional
+        Epochs in which the rate is multiplied by `factor`, instead of `every`.
 
     Notes
     -----
@@ -97,27 +173,33 @@ class ExponentialDecay(Schedule):
 
     initial_rate: float
     factor: float
-    every: int = 1
+    every: int | None = None
+    epochs: int | None = field(default=None, kw_only=True)
+
+    length: ClassVar[str] = "every"
 
     def __post_init__(self) -> None:
         checks.positive("initial_rate", self.initial_rate)
         checks.positive("factor", self.factor)
-        checks.count("every", self.every, 1, MOST_UPDATES)
+        if self.every is None and self.epochs is None:
+            object.__setattr__(self, "every", 1)
+        self._check_length()
 
     def __call__(self, updates: npt.ArrayLike) -> FloatArray:
         """Learning rates of some updates."""
-        return self.initial_rate * np.power(float(self.factor), _indices(updates) / self.every)
+        return self.initial_rate * np.power(float(self.factor), _indices(updates) / self._updates())
 
 
-@dataclass(frozen=True)
-class CosineDecay(Schedule):
+@checks.explained_class
+@dataclass(frozen=True, repr=False)
+class CosineDecay(WithLength):
     """Half a cosine from `initial_rate` down to `min_rate`, once or with warm restarts.
 
     Parameters
     ----------
     initial_rate : float
         Above 0.
-    period : int
+    period : int, optional
         Updates of the first descent, at least 1. Afterwards the rate stays at `min_rate` or, with
         `restarts`, begins again at `initial_rate`.
     min_rate : float, default=0.0
@@ -126,6 +208,8 @@ class CosineDecay(Schedule):
     growth : int, default=1
         Each descent takes this many times the updates of the one before. Values other than 1 need
         `restarts`.
+    epochs : int, optional
+        Epochs of the first descent, instead of `period`.
 
     Notes
     -----
@@ -134,14 +218,17 @@ class CosineDecay(Schedule):
     """
 
     initial_rate: float
-    period: int
+    period: int | None = None
     min_rate: float = 0.0
     restarts: bool = False
     growth: int = 1
+    epochs: int | None = field(default=None, kw_only=True)
+
+    length: ClassVar[str] = "period"
 
     def __post_init__(self) -> None:
         highest = checks.positive("initial_rate", self.initial_rate)
-        checks.count("period", self.period, 1, MOST_UPDATES)
+        self._check_length()
         checks.at_least_zero("min_rate", self.min_rate)
         if self.min_rate > highest:
             raise ValueError(
@@ -154,15 +241,16 @@ class CosineDecay(Schedule):
     def __call__(self, updates: npt.ArrayLike) -> FloatArray:
         """Learning rates of some updates."""
         t = _indices(updates)
-        share = t / self.period
+        period = self._updates()
+        share = t / period
         if not self.restarts:
             share = np.minimum(share, 1.0)
         elif self.growth == 1:
-            share = t % self.period / self.period
+            share = t % period / period
         else:  # period i begins at update period (growth^i - 1) / (growth - 1)
             last = int(t.max(initial=0))
             starts = [0]
-            lengths = [self.period]
+            lengths = [period]
             while starts[-1] + lengths[-1] <= last:
                 starts.append(starts[-1] + lengths[-1])
                 lengths.append(lengths[-1] * self.growth)
@@ -171,6 +259,7 @@ class CosineDecay(Schedule):
         return _cosine(self.initial_rate, self.min_rate, share)
 
 
+@checks.explained_class
 @dataclass(frozen=True)
 class InverseScaling(Schedule):
     """``initial_rate / (t + 1)^power``.
@@ -200,23 +289,25 @@ class InverseScaling(Schedule):
         return self.initial_rate / powers
 
 
-@dataclass(frozen=True)
-class OneCycle(Schedule):
+@checks.explained_class
+@dataclass(frozen=True, repr=False)
+class OneCycle(WithLength):
     """Up to `max_rate` along half a cosine, then down along another to nearly nothing.
 
     Parameters
     ----------
     max_rate : float
         Above 0.
-    total : int
-        Updates of the whole cycle, at least 2; after them the rate stays at the last one. One
-        epoch has ``ceil(rows / batch_size)`` updates.
+    total : int, optional
+        Updates of the whole cycle, at least 2; after them the rate stays at the last one.
     pct_start : float, default=0.3
         Share of the updates during which the rate rises, from 0 to 1.
     div_factor : float, default=25.0
         The first rate is ``max_rate / div_factor``.
     final_div_factor : float, default=1e4
         The last rate is ``max_rate / div_factor / final_div_factor``.
+    epochs : int, optional
+        Epochs of the whole cycle, instead of `total`.
 
     Notes
     -----
@@ -225,14 +316,17 @@ class OneCycle(Schedule):
     """
 
     max_rate: float
-    total: int
+    total: int | None = None
     pct_start: float = 0.3
     div_factor: float = 25.0
     final_div_factor: float = 1e4
+    epochs: int | None = field(default=None, kw_only=True)
+
+    length: ClassVar[str] = "total"
 
     def __post_init__(self) -> None:
         checks.positive("max_rate", self.max_rate)
-        checks.count("total", self.total, 2, MOST_UPDATES)
+        self._check_length(2)
         checks.at_least_zero("pct_start", self.pct_start)
         if self.pct_start > 1:
             raise ValueError(f"pct_start must be from 0 to 1; got {self.pct_start}")
@@ -241,8 +335,9 @@ class OneCycle(Schedule):
 
     def __call__(self, updates: npt.ArrayLike) -> FloatArray:
         """Learning rates of some updates."""
-        end = self.total - 1.0
-        peak = self.pct_start * self.total - 1.0
+        total = self._updates()
+        end = total - 1.0
+        peak = self.pct_start * total - 1.0
         t = np.minimum(_indices(updates), end)
         first = self.max_rate / self.div_factor
         up = _cosine(first, self.max_rate, t / peak if peak > 0 else np.ones_like(t))
@@ -251,8 +346,9 @@ class OneCycle(Schedule):
         return np.where(t <= peak, up, down)
 
 
-@dataclass(frozen=True)
-class WarmUp(Schedule):
+@checks.explained_class
+@dataclass(frozen=True, repr=False)
+class WarmUp(WithLength):
     """A straight line up to a rate, then that rate or another schedule.
 
     Update t of the first `updates` takes ``(t + 1) / (updates + 1)`` of the first rate of `then`,
@@ -262,8 +358,10 @@ class WarmUp(Schedule):
     ----------
     then : float, Schedule or callable
         The rate or schedule that follows.
-    updates : int
+    updates : int, optional
         Number of updates in the line, at least 1.
+    epochs : int, optional
+        Number of epochs in the line, instead of `updates`.
 
     Notes
     -----
@@ -271,20 +369,31 @@ class WarmUp(Schedule):
     """
 
     then: Rate
-    updates: int
+    updates: int | None = None
+    epochs: int | None = field(default=None, kw_only=True)
+
+    length: ClassVar[str] = "updates"
 
     def __post_init__(self) -> None:
         check_rate("then", self.then)
-        checks.count("updates", self.updates, 1, MOST_UPDATES)
+        self._check_length()
+
+    def in_updates(self, updates_an_epoch: int) -> Schedule:
+        """The same schedule with its length, and that of what follows, in updates."""
+        then = rate_in_updates(self.then, updates_an_epoch)
+        line = self if then is self.then else replace(self, then=then)
+        return super(WarmUp, line).in_updates(updates_an_epoch)
 
     def __call__(self, updates: npt.ArrayLike) -> FloatArray:
         """Learning rates of some updates."""
         t = _indices(updates)
-        share = np.minimum((t + 1.0) / (self.updates + 1.0), 1.0)
-        rates: FloatArray = rates_at(self.then, np.maximum(t - self.updates, 0)) * share
+        length = self._updates()
+        share = np.minimum((t + 1.0) / (length + 1.0), 1.0)
+        rates: FloatArray = rates_at(self.then, np.maximum(t - length, 0)) * share
         return rates
 
 
+@checks.explained_class
 @dataclass(frozen=True)
 class Scaled(Schedule):
     """Another schedule times a factor.
@@ -303,6 +412,11 @@ class Scaled(Schedule):
         check_rate("schedule", self.schedule)
         checks.positive("factor", self.factor)
 
+    def in_updates(self, updates_an_epoch: int) -> Schedule:
+        """The same schedule with the lengths of the other one in updates."""
+        schedule = rate_in_updates(self.schedule, updates_an_epoch)
+        return self if schedule is self.schedule else replace(self, schedule=schedule)
+
     def __call__(self, updates: npt.ArrayLike) -> FloatArray:
         """Learning rates of some updates."""
         return rates_at(self.schedule, _indices(updates)) * self.factor
@@ -311,14 +425,25 @@ class Scaled(Schedule):
 def check_rate(name: str, value: Any) -> None:
     """Raise unless `value` is a number above 0, a schedule, or a function of an update's index."""
     if callable(value) and not isinstance(value, type):
-        rates_of(value, 0, 1)
+        rates_of(rate_in_updates(value, NOMINAL_UPDATES), 0, 1)
     else:
         if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
             raise TypeError(
                 f"{name} must be a number above 0, a schedule such as CosineDecay(0.01, 1000), or "
-                f"a function of the update's index; got {value!r}"
+                f"a function of the update's index; got {checks.described(value)}"
+                f"{checks.instead('learning_rate', value, (), Schedule)}"
             )
         checks.number(name, value, "a finite number above 0 or a schedule", lambda x: x > 0)
+
+
+def rate_in_updates(rate: Rate, updates_an_epoch: int) -> Rate:
+    """A rate whose lengths are in updates; itself where none is in epochs."""
+    return rate.in_updates(updates_an_epoch) if isinstance(rate, Schedule) else rate
+
+
+def counts_epochs(rate: Rate) -> bool:
+    """Whether a rate has a length in epochs, so that only a fit can tell its values."""
+    return rate_in_updates(rate, NOMINAL_UPDATES) is not rate
 
 
 def rates_of(learning_rate: Rate, first: int, count: int) -> FloatArray:

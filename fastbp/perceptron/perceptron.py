@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -81,6 +81,7 @@ class Perceptron:
 
     activations = ("step",)
 
+    @checks.explained
     def __init__(
         self,
         n_in: int,
@@ -99,6 +100,15 @@ class Perceptron:
             seed=seed,
         )  # fmt: skip
         self.history = History()
+
+    if not TYPE_CHECKING:  # type checkers refuse what the class does not have by themselves
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            """Set what can be set; else say how to change what is meant."""
+            if name not in ("learning_rate", "history", "_net"):
+                own = type(self) is not Perceptron
+                checks.refuse_to_set(type(self), "perceptron", name, value, own)
+            object.__setattr__(self, name, value)
 
     @classmethod
     def by_hand(
@@ -136,7 +146,7 @@ class Perceptron:
             raise ValueError(
                 f"weights must have shape (n_in,) for one unit or (n_in, n_out); got {shape}"
             )
-        table = np.asarray(weights).reshape(shape[0], -1)
+        table = checks.numbers("weights", weights).reshape(shape[0], -1)
         table = checks.finite("weights", checks.matrix("weights", table, table.shape[1], dtype,
                                                        "one column per unit"), table)  # fmt: skip
         units = cls(*table.shape, bias=biases is not None, dtype=dtype)
@@ -147,7 +157,7 @@ class Perceptron:
                 raise ValueError(
                     f"biases must have shape ({table.shape[1]},), one for each unit; got {given}"
                 )
-            row = np.broadcast_to(np.asarray(biases), (1, table.shape[1]))
+            row = np.broadcast_to(checks.numbers("biases", biases), (1, table.shape[1]))
             row = checks.matrix("biases", row, table.shape[1], dtype, "one for each unit")
             units.biases[0][...] = checks.finite("biases", row, row)[0]
         return units
@@ -306,7 +316,7 @@ class Perceptron:
         n_out = self.layer_sizes[1]
         shape = checks.shape("y", y)
         if n_out > 1 and len(shape) == 1:
-            array = np.asarray(y)
+            array = checks.numbers("y", y)
             if array.dtype.kind not in "biu":
                 raise TypeError(
                     f"y of shape {shape} must hold integer labels 0 to {n_out - 1} for {n_out} "

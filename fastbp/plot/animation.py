@@ -62,6 +62,7 @@ class LearningAnimation(Recorder):
         super().__init__(frames)
         self.X = np.array(checks.matrix("X", X, 2, np.float64, "two inputs"))
         checks.finite("X", self.X, X)
+        checks.refuse_masked("y", y)
         self.y = np.array(y)
         classes_of(self.y, len(self.X))
         self.path = Path(path)

@@ -106,6 +106,7 @@ def classes_of(y: npt.ArrayLike, rows: int) -> tuple[npt.NDArray[Any], npt.NDArr
         Classes, or one column per class.
     rows : int
     """
+    checks.refuse_masked("y", y)
     targets = np.asarray(y)
     if targets.ndim == 2 and targets.shape[1] == 1:
         targets = targets[:, 0]

@@ -21,12 +21,14 @@ from sklearn.base import (
 from sklearn.utils import _safe_indexing, check_consistent_length
 from sklearn.utils._param_validation import (
     Interval,
+    InvalidParameterError,
     Options,
     StrOptions,
     validate_parameter_constraints,
 )
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from fastbp.checks import explained, instead
 from fastbp.fit.callbacks import Callback
 from fastbp.inspection import layer_outputs
 from fastbp.kernels.state import Data
@@ -35,7 +37,7 @@ from fastbp.model.losses import Loss
 from fastbp.model.optimizers import OPTIMIZERS, Optimizer
 from fastbp.sklearn import lbfgs, networks, training
 from fastbp.sklearn.callbacks import CallbackSupport, Listener
-from fastbp.sklearn.inputs import dense, in_pieces, validation_rows
+from fastbp.sklearn.inputs import dense, in_pieces, refuse_masked, validation_rows
 from fastbp.sklearn.optimizers import OptimizerMemory
 from fastbp.sklearn.randomness import random_state_of
 from fastbp.sklearn.validation import CheckedRows, Validation, data_to_train_on, split
@@ -172,9 +174,29 @@ class BaseMLP(
             for name, value in self.get_params(deep=False).items()
             if value is not defaults.get(name, Parameter.empty)
         }
-        validate_parameter_constraints(
-            self._parameter_constraints, given, caller_name=type(self).__name__
-        )
+        try:
+            validate_parameter_constraints(
+                self._parameter_constraints, given, caller_name=type(self).__name__
+            )
+        except InvalidParameterError as error:
+            hint = self._suggestion(str(error), given)
+            if not hint:
+                raise
+            raise InvalidParameterError(f"{error} {hint}") from None
+
+    def _suggestion(self, message: str, given: dict[str, Any]) -> str:
+        """What to write for the parameter that scikit-learn's message is about."""
+        for name, value in given.items():
+            if f"The {name!r} parameter" in message:
+                accepted = {
+                    option
+                    for constraint in self._parameter_constraints[name]
+                    if isinstance(constraint, StrOptions)
+                    for option in constraint.options
+                }
+                base = Optimizer if name == "optimizer" else None
+                return instead(name, value, sorted(accepted), base).removeprefix(". ")
+        return ""
 
     def _keep(self, parameters: dict[str, Any]) -> None:
         """Store the parameters of `__init__` under their names."""
@@ -216,6 +238,7 @@ class BaseMLP(
     # ---------------------------------------------------------------- fitting
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @explained
     def fit(
         self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None,
         sample_weight_val: Any = None, eval_set: Any = None,
@@ -273,6 +296,10 @@ class BaseMLP(
         classes: Any = None,
     ) -> Any:  # fmt: skip
         """Fit; `validation` is None or (X, y, sample_weight). Rejected input changes nothing."""
+        refuse_masked(X=X, y=y, sample_weight=sample_weight)
+        if validation is not None:
+            X_val, y_val, sample_weight_val = validation
+            refuse_masked(X_val=X_val, y_val=y_val, sample_weight_val=sample_weight_val)
         before = vars(self).copy()
         stream = self.random_state
         drawn = stream.get_state() if isinstance(stream, np.random.RandomState) else None
@@ -469,6 +496,7 @@ class BaseMLP(
                 return net.predict(X)
             except ValueError:  # not finite: reported below in scikit-learn's words
                 pass
+        refuse_masked(X=X)
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         return in_pieces(net.predict, X)
 
@@ -491,6 +519,7 @@ class BaseMLP(
         net = self._network()
         if len(net.layer_sizes) < 3:
             raise ValueError("transform needs a hidden layer; hidden_layer_sizes is empty.")
+        refuse_masked(X=X)
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         return in_pieces(lambda rows: layer_outputs(net, rows)[-2], X)
 

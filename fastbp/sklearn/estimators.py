@@ -14,6 +14,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 from sklearn.utils.validation import check_array
 
+from fastbp.checks import explained
 from fastbp.model.losses import CallableLoss, Loss, Quantile, as_loss
 from fastbp.sklearn.base import BaseMLP, FloatArray
 from fastbp.sklearn.inputs import checked
@@ -86,6 +87,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     _label_binarizer: Any
     loss = "log_loss"
 
+    @explained
     def __init__(
         self, hidden_layer_sizes: Any = (100,), activation: Any = "relu", *, solver: str = "adam",
         alpha: float = 0.0001, batch_size: int | str = "auto", learning_rate: str = "constant",
@@ -303,6 +305,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         "loss": [StrOptions(REGRESSION_LOSSES), Loss, callable],
     }
 
+    @explained
     def __init__(
         self, loss: Any = "squared_error", hidden_layer_sizes: Any = (100,),
         activation: Any = "relu", *, solver: str = "adam", alpha: float = 0.0001,

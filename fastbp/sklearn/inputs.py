@@ -10,6 +10,8 @@ import scipy.sparse
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import validate_data
 
+from fastbp import checks
+
 FloatArray = npt.NDArray[np.floating]
 
 SPARSE_VALUES = 1 << 22
@@ -60,6 +62,12 @@ def is_ready(array: Any, dimensions: int) -> bool:
         return array.dtype.kind in "biu"
     with np.errstate(over="ignore", invalid="ignore"):
         return bool(np.isfinite(array.sum()))
+
+
+def refuse_masked(**arrays: Any) -> None:
+    """Raise a ValueError for masked values, by the names of the arrays."""
+    for name, array in arrays.items():
+        checks.refuse_masked(name, array)
 
 
 def validation_rows(X_val: Any, y_val: Any, sample_weight_val: Any, eval_set: Any) -> Any:

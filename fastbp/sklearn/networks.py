@@ -43,6 +43,9 @@ def hidden_sizes(estimator: Any) -> list[int]:
     """Widths of the hidden layers, checked."""
     given = estimator.hidden_layer_sizes
     sizes = list(given) if isinstance(given, Iterable) else [given]
+    for i, size in enumerate(sizes):
+        if isinstance(size, bool | np.bool_) or not isinstance(size, int | np.integer):
+            checks.count(f"hidden_layer_sizes[{i}]", size)  # raises: not a whole number
     if np.any(np.array(sizes) <= 0):
         raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
     return sizes

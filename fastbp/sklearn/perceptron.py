@@ -17,10 +17,11 @@ from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from fastbp.checks import explained
 from fastbp.fit.warn import warn
 from fastbp.machine import jit
 from fastbp.perceptron import plane
-from fastbp.sklearn.inputs import dense
+from fastbp.sklearn.inputs import dense, refuse_masked
 from fastbp.sklearn.randomness import random_state_of
 
 FloatArray = npt.NDArray[np.floating]
@@ -140,6 +141,7 @@ class Perceptron(ClassifierMixin, BaseEstimator):
     coef_: FloatArray
     intercept_: FloatArray
 
+    @explained
     def __init__(
         self,
         *,
@@ -284,6 +286,7 @@ class Perceptron(ClassifierMixin, BaseEstimator):
             )
 
     def _checked(self, X: Any, y: Any, first: bool) -> tuple[Any, npt.NDArray[Any]]:
+        refuse_masked(X=X, y=y)
         X, y = validate_data(
             self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], order="C",
             accept_large_sparse=False, reset=first,
@@ -299,6 +302,7 @@ class Perceptron(ClassifierMixin, BaseEstimator):
         classes = self.classes_
         several = len(self.classes_) > 2
         weights = compute_class_weight(self.class_weight, classes=classes, y=y)
+        refuse_masked(sample_weight=sample_weight)
         sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
         random_state = random_state_of(self.random_state)
         X_dense = np.ascontiguousarray(dense(X))
@@ -392,6 +396,7 @@ class Perceptron(ClassifierMixin, BaseEstimator):
             Above 0 for the class; with two classes, for the second.
         """
         check_is_fitted(self)
+        refuse_masked(X=X)
         X = validate_data(self, X, accept_sparse="csr", reset=False)
         scores: FloatArray = safe_sparse_dot(X, self.coef_.T, dense_output=True) + self.intercept_
         return scores.ravel() if scores.shape[1] == 1 else scores

@@ -97,7 +97,7 @@ class Stopping:
     def _validate(self, validation: Validation) -> None:
         estimator = self.estimator
         loss = validation.loss(self.net)
-        estimator.validation_loss_curve_.append(loss)
+        estimator.validation_loss_curve_.append(np.float64(loss))
         if not self.early:
             return
         score = -loss if estimator.scoring == "loss" else validation.score(estimator, self.net)
@@ -253,6 +253,7 @@ class Trainer:
     def _note(self, loss: float, seconds: float) -> None:
         """Write an epoch down and measure what is to be measured."""
         estimator = self.estimator
+        loss = np.float64(loss)  # the type of scikit-learn's losses
         estimator.n_iter_ += 1
         estimator.loss_ = loss
         estimator.t_ += self.epochs.job.rows
@@ -263,7 +264,7 @@ class Trainer:
         self.memory.end_epoch(estimator.t_)
         if self.hooks is not None:
             rate = float(self.net.state.scalars[LEARNING_RATE])
-            self.hooks.fit.history.add(loss, seconds, learning_rate=rate)
+            self.hooks.fit.history.add(float(loss), seconds, learning_rate=rate)
             self.hooks.end_epoch()
             self.epochs.refresh()
 
@@ -286,7 +287,7 @@ class Trainer:
         """Keep the last finite parameters; the curves have the epoch that was not finite."""
         estimator = self.estimator
         estimator.n_iter_ += 1
-        estimator.loss_curve_.append(loss)
+        estimator.loss_curve_.append(np.float64(loss))
         for name in ("validation_scores_", "validation_loss_curve_"):
             if getattr(estimator, name, None) is not None:
                 getattr(estimator, name).append(float("nan"))

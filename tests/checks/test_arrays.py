@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 
 import numpy as np
+import pandas as pd
 import pytest
+import scipy.sparse
 from bad_input import EXAMPLES, INF, NAN, X, Y, attempt, check_refused, good_or_bad, state
 from helpers import COMPILED
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from sklearn.exceptions import ConvergenceWarning
 
-from fastbp import MLP, checks, gradcheck
+from fastbp import (
+    MLP,
+    GaussianNoise,
+    Perceptron,
+    checks,
+    diagnose,
+    explain,
+    gradcheck,
+    graph,
+    lr_find,
+)
+from fastbp.fit.metrics import accuracy, mean_squared_error
+from fastbp.inspection import layer_outputs
 
 pytestmark = pytest.mark.promise("bad input")
 
@@ -39,9 +55,32 @@ BAD_X = {
     "text": ("abc", TypeError, "real numbers", "<U3", "X.astype(float)"),
     "text in rows": ([["1", "2", "3"]] * 4, TypeError, "real numbers", "<U1"),
     "None": (None, TypeError, "real numbers", "object"),
-    "None inside": ([[1, 2, None]] * 4, TypeError, "real numbers", "object"),
+    "None inside": ([[1, 2, None]] * 4, ValueError, "X holds nan", "row 0, column 2"),
     "complex": (X * 1j, TypeError, "real numbers", "complex128"),
-    "object": (X.astype(object), TypeError, "real numbers", "object"),
+    "text as objects": (
+        np.array([[1, 2, 3], [4, "5", 6]], object),
+        TypeError,
+        "real numbers",
+        "dtype object with str '5' at [1, 1]",
+    ),
+    "dates as objects": (X.astype("M8[s]").astype(object), TypeError, "real numbers", "datetime"),
+    "complex objects": (X.astype(complex).astype(object), TypeError, "with complex 0j at [0, 0]"),
+    "huge objects": (np.array([[10**400, 2, 3]], object), ValueError, "a number beyond float64"),
+    "sparse": (
+        scipy.sparse.csr_matrix(X),
+        TypeError,
+        "the sparse csr_matrix",
+        "X.toarray()",
+        "fastbp.sklearn",
+    ),
+    "masked": (
+        np.ma.masked_greater(X, 0.8),
+        ValueError,
+        "must not hold masked values; got 2 of them",
+        "X.filled(0)",
+        "rows = ~numpy.ma.getmaskarray(X).any(axis=1)",
+    ),
+    "masked rows": (list(np.ma.masked_greater(X, 0.8)), ValueError, "got 2 of them"),
     "set": ({1.0, 2.0}, TypeError, "real numbers", "object"),
     "dates": (X.astype("M8[s]"), TypeError, "real numbers", "datetime64"),
     "records": (np.zeros((4, 3), "f4,f4"), TypeError, "real numbers"),
@@ -109,6 +148,7 @@ ANY_Y = {
     "complex": (np.ones((4, 2)) * 1j, TypeError, "real numbers", "complex128"),
     "NaN": (with_number(NAN, 2, 1, 2), ValueError, "y holds nan at row 2, column 1"),
     "infinity": (with_number(-INF, 0, 0, 2), ValueError, "y holds -inf at row 0, column 0"),
+    "masked": (np.ma.masked_equal(np.eye(4, 2), 1), ValueError, "y.filled(0)", "got 2 of them"),
     "beyond float32": (with_number(1e39, 3, 1, 2), ValueError, "1e+39 at row 3, column 1"),
 }
 BAD_Y = {
@@ -211,3 +251,133 @@ def test_names_of_classes_are_told_how_to_become_labels():
         net.fit([[0.0, 1.0], [1.0, 0.0]], ["no", "yes"])
     with pytest.raises(TypeError, match=r"y\.astype\(float\)"):
         MLP((2, 1), seed=0).fit([[0.0, 1.0], [1.0, 0.0]], ["0.5", "1"])
+
+
+# ---- tables --------------------------------------------------------------------------------------
+
+TABLE = pd.DataFrame(
+    {"a": [0.5, 1.5, -2.5, 0.0], "b": [True, False, True, True], "c": [1, 2, 3, 4]}
+)
+NULLABLE = TABLE.convert_dtypes()
+TABLES = {
+    "floats and booleans": TABLE,
+    "dummies": pd.get_dummies(pd.DataFrame({"a": TABLE["a"], "d": ["x", "y", "x", "x"]})),
+    "nullable": NULLABLE,
+    "objects": TABLE.astype(object),
+    "decimals": TABLE.map(lambda item: Decimal(float(item))),
+    "categories": TABLE.assign(c=TABLE["c"].astype("category")),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_tables_of_several_dtypes_are_taken_as_the_numbers_they_hold(name):
+    table = TABLES[name]
+    plain = table.astype(float).to_numpy()
+    y = pd.Series([1.0, 2.0, 3.0, 4.0], dtype="Float64")
+    weights = pd.Series([1, 2, 3, 4], dtype=object)
+    net, twin = (MLP((3, 4, 1), seed=0) for _ in range(2))
+    options = {"epochs": 2, "metrics": ["r2", "mean_absolute_error"]}
+    seen = net.fit(table, y, sample_weight=weights, validation_data=(table, y), **options)
+    numbers = y.to_numpy(float), weights.to_numpy(float)
+    other = twin.fit(
+        plain, numbers[0], sample_weight=numbers[1], validation_data=(plain, numbers[0]), **options
+    )
+    assert seen.loss == other.loss and seen["val_r2"] == other["val_r2"]
+    assert net.params.tobytes() == twin.params.tobytes()
+    assert net.predict(table).tobytes() == twin.predict(plain).tobytes()
+    assert net.step(table, y, weights) == twin.step(plain, *numbers)
+    assert net.loss(table, y.astype(object)) == twin.loss(plain, numbers[0])
+    net.fit([(table, y, weights)], epochs=1)
+    twin.fit([(plain, *numbers)], epochs=1)
+    options = {"epochs": 1, "augment": lambda rows, _: rows + 1, "batch_size": 2}
+    net.fit(table, y, sample_weight=weights, **options)
+    twin.fit(plain, numbers[0], sample_weight=numbers[1], **options)
+    assert net.params.tobytes() == twin.params.tobytes()
+    assert gradcheck(net, table, y) == gradcheck(twin, plain, numbers[0])
+
+
+def test_tables_are_taken_as_the_estimators_take_them():
+    from fastbp.sklearn import MLPRegressor
+
+    for table in TABLES.values():
+        estimator = MLPRegressor(hidden_layer_sizes=(3,), random_state=0, max_iter=400, tol=0)
+        with pytest.warns(ConvergenceWarning):
+            estimator.fit(table, [1.0, 2.0, 3.0, 4.0])
+        shown = checks.numbers("X", table).astype(float)
+        assert estimator.predict(table).tolist() == pytest.approx(
+            estimator.predict(pd.DataFrame(shown, columns=table.columns)).tolist()
+        )
+
+
+def test_what_is_missing_of_a_table_is_found_at_its_place():
+    net = MLP((3, 1), seed=0)
+    for missing in (None, pd.NA, np.nan):
+        table = TABLE.astype(object)
+        table.iloc[2, 1] = missing
+        with pytest.raises(ValueError, match="X holds nan at row 2, column 1; only finite"):
+            net.predict(table)
+    gap = NULLABLE.copy()
+    gap.loc[3, "c"] = pd.NA
+    with pytest.raises(ValueError, match="X holds nan at row 3, column 2"):
+        net.fit(gap, [1, 2, 3, 4])
+
+
+def test_labels_of_objects_stay_integers():
+    net, twin = (MLP((3, 2), loss="cross_entropy", seed=0) for _ in range(2))
+    for labels in (pd.Series([0, 1, 1, 0], dtype="Int64"), np.array([0, 1, 1, 0], object)):
+        net.fit(TABLE, labels, epochs=1, metrics="accuracy")
+        twin.fit(TABLE, [0, 1, 1, 0], epochs=1, metrics="accuracy")
+        assert net.history["accuracy"] == twin.history["accuracy"]
+    assert net.params.tobytes() == twin.params.tobytes()
+    with pytest.raises(TypeError, match="real numbers.*with str 'a' at"):
+        net.fit(TABLE, np.array(["a", 1, 1, 0], object))
+
+
+@pytest.mark.parametrize("shape", ["(4,)", "(4, 1)"])
+def test_labels_that_are_floats_are_answered_by_the_cure(shape, trained):
+    y = np.reshape([0.0, 1.0, 1.0, 0.0], eval(shape))
+    net = trained["cross_entropy"]
+    check_refused(net, lambda: net.fit(X, y), TypeError, f"y of shape {shape}", "y.astype(int)")
+
+
+def test_masked_arrays_without_masked_values_are_taken():
+    net, twin = (MLP((3, 2), seed=0) for _ in range(2))
+    whole = np.ma.masked_array(X, np.zeros(X.shape, bool))
+    net.fit(whole, np.ma.masked_array(X[:, :2]), epochs=2)
+    twin.fit(X, X[:, :2], epochs=2)
+    assert net.params.tobytes() == twin.params.tobytes()
+    assert net.predict(whole).tobytes() == twin.predict(X).tobytes()
+
+
+def test_masked_values_are_refused_wherever_arrays_are_given():
+    net = MLP((3, 1), seed=0)
+    y, weights = X[:, 0], np.ones(4)
+    masked = np.ma.masked_greater(X, 0.8)
+    flat = np.ma.masked_greater(y, 0.5)
+    calls = [
+        lambda: net.fit(X, flat),
+        lambda: net.fit(X, y, sample_weight=flat),
+        lambda: net.fit(X, y, validation_data=(masked, y)),
+        lambda: net.fit(X, y, validation_data=(X, flat)),
+        lambda: net.fit([(X, y), (masked, y)], epochs=1),
+        lambda: net.fit([(X, flat)], epochs=1, augment=lambda rows, _: rows),
+        lambda: net.fit(masked, y, method="rprop"),
+        lambda: net.step(X, y, np.ma.masked_equal(weights, 1)),
+        lambda: net.predict(masked),
+        lambda: diagnose(net, X, flat),
+        lambda: lr_find(net, X, flat),
+        lambda: explain(net, masked[3], 1.0),
+        lambda: layer_outputs(net, masked),
+        lambda: Perceptron(3).fit(X, np.ma.masked_equal([0, 1, 1, 0], 1)),
+        lambda: Perceptron.by_hand(masked[3]),
+        lambda: MLP((3, 1), weight_init=[np.ma.masked_equal(np.ones((3, 1)), 1)]),
+        lambda: accuracy(flat, y),
+        lambda: mean_squared_error(y, flat),
+        lambda: graph.variable("x").value(x=flat),
+        lambda: GaussianNoise()(masked, np.random.default_rng(0)),
+    ]
+    kept = state(net)
+    for call in calls:
+        with pytest.raises(ValueError, match="must not hold masked values.*Fill them, as"):
+            call()
+    assert state(net) == kept

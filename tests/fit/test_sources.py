@@ -85,7 +85,10 @@ def test_schedules_go_on_from_batch_to_batch():
 
 def test_a_generator_gives_one_epoch():
     net, twin = make(), make()
-    history = net.fit((b for b in batches()), epochs=3)
+    message = r"the batches ran out after epoch 1 of 3: .*Pass a list of the batches"
+    with pytest.warns(UserWarning, match=message) as caught:
+        history = net.fit((b for b in batches()), epochs=3)
+    assert [Path(warning.filename).name for warning in caught] == ["test_sources.py"]
     assert len(history) == 1
     assert history.stopped == "the batches ran out after epoch 1"
     twin.fit(batches(), epochs=1)
@@ -139,15 +142,19 @@ def test_a_bad_batch_leaves_the_net_as_it_was(epoch, item, error, words, note):
     assert state(net) == kept
 
 
-@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+@pytest.mark.parametrize(
+    "error", [OSError, KeyError, TypeError, ValueError, ZeroDivisionError, KeyboardInterrupt]
+)
 def test_an_error_of_the_iterable_leaves_the_updates_so_far(error):
     def broken():
         yield from batches()[:2]
         raise error("no disk")
 
     net, twin = make(), make()
-    with pytest.raises(error, match="no disk"):
+    with pytest.raises(error, match="no disk") as caught:
         net.fit(broken(), epochs=2)
+    if error is not KeyboardInterrupt:
+        assert any("keeps the updates so far" in note for note in caught.value.__notes__)
     for batch in batches()[:2]:
         twin.step(*batch)
     assert state(net) == state(twin)

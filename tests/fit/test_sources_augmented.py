@@ -172,9 +172,13 @@ def test_rows_without_weight() -> None:
 @pytest.mark.parametrize(
     ("augment", "kind", "message"),
     [
-        (3, TypeError, r"augment must be a function \(X, rng\).*ImageShift.*got 3"),
-        (GaussianNoise, TypeError, "augment must be a function.*got <class"),
-        ([noise, None], TypeError, "augment must be a function.*got None"),
+        (3, TypeError, r"augment must be a function \(X, rng\).*ImageShift.*got int 3"),
+        (
+            GaussianNoise,
+            TypeError,
+            "augment must be a function.*got the class GaussianNoise. Write Gaus",
+        ),
+        ([noise, None], TypeError, "augment must be a function.*got NoneType None"),
         (lambda x, _: x[:, :2], ValueError, r"shape \(16, 3\).*got shape \(16, 2\)"),
         (lambda x, _: None, TypeError, r"return numbers of shape \(16, 3\).*got NoneType"),
         (lambda x, _: x.astype(str), TypeError, "got dtype <U"),
@@ -188,3 +192,22 @@ def test_what_it_refuses(augment, kind, message) -> None:
         net.fit(X, Y, batch_size=16, augment=augment)
     after = net.params, net.state.random, net.state.slots
     assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("kind", [KeyError, ValueError, TypeError, ZeroDivisionError])
+def test_an_error_of_an_augmentation_leaves_the_updates_so_far(kind) -> None:
+    calls = []
+
+    def breaks(X, _):
+        calls.append(len(X))
+        if len(calls) > 2 * 4:  # in the third epoch
+            raise kind("mine")
+        return X
+
+    net, twin = make(), make()
+    with pytest.raises(kind) as caught:
+        net.fit(X, Y, batch_size=16, augment=breaks, epochs=5)
+    assert any("keeps the updates so far" in note for note in caught.value.__notes__)
+    twin.fit(X, Y, batch_size=16, augment=lambda X, _: X, epochs=2)
+    assert np.array_equal(net.params, twin.params)
+    assert len(net.history) == 2

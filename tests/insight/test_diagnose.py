@@ -7,7 +7,7 @@ import pytest
 from helpers import long_uncompiled
 from sklearn.datasets import load_diabetes, load_digits, load_iris, make_moons
 
-from fastbp import MLP, SGD, Adam, DivergenceWarning, History, diagnose
+from fastbp import MLP, SGD, Adam, CosineDecay, DivergenceWarning, History, diagnose
 
 pytestmark = long_uncompiled
 MOONS, CLASSES = make_moons(400, noise=0.15, random_state=0)
@@ -248,3 +248,99 @@ def test_bad_input() -> None:
     with pytest.raises(ValueError, match="step"):
         diagnose(net(activation="step"), MOONS, CLASSES)
     assert diagnose(net(), MOONS, CLASSES, history=History()).names == ()
+
+
+LINE = np.linspace(-7, 7, 200)[:, None]
+BOUNDED = ("tanh", "sigmoid", "hard_sigmoid", "relu", "softplus", "exp", "elu", "gelu", "silu")
+
+
+@pytest.mark.parametrize("name", BOUNDED)
+def test_outputs_that_cannot_reach_the_targets(name: str) -> None:
+    one = MLP((1, 8, 1), activation="tanh", output_activation=name, seed=0)
+    below = -3 - np.abs(LINE)
+    one.fit(LINE, below, epochs=20)
+    found = diagnose(one, LINE, below)
+    assert found[0].name == "unreachable targets" and found[0].severity == "error"
+    assert found[0].values == {"share": 1.0, "least": -10.0, "most": below.max()}
+    assert f"of {name} outputs" in found[0].seen
+    assert "underfitting" not in found
+    one = MLP((1, 8, 1), activation="tanh", seed=0)
+    assert "unreachable targets" not in diagnose(one, LINE, below)
+
+
+def test_units_that_start_alike_stay_alike() -> None:
+    X = RNG.uniform(-1, 1, (200, 2))
+    y = X[:, 0] * X[:, 1] > 0
+    one = net((2, 16, 1), activation="sigmoid", weight_init="zeros")
+    one.fit(X, y, epochs=30)
+    finding = diagnose(one, X, y)["identical units"]
+    assert finding.severity == "error"
+    assert finding.seen == "15 of 16 units of layer 1 are copies of others"
+    assert "identical units" not in diagnose(net((2, 16, 1)), X, y)
+
+
+def test_dead_outputs() -> None:
+    one = MLP((1, 8, 2), output_activation="relu", seed=0)
+    one.biases[1][:] = -50.0
+    y = np.hstack([np.ones((200, 1)), np.zeros((200, 1))])  # the second output is rightly 0
+    found = diagnose(one, LINE, y)
+    assert found["dead units"].values == {"layer 2": 0.5}
+    assert found["dead units"].advice.startswith("For the outputs take")
+    assert found["vanishing gradient"].severity == "error"
+    assert {layer.gradient_norm for layer in found.layers} == {0.0}
+    assert "small updates" not in found
+
+
+@pytest.mark.parametrize("name", ["hard_sigmoid", "sigmoid", "tanh"])
+def test_saturated_outputs(name: str) -> None:
+    one = MLP((1, 8, 1), output_activation=name, seed=0)
+    one.biases[1][:] = 50.0
+    astray = np.where(LINE > 0, 0.3, 0.6)
+    finding = diagnose(one, LINE, astray)["saturated units"]
+    assert finding.values == {"layer 2": 1.0} and finding.severity == "error"
+    right = np.where(LINE > 6.9, 0.3, 1.0)
+    assert "saturated units" not in diagnose(one, LINE, right)
+    # The cross-entropy is computed from net inputs: its gradient does not vanish.
+    sure = MLP((1, 8, 1), loss="binary_cross_entropy", seed=0)
+    sure.biases[1][:] = 50.0
+    assert "saturated units" not in diagnose(sure, LINE, LINE > 0)
+
+
+def test_a_loss_above_that_of_a_constant() -> None:
+    one = MLP((1, 16, 1), seed=0)
+    y = 5e5 + 2e4 * LINE
+    one.fit(LINE, y, epochs=2)
+    finding = diagnose(one, LINE, y)["underfitting"]
+    assert finding.values["loss"] > 10 * finding.values["constant"]
+    assert "is above that of a constant prediction" in finding.seen
+
+
+@pytest.mark.parametrize("name", ["softplus", "elu", "gelu", "silu", "selu", "leaky_relu", "tanh"])
+def test_the_loss_of_a_constant_for_every_range_of_outputs(name: str) -> None:
+    one = MLP((1, 1), output_activation=name, weight_init="zeros", optimizer=SGD(1e-30), seed=0)
+    y = np.array([-0.1, 0.05, 0.8])
+    history = one.fit(np.zeros((3, 1)), y, epochs=1)
+    one.biases[0][:] = 20.0
+    finding = diagnose(one, np.zeros((3, 1)), y, history=history)["underfitting"]
+    assert finding.values["constant"] == pytest.approx(np.var(y) / 2, rel=1e-4)
+
+
+def test_a_schedule_at_its_end_makes_no_updates() -> None:
+    one = net((2, 4, 1), optimizer=Adam(CosineDecay(0.001, 2)))
+    one.fit(MOONS, CLASSES, epochs=1)
+    finding = diagnose(one, MOONS, CLASSES)["small updates"]
+    assert "an update changes the weights not at all" in finding.seen
+    assert "where its schedule has come to" in finding.advice
+
+
+def test_schedules_that_count_epochs_count_those_of_all_rows() -> None:
+    X = np.tile(MOONS, (10, 1)) + RNG.normal(0, 0.01, (4000, 2))
+    y = np.tile(CLASSES, 10)
+    by_epochs = net((2, 4, 1), optimizer=Adam(CosineDecay(0.01, epochs=4)))
+    by_updates = net((2, 4, 1), optimizer=Adam(CosineDecay(0.01, 4 * 125)))
+    for one in (by_epochs, by_updates):
+        one.fit(X, y, epochs=2)
+    first, second = (diagnose(one, X, y) for one in (by_epochs, by_updates))
+    assert str(first).partition("optimizer")[0] == str(second).partition("optimizer")[0]
+    assert [r.update_ratio for r in first.layers] == [r.update_ratio for r in second.layers]
+    assert "epochs=4" in str(first)

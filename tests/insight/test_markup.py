@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from matplotlib.mathtext import MathTextParser
 
-from fastbp import MLP, SGD, explain
+from fastbp import MLP, SGD, explain, graph
+from fastbp.insight.markup import tex_name
 
 X = [0.5, -1.25]
 NETS = {
@@ -97,3 +98,42 @@ def test_latex_of_several_layers_and_exponents() -> None:
     assert r"1 - target / out = 1 - " in explain(NETS["gamma"], X, [0.25, 0.75]).to_latex()
     assert r"out - target = " in explain(NETS["softmax"], X, 1).to_latex()
     assert r"\sum_i" in explain(NETS["softmax of squares"], X, [0, 1]).to_latex()
+
+
+def named(name: str):
+    def function(z):
+        return np.tanh(z), 1 - np.tanh(z) ** 2
+
+    function.__name__ = name
+    return function
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("act", "act"),
+        ("my_act", r"my\_act"),
+        (r"\input{a}", r"\backslash input\{a\}"),
+        ("50% of $x & #1", r"50\%\ of\ \$x\ \&\ \#1"),
+        ("z^2~", r"z\wedge 2\sim "),
+        ("<lambda>", "<lambda>"),
+    ],
+)
+def test_a_name_in_latex_is_nothing_but_a_name(name: str, written: str) -> None:
+    net = MLP((1, 1), output_activation=named(name), seed=0)
+    latex = explain(net, [0.5], [0.1]).to_latex()
+    assert rf"\mathrm{{{written}}}(net_{{o_{{1}}}})" in latex
+    assert tex_name(name) == written
+    if "&" not in name:  # matplotlib's subset has neither \& nor \#
+        MathTextParser("path").parse(rf"$\mathrm{{{written}}}(net)$")
+
+
+def test_an_activation_of_ones_own_goes_by_its_name() -> None:
+    net = MLP((1, 2, 1), activation=named("bump"), seed=0)
+    step = explain(net, [0.5], [0.1])
+    for text in (str(step), step._repr_html_(), step.to_latex(), repr(net)):
+        assert "bump" in text and " at 0x" not in text and "object at" not in text
+    assert step.layers[0].activation == "bump"
+    x = graph.variable("x")
+    named_by_formula = explain(MLP((1, 1), output_activation=x * x, seed=0), [0.5], [0.1])
+    assert r"\mathrm{x\ *\ x}" in named_by_formula.to_latex()

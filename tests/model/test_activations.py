@@ -6,7 +6,7 @@ import helpers
 import numpy as np
 import pytest
 
-from fastbp import MLP, gradcheck
+from fastbp import MLP, Dense, gradcheck
 from fastbp.model.activations import Activation, CallableActivation, as_activation
 
 X, Y = np.random.default_rng(2).normal(size=(19, 4)), np.ones((19, 2))
@@ -86,3 +86,13 @@ def test_bad_returns_change_nothing(function, error, words):
 def test_what_is_no_activation(bad):
     with pytest.raises((TypeError, ValueError), match="activation"):
         make(bad)
+
+
+def test_softmax_of_one_output_is_refused():
+    message = "softmax needs at least 2 outputs.*Take output_activation='sigmoid'"
+    for options in ({}, {"loss": "absolute_error"}, {"loss": lambda p, t: (0.0, p)}):
+        with pytest.raises(ValueError, match=message):
+            MLP((4, 5, 1), output_activation="softmax", **options)
+    with pytest.raises(ValueError, match=message):
+        MLP([Dense(5, "relu"), Dense(1, "softmax")], n_inputs=4)
+    assert MLP((4, 5, 2), output_activation="softmax").activations[-1] == "softmax"

@@ -70,7 +70,7 @@ def test_one_layer_and_the_one_that_matches_the_loss() -> None:
         (Dense(np.int64(4), activation="relu", dropout=0.5), "Dense(4, 'relu', dropout=0.5)"),
         (Dense(2, weight_init="he_normal"), "Dense(2, weight_init='he_normal')"),
         (
-            Dense(1, "tanh", "zeros", 0.1),
+            Dense(1, "tanh", weight_init="zeros", dropout=0.1),
             "Dense(1, 'tanh', weight_init='zeros', dropout=0.1)",
         ),
     ],

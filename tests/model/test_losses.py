@@ -9,7 +9,7 @@ import re
 import numpy as np
 import pytest
 
-from fastbp import MLP, SGD
+from fastbp import MLP, SGD, checks
 from fastbp.kernels import losses as kernels
 from fastbp.model.losses import (
     LOSSES,
@@ -75,7 +75,7 @@ def test_a_loss_by_name_as_it_is_or_a_function():
         as_loss("mse")
     for bad in (None, 3, Huber, float):
         words = "loss must be a name .*Huber\\(delta=0.5\\).* or a function.*; got "
-        with pytest.raises(TypeError, match=words + re.escape(repr(bad))):
+        with pytest.raises(TypeError, match=words + re.escape(checks.described(bad))):
             as_loss(bad)
 
 

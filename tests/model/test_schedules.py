@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 
+from fastbp import MLP, SGD, explain
 from fastbp.model import schedules
 from fastbp.model.schedules import (
     CosineDecay,
@@ -22,8 +24,10 @@ from fastbp.model.schedules import (
     StepDecay,
     WarmUp,
     check_rate,
+    counts_epochs,
     rates_of,
 )
+from fastbp.sklearn import MLPRegressor
 
 FIGURES = json.loads(
     (Path(__file__).parents[1] / "reference_values/torch_schedules.json").read_text("utf-8")
@@ -203,3 +207,98 @@ def test_bad_hyperparameters(make, error, words):
     with pytest.raises(error) as caught:
         make()
     assert words in str(caught.value)
+
+
+# ---- lengths in epochs ---------------------------------------------------------------------------
+
+IN_EPOCHS = [
+    (StepDecay(0.1, epochs=2), StepDecay(0.1, 14)),
+    (StepDecay(0.1, factor=0.5, epochs=2), StepDecay(0.1, 14, 0.5)),
+    (ExponentialDecay(0.1, 0.9, epochs=1), ExponentialDecay(0.1, 0.9, 7)),
+    (CosineDecay(0.1, epochs=3), CosineDecay(0.1, 21)),
+    (CosineDecay(0.1, epochs=1, restarts=True), CosineDecay(0.1, 7, restarts=True)),
+    (OneCycle(0.1, epochs=3), OneCycle(0.1, 21)),
+    (WarmUp(0.1, epochs=2), WarmUp(0.1, 14)),
+    (WarmUp(CosineDecay(0.1, epochs=2), epochs=1), WarmUp(CosineDecay(0.1, 14), 7)),
+    (WarmUp(CosineDecay(0.1, epochs=2), 5), WarmUp(CosineDecay(0.1, 14), 5)),
+    (Scaled(CosineDecay(0.1, epochs=3), 2.0), Scaled(CosineDecay(0.1, 21), 2.0)),
+]
+ROWS = np.random.default_rng(8).normal(size=(20, 3))  # 7 batches of at most 3 rows
+
+
+@pytest.mark.parametrize(("by_epochs", "by_updates"), IN_EPOCHS)
+def test_a_length_in_epochs_is_one_in_the_updates_of_the_fit(by_epochs, by_updates) -> None:
+    assert by_epochs.in_updates(7) == by_updates
+    assert by_updates.in_updates(9) is by_updates
+    assert counts_epochs(by_epochs) and not counts_epochs(by_updates)
+    batches = [(ROWS[i : i + 3], ROWS[i : i + 3, :1]) for i in range(0, 20, 3)]
+    ways = {
+        "memory": lambda net: net.fit(ROWS, ROWS[:, :1], batch_size=3, epochs=2),
+        "changed": lambda net: net.fit(
+            ROWS, ROWS[:, :1], batch_size=3, epochs=2, augment=lambda X, _: X
+        ),
+        "batches": lambda net: net.fit(batches, epochs=2),
+    }
+    for way in ways.values():
+        nets = [MLP((3, 1), optimizer=SGD(rate), seed=0) for rate in (by_epochs, by_updates)]
+        histories = [way(net) for net in nets]
+        assert histories[0]["learning_rate"] == histories[1]["learning_rate"]
+        assert nets[0].params.tobytes() == nets[1].params.tobytes()
+        for net in nets:
+            way(net)  # the schedules go on
+        assert nets[0].params.tobytes() == nets[1].params.tobytes()
+
+
+def test_validation_rows_make_shorter_epochs() -> None:
+    nets = [
+        MLP((3, 1), optimizer=SGD(rate), seed=0)
+        for rate in (CosineDecay(0.1, epochs=2), CosineDecay(0.1, 2 * 4))
+    ]
+    for net in nets:
+        net.fit(ROWS, ROWS[:, :1], batch_size=4, epochs=2, validation_fraction=0.2)
+    assert nets[0].params.tobytes() == nets[1].params.tobytes()
+    assert nets[0].history["learning_rate"][-1] == CosineDecay(0.1, 8)([7])[0]
+
+
+def test_estimators_know_their_epochs() -> None:
+    fitted = [
+        MLPRegressor(
+            hidden_layer_sizes=(), optimizer=SGD(rate), random_state=0, max_iter=2, batch_size=3
+        )
+        for rate in (CosineDecay(0.1, epochs=2), CosineDecay(0.1, 14))
+    ]
+    for estimator in fitted:
+        with pytest.warns(ConvergenceWarning):
+            estimator.fit(ROWS, ROWS[:, 0])
+    assert fitted[0].coefs_[0].tolist() == fitted[1].coefs_[0].tolist()
+
+
+def test_where_nobody_knows_the_epochs() -> None:
+    net = MLP((3, 1), optimizer=SGD(CosineDecay(0.1, epochs=2)), seed=0)
+    kept = net.params.copy()
+    with pytest.raises(ValueError, match=r"counts epochs.* beside step, which makes one update"):
+        net.step(ROWS, ROWS[:, :1])
+    with pytest.raises(ValueError, match=r"counts epochs.* beside batches of an iterable without"):
+        net.fit(iter([(ROWS, ROWS[:, :1])]), epochs=1)
+    with pytest.raises(ValueError, match=r"CosineDecay\(.*epochs=2\) counts epochs, and only fit"):
+        CosineDecay(0.1, epochs=2)([0, 1])
+    with pytest.raises(ValueError, match="counts epochs"):
+        explain(net, ROWS[0], 1.0)
+    assert net.params.tobytes() == kept.tobytes()
+    assert net.fit(ROWS, ROWS[:, :1], epochs=3, method="gradient_descent").loss
+
+
+def test_one_length_is_given() -> None:
+    for kind in (StepDecay, CosineDecay, OneCycle, WarmUp):
+        for options in ({}, {kind.length: 10, "epochs": 2}):
+            with pytest.raises(ValueError, match=f"must have either {kind.length}, its length in"):
+                kind(0.1, **options)
+        with pytest.raises(ValueError, match="epochs must be at least 1; got 0"):
+            kind(0.1, epochs=0)
+        with pytest.raises(TypeError, match="epochs must be a whole number"):
+            kind(0.1, epochs=2.0)
+    assert ExponentialDecay(0.1, 0.9).every == 1
+    assert repr(CosineDecay(0.1, epochs=2)) == (
+        "CosineDecay(initial_rate=0.1, min_rate=0.0, restarts=False, growth=1, epochs=2)"
+    )
+    assert pickle.loads(pickle.dumps(CosineDecay(0.1, epochs=2))) == CosineDecay(0.1, epochs=2)

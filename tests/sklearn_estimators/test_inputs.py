@@ -8,7 +8,7 @@ import scipy.sparse
 from sklearn.datasets import load_iris
 from sklearn.utils.validation import validate_data
 
-from fastbp.sklearn import MLPClassifier, MLPRegressor, inputs
+from fastbp.sklearn import MLPClassifier, MLPRegressor, Perceptron, inputs
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 X, Y = load_iris(return_X_y=True)
@@ -122,3 +122,39 @@ def test_sparse_rows_are_made_dense_in_pieces(monkeypatch) -> None:
     monkeypatch.setattr(scipy.sparse.csr_matrix, "toarray", toarray)
     assert np.array_equal(net.predict(scipy.sparse.csr_matrix(X)), net.predict(X))
     assert made == [(40, 4), (40, 4), (40, 4), (30, 4)]
+
+
+MASKED = np.ma.masked_greater(X, 7.0)
+MASKED_CLASSES = np.ma.masked_equal(Y, 2)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda net: net.fit(MASKED, Y),
+        lambda net: net.fit(X, MASKED_CLASSES),
+        lambda net: net.fit(X, Y, sample_weight=MASKED_CLASSES + 1.0),
+        lambda net: net.fit(X, Y, X_val=MASKED, y_val=Y),
+        lambda net: net.fit(X, Y, eval_set=(X, MASKED_CLASSES)),
+        lambda net: net.partial_fit(MASKED, Y, classes=[0, 1, 2]),
+        lambda net: net.fit(X, Y).predict(MASKED),
+        lambda net: net.fit(X, Y).predict_proba(MASKED),
+        lambda net: net.fit(X, Y).transform(MASKED),
+        lambda net: net.fit(X, Y).score(MASKED, Y),
+        lambda net: MLPRegressor().fit(X, np.ma.masked_equal(Y.astype(float), 2)),
+        lambda net: Perceptron().fit(MASKED, Y),
+        lambda net: Perceptron().fit(X, MASKED_CLASSES),
+        lambda net: Perceptron().fit(X, Y, sample_weight=MASKED_CLASSES + 1.0),
+        lambda net: Perceptron().fit(X, Y).predict(MASKED),
+    ],
+)
+def test_masked_values_are_refused(call) -> None:
+    with pytest.raises(ValueError, match=r"must not hold masked values; got \d+ of them. Fill"):
+        call(small())
+
+
+def test_masked_arrays_without_masked_values_are_taken() -> None:
+    whole = np.ma.masked_array(X, np.zeros(X.shape, bool))
+    one, other = small().fit(whole, np.ma.masked_array(Y)), small().fit(X, Y)
+    assert one.coefs_[0].tolist() == other.coefs_[0].tolist()
+    assert one.predict(whole).tolist() == other.predict(X).tolist()

@@ -79,3 +79,13 @@ def test_dropout() -> None:
         MLPClassifier(**options, dropout=[0.1, 0.2]).fit(X, Y)
     with pytest.raises(ValueError, match="'dropout' parameter of MLPClassifier must be"):
         MLPClassifier(**options, dropout=1.0).fit(X, Y)
+
+
+@pytest.mark.parametrize("bad", [64.0, "64", None, True])
+def test_a_bad_width_goes_by_the_name_of_the_users_parameter(bad) -> None:
+    message = rf"hidden_layer_sizes\[1\] must be a whole number of at least 1; got {bad!r}"
+    with pytest.raises(TypeError, match=message):
+        MLPClassifier((32, bad)).fit(X, Y)
+    with pytest.raises(ValueError, match="hidden_layer_sizes must be > 0, got"):
+        MLPClassifier((32, -1)).fit(X, Y)
+    assert MLPClassifier((np.int64(3),), max_iter=1).fit(X, Y).coefs_[0].shape == (4, 3)

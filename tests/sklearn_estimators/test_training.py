@@ -379,3 +379,15 @@ def test_nothing_is_warned_of_when_it_has_converged() -> None:
         warnings.simplefilter("error")
         net = small(max_iter=300, tol=1.0).fit(X, Y)
     assert net.n_iter_ == 12
+
+
+@ignore_convergence
+@pytest.mark.parametrize("options", [{}, {"solver": "lbfgs"}, {"early_stopping": True}])
+def test_losses_have_the_type_of_scikit_learns(options) -> None:
+    theirs = Theirs(hidden_layer_sizes=(5,), max_iter=5, random_state=0, **options).fit(X, Y)
+    ours = small(**options).fit(X, Y)
+    for name in ("loss_", "best_loss_"):
+        assert type(getattr(ours, name, None)) is type(getattr(theirs, name, None))
+    for name in ("loss_curve_", "validation_loss_curve_"):
+        assert {type(loss) for loss in getattr(ours, name, None) or []} <= {np.float64}
+    assert type(ours.loss_) is np.float64
