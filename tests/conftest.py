@@ -17,6 +17,7 @@ PROMISES = {
     "Ctrl-C": {"signals": 200},
     "determinism": {"seeds": 20},
     "threads": {"fits": 200},
+    "saving": {"kills": 500},
     "larger than memory": {"GB": 4},
     "compiled cache": {"damage cases": 8, "starts at once": 16},
     "estimators": {"configurations": 1000, "checks": 100, "their tests": 50},
