@@ -52,7 +52,9 @@ def checked_spec(given: Mapping[str, Any]) -> dict[str, Any]:
         raise PickleError(f"a pickled net must have the parts {sorted(names)}; got {sorted(given)}")
     for name, kind in kinds.items():
         if not isinstance(given[name], kind):
-            raise PickleError(f"{name} of a pickled net must be a {kind.__name__}; got {given[name]!r}")
+            raise PickleError(
+                f"{name} of a pickled net must be a {kind.__name__}; got {given[name]!r}"
+            )
     loss = given["loss"]
     units = tuple(given["activations"])
     try:

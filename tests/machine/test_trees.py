@@ -83,9 +83,13 @@ def test_an_upgrade_of_a_tree_without_sources_runs_no_old_code(tmp_path) -> None
             source.rename(tmp_path / "kept.py") if source == changed else source.unlink()
         ask = "from fastbp.machine import cache; print(cache.source_digest())"
         done = subprocess.run(
-            [sys.executable, "-c", ask], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(tmp_path)},
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
+            [sys.executable, "-c", ask],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         digests.add(done.stdout)
         (tmp_path / "kept.py").rename(changed)
         changed.write_text(changed.read_text() + "\nNEW = 1\n")
