@@ -251,7 +251,7 @@ def cache_info() -> CacheInfo:
         if existing == directory:
             trust.check_folder(directory)
     except (OSError, trust.UntrustedError) as error:
-        return CacheInfo(directory, f"off: {error}", len(sizes), sum(sizes))
+        return CacheInfo(directory, f"off: {error}", 0, 0)
     if _trouble:
         state = f"unwritable: {_trouble}"
     elif not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):

@@ -228,11 +228,11 @@ class Net:
 
     def __getstate__(self) -> dict[str, Any]:
         """Sizes, names, numbers, and what was added to a net; tables and buffers are made again."""
-        made = vars(Net(self.spec, self._optimizer))
+        made = vars(Net(self.spec, self.optimizer))
         return {
             "format": FORMAT,
             "spec": self.spec._asdict(),
-            "optimizer": self._optimizer,
+            "optimizer": self.optimizer,
             "state": self.state._asdict(),
             "others": {name: value for name, value in vars(self).items() if name not in made},
         }

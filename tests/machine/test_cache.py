@@ -7,9 +7,11 @@ import json
 import os
 import pickle
 import shutil
+import socket
 import stat
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -471,10 +473,6 @@ def test_another_numba_compiles_with_one_warning(case: str, cold: Project) -> No
 
 
 # What a folder for the cache may be instead: a run goes on in each case.
-def no_home(project: Project) -> dict[str, str]:
-    return {"HOME": "", "FASTBP_CACHE_DIR": "", "XDG_CACHE_HOME": ""}
-
-
 def too_long(project: Project) -> dict[str, str]:
     return {"FASTBP_CACHE_DIR": str(project.root / ("long" * 100))}
 
@@ -493,7 +491,7 @@ def a_device(project: Project) -> dict[str, str]:
     return {"FASTBP_CACHE_DIR": "/dev/full"}
 
 
-FOLDERS = [no_home, too_long, a_link_to_nowhere, a_link_in_a_circle, a_device]
+FOLDERS = [too_long, a_link_to_nowhere, a_link_in_a_circle, a_device]
 
 
 @posix
@@ -581,6 +579,14 @@ def a_device_link(project: Project) -> None:
     entry.symlink_to("/dev/zero")
 
 
+def a_socket(project: Project) -> None:
+    entry = project.entry()
+    entry.unlink()
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"{folder}/s")  # the path of a socket is short
+        os.rename(f"{folder}/s", entry)
+
+
 def folder_of_another_user(project: Project) -> None:
     os.chown(planted(project).parent, 65534, 65534)
 
@@ -593,6 +599,12 @@ def folder_writable_by_the_group(project: Project) -> None:
     planted(project).parent.chmod(0o770)
 
 
+def folder_is_a_pipe(project: Project) -> None:
+    folder = planted(project).parent
+    folder.rename(project.root / "elsewhere")
+    os.mkfifo(folder)
+
+
 def folder_is_a_link(project: Project) -> None:
     folder = planted(project).parent
     folder.rename(project.root / "elsewhere")
@@ -600,10 +612,11 @@ def folder_is_a_link(project: Project) -> None:
 
 
 FILES_OF_OTHERS = [
-    of_another_user, writable_by_the_group, writable_by_all, a_link, a_pipe, a_device_link
+    of_another_user, writable_by_the_group, writable_by_all, a_link, a_pipe, a_device_link, a_socket
 ]  # fmt: skip
 FOLDERS_OF_OTHERS = [
-    folder_of_another_user, folder_writable_by_all, folder_writable_by_the_group, folder_is_a_link
+    folder_of_another_user, folder_writable_by_all, folder_writable_by_the_group, folder_is_a_link,
+    folder_is_a_pipe,
 ]  # fmt: skip
 as_root = pytest.mark.skipif(
     os.name == "nt" or os.geteuid() != 0, reason="only root gives files away"
@@ -652,7 +665,7 @@ def test_a_folder_that_others_can_write_to_is_left_alone(
 
 @posix
 @of_others
-@pytest.mark.parametrize("mask", [0o000, 0o002, 0o022])
+@pytest.mark.parametrize("mask", [0o000, 0o002, 0o007, 0o022, 0o027, 0o077])
 def test_the_cache_is_closed_to_others_whatever_the_umask(
     mask: int, cold: Project, tally: Counter[str]
 ) -> None:
@@ -663,6 +676,21 @@ def test_the_cache_is_closed_to_others_whatever_the_umask(
     assert len(made) == 4  # with the missing folders above it
     assert {stat.S_IMODE(path.stat().st_mode) for path in made} == {0o700}
     assert [stat.S_IMODE(path.stat().st_mode) for path in inside.rglob("*.code")] == [0o600]
+    tally["plants"] += 1
+
+
+@posix
+@of_others
+def test_a_folder_in_the_place_of_an_entry_costs_time_only(
+    warm: Project, tally: Counter[str]
+) -> None:
+    entry = warm.entry()
+    entry.unlink()
+    entry.mkdir()
+    out = warm.run()
+    assert (out["result"], out["stored"]) == (12.0, [False])
+    [warning] = out["warnings"]
+    assert "is a folder" in warning
     tally["plants"] += 1
 
 
