@@ -62,18 +62,22 @@ def test_every_damaged_gzip_file_is_a_value_error(tmp_path, tally) -> None:
     path = tmp_path / "array.idx.gz"
     seed = int.from_bytes(os.urandom(4), "little")
     print("seed", seed)
+    path.write_bytes(sound)
     refused = 0
-    for bit in np.random.default_rng(seed).integers(8 * len(sound), size=FLIPS).tolist():
-        damaged = bytearray(sound)
-        damaged[bit // 8] ^= 1 << bit % 8
-        path.write_bytes(damaged)
-        try:
-            got = idx.read(path)
-        except ValueError:
-            refused += 1
-        else:  # a flip in the time or the name of the gzip header
-            assert np.array_equal(got, array)
-        tally["damaged files"] += 1
+    with open(path, "r+b", buffering=0) as file:  # a byte at a time: new files take milliseconds
+        for bit in np.random.default_rng(seed).integers(8 * len(sound), size=FLIPS).tolist():
+            byte = bit // 8
+            file.seek(byte)
+            file.write(bytes([sound[byte] ^ 1 << bit % 8]))
+            try:
+                got = idx.read(path)
+            except ValueError:
+                refused += 1
+            else:  # a flip in the time or the system of the gzip header
+                assert np.array_equal(got, array)
+            file.seek(byte)
+            file.write(sound[byte : byte + 1])
+            tally["damaged files"] += 1
     assert refused > 0.9 * FLIPS
 
 
