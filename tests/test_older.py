@@ -15,6 +15,7 @@ PICKLES = Path(__file__).parent / "pickles"
 """Made by the commit of their names, before pickles had a format number."""
 
 
+@pytest.mark.slow  # imports scikit-learn
 @pytest.mark.parametrize("path", sorted(PICKLES.glob("*.pickle")), ids=lambda path: path.stem)
 def test_a_pickle_from_before_says_what_to_do(path) -> None:
     with pytest.raises(
