@@ -36,6 +36,7 @@ compiles into the cache.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from fastbp import older
 from fastbp.fit.callbacks import Callback as Callback
 from fastbp.fit.callbacks import Checkpoint as Checkpoint
 from fastbp.fit.callbacks import CSVLog as CSVLog
@@ -125,6 +126,8 @@ _HERE = [
     if getattr(value, "__module__", "").startswith("fastbp.")
 ]
 __all__ = sorted([*_HERE, *ON_DEMAND])
+
+older.name_moved_modules()
 
 
 def __getattr__(name: str) -> Any:

@@ -43,8 +43,8 @@ INSIDE = {
 
 
 SETTABLE = {
-    "_optimizer", "_spaces", "_views", "history", "in_python", "layer_table", "optimizer",
-    "regularization", "rows_in_a_call", "settings", "spec", "state", "weight_init",
+    "_spaces", "_training", "_views", "history", "in_python", "layer_table", "optimizer",
+    "regularization", "rows_in_a_call", "spec", "split_seed", "state", "weight_init",
 }  # fmt: skip
 """Attributes that may be set: `optimizer` by users, the others by this package."""
 

@@ -17,8 +17,12 @@ PROMISES = {
     "Ctrl-C": {"signals": 200},
     "determinism": {"seeds": 20},
     "threads": {"fits": 200},
+    "saving": {"kills": 500},
+    "loading": {"damaged files": 100_000},
     "larger than memory": {"GB": 4},
-    "compiled cache": {"damage cases": 8, "starts at once": 16},
+    "compiled cache": {"damage cases": 8, "starts at once": 16, "folders": 5, "trees": 5},
+    "other people's files": {"plants": 18},
+    "versions": {"edits": 2000},
     "estimators": {"configurations": 1000, "checks": 100, "their tests": 50},
 }
 """What each promise is counted in, and the least of it under FASTBP_SOAK=1 (`make soak`).

@@ -435,6 +435,38 @@ MUTANTS = (
         "len(content) < _SEAL_BYTES",
         ("machine/test_cache.py::test_no_flipped_bit_is_loaded",),
     ),
+    Mutant(
+        "cache: what others could have written is run",
+        "machine/trust.py",
+        "_check_owner",
+        "found.st_mode & WRITABLE_BY_OTHERS",
+        "False",
+        ("machine/test_cache.py::test_a_planted_file_is_not_unpickled_but_replaced",),
+    ),
+    Mutant(
+        "files: a living writer's file is taken for abandoned",
+        "whole_files.py",
+        "_remove_if_abandoned",
+        "_fcntl.flock(file.fileno(), _fcntl.LOCK_EX | _fcntl.LOCK_NB)",
+        "None",
+        ("test_whole_files.py::test_a_living_writers_file_stays",),
+    ),
+    Mutant(
+        "files: a file that was removed before it was locked is lost",
+        "whole_files.py",
+        "_locked",
+        "os.fstat(file.fileno()).st_nlink > 0",
+        "True",
+        ("test_whole_files.py::test_a_file_that_was_removed_before_it_was_locked_is_made_again",),
+    ),
+    Mutant(
+        "pickles: arrays of any size are taken over",
+        "model/pickles.py",
+        "check_array",
+        "found != ((size,), dtype)",
+        "False",
+        ("model/test_pickles.py::test_parts_that_do_not_fit_each_other_are_refused",),
+    ),
 )
 
 

@@ -20,6 +20,7 @@ PACKAGE = Path(fastbp.__file__).parent
 # Bottom up: a room is a folder, or a file on the top floor. A file imports only from its own room
 # and from rooms in rows above its own.
 LEVELS = """
+    whole_files older
     machine
     kernels
     checks plain

@@ -8,14 +8,17 @@ from __future__ import annotations
 import gzip
 import math
 import os
+import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 """The third byte of a file, and the type of the values, which stand high byte first."""
+PIECE = 2**20
+"""Bytes that are read at a time: a header may announce more than there is memory."""
 
 
 def read(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
@@ -34,7 +37,7 @@ def read(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
     Raises
     ------
     ValueError
-        When the file is not in this format, or incomplete.
+        When the file is not in this format, incomplete, or longer than it says.
     FileNotFoundError
         When there is no such file.
 
@@ -43,29 +46,40 @@ def read(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
     Two bytes 0, the type, the number of axes, the length of each axis in four bytes, the values:
     LeCun, Cortes and Burges, "The MNIST database of handwritten digits", 1998.
     """
-    content = Path(path).read_bytes()
-    try:
-        content = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
-    except (EOFError, gzip.BadGzipFile) as error:
-        raise ValueError(f"{path} is not a whole gzip file: {error}") from None
-    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in TYPES:
+    with open(path, "rb") as file:
+        packed = file.peek(2)[:2] == b"\x1f\x8b"
+        try:
+            return _read(gzip.GzipFile(fileobj=file) if packed else file, path)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise ValueError(f"{path} is not a whole gzip file: {error}") from None
+
+
+def _read(file: BinaryIO | gzip.GzipFile, path: str | os.PathLike[str]) -> npt.NDArray[Any]:
+    """The array in an open file, of which no more is read than the header announces."""
+    head = file.read(4)
+    if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in TYPES:
         raise ValueError(
             f"{path} is not an IDX file: it must begin with two bytes 0 and a type, one of "
-            f"{sorted(TYPES)}; got {list(content[:3])}"
+            f"{sorted(TYPES)}; got {list(head[:3])}"
         )
-    dtype = np.dtype(TYPES[content[2]])
-    start = 4 + 4 * content[3]
-    if len(content) < start:
-        raise ValueError(f"{path} must begin with {start} bytes; got {len(content)}. Is it whole?")
-    shape = tuple(int(x) for x in np.frombuffer(content[4:start], ">u4"))
-    expected = start + math.prod(shape) * dtype.itemsize
-    if len(content) != expected:
+    dtype = np.dtype(TYPES[head[2]])
+    start = 4 + 4 * head[3]
+    lengths = file.read(start - 4)
+    if len(lengths) < start - 4:
+        got = 4 + len(lengths)
+        raise ValueError(f"{path} must begin with {start} bytes; got {got}. Is it whole?")
+    shape = tuple(int(x) for x in np.frombuffer(lengths, ">u4"))
+    size = math.prod(shape) * dtype.itemsize
+    content = bytearray()
+    while piece := file.read(min(PIECE, size + 1 - len(content))):  # one more tells of a rest
+        content += piece
+    if len(content) != size:
+        found = f"{start + len(content)}" if len(content) < size else "more"
         raise ValueError(
-            f"{path} must hold {expected} bytes for an array of shape {shape}; got {len(content)}. "
+            f"{path} must hold {start + size} bytes for an array of shape {shape}; got {found}. "
             "Is it whole?"
         )
-    values = np.frombuffer(content, dtype, offset=start).reshape(shape)
-    return values.astype(dtype.newbyteorder("="))
+    return np.frombuffer(content, dtype).reshape(shape).astype(dtype.newbyteorder("="))
 
 
 def mnist(

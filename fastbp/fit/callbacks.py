@@ -15,7 +15,7 @@ from typing import Any, TextIO
 import numpy as np
 import numpy.typing as npt
 
-from fastbp import checks
+from fastbp import checks, whole_files
 from fastbp.fit.history import History
 from fastbp.fit.metrics import HIGHER_IS_BETTER
 from fastbp.model.schedules import Scaled
@@ -264,13 +264,14 @@ def _tqdm(epochs: int) -> Any:
 class Checkpoint(Callback):
     """Keep the parameters in a file: ``net.params[:] = numpy.load(path)["params"]``.
 
-    The file also has "layer_sizes" and "epoch". It is replaced in one piece, so that there is
-    always a whole one.
+    The file also has "layer_sizes" and "epoch". It is replaced in one piece, and the disk has it
+    before training goes on, so that there is always a whole one, even after a power failure.
 
     Parameters
     ----------
     path : str or path
-        Ending in .npz by custom; its folder must exist.
+        Ending in .npz by custom; its folder must exist. Where it is a link, the file that it
+        points to is replaced.
     best_only : bool, default=False
         Write only when the monitored column is better than in all epochs of this fit before.
     monitor, mode
@@ -290,22 +291,18 @@ class Checkpoint(Callback):
         self._watch = _Watch(monitor, 0.0, mode, keep=False)
 
     def on_fit_begin(self, fit: Fit) -> None:
-        """Look for the folder."""
+        """Look for the folder, and for what the file would replace."""
         _check_folder(self.path)
+        whole_files.target_of(self.path)
         self._watch.begin(fit)
 
     def on_epoch_end(self, fit: Fit) -> None:
         """Write the file."""
         if not self._watch.see(fit) and self.best_only:
             return
-        unfinished = self.path.with_name(f"{self.path.name}.{os.getpid()}.tmp")
-        try:
-            with open(unfinished, "wb") as file:
-                sizes = np.array(fit.net.layer_sizes)
-                np.savez(file, params=fit.net.params, layer_sizes=sizes, epoch=fit.epoch)
-            os.replace(unfinished, self.path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        sizes = np.array(fit.net.layer_sizes)
+        parts = {"params": fit.net.params, "layer_sizes": sizes, "epoch": fit.epoch}
+        whole_files.write(self.path, lambda file: np.savez(file, **parts))
 
 
 def _check_folder(path: Path) -> None:
@@ -313,8 +310,14 @@ def _check_folder(path: Path) -> None:
         raise FileNotFoundError(f"there is no folder {str(path.parent)!r} for {path.name!r}")
 
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for the beginning of a formula."""
+
+
 class CSVLog(Callback):
     """Write a line an epoch into a CSV file: the number of the epoch and what was measured.
+
+    A metric whose name begins like a formula of a spreadsheet, such as "=sum", gets a ' in front.
 
     Parameters
     ----------
@@ -322,8 +325,11 @@ class CSVLog(Callback):
         Its folder must exist.
     append : bool, default=False
         Add to a file that is there, whose columns must be the same, instead of replacing it.
-        The epochs are counted from 1 again.
+        The epochs are counted from 1 again. An unfinished last line is removed.
     """
+
+    # A log grows by a line an epoch, for others to follow, so it is not replaced as a whole; and
+    # it may be a pipe. Nobody needs its last line to go on, so it does not wait for the disk.
 
     @checks.explained
     def __init__(self, path: str | os.PathLike[str], append: bool = False) -> None:
@@ -334,18 +340,19 @@ class CSVLog(Callback):
     def on_fit_begin(self, fit: Fit) -> None:
         """Open the file and write the names of the columns."""
         _check_folder(self.path)
-        names = ["epoch", *fit.history.names]
-        first = ""
-        if self.append and self.path.exists():
+        names = ["epoch", *map(_plain, fit.history.names)]
+        first: list[str] = []
+        if self.append and self.path.is_file():
             with open(self.path, encoding="utf-8", newline="") as file:
-                first = file.readline()
-        if first and next(csv.reader([first])) != names:
+                first = next(csv.reader(file), [])
+        if first and first != names:
             raise ValueError(
-                f"{self.path} has the columns {first.strip()!r}, this fit {','.join(names)!r}; "
+                f"{self.path} has the columns {','.join(first)!r}, this fit {','.join(names)!r}; "
                 "log to another file or with append=False"
             )
+        left = _cut_unfinished_line(self.path) if first else 0
         self._file = open(self.path, "a" if self.append else "w", encoding="utf-8", newline="")
-        if not first:
+        if left == 0:
             csv.writer(self._file).writerow(names)
 
     def on_epoch_end(self, fit: Fit) -> None:
@@ -359,6 +366,19 @@ class CSVLog(Callback):
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def _cut_unfinished_line(path: Path) -> int:
+    """Remove a last line without an end, as a full disk leaves; return the bytes before it."""
+    with open(path, "r+b") as file:
+        whole = file.read().rfind(b"\n") + 1
+        file.truncate(whole)
+    return whole
+
+
+def _plain(name: str) -> str:
+    """A name that no spreadsheet takes for a formula."""
+    return f"'{name}" if name.startswith(FORMULA) else name
 
 
 def set_learning_rate(net: Any, rate: Any) -> None:

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from fastbp.graph.kernels import Tape
-from fastbp.graph.operations import OPERATIONS
+from fastbp.graph.operations import ADD, DOT, MAX, NEGATE, OPERATIONS, POWER, RELU, SUM
 from fastbp.graph.text import Formula, atom, formula, number_text
 
 LONGEST_FORMULA = 100
@@ -96,6 +96,35 @@ def in_order(root: Node) -> Iterator[Node]:
                 yield node
 
 
+def check_node(node: Node) -> None:
+    """Raise a ValueError for a node that the kernels cannot read, as from an edited pickle.
+
+    They take the number of arguments from the operation, and a variable's row from its slot.
+
+    Parameters
+    ----------
+    node : Node
+    """
+    count = len(node.arguments)
+    code = OPERATIONS.get(node.operation)
+    if code is None:
+        fits = False
+    elif code in (MAX, SUM):
+        fits = count > 0
+    elif code == DOT:
+        fits = count > 0 and count % 2 == 0
+    else:
+        fits = count == (2 if ADD <= code <= POWER else 1 if NEGATE <= code <= RELU else 0)
+    slot = node.slot
+    if slot is not None:
+        fits = fits and 0 <= slot.position < (1 if slot.size is None else slot.size)
+    if not fits or (slot is not None) != (node.operation == "variable"):
+        raise ValueError(
+            f"a graph has no {node.operation!r} of {count} arguments and slot {slot}. Make the "
+            "graph by fastbp.graph"
+        )
+
+
 class Flat:
     """A graph laid out flat.
 
@@ -150,6 +179,7 @@ class Flat:
             number_of[id(node)] = len(nodes)
             if node.slot is not None:
                 by_slot[node.slot] = len(nodes)
+            check_node(node)
             nodes.append(node)
         self.sizes = _sizes(list(by_slot))
         self.has_vectors = any(size is not None for size in self.sizes.values())

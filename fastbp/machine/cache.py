@@ -5,8 +5,10 @@ code after an edit of any other file, ignores ``NUMBA_BOUNDSCHECK`` when warm, a
 damaged file. Here, each compiled signature is one sealed file (``cache_entries.py``), in a folder
 named by a hash of every source file of the package and of whatever else decides the machine code.
 A file that is not exactly what was asked for is deleted and compiled again; without a folder to
-write to, functions are compiled without a cache. The cache can cost time but never changes a
-result.
+write to, or in a tree whose code is not in files, functions are compiled without a cache. The
+cache can cost time but never changes a result and never stops a run.
+
+To load an entry is to run it, so only what nobody else can have written is loaded (``trust.py``).
 """
 
 from __future__ import annotations
@@ -15,8 +17,8 @@ import hashlib
 import os
 import re
 import sys
-import uuid
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +29,8 @@ import numba
 import numpy as np
 from numba import config
 
+from fastbp import whole_files
+from fastbp.machine import trust
 from fastbp.machine.processor import target_cpu
 
 __all__ = [
@@ -34,10 +38,13 @@ __all__ = [
     "CacheInfo",
     "CacheWarning",
     "cache_info",
+    "covers",
     "folder",
+    "load",
     "source_digest",
     "store",
     "turn_off",
+    "unstored",
 ]
 
 # What Numba reads when it compiles; a name that a version of Numba lacks counts as None.
@@ -54,7 +61,7 @@ SUFFIX = ".code"
 
 
 class CacheWarning(RuntimeWarning):
-    """Compiled code could not be stored, so it will be compiled again in the next process."""
+    """Compiled code is not kept or not loaded, so each process compiles it again."""
 
 
 class CacheInfo(NamedTuple):
@@ -72,22 +79,50 @@ class CacheInfo(NamedTuple):
 
 # ---- what the cache is valid for -------------------------------------------------------------
 
-PACKAGE = Path(__file__).resolve().parents[1]
+# Links are not resolved: in a farm of links each file may lead to another folder.
+PACKAGE = Path(os.path.abspath(__file__)).parents[1]
 
 
 def _stamp() -> tuple[tuple[str, int, int], ...]:
-    """Return name, time and size of each source file; nothing if they cannot be read."""
+    """Return name, time and size of each file with code; nothing if they cannot be read.
+
+    These are the sources, and the compiled modules of a tree without sources. Those below
+    ``__pycache__`` are only imported where their source is there too.
+    """
+    stamp = []
     try:
-        files = [
-            (str(path), path.stat()) for path in sorted(PACKAGE.rglob("*.py")) if path.is_file()
-        ]
+        for folder, folders, names in os.walk(PACKAGE, onerror=_raise):
+            folders[:] = [name for name in folders if name != "__pycache__"]
+            for name in names:
+                path = os.path.join(folder, name)
+                if name.endswith((".py", ".pyc")) and os.path.isfile(path):
+                    found = os.stat(path)
+                    stamp.append((path, found.st_mtime_ns, found.st_size))
     except OSError:
         return ()
-    return tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in files)
+    return tuple(sorted(stamp))
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 _STAMP = _stamp()  # the sources as this process imports them
+_FILES = {name for name, _, _ in _STAMP}
 _digest = ""
+
+
+def covers(function: Callable[..., Any]) -> bool:
+    """Whether the key of the cache covers a function: its module came from a hashed file.
+
+    Not so in archives and frozen programs, which may have some sources lying beside them.
+
+    Parameters
+    ----------
+    function : callable
+    """
+    file = function.__globals__.get("__file__") or ""
+    return os.path.abspath(file) in _FILES
 
 
 def source_digest() -> str:
@@ -127,6 +162,7 @@ def _settings() -> tuple[Any, ...]:
 
 _trouble = ""  # why writing failed, once it has
 _off = ""  # why nothing is cached, where that is so
+_warned = False
 
 
 def turn_off(reason: str) -> None:
@@ -138,14 +174,17 @@ def turn_off(reason: str) -> None:
         For `cache_info`.
     """
     global _off
-    _off = reason
+    _off = _off or reason
 
 
 def _base_directory() -> Path | None:
     """Return the folder of the sub-folders; None if the platform names none."""
     for name, tail in (("FASTBP_CACHE_DIR", ""), ("NUMBA_CACHE_DIR", "fastbp")):
         if value := os.environ.get(name):
-            return Path(os.path.abspath(os.path.expanduser(value)), tail)
+            try:
+                return Path(os.path.abspath(os.path.expanduser(value)), tail)
+            except OSError:  # relative to a working directory that was deleted
+                return None
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or os.path.expanduser("~/AppData/Local")
     elif sys.platform == "darwin":
@@ -208,6 +247,11 @@ def cache_info() -> CacheInfo:
         sizes = [path.stat().st_size for path in directory.glob("*" + SUFFIX)]
     ancestors = (directory, *directory.parents)
     existing = next((path for path in ancestors if os.path.lexists(path)), directory)
+    try:
+        if existing == directory:
+            trust.check_folder(directory)
+    except (OSError, trust.UntrustedError) as error:
+        return CacheInfo(directory, f"off: {error}", 0, 0)
     if _trouble:
         state = f"unwritable: {_trouble}"
     elif not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
@@ -218,6 +262,31 @@ def cache_info() -> CacheInfo:
 
 
 # ---- files -----------------------------------------------------------------------------------
+
+
+def load(path: Path) -> bytes | None:
+    """Read a file of the cache; None if it is missing, or if others could have written it.
+
+    Parameters
+    ----------
+    path : path
+        In `folder`.
+    """
+    try:
+        trust.check_folder(path.parent)
+    except OSError:
+        return None
+    except trust.UntrustedError as error:
+        _warn(f"does not use the compiled code in {path.parent}", error)
+        return None
+    try:
+        return trust.read(path)
+    except OSError:
+        return None
+    except trust.UntrustedError:  # in a folder of one's own: it is damage like any other
+        with suppress(OSError):
+            path.unlink()
+        return None
 
 
 def store(path: Path, content: bytes) -> None:
@@ -232,36 +301,50 @@ def store(path: Path, content: bytes) -> None:
     try:
         _write(path, content)
     except OSError as error:
-        _warn(path, error)
+        unstored(path, error)
+    except trust.UntrustedError as error:
+        _warn(f"does not store its compiled code in {path.parent}", error)
+
+
+def unstored(path: Path, error: Exception) -> None:
+    """Note and warn, once in a process, that compiled code could not be stored.
+
+    Parameters
+    ----------
+    path : path
+        In `folder`.
+    error : Exception
+    """
+    global _trouble
+    _trouble = str(error)
+    _warn(f"could not store its compiled code in {path.parent.parent}", error)
 
 
 def _write(path: Path, content: bytes) -> None:
     """Write a file in one step, so that another process sees all of it or none."""
     created = not path.parent.exists()
-    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex[:16]}")
+    trust.make_folder(path.parent)
+    trust.check_folder(path.parent)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    except BaseException as error:
-        with suppress(OSError):
-            temporary.unlink()
+        # Not durable: a first start writes dozens of files, and each would wait for the disk. A
+        # power failure may leave torn ones, which their checksums tell from whole ones.
+        whole_files.write(path, lambda file: file.write(content), mode=0o600, durable=False)
+    except PermissionError:
         # Windows refuses to replace a file that another process has open: it is stored already.
-        if not (isinstance(error, PermissionError) and os.name == "nt" and path.exists()):
+        if not (os.name == "nt" and path.exists()):
             raise
     if created:
         _prune(path.parent)
 
 
-def _warn(path: Path, error: OSError) -> None:
-    global _trouble
-    first = not _trouble
-    _trouble = str(error)
-    if first:
-        warnings.warn(
-            f"fastbp could not store its compiled code in {path.parent.parent} ({error}), so it "
-            "compiles again in each new process. To mend this, set the environment variable "
-            "FASTBP_CACHE_DIR to a directory that can be written to.",
-            CacheWarning,
-            stacklevel=2,
-        )
+def _warn(what: str, error: Exception) -> None:
+    global _warned
+    if _warned:
+        return
+    _warned = True
+    warnings.warn(
+        f"fastbp {what} ({error}), so it compiles again in each new process. To mend this, set the "
+        "environment variable FASTBP_CACHE_DIR to a directory that you alone can write to.",
+        CacheWarning,
+        stacklevel=2,
+    )

@@ -49,7 +49,7 @@ class SafeCache(_Cache):  # type: ignore[misc]
     An entry is a file: a checksum, then a pickled key, the names of the functions the code calls,
     and Numba's reduced result. The file's name hashes the key, but the key read back must also be
     equal, so that a misplaced or colliding file is never run. The checksum finds damage; it is no
-    defence against an attacker who can write to the directory (nor is Numba's cache).
+    defence against an attacker, who is kept out by the owners of folder and file (``trust.py``).
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -99,9 +99,8 @@ class SafeCache(_Cache):  # type: ignore[misc]
         path, key = self._locate(sig)
         if path is None:
             return None
-        try:
-            content = path.read_bytes()
-        except OSError:
+        content = cache.load(path)
+        if content is None:
             return None
         try:
             payload = content[_SEAL_BYTES:]
@@ -123,26 +122,23 @@ class SafeCache(_Cache):  # type: ignore[misc]
         return result
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        """Store a compiled result.
+        """Store a compiled result, unless it refers to an address, valid in this process only.
 
-        Raises
-        ------
-        ValueError
-            If the code refers to an address, which is valid in this process only.
+        Numba puts arrays that are global to a function into its code by address. No kernel of
+        fastbp has them, but unoptimised code (``NUMBA_OPT=0``) keeps some of Numba's own.
         """
         path, key = self._locate(sig)
-        if path is None:
+        if path is None or data.lifted or data.library.has_dynamic_globals:
             return
-        if data.lifted or data.library.has_dynamic_globals:
-            raise ValueError(
-                f"{key[2]} refers to an address or a large global array, so it cannot be cached: "
-                "pass it as an argument"
-            )
-        module = data.library._final_module
-        symbols = [
-            value.name
-            for value in (*module.functions, *module.global_variables)
-            if value.is_declaration and not value.name.startswith("llvm.")
-        ]
-        payload = dumps((key, symbols, data._reduce()))
+        try:
+            module = data.library._final_module
+            symbols = [
+                value.name
+                for value in (*module.functions, *module.global_variables)
+                if value.is_declaration and not value.name.startswith("llvm.")
+            ]
+            payload = dumps((key, symbols, data._reduce()))
+        except Exception as error:  # what was compiled is sound, whatever cannot be pickled
+            cache.unstored(path, error)
+            return
         cache.store(path, _seal(payload) + payload)

@@ -15,7 +15,6 @@ import gc
 import threading
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar, overload
 
 import numba
@@ -26,6 +25,7 @@ from fastbp.machine.cache import (
     CacheInfo,
     CacheWarning,
     cache_info,
+    covers,
     source_digest,
     turn_off,
 )
@@ -91,11 +91,11 @@ def kernel(function: Callable[..., Any] | None = None, /, *, cached: bool = Fals
     callable
         A Numba dispatcher; with ``NUMBA_DISABLE_JIT=1``, the function itself.
 
-    Raises
-    ------
-    ValueError
-        If a cached function closes over variables or stands outside the package: the name of the
-        cache folder would not cover what it depends on.
+    Notes
+    -----
+    A function that closes over variables or stands outside the package is compiled without the
+    cache: the name of the cache folder does not cover what it depends on. Where the package's own
+    modules do not come from files, as in an archive or a frozen program, nothing is cached.
     """
     if function is None:
         return lambda function: _compile(function, cached)
@@ -103,19 +103,16 @@ def kernel(function: Callable[..., Any] | None = None, /, *, cached: bool = Fals
 
 
 def _compile(function: Callable[..., Any], cached: bool) -> Any:
-    if cached:
-        file = Path(function.__code__.co_filename).resolve()
-        if function.__closure__ is not None or not file.is_relative_to(PACKAGE):
-            raise ValueError(
-                f"{function.__qualname__} in {file} cannot be cached: only functions that stand "
-                f"below {PACKAGE} and close over nothing can"
-            )
     if not compiles():
         return function
+    inside = function.__module__.partition(".")[0] == __name__.partition(".")[0]
+    covered = covers(function)
+    if inside and not covered:  # linked into its callers, it must not be in their stored code
+        turn_off(f"{function.__module__} does not come from a file below {PACKAGE}")
     if cached:
         compiler = {} if _linked is None else {"pipeline_class": _linked.EntryCompiler}
         dispatcher = numba.njit(**_OPTIONS, **compiler)(function)
-        if _entries is not None:
+        if covered and function.__closure__ is None and _entries is not None:
             dispatcher._cache = _entries.SafeCache(function)
         return dispatcher
     if _linked is None:

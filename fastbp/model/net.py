@@ -18,7 +18,9 @@ from fastbp.kernels.workspace import DROPS_OUT, Workspace, workspace_for
 from fastbp.model.activations import Activation, traits_of
 from fastbp.model.losses import CallableLoss, Loss
 from fastbp.model.optimizers import Optimizer, as_optimizer
+from fastbp.model.pickles import FORMAT, checked_spec, checked_state
 from fastbp.model.regularization import Regularization
+from fastbp.older import PickleError, check_format
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -28,13 +30,6 @@ WHOLE_BATCH = 512
 """Batches up to this size go through in one pass."""
 SECONDS_A_CALL = 0.1
 """About how long one compiled call lasts: Ctrl-C and progress are seen between calls."""
-
-
-def own_array(value: Any) -> Any:
-    """A copy of an array that is mapped from a file or not writable, as joblib makes them."""
-    if isinstance(value, np.ndarray) and (type(value) is not np.ndarray or not value.flags.carray):
-        return np.array(value)
-    return value
 
 
 class InPython(NamedTuple):
@@ -274,18 +269,32 @@ class Net:
         return self.spec.loss.name
 
     def __getstate__(self) -> dict[str, Any]:
-        """Everything but the workspaces and the views, which are made again."""
-        state = self.__dict__.copy()
-        for name in ("_views", "_spaces"):
-            del state[name]
-        return state
+        """Sizes, names, numbers, and what was added to a net; tables and buffers are made again."""
+        made = vars(Net(self.spec, self.optimizer))
+        return {
+            "format": FORMAT,
+            "spec": self.spec._asdict(),
+            "optimizer": self.optimizer,
+            "state": self.state._asdict(),
+            "split_seed": self.split_seed,
+            "others": {name: value for name, value in vars(self).items() if name not in made},
+        }
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update((name, own_array(value)) for name, value in state.items())
-        optimizer, held, settings = self._training
-        held = State._make(map(own_array, held))
-        self._training = Training(optimizer, held, own_array(settings))
-        self._spaces = threading.local()
+    def __setstate__(self, given: dict[str, Any]) -> None:
+        check_format(f"an {type(self).__name__}", given.get("format"), FORMAT)
+        optimizer = given["optimizer"]
+        if not isinstance(optimizer, Optimizer):
+            raise PickleError(f"optimizer of a pickled net must be an Optimizer; got {optimizer!r}")
+        if not isinstance(given["split_seed"], int):
+            raise PickleError(
+                f"split_seed of a pickled net must be an int; got {given['split_seed']!r}"
+            )
+        spec = Spec(**checked_spec(given["spec"]))
+        state = checked_state(given["state"], spec.layer_sizes, spec.bias, spec.dtype, optimizer)
+        made = vars(Net(spec, optimizer))
+        self.__dict__.update({**given["others"], **made})
+        self.state = State(**state)
+        self.split_seed = given["split_seed"]
         self._views = weight_views(self.state.params, self.layer_table)
 
     @checks.explained

@@ -35,6 +35,8 @@ from fastbp.kernels.state import Data
 from fastbp.mlp import MLP
 from fastbp.model.losses import Loss
 from fastbp.model.optimizers import OPTIMIZERS, Optimizer
+from fastbp.model.pickles import FORMAT
+from fastbp.older import check_format
 from fastbp.sklearn import lbfgs, networks, training
 from fastbp.sklearn.callbacks import CallbackSupport, Listener
 from fastbp.sklearn.inputs import dense, in_pieces, refuse_masked, validation_rows
@@ -533,11 +535,14 @@ class BaseMLP(
         state: dict[str, Any] = dict(super().__getstate__())
         if "_net" in state:
             state["_net"] = self._network()
+            state["_format"] = FORMAT
             del state["coefs_"], state["intercepts_"]  # views of its buffer
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
+        if "_net" in state:
+            check_format(f"an {type(self).__name__}", state.get("_format"), FORMAT)
+        super().__setstate__({name: state[name] for name in state if name != "_format"})
         if "_net" in state:
             net = state["_net"]
             self.coefs_ = list(net.weights)

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp.kernels.optimizers import EPSILON, EPSILON_UNCORRECTED, LEARNING_RATE
-from fastbp.model.net import own_array
 from fastbp.model.optimizers import SGD, Adam, Optimizer, Scalars, as_optimizer
+from fastbp.model.pickles import check_scalars, own_array
 
 SMALLEST_RATE = 1e-6
 """The adaptive rate is not lowered below this: training stops instead."""
@@ -86,6 +86,7 @@ class OptimizerMemory:
         """Let the net continue from this state; it starts afresh if the shape differs."""
         slots = self.slots
         if slots is not None and (slots.shape, slots.dtype) == (net.state.slots.shape, net.dtype):
+            check_scalars(self.scalars)
             net.state = net.state._replace(scalars=own_array(self.scalars), slots=own_array(slots))
         self.scalars = net.state.scalars
         self.slots = net.state.slots

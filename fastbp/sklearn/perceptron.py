@@ -267,8 +267,19 @@ class Perceptron(ClassifierMixin, BaseEstimator):
                 f"`classes={classes!r}` is not the same as on last call to partial_fit, was: "
                 f"{self.classes_!r}"
             )
+        self._check_parameters()
         self._train(X, y, sample_weight, 1, self.coef_, self.intercept_)
         return self
+
+    def _check_parameters(self) -> None:
+        """Raise a ValueError for parameters of other shapes, which anyone may have assigned."""
+        units = 1 if len(self.classes_) == 2 else len(self.classes_)
+        for name, shape in (("coef_", (units, self.n_features_in_)), ("intercept_", (units,))):
+            found = np.shape(getattr(self, name))
+            if found != shape:
+                raise ValueError(
+                    f"{name} must have shape {shape}, as after the first call; got {found}"
+                )
 
     def _check_first(self, classes: Any) -> None:
         if classes is None:

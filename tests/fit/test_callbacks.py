@@ -7,7 +7,9 @@ import dataclasses
 import math
 import os
 import re
+import stat
 import sys
+import threading
 import types
 from functools import partial
 
@@ -31,6 +33,7 @@ from fastbp import (
     Scaled,
 )
 from fastbp.fit.callbacks import TimeLimit
+from fastbp.whole_files import NotAFileError
 
 RNG = np.random.default_rng(12)
 X, Y = RNG.normal(size=(20, 3)), RNG.normal(size=(20, 1))
@@ -244,6 +247,41 @@ def test_a_checkpoint_that_fails_keeps_the_one_before(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ["net.npz"]
 
 
+def test_fits_in_threads_may_keep_one_checkpoint(tmp_path):
+    path = tmp_path / "net.npz"
+    nets = [make(seed=seed) for seed in range(4)]
+    threads = [
+        threading.Thread(target=net.fit, args=(X, Y), kwargs={"epochs": 5, "callbacks": callback})
+        for net, callback in zip(nets, map(Checkpoint, [path] * 4), strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [len(net.history) for net in nets] == [5] * 4
+    with np.load(path) as file:
+        assert file["params"].tobytes() in [net.params.tobytes() for net in nets]
+    assert os.listdir(tmp_path) == ["net.npz"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has neither links nor devices such as these")
+def test_a_checkpoint_follows_links_and_destroys_no_device(tmp_path):
+    target, link = tmp_path / "first.npz", tmp_path / "latest.npz"
+    target.touch(mode=0o600)
+    link.symlink_to(target)
+    play(Checkpoint(link), [3.0])
+    assert link.is_symlink() and target.stat().st_mode & 0o777 == 0o600
+    with np.load(target) as file:
+        assert file["epoch"] == 1
+    net = make()
+    kept = net.params.copy()
+    for path in ("/dev/null", tmp_path):
+        with pytest.raises(NotAFileError, match="is a .*Name an ordinary file"):
+            net.fit(X, Y, callbacks=Checkpoint(path))
+    assert net.params.tobytes() == kept.tobytes()
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+
+
 @pytest.mark.parametrize("make_callback", [Checkpoint, CSVLog])
 def test_a_folder_that_is_missing(make_callback, tmp_path):
     net = make()
@@ -282,6 +320,42 @@ def test_csv_log(tmp_path):
     assert path.read_bytes() == kept
     net.fit(X, Y, epochs=2, callbacks=CSVLog(path))
     assert [row[0] for row in rows()] == ["epoch", "1", "2"]
+
+
+@pytest.mark.parametrize("name", ["=cmd|' /C calc'!A0", "+1", "-1", "@sum", "\t=1", "\r=1"])
+def test_no_name_in_a_log_is_a_formula(name, tmp_path):
+    def metric(y_true, y_pred):
+        return 1.5
+
+    metric.__name__ = name
+    path, net = tmp_path / "log.csv", make()
+    net.fit(X, Y, epochs=1, metrics=metric, callbacks=CSVLog(path))
+    net.fit(X, Y, epochs=1, metrics=metric, callbacks=CSVLog(path, append=True))
+    with open(path, encoding="utf-8", newline="") as file:
+        head, *rows = csv.reader(file)
+    assert head[2] == f"'{name}"
+    assert [row[2] for row in rows] == ["1.5", "1.5"]
+
+
+@pytest.mark.parametrize("left", ["3,0.1", "", "3"])
+def test_an_unfinished_line_of_a_log_is_not_taken_for_numbers(left, tmp_path):
+    path = tmp_path / "log.csv"
+    make().fit(X, Y, epochs=2, callbacks=CSVLog(path))
+    whole = path.read_bytes()
+    path.write_bytes(whole + left.encode())
+    with pytest.raises(ValueError, match="has the columns"):
+        make().fit(X, Y, epochs=1, metrics="r2", callbacks=CSVLog(path, append=True))
+    assert path.read_bytes() == whole + left.encode()  # another file is left alone
+    make().fit(X, Y, epochs=1, callbacks=CSVLog(path, append=True))
+    lines = path.read_bytes().splitlines()
+    assert lines[:3] == whole.splitlines() and lines[3].startswith(b"1,") and len(lines) == 4
+
+
+def test_a_log_that_has_but_an_unfinished_head_begins_anew(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_bytes(b"epoch,loss,learning_rate,seconds")
+    make().fit(X, Y, epochs=1, callbacks=CSVLog(path, append=True))
+    assert path.read_bytes().startswith(b"epoch,loss,learning_rate,seconds\r\n1,")
 
 
 # ---- progress -----------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from helpers import COMPILED, counts
 
 from fastbp import graph
 from fastbp.graph import GraphError, variable, variables, vector
+from fastbp.graph.flat import Slot
 
 x, y, z = variables("x y z")
 F = (x + y) * z
@@ -171,6 +172,29 @@ def test_copies():
     for twin in (copy.copy(f), copy.deepcopy(f), pickle.loads(pickle.dumps(f))):
         assert repr(twin) == repr(f)
         assert twin.gradient(x=1, w=[0, 2], wrt="q") == {"q": 24}
+
+
+EDITED = {
+    "an unknown operation": ("twice", [0], None),
+    "one argument of two": ("add", [0], None),
+    "two arguments of one": ("exp", [0, 0], None),
+    "no arguments": ("max", [], None),
+    "half a product": ("dot", [0, 0, 0], None),
+    "arguments of a variable": ("variable", [0], ("y", None, 0)),
+    "a variable without a slot": ("variable", [], None),
+    "a slot beyond its vector": ("variable", [], ("y", 2, 2)),
+    "a slot before its vector": ("variable", [], ("y", 2, -1)),
+    "a sum with a slot": ("sum", [0], ("y", None, 0)),
+}
+
+
+@pytest.mark.parametrize("case", EDITED)
+def test_an_edited_pickle_is_no_graph(case):
+    operation, below, slot = EDITED[case]
+    rebuild, (parts,) = (x + 1).__reduce__()
+    edited = [*parts[:1], (operation, below, 0.0, slot and Slot(*slot), None)]
+    with pytest.raises(ValueError, match=f"a graph has no '{operation}' of {len(below)} arguments"):
+        rebuild(edited).value(x=1)
 
 
 # ---- errors -------------------------------------------------------------------------------------

@@ -7,8 +7,11 @@ import json
 import os
 import pickle
 import shutil
+import socket
+import stat
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -24,10 +27,14 @@ from helpers import SOAK
 from fastbp.machine import cache
 
 pytestmark = [pytest.mark.promise("compiled cache"), pytest.mark.slow]
+of_others = pytest.mark.promise("other people's files")
+posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such files or permissions")
 PROCESSES = 16 if SOAK else 4
 FLIPS = 5000 if SOAK else 100
 
-MACHINE = ("__init__", "cache", "cache_entries", "internals", "jit", "linked", "processor")
+MACHINE = (
+    "__init__", "cache", "cache_entries", "internals", "jit", "linked", "processor", "trust",
+)  # fmt: skip
 HELPER = """
 from fastbp.machine.jit import kernel
 
@@ -151,6 +158,7 @@ def warm_original(tmp_path_factory: pytest.TempPathFactory) -> Project:
     (project.package / "machine").mkdir()
     for name in MACHINE:
         shutil.copy(cache.PACKAGE / "machine" / f"{name}.py", project.package / "machine")
+    shutil.copy(cache.PACKAGE / "whole_files.py", project.package)
     (project.package / "helper.py").write_text(HELPER)
     (project.package / "work.py").write_text(WORK)
     out = project.run(CALL + "\nwork.first(x, 1)")
@@ -215,11 +223,23 @@ out |= dict(hits=hits(work.total) + hits(work.draw))
 
 
 def test_addresses_are_not_stored(warm: Project) -> None:
-    out = warm.run(
-        "try: work.from_large(1)\nexcept ValueError as error: out = dict(error=str(error))"
-    )
-    assert out["error"].startswith("from_large refers to an address or a large global array")
+    for _ in range(2):
+        out = warm.run("out = dict(result=work.from_large(1), hits=hits(work.from_large))")
+        assert (out["result"], out["hits"], out["warnings"]) == (1.0, 0, [])
     assert warm.entries("from_large") == []
+
+
+def test_code_that_cannot_be_pickled_is_not_stored(warm: Project) -> None:
+    lines = """
+def fail(*args):
+    raise RecursionError("too deep")
+entries.dumps = fail
+out = dict(result=work.draw(3), again=work.draw(3))
+"""
+    out = warm.run(lines)
+    assert out["result"] == out["again"] == np.random.RandomState(3).random_sample()
+    [warning] = out["warnings"]
+    assert "could not store its compiled code" in warning and "too deep" in warning
 
 
 def test_recompile_discards_the_entry(warm: Project) -> None:
@@ -452,6 +472,54 @@ def test_another_numba_compiles_with_one_warning(case: str, cold: Project) -> No
 # ---- directories -----------------------------------------------------------------------------
 
 
+# What a folder for the cache may be instead: a run goes on in each case.
+def too_long(project: Project) -> dict[str, str]:
+    return {"FASTBP_CACHE_DIR": str(project.root / ("long" * 100))}
+
+
+def a_link_to_nowhere(project: Project) -> dict[str, str]:
+    project.cache.symlink_to(project.root / "nowhere" / "else")
+    return {}
+
+
+def a_link_in_a_circle(project: Project) -> dict[str, str]:
+    project.cache.symlink_to(project.cache)
+    return {}
+
+
+def a_device(project: Project) -> dict[str, str]:
+    return {"FASTBP_CACHE_DIR": "/dev/full"}
+
+
+FOLDERS = [too_long, a_link_to_nowhere, a_link_in_a_circle, a_device]
+
+
+@posix
+@pytest.mark.parametrize("make", FOLDERS)
+def test_no_folder_for_the_cache_stops_a_run(
+    make: Callable[[Project], dict[str, str]], cold: Project, tally: Counter[str]
+) -> None:
+    out = cold.run(**make(cold))
+    assert out["result"] == 12.0
+    assert len(out["warnings"]) <= 1
+    tally["folders"] += 1
+
+
+@posix
+def test_a_full_disk_warns_once(cold: Project, tally: Counter[str]) -> None:
+    lines = """
+def full(*args):
+    raise OSError(28, "No space left on device")
+cache.os.replace = full
+"""
+    out = cold.run(lines + CALL + "\nwork.first(x, 1)")
+    assert (out["result"], out["stored"], out["entries"]) == (12.0, [False], 0)
+    [warning] = out["warnings"]
+    assert "No space left on device" in warning
+    assert list(Path(out["directory"]).iterdir()) == []
+    tally["folders"] += 1
+
+
 def test_unwritable_directory_warns_once(cold: Project) -> None:
     (cold.root / "file").touch(mode=0o755)
     inside = str(cold.root / "file" / "inside")
@@ -464,6 +532,186 @@ def test_unwritable_directory_warns_once(cold: Project) -> None:
     # Known before the first write, too.
     out = cold.run("out = {}", FASTBP_CACHE_DIR=inside)
     assert out["state"] == f"unwritable: {cold.root}/file is not a directory that can be written to"
+
+
+# ---- other people's files --------------------------------------------------------------------
+
+
+def planted(project: Project) -> Path:
+    """An entry that runs code when it is unpickled, with a seal, in the place of `total`'s."""
+    entry = project.entry()
+
+    class Runs:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return (Path(project.root / "planted code ran").touch, ())
+
+    entry.write_bytes(sealed(Runs()))
+    return entry
+
+
+def of_another_user(project: Project) -> None:
+    os.chown(planted(project), 65534, 65534)
+
+
+def writable_by_the_group(project: Project) -> None:
+    planted(project).chmod(0o664)
+
+
+def writable_by_all(project: Project) -> None:
+    planted(project).chmod(0o646)
+
+
+def a_link(project: Project) -> None:
+    entry = planted(project)
+    entry.rename(project.root / "elsewhere.code")
+    entry.symlink_to(project.root / "elsewhere.code")
+
+
+def a_pipe(project: Project) -> None:
+    entry = project.entry()
+    entry.unlink()
+    os.mkfifo(entry)
+
+
+def a_device_link(project: Project) -> None:
+    entry = project.entry()
+    entry.unlink()
+    entry.symlink_to("/dev/zero")
+
+
+def a_socket(project: Project) -> None:
+    entry = project.entry()
+    entry.unlink()
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"{folder}/s")  # the path of a socket is short
+        os.rename(f"{folder}/s", entry)
+
+
+def folder_of_another_user(project: Project) -> None:
+    os.chown(planted(project).parent, 65534, 65534)
+
+
+def folder_writable_by_all(project: Project) -> None:
+    planted(project).parent.chmod(0o777)
+
+
+def folder_writable_by_the_group(project: Project) -> None:
+    planted(project).parent.chmod(0o770)
+
+
+def folder_is_a_pipe(project: Project) -> None:
+    folder = planted(project).parent
+    folder.rename(project.root / "elsewhere")
+    os.mkfifo(folder)
+
+
+def folder_is_a_link(project: Project) -> None:
+    folder = planted(project).parent
+    folder.rename(project.root / "elsewhere")
+    folder.symlink_to(project.root / "elsewhere")
+
+
+FILES_OF_OTHERS = [
+    of_another_user, writable_by_the_group, writable_by_all, a_link, a_pipe, a_device_link, a_socket
+]  # fmt: skip
+FOLDERS_OF_OTHERS = [
+    folder_of_another_user, folder_writable_by_all, folder_writable_by_the_group, folder_is_a_link,
+    folder_is_a_pipe,
+]  # fmt: skip
+as_root = pytest.mark.skipif(
+    os.name == "nt" or os.geteuid() != 0, reason="only root gives files away"
+)
+OF_ANOTHER = (of_another_user, folder_of_another_user)
+
+
+def cases(some: list[Any]) -> list[Any]:
+    return [pytest.param(case, marks=[as_root] if case in OF_ANOTHER else []) for case in some]
+
+
+@posix
+@of_others
+@pytest.mark.parametrize("make", cases(FILES_OF_OTHERS))
+def test_a_planted_file_is_not_unpickled_but_replaced(
+    make: Callable[[Project], None], warm: Project, tally: Counter[str]
+) -> None:
+    make(warm)
+    out = warm.run()
+    assert not (warm.root / "planted code ran").exists()
+    assert (out["result"], out["hits"], out["warnings"]) == (12.0, 0, [])
+    assert (out["stored"], out["entries"]) == ([True], 2)
+    found = warm.entry().lstat()
+    assert stat.S_ISREG(found.st_mode) and stat.S_IMODE(found.st_mode) == 0o600
+    tally["plants"] += 1
+
+
+@posix
+@of_others
+@pytest.mark.parametrize("make", cases(FOLDERS_OF_OTHERS))
+def test_a_folder_that_others_can_write_to_is_left_alone(
+    make: Callable[[Project], None], warm: Project, tally: Counter[str]
+) -> None:
+    make(warm)
+    before = sorted(path.read_bytes() for path in warm.entries("*"))
+    out = warm.run(CALL + "\nwork.first(x, 1)")
+    assert not (warm.root / "planted code ran").exists()
+    assert (out["result"], out["hits"], out["stored"]) == (12.0, 0, [False])
+    [warning] = out["warnings"]
+    assert warning.startswith("CacheWarning: fastbp does not use the compiled code in")
+    assert "FASTBP_CACHE_DIR to a directory that you alone can write to" in warning
+    assert out["state"].startswith("off: ")
+    assert sorted(path.read_bytes() for path in warm.entries("*")) == before
+    tally["plants"] += 1
+
+
+@posix
+@of_others
+@pytest.mark.parametrize("mask", [0o000, 0o002, 0o007, 0o022, 0o027, 0o077])
+def test_the_cache_is_closed_to_others_whatever_the_umask(
+    mask: int, cold: Project, tally: Counter[str]
+) -> None:
+    inside = cold.cache / "new" / "newer"
+    out = cold.run(f"import os; os.umask({mask})\n" + CALL, FASTBP_CACHE_DIR=str(inside))
+    assert (out["stored"], out["state"]) == ([True], "warm")
+    made = [path for path in (cold.cache, *cold.cache.rglob("*")) if path.is_dir()]
+    assert len(made) == 4  # with the missing folders above it
+    assert {stat.S_IMODE(path.stat().st_mode) for path in made} == {0o700}
+    assert [stat.S_IMODE(path.stat().st_mode) for path in inside.rglob("*.code")] == [0o600]
+    tally["plants"] += 1
+
+
+@posix
+@of_others
+def test_a_folder_in_the_place_of_an_entry_costs_time_only(
+    warm: Project, tally: Counter[str]
+) -> None:
+    entry = warm.entry()
+    entry.unlink()
+    entry.mkdir()
+    out = warm.run()
+    assert (out["result"], out["stored"]) == (12.0, [False])
+    [warning] = out["warnings"]
+    assert "is a folder" in warning
+    tally["plants"] += 1
+
+
+@posix
+@of_others
+def test_a_cache_that_others_can_read_serves(warm: Project, tally: Counter[str]) -> None:
+    warm.entry().parent.chmod(0o755)
+    warm.entry().chmod(0o644)
+    assert warm.run()["hits"] == 1
+    tally["plants"] += 1
+
+
+@of_others
+def test_a_system_without_owners_serves(warm: Project) -> None:
+    lines = "from fastbp.machine import trust; trust._HAS_OWNERS = False\n"  # as on Windows
+    warm.entry().chmod(0o666)
+    out = warm.run(lines + CALL)
+    assert (out["hits"], out["stored"]) == (1, [True])
+
+
+# ---- directories that cannot be written to ------------------------------------------------------
 
 
 def test_read_only_warm_directory_serves(warm: Project) -> None:
@@ -508,6 +756,18 @@ def test_no_home_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numba.config, "DISABLE_JIT", 0)
     assert cache._base_directory() is None
     assert cache.cache_info() == (None, "off: no cache directory", 0, 0)
+
+
+@posix
+def test_no_cache_relative_to_a_folder_that_was_deleted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    monkeypatch.setenv("FASTBP_CACHE_DIR", "relative")
+    assert cache._base_directory() is None
+    assert cache.cache_info().state == "off: no cache directory"
 
 
 def test_old_sub_folders_are_removed(cold: Project) -> None:

@@ -7,7 +7,7 @@ import types
 import pytest
 from helpers import COMPILED, needs_compiler
 
-from fastbp.machine import jit
+from fastbp.machine import cache, jit
 from fastbp.machine.cache import PACKAGE
 from fastbp.machine.cache_entries import SafeCache
 
@@ -17,10 +17,10 @@ def plain(x):
 
 
 def in_package(function: types.FunctionType) -> types.FunctionType:
-    """Return the same function, as if its file stood in the package."""
-    code = function.__code__.replace(co_filename=str(PACKAGE / "made_up.py"))
+    """Return the same function, as if its module were one of the package."""
+    names = function.__globals__ | {"__file__": str(PACKAGE / "mlp.py")}
     return types.FunctionType(
-        code, function.__globals__, function.__name__, closure=function.__closure__
+        function.__code__, names, function.__name__, closure=function.__closure__
     )
 
 
@@ -57,16 +57,30 @@ def test_not_a_number_and_division_by_zero() -> None:
     assert entry._cache.load_overload(entry.signatures[0], None) is None
 
 
-def test_cached_function_stands_in_the_package() -> None:
-    with pytest.raises(ValueError, match=r"plain in .*test_jit\.py cannot be cached"):
-        jit.kernel(cached=True)(plain)
-
-
-def test_cached_function_closes_over_nothing() -> None:
+@needs_compiler
+def test_what_the_cache_does_not_cover_is_compiled_without_it() -> None:
     factor = 2.0
 
     def scaled(x):
         return factor * x
 
-    with pytest.raises(ValueError, match="scaled in .* cannot be cached"):
-        jit.kernel(cached=True)(in_package(scaled))
+    for function in (plain, in_package(scaled)):
+        entry = jit.kernel(cached=True)(function)
+        assert not isinstance(entry._cache, SafeCache)
+        assert entry(1.0) == 2.0
+    assert cache.folder() is not None  # the package's own functions are cached as before
+
+
+@needs_compiler
+def test_a_module_of_the_package_without_a_file_turns_the_cache_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cache, "_off", "")
+    names = {"__name__": "fastbp.kernels.frozen", "__file__": "fastbp/kernels/frozen.pyc"}
+    function = types.FunctionType(plain.__code__, names, "plain")
+    assert function.__module__ == "fastbp.kernels.frozen"
+    jit.kernel(function)  # an inner one: its code would be part of what its callers store
+    assert cache.folder() is None
+    assert cache.cache_info().state == (
+        f"off: fastbp.kernels.frozen does not come from a file below {PACKAGE}"
+    )

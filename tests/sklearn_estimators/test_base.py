@@ -19,6 +19,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fastbp import Progress
+from fastbp.model.pickles import FORMAT
+from fastbp.older import PickleError
 from fastbp.sklearn import MLPClassifier, MLPRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -199,6 +201,27 @@ def test_copies_go_on_as_the_original(way, tmp_path) -> None:
     assert not np.array_equal(twin.coefs_[0], net.coefs_[0])
     net.partial_fit(X, Y)
     assert np.array_equal(twin.coefs_[0], net.coefs_[0]), "the optimiser's state is copied too"
+
+
+def test_a_pickle_of_another_format_is_refused() -> None:
+    net = small().fit(X, Y)
+    state = net.__getstate__()
+    assert state["_format"] == FORMAT and not hasattr(pickle.loads(pickle.dumps(net)), "_format")
+    for change, said in (({"_format": 0}, "has the format 0"), ({}, "has no format number")):
+        del state["_format"]
+        state |= change
+        with pytest.raises(PickleError, match=f"pickle of an MLPClassifier {said}.*coefs_"):
+            MLPClassifier().__setstate__(dict(state))
+        state.setdefault("_format", 0)
+    assert pickle.loads(pickle.dumps(small())).hidden_layer_sizes == (5,)  # not fitted: read right
+
+
+@pytest.mark.parametrize("size", [0, 3])
+def test_an_edited_optimizer_reads_nothing_beyond_its_numbers(size) -> None:
+    net = pickle.loads(pickle.dumps(small().partial_fit(X, Y, classes=[0, 1, 2])))
+    net._optimizer.scalars = np.zeros(size)
+    with pytest.raises(PickleError, match=rf"scalars .* shape \(13,\).*got shape \({size},\)"):
+        net.partial_fit(X, Y)
 
 
 def test_a_pickle_holds_the_parameters_once() -> None:

@@ -147,6 +147,18 @@ def test_errors_and_warnings() -> None:
             kind(early_stopping=True).fit(X, y, sample_weight=(~held).astype(float))
 
 
+@pytest.mark.parametrize("name", ["coef_", "intercept_"])
+def test_parameters_of_another_shape_are_refused_before_a_kernel_reads_them(name: str) -> None:
+    X, y = DATA["iris"]
+    model = Perceptron().partial_fit(X, y, classes=[0, 1, 2])
+    kept = getattr(model, name)
+    setattr(model, name, kept[:1])
+    with pytest.raises(ValueError, match=rf"{name} must have shape \(3,.*got \(1,"):
+        model.partial_fit(X, y)
+    setattr(model, name, kept)
+    model.partial_fit(X, y)
+
+
 def test_verbose_prints_a_line_an_epoch(capsys: pytest.CaptureFixture[str]) -> None:
     X, y = DATA["cancer"]
     model = Perceptron(verbose=1).fit(X, y)
