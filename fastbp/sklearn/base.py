@@ -76,7 +76,10 @@ class BaseMLP(
     shuffle : bool, default=True
         Shuffle the rows in each epoch.
     random_state : int, RandomState instance or None, default=None
-        Determines the initial weights, the order of the rows, the held-out rows and dropout.
+        Determines the initial weights, the order of the rows, the held-out rows and dropout. None
+        draws from NumPy's global generator, but for the order of the rows, for which that gives
+        only a seed: it is never locked for long, and after ``np.random.seed`` a fit repeats itself,
+        with other shuffles than scikit-learn's.
     tol : float, default=1e-4
         How much loss or score must improve; with lbfgs, convergence is when no partial derivative
         is larger.

@@ -21,7 +21,7 @@ from fastbp.kernels.state import Data
 from fastbp.kernels.training import FINISHED
 from fastbp.mlp import MLP
 from fastbp.sklearn.optimizers import OptimizerMemory
-from fastbp.sklearn.randomness import bits_of
+from fastbp.sklearn.randomness import bits_of, shuffling_state_of
 from fastbp.sklearn.validation import Validation
 
 NOT_FINITE = (
@@ -45,13 +45,14 @@ def epochs_of(
     random_state : numpy.random.RandomState or None
         Shuffles the order of the rows before each epoch, as sklearn.utils.shuffle; None: they are
         taken as they stand. Between the compiled calls it is free for others, as it is between
-        scikit-learn's shuffles.
+        scikit-learn's shuffles. NumPy's global generator only gives a seed.
     limits : Limits
     """
     rows = data.inputs.size // net.layer_sizes[0]
     bits = NO_BITS
     if random_state is not None:
-        bits = Bits(*bits_of(random_state), random_state)
+        stream = shuffling_state_of(random_state)
+        bits = Bits(*bits_of(stream), stream)
         data = data._replace(order=np.arange(rows), n_order=rows)
     epochs = Epochs(net, bits=bits, limits=limits)
     epochs.take(Job(data, rows, batch_size))
