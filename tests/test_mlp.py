@@ -139,6 +139,52 @@ def test_loss_of_every_output_activation(activation, dtype):
     assert net.loss(X, T) == pytest.approx(expected, rel=1e-5 if dtype == "float32" else 1e-12)
 
 
+def bent(z):
+    """An activation in Python."""
+    return z + np.sin(z), 1 + np.cos(z)
+
+
+@pytest.mark.parametrize("rows", [1, 20, 700])
+@pytest.mark.parametrize("hidden", ["tanh", bent], ids=["compiled", "in Python"])
+@pytest.mark.parametrize("output", [*ACTIVATIONS, bent], ids=str)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_logits_are_the_outputs_of_a_net_without_output_activation(output, hidden, dtype, rows):
+    net, plain = (
+        MLP((5, 4, 3), activation=hidden, output_activation=a, dtype=dtype, seed=1)
+        for a in (output, "identity")
+    )
+    plain.params[:] = net.params
+    X = data(rows, dtype)[0]
+    outputs = net.predict(X)
+    assert np.array_equal(net.predict(X, logits=True), plain.predict(X))
+    assert np.array_equal(net.predict(X), outputs)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])
+def test_logits_keep_what_probabilities_lose(loss):
+    net = MLP((2, 2), loss=loss, weight_init=[np.eye(2, dtype="f4")], seed=0)
+    z = np.array([[300.0, -300.0]], "float32")
+    assert net.predict(z).min() < 1e-37
+    assert np.array_equal(net.predict(z, logits=True), z)
+
+
+def test_logits_are_asked_for_by_true_or_false():
+    net = MLP((2, 1), seed=0)
+    for given in (1, None, "yes"):
+        with pytest.raises(TypeError, match=f"logits must be True or False; got {given!r}"):
+            net.predict([[1.0, 2.0]], logits=given)
+    with pytest.raises(ValueError, match="X holds nan at row 1, column 0"):
+        net.predict([[1.0, 2.0], [np.nan, 0.0]], logits=True)
+
+
+def test_large_data_has_logits_in_several_calls():
+    net = MLP((5, 300, 3), seed=0)
+    net.rows_in_a_call = 256
+    X = data(1000, "float32")[0]
+    parts = [net.predict(X[first : first + 256], logits=True) for first in range(0, 1000, 256)]
+    assert np.array_equal(net.predict(X, logits=True), np.concatenate(parts))
+
+
 def test_labels_equal_their_probabilities():
     X, labels, T = data(20)
     first, second = make(), make()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from functools import cache
+from functools import cache, partial
 from inspect import Parameter, signature
 from numbers import Integral, Real
 from typing import Any, NamedTuple, Self
@@ -450,17 +450,17 @@ class BaseMLP(
             self.intercepts_ = list(net.biases)
         return net
 
-    def _outputs(self, X: Any) -> FloatArray:
-        """Outputs of the network, (rows, n_outputs_)."""
+    def _outputs(self, X: Any, logits: bool = False) -> FloatArray:
+        """Outputs of the network, (rows, n_outputs_), or the net inputs of its last layer."""
         net = self._network()
         plain = type(X) is np.ndarray and X.ndim == 2 and X.dtype == net.dtype and len(X) > 0
         if plain and X.shape[1] == net.layer_sizes[0] and not hasattr(self, "feature_names_in_"):
             try:
-                return net.predict(X)
+                return net.predict(X, logits=logits)
             except ValueError:  # not finite: reported below in scikit-learn's words
                 pass
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        return in_pieces(net.predict, X)
+        return in_pieces(partial(net.predict, logits=logits), X)
 
     def transform(self, X: Any) -> FloatArray:
         """Activations of the last hidden layer.
