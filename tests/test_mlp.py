@@ -723,6 +723,32 @@ def test_seconds_of_epochs_over_several_calls(monkeypatch):
     assert sum(history.seconds) <= wall
 
 
+def mean_of_squares(y_pred, y):
+    """A loss in Python that returns a number of NumPy's."""
+    error = y_pred - y
+    return np.square(error).mean(), 2 * error / error.size
+
+
+@pytest.mark.parametrize("loss", ["squared_error", mean_of_squares], ids=["compiled", "in Python"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_losses_and_histories_are_floats(dtype, loss):
+    X, labels, T = data(20, dtype)
+    net = MLP((5, 4, 3), loss=loss, dtype=dtype, l2=0.1, seed=0)
+    found = {type(x) for x in (net.loss(X, T), net.loss_and_grad(X, T)[0], net.step(X, T))}
+    metrics = ["r2", "mean_absolute_error", lambda y, y_pred: np.square(y - y_pred).mean()]
+    histories = [
+        net.fit(X, T, epochs=2),
+        net.fit(X, T, epochs=2, validation_fraction=0.2, metrics=metrics[:2]),
+        net.fit([(X, T), (X, T)], epochs=2, validation_data=(X, T), metrics=metrics[1]),
+        net.fit(X, T, epochs=2, augment=lambda X, rng: X),
+        *(net.fit(X, T, epochs=2, method=name) for name in ("rprop", "conjugate_gradient")),
+    ]
+    net.optimizer = SGD(lambda update: np.float32(0.01))
+    histories.append(net.fit(X, T, epochs=2, max_seconds=60))
+    found |= {type(x) for h in histories for name in h.names for x in h[name]}
+    assert found == {float}
+
+
 def test_verbose_prints_a_line_an_epoch(capsys):
     X, labels, _ = data(37)
     net = make()

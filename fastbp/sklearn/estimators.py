@@ -52,12 +52,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         The classes; a list for several targets.
     coefs_, intercepts_ : list of array, shapes (n_in, n_out) and (n_out,)
         Live views of the parameters; assigning an array copies it into the parameters.
-    loss_, loss_curve_, best_loss_ : float, list of float, float or None
+    loss_, loss_curve_, best_loss_ : numpy.float64, list of numpy.float64, numpy.float64 or None
         The loss of the last epoch, of each epoch (mean of its batches, each before its update), and
         the lowest. The curve of a fit that diverged ends with a loss that is not finite.
     validation_scores_, best_validation_score_ : list of float and float, or None
         Scores with early stopping.
-    validation_loss_curve_ : list of float or None
+    validation_loss_curve_ : list of numpy.float64 or None
         Losses without penalties, if there are validation rows.
     n_iter_, t_ : int
         Epochs or iterations of the last fit; total number of rows processed.

@@ -40,11 +40,11 @@ def minimize(
         last[:] = intermediate_result.x
         net.params[:] = last
         estimator.n_iter_ += 1
-        estimator.loss_ = float(intermediate_result.fun)
+        estimator.loss_ = np.float64(intermediate_result.fun)
         if estimator.verbose:
             print(f"Iteration {estimator.n_iter_}, loss = {estimator.loss_:.8f}")
         if validation is not None:
-            estimator.validation_loss_curve_.append(validation.loss(net))
+            estimator.validation_loss_curve_.append(np.float64(validation.loss(net)))
         stop = listener.end_epoch()
         if stop:
             raise StopIteration
@@ -56,7 +56,7 @@ def minimize(
     result = scipy_lbfgs(objective, end_iteration, limits)
     listener.end_epoch()
     net.params[:] = result.x
-    estimator.loss_ = float(result.fun)
+    estimator.loss_ = np.float64(result.fun)
     if not (np.isfinite(net.params).all() and np.isfinite(estimator.loss_)):
         net.params[:] = last
         if estimator.n_iter_ == 0:

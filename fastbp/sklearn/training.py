@@ -98,7 +98,7 @@ class Stopping:
     def _validate(self, validation: Validation) -> None:
         estimator = self.estimator
         loss = validation.loss(self.net)
-        estimator.validation_loss_curve_.append(loss)
+        estimator.validation_loss_curve_.append(np.float64(loss))
         if not self.early:
             return
         score = -loss if estimator.scoring == "loss" else validation.score(estimator, self.net)
@@ -148,7 +148,7 @@ class _Measured:
 
     def __call__(self) -> dict[str, float]:
         curves = {"val_loss": "validation_loss_curve_", "val_score": "validation_scores_"}
-        return {name: getattr(self.estimator, curves[name])[-1] for name in self.names}
+        return {name: float(getattr(self.estimator, curves[name])[-1]) for name in self.names}
 
 
 def hooks_of(estimator: Any, net: MLP, validation: Validation | None, epochs: int) -> Hooks | None:
@@ -255,9 +255,9 @@ class Trainer:
         """Write an epoch down and measure what is to be measured."""
         estimator = self.estimator
         estimator.n_iter_ += 1
-        estimator.loss_ = loss
+        estimator.loss_ = np.float64(loss)  # scikit-learn's type
         estimator.t_ += self.epochs.job.rows
-        estimator.loss_curve_.append(loss)
+        estimator.loss_curve_.append(estimator.loss_)
         if estimator.verbose and estimator.verbose != "bar":
             print(f"Iteration {estimator.n_iter_}, loss = {loss:.8f}")
         self.stopping.see()
@@ -287,10 +287,10 @@ class Trainer:
         """Keep the last finite parameters; the curves have the epoch that was not finite."""
         estimator = self.estimator
         estimator.n_iter_ += 1
-        estimator.loss_curve_.append(loss)
+        estimator.loss_curve_.append(np.float64(loss))
         for name in ("validation_scores_", "validation_loss_curve_"):
             if getattr(estimator, name, None) is not None:
-                getattr(estimator, name).append(float("nan"))
+                getattr(estimator, name).append(np.float64("nan"))
         warn(
             f"training diverged in epoch {estimator.n_iter_}: the loss or a parameter is not "
             "finite. The parameters are the last finite ones. Try a smaller learning_rate_init, "

@@ -304,3 +304,44 @@ def test_logarithms_of_several_targets_are_finite(kind) -> None:
     assert [p.shape for p in logarithms] == [(60, 3), (60, 2)]
     assert all(np.isfinite(p).all() for p in logarithms)
     assert min(p.min() for p in logarithms) < -1e4
+
+
+def kinds(estimator) -> dict[str, set[type]]:
+    """The types of an estimator's losses and scores."""
+    names = ("loss_", "best_loss_", "loss_curve_", "validation_scores_", "best_validation_score_")
+    found = {name: getattr(estimator, name, None) for name in names}
+    return {n: {type(x) for x in (v if isinstance(v, list) else [v])} for n, v in found.items()}
+
+
+@pytest.mark.parametrize("options", [
+    {}, {"early_stopping": True}, {"solver": "lbfgs"},
+    {"solver": "sgd", "learning_rate": "adaptive"},
+], ids=str)  # fmt: skip
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_losses_have_scikit_learns_types(name, options, dtype) -> None:
+    X, y = X_IRIS.astype(dtype), (Y_IRIS > 0).astype(int)
+    nets = [
+        getattr(module, name)(hidden_layer_sizes=(4,), max_iter=4, random_state=0, **options)
+        for module in (fastbp.sklearn, sklearn.neural_network)
+    ]
+    assert kinds(nets[0].fit(X, y)) == kinds(nets[1].fit(X, y))
+    if not options:
+        nets = [net.partial_fit(X, y) for net in nets]
+        assert kinds(nets[0]) == kinds(nets[1])
+    own = nets[0].set_params(early_stopping=False).fit(X, y, X_val=X, y_val=y)
+    assert {type(loss) for loss in own.validation_loss_curve_} == {np.float64}
+
+
+def test_callbacks_of_the_core_see_floats() -> None:
+    histories = []
+
+    class Keep(fastbp.Callback):
+        def on_fit_end(self, fit):
+            histories.append(fit.history)
+
+    options = {"early_stopping": True, "max_iter": 3, "random_state": 0}
+    MLPClassifier((4,), callbacks=[Keep()], **options).fit(X_IRIS, Y_IRIS)
+    (history,) = histories
+    assert {"val_loss", "val_score"} <= set(history.names)
+    assert {type(x) for name in history.names for x in history[name]} == {float}
