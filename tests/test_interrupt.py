@@ -104,7 +104,7 @@ def interrupt(seed, delay, batch_size=60, compiled=True, hooked=False, rows=60, 
     given = json.dumps([seed, delay, batch_size, compiled, hooked, rows])
     process = subprocess.run(
         [sys.executable, "-c", CHILD, given],
-        env=os.environ | environment,
+        env=os.environ | {"FASTBP_QUIET": "1"} | environment,
         capture_output=True,
         text=True,
         timeout=5 * HANG,
@@ -147,16 +147,15 @@ class TestRealSignals:
         batch_size = int(rng.choice([7, 60]))
         check(interrupt(seed, rng.uniform(0, 0.6), batch_size=batch_size, hooked=True), tally)
 
-    @pytest.mark.parametrize("hooked", [False, True])
-    @pytest.mark.parametrize("seed", range(counts(1, 10)))
-    def test_control_returns_within_half_a_second(self, seed, hooked, tally):
-        """The best of three signals: the machine may be busy, but not each time."""
+    @pytest.mark.parametrize("seed", range(counts(1, 15)))
+    def test_control_returns_within_half_a_second(self, seed, tally):
+        """Two of three signals: the machine may be busy, and a long call may be just over."""
         found = []
-        for delay in (1.9, 2.0, 2.1):  # late, when calls last as long as they ever will
-            out = interrupt(seed, delay, batch_size=7, hooked=hooked, rows=MANY)
+        for delay in (2.0, 2.6, 3.2):  # late, when calls last as long as they ever will
+            out = interrupt(seed, delay, batch_size=7, rows=MANY)
             check(out, tally)
             found.append(out["seconds"])
-        assert min(found) < PROMPT, found
+        assert sorted(found)[1] < PROMPT, found
         tally["answered in 0.5 s"] += sum(seconds < PROMPT for seconds in found)
 
     @pytest.mark.parametrize("seed", range(counts(1, 50)))
@@ -173,7 +172,7 @@ class TestRealSignals:
         delay = np.random.default_rng([seed, 5]).uniform(0.0, 4.0)
         done = subprocess.run(
             [sys.executable, "-c", PROGRAM, str(delay)],
-            env=os.environ | {"FASTBP_CACHE_DIR": str(tmp_path / "empty")},
+            env=os.environ | {"FASTBP_CACHE_DIR": str(tmp_path / "empty"), "FASTBP_QUIET": "1"},
             capture_output=True,
             text=True,
             timeout=HANG,
@@ -278,7 +277,7 @@ def test_nothing_is_compiled_or_loaded_in_the_main_thread():
     assert done.returncode == 0, done.stderr
     in_main, elsewhere = json.loads(done.stdout)
     assert in_main == []
-    assert set(elsewhere) >= {"evaluate", "first_not_finite", "predict", "train"}
+    assert set(elsewhere) >= {"evaluate", "predict", "train"}
 
 
 # ---- the same, without chance -----------------------------------------------------------------

@@ -9,6 +9,7 @@ import re
 import time
 import tracemalloc
 from functools import partial
+from types import SimpleNamespace
 
 import helpers
 import limited
@@ -22,8 +23,10 @@ from recipes import in_threads
 
 from fastbp import MLP, SGD, Adam, DivergenceWarning, History, Huber
 from fastbp.fit.limits import Limits
-from fastbp.kernels import evaluation, finite, training
+from fastbp.kernels import evaluation, training
 from fastbp.kernels.activations import ACTIVATIONS
+from fastbp.machine import jit
+from fastbp.methods import full_batch
 
 OPTIMIZERS = [
     SGD(learning_rate=0.1),
@@ -580,7 +583,7 @@ def test_memory_of_a_fit(dtype, optimizer, slots):
 
 
 def compiled_signatures():
-    functions = (training.train, evaluation.evaluate, evaluation.predict, finite.first_not_finite)
+    functions = (training.train, evaluation.evaluate, evaluation.predict)
     return [len(function.signatures) for function in functions]
 
 
@@ -721,6 +724,30 @@ def test_seconds_of_epochs_over_several_calls(monkeypatch):
     assert len(history.seconds) == 40
     assert all(seconds > 0 for seconds in history.seconds)
     assert sum(history.seconds) <= wall
+
+
+@needs_compiler
+@pytest.mark.parametrize("kind", ["memory", "batches", "in Python", "method"])
+def test_seconds_leave_out_compiling(kind, monkeypatch):
+    clock, compiled = limited.Clock(), []
+
+    def compile_slowly(function, types, notice):
+        compiled.append(function)
+        clock.now += 1000.0
+
+    monkeypatch.setattr(jit, "_READY", set())
+    monkeypatch.setattr(jit, "_compile_in_thread", compile_slowly)
+    for module in (jit, full_batch):
+        monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=clock))
+    X, labels, T = data(40)
+    given = ([(X, T)] * 2,) if kind == "batches" else (X, T)
+    loss = mean_of_squares if kind == "in Python" else "squared_error"
+    net = MLP((5, 4, 3), loss=loss, dtype="float64", seed=0)
+    options = {"method": "rprop"} if kind == "method" else {"validation_data": (X, T)}
+    history = limited.fit(net, *given, clock=clock, epochs=3, **options)
+    assert compiled
+    assert len(history) == 3
+    assert all(0 < seconds < 1 for seconds in history.seconds)
 
 
 def mean_of_squares(y_pred, y):

@@ -22,6 +22,7 @@ from fastbp.fit.log import BlockLog, EpochLog
 from fastbp.fit.warn import DivergenceWarning, warn
 from fastbp.kernels.state import Data
 from fastbp.kernels.training import DIVERGED, FINISHED, RUNNING
+from fastbp.machine.jit import without_compiling
 from fastbp.model.net import Net
 
 
@@ -120,7 +121,7 @@ def _run(
     hooks = guard.hooks
     # Of several jobs, each would overwrite what the last epoch left.
     snapshot = guard.snapshot if source.whole else guard.snapshot.copy()
-    epochs = Epochs(net, snapshot, limits=limits, clock=clock)
+    epochs = Epochs(net, snapshot, limits=limits, clock=without_compiling(clock))
     log = BlockLog(history, epochs, hooks) if source.whole else EpochLog(history, epochs, hooks)
     at_once = limits.epochs_a_block if source.whole and hooks is None else 1
     left = n_epochs

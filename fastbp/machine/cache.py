@@ -35,6 +35,7 @@ __all__ = [
     "CacheWarning",
     "cache_info",
     "folder",
+    "keeps",
     "source_digest",
     "store",
     "turn_off",
@@ -168,6 +169,11 @@ def folder() -> Path | None:
         return None
     name = hashlib.blake2b(repr((sources, _settings())).encode(), digest_size=16).hexdigest()
     return base / f"fastbp-{name}"
+
+
+def keeps() -> bool:
+    """Whether compiled code is kept for the next process."""
+    return not _trouble and folder() is not None
 
 
 def _prune(current: Path) -> None:

@@ -19,6 +19,7 @@ from fastbp.fit.warn import DivergenceWarning, warn
 from fastbp.kernels.optimizers import LEARNING_RATE
 from fastbp.kernels.state import Data
 from fastbp.kernels.training import FINISHED
+from fastbp.machine.jit import without_compiling
 from fastbp.mlp import MLP
 from fastbp.sklearn.optimizers import OptimizerMemory
 from fastbp.sklearn.randomness import bits_of, shuffling_state_of
@@ -220,14 +221,15 @@ class Trainer:
 
     def _train(self, first: bool) -> None:
         estimator = self.estimator
+        clock = without_compiling(time.perf_counter)
         while estimator.n_iter_ < self.max_iter:
             self.listener.begin_epoch()
-            start = time.perf_counter()
+            start = clock()
             try:
                 finite = self.epochs.run(self._at_once()) == FINISHED
             finally:
                 for loss in self.epochs.finished:
-                    self._note(loss, time.perf_counter() - start)
+                    self._note(loss, clock() - start)
             if not finite:
                 if first and estimator.n_iter_ == 0:
                     raise ValueError(NOT_FINITE)
