@@ -317,7 +317,7 @@ def run(epochs: int = EPOCHS, out: TextIO | None = None) -> int:
     out.flush()
     start = start_of(prepare(digits))
     if start.compiling:
-        said = f"compiling took {start.compiling:.2f} s"
+        said = f"compiling took {start.compiling:.2f} s{', once' if _once(start) else ''}"
     else:
         said = f"loading compiled code took {start.loading:.2f} s"
     print(f"fastbp         {said}", file=out, flush=True)

@@ -27,7 +27,16 @@ pytestmark = [pytest.mark.promise("compiled cache"), pytest.mark.slow]
 PROCESSES = 16 if SOAK else 4
 FLIPS = 5000 if SOAK else 100
 
-MACHINE = ("__init__", "cache", "cache_entries", "internals", "jit", "linked", "processor")
+MACHINE = (
+    "__init__",
+    "cache",
+    "cache_entries",
+    "internals",
+    "jit",
+    "linked",
+    "notice",
+    "processor",
+)
 HELPER = """
 from fastbp.machine.jit import kernel
 
