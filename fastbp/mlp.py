@@ -239,13 +239,17 @@ class MLP(Net):
 
     # ---------------------------------------------------------------- what it computes
 
-    def predict(self, X: npt.ArrayLike) -> FloatArray:
+    def predict(self, X: npt.ArrayLike, *, logits: bool = False) -> FloatArray:
         """Outputs, after the output activation.
 
         Parameters
         ----------
         X : array-like, shape (rows, n_in)
             Not copied when it is a C-contiguous array of the net's dtype.
+        logits : bool, default=False
+            Return the net inputs of the output layer instead, before its activation. They keep
+            what probabilities lose to rounding: 1 - p is ``1 / (1 + exp(z))`` and log p is
+            ``-numpy.logaddexp(0, -z)`` for a logit z of binary_cross_entropy.
 
         Returns
         -------
@@ -256,7 +260,9 @@ class MLP(Net):
         ValueError, TypeError
             For another shape, no rows, NaN or infinity, or values that are not numeric.
         """
-        return evaluation.predict(self, X)
+        if logits is not False:
+            logits = checks.flag("logits", logits)
+        return evaluation.predict(self, X, logits)
 
     def loss(
         self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None

@@ -14,7 +14,7 @@ PROMISES = {
     "memory safety": {"shapes": 500},
     "bad input": {"examples": 10_000},
     "divergence": {"runs": 200},
-    "Ctrl-C": {"signals": 200},
+    "Ctrl-C": {"signals": 200, "answered in 0.5 s": 30, "loops of short calls": 5},
     "determinism": {"seeds": 20},
     "threads": {"fits": 200},
     "saving": {"kills": 500},

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import time
+import warnings
 
 import limited
 import numpy as np
 import pytest
-from helpers import COMPILED, counts
+from helpers import COMPILED, counts, needs_compiler
 from limited import A_PASS_A_CALL
 
-from fastbp import MLP
+from fastbp import MLP, SGD, Perceptron
 from fastbp.kernels import training
+from fastbp.perceptron import kernels as perceptron_kernels
+from fastbp.sklearn import MLPRegressor
 
 pytestmark = [pytest.mark.promise("Ctrl-C"), pytest.mark.slow]
 HANG = 60.0
-"""Seconds; a guard against hanging. How fast control returns is measured elsewhere."""
+"""Seconds; a guard against hanging."""
+PROMPT = 0.5
+"""Seconds after which control is back: the README says so."""
+LONGEST_CALL = 0.2
+"""Seconds of CPU time that a compiled call may take: twice what is aimed at."""
+MANY = 6000
+"""Rows of an epoch of many batches: no call ends because the epochs of a block do."""
 
 # A thread sends the signal, because it can note the time of it on the same clock.
 CHILD = """
@@ -28,9 +39,9 @@ import numpy as np
 from fastbp import MLP
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
-seed, delay, batch_size, compiled, hooked = json.loads(sys.argv[1])
+seed, delay, batch_size, compiled, hooked, rows = json.loads(sys.argv[1])
 rng = np.random.default_rng(seed)
-X, y = rng.normal(size=(60, 4)).astype("f4"), rng.integers(3, size=60)
+X, y = rng.normal(size=(rows, 4)).astype("f4"), rng.integers(3, size=rows)
 
 def make():
     return MLP((4, 6, 3), loss="cross_entropy", seed=seed)
@@ -61,10 +72,10 @@ if hooked and len(history):  # else it came before the first epoch
 twin = make()
 loss = twin.fit(X, y, epochs=len(history), batch_size=batch_size).loss if len(history) else []
 out["losses"] = loss == history.loss
-if batch_size >= 60:  # an update an epoch: the parameters are those after the last one
+if batch_size >= rows:  # an update an epoch: the parameters are those after the last one
     out["params"] = twin.params.tobytes() == net.params.tobytes()
 before, loss = net.params.copy(), net.loss(X, y)
-further = net.fit(X, y, epochs=20, batch_size=60).loss
+further = net.fit(X, y, epochs=20, batch_size=rows).loss
 out["further"] = len(further) == 20 and max(further) < loss + 0.05
 out["further"] &= abs(further[0] - loss) <= 1e-9 * loss
 out["further"] &= before.tobytes() != net.params.tobytes()
@@ -89,10 +100,11 @@ MLP((4, 6, 3), seed=0).fit(X, X[:, :3], epochs=1_000_000_000)
 """
 
 
-def interrupt(seed, delay, batch_size=60, compiled=True, hooked=False, **environment):
+def interrupt(seed, delay, batch_size=60, compiled=True, hooked=False, rows=60, **environment):
+    given = json.dumps([seed, delay, batch_size, compiled, hooked, rows])
     process = subprocess.run(
-        [sys.executable, "-c", CHILD, json.dumps([seed, delay, batch_size, compiled, hooked])],
-        env=os.environ | environment,
+        [sys.executable, "-c", CHILD, given],
+        env=os.environ | {"FASTBP_QUIET": "1"} | environment,
         capture_output=True,
         text=True,
         timeout=5 * HANG,
@@ -112,7 +124,6 @@ def check(out, tally):
     assert out.get("params", True)
     assert out["further"]
     tally["signals"] += 1
-    tally["answered in 0.5 s"] += out["seconds"] < 0.5
 
 
 real_signals = [
@@ -136,6 +147,17 @@ class TestRealSignals:
         batch_size = int(rng.choice([7, 60]))
         check(interrupt(seed, rng.uniform(0, 0.6), batch_size=batch_size, hooked=True), tally)
 
+    @pytest.mark.parametrize("seed", range(counts(1, 15)))
+    def test_control_returns_within_half_a_second(self, seed, tally):
+        """Two of three signals: the machine may be busy, and a long call may be just over."""
+        found = []
+        for delay in (2.0, 2.6, 3.2):  # late, when calls last as long as they ever will
+            out = interrupt(seed, delay, batch_size=7, rows=MANY)
+            check(out, tally)
+            found.append(out["seconds"])
+        assert sorted(found)[1] < PROMPT, found
+        tally["answered in 0.5 s"] += sum(seconds < PROMPT for seconds in found)
+
     @pytest.mark.parametrize("seed", range(counts(1, 50)))
     def test_while_compiling(self, seed, tmp_path, tally):
         rng = np.random.default_rng([seed, 4])
@@ -150,7 +172,7 @@ class TestRealSignals:
         delay = np.random.default_rng([seed, 5]).uniform(0.0, 4.0)
         done = subprocess.run(
             [sys.executable, "-c", PROGRAM, str(delay)],
-            env=os.environ | {"FASTBP_CACHE_DIR": str(tmp_path / "empty")},
+            env=os.environ | {"FASTBP_CACHE_DIR": str(tmp_path / "empty"), "FASTBP_QUIET": "1"},
             capture_output=True,
             text=True,
             timeout=HANG,
@@ -162,6 +184,65 @@ class TestRealSignals:
         assert done.stderr.startswith("Traceback"), done.stderr
         assert done.stderr.count("Traceback") == 1, done.stderr
         tally["programs ended"] += 1
+
+
+# ---- how long a compiled call lasts ------------------------------------------------------------
+
+
+def fit_a_net(sizes, batch_size):
+    X = np.random.default_rng(0).normal(size=(MANY, sizes[0])).astype("float32")
+    net = MLP(sizes, optimizer=SGD(1e-4), activation="tanh", seed=0)
+    net.fit(X, X[:, : sizes[-1]], epochs=10_000_000, batch_size=batch_size)
+
+
+def fit_an_estimator():
+    X = np.random.default_rng(0).normal(size=(MANY, 4))
+    options = {"max_iter": 10_000_000, "n_iter_no_change": np.inf, "batch_size": 7}
+    MLPRegressor(hidden_layer_sizes=(6,), solver="sgd", random_state=0, **options).fit(X, X[:, 0])
+
+
+def fit_a_perceptron():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(MANY, 4)), rng.integers(2, size=MANY)
+    Perceptron(4, seed=0).fit(X, y, epochs=10_000_000)
+
+
+FITS = {
+    "one weight": (training, "train", lambda: fit_a_net((1, 1), 1)),
+    "small": (training, "train", lambda: fit_a_net((4, 6, 3), 7)),
+    "wide": (training, "train", lambda: fit_a_net((64, 128, 64, 10), 32)),
+    "estimator": (training, "train", fit_an_estimator),
+    "perceptron": (perceptron_kernels, "learn", fit_a_perceptron),
+}
+
+
+@needs_compiler
+@pytest.mark.parametrize("kind", FITS)
+def test_no_compiled_call_takes_long(kind, monkeypatch, tally):
+    """In CPU time, at best of three: Ctrl-C is heard between the calls."""
+    module, name, fit = FITS[kind]
+    real = getattr(module, name)
+    lasted = []
+
+    def timed(*arguments):
+        start = time.thread_time()
+        result = real(*arguments)
+        lasted.append(time.thread_time() - start)
+        if sum(lasted) > 4 * LONGEST_CALL:  # long enough for them to have grown
+            raise KeyboardInterrupt
+        return result
+
+    monkeypatch.setattr(module, name, timed)
+    longest = []
+    while not longest or (longest[-1] >= LONGEST_CALL and len(longest) < 3):
+        lasted.clear()
+        with contextlib.suppress(KeyboardInterrupt), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # the estimator says what interrupted it
+            fit()
+        assert sum(lasted) > 4 * LONGEST_CALL, "it ended by itself"
+        longest.append(max(lasted))
+    assert min(longest) < LONGEST_CALL, longest
+    tally["loops of short calls"] += 1
 
 
 COMPILES = """
@@ -196,7 +277,7 @@ def test_nothing_is_compiled_or_loaded_in_the_main_thread():
     assert done.returncode == 0, done.stderr
     in_main, elsewhere = json.loads(done.stdout)
     assert in_main == []
-    assert set(elsewhere) >= {"evaluate", "first_not_finite", "predict", "train"}
+    assert set(elsewhere) >= {"evaluate", "predict", "train"}
 
 
 # ---- the same, without chance -----------------------------------------------------------------

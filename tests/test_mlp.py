@@ -9,6 +9,7 @@ import re
 import time
 import tracemalloc
 from functools import partial
+from types import SimpleNamespace
 
 import helpers
 import limited
@@ -22,8 +23,10 @@ from recipes import in_threads
 
 from fastbp import MLP, SGD, Adam, DivergenceWarning, History, Huber
 from fastbp.fit.limits import Limits
-from fastbp.kernels import evaluation, finite, training
+from fastbp.kernels import evaluation, training
 from fastbp.kernels.activations import ACTIVATIONS
+from fastbp.machine import jit
+from fastbp.methods import full_batch
 
 OPTIMIZERS = [
     SGD(learning_rate=0.1),
@@ -137,6 +140,52 @@ def test_loss_of_every_output_activation(activation, dtype):
     X, _, T = data(20, dtype)
     expected = oracle.loss(oracle.net_of(net), net.params.astype("float64"), X, T)
     assert net.loss(X, T) == pytest.approx(expected, rel=1e-5 if dtype == "float32" else 1e-12)
+
+
+def bent(z):
+    """An activation in Python."""
+    return z + np.sin(z), 1 + np.cos(z)
+
+
+@pytest.mark.parametrize("rows", [1, 20, 700])
+@pytest.mark.parametrize("hidden", ["tanh", bent], ids=["compiled", "in Python"])
+@pytest.mark.parametrize("output", [*ACTIVATIONS, bent], ids=str)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_logits_are_the_outputs_of_a_net_without_output_activation(output, hidden, dtype, rows):
+    net, plain = (
+        MLP((5, 4, 3), activation=hidden, output_activation=a, dtype=dtype, seed=1)
+        for a in (output, "identity")
+    )
+    plain.params[:] = net.params
+    X = data(rows, dtype)[0]
+    outputs = net.predict(X)
+    assert np.array_equal(net.predict(X, logits=True), plain.predict(X))
+    assert np.array_equal(net.predict(X), outputs)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])
+def test_logits_keep_what_probabilities_lose(loss):
+    net = MLP((2, 2), loss=loss, weight_init=[np.eye(2, dtype="f4")], seed=0)
+    z = np.array([[300.0, -300.0]], "float32")
+    assert net.predict(z).min() < 1e-37
+    assert np.array_equal(net.predict(z, logits=True), z)
+
+
+def test_logits_are_asked_for_by_true_or_false():
+    net = MLP((2, 1), seed=0)
+    for given in (1, None, "yes"):
+        with pytest.raises(TypeError, match=f"logits must be True or False; got {given!r}"):
+            net.predict([[1.0, 2.0]], logits=given)
+    with pytest.raises(ValueError, match="X holds nan at row 1, column 0"):
+        net.predict([[1.0, 2.0], [np.nan, 0.0]], logits=True)
+
+
+def test_large_data_has_logits_in_several_calls():
+    net = MLP((5, 300, 3), seed=0)
+    net.rows_in_a_call = 256
+    X = data(1000, "float32")[0]
+    parts = [net.predict(X[first : first + 256], logits=True) for first in range(0, 1000, 256)]
+    assert np.array_equal(net.predict(X, logits=True), np.concatenate(parts))
 
 
 def test_labels_equal_their_probabilities():
@@ -534,7 +583,7 @@ def test_memory_of_a_fit(dtype, optimizer, slots):
 
 
 def compiled_signatures():
-    functions = (training.train, evaluation.evaluate, evaluation.predict, finite.first_not_finite)
+    functions = (training.train, evaluation.evaluate, evaluation.predict)
     return [len(function.signatures) for function in functions]
 
 
@@ -675,6 +724,56 @@ def test_seconds_of_epochs_over_several_calls(monkeypatch):
     assert len(history.seconds) == 40
     assert all(seconds > 0 for seconds in history.seconds)
     assert sum(history.seconds) <= wall
+
+
+@needs_compiler
+@pytest.mark.parametrize("kind", ["memory", "batches", "in Python", "method"])
+def test_seconds_leave_out_compiling(kind, monkeypatch):
+    clock, compiled = limited.Clock(), []
+
+    def compile_slowly(function, types, notice):
+        compiled.append(function)
+        clock.now += 1000.0
+
+    monkeypatch.setattr(jit, "_READY", set())
+    monkeypatch.setattr(jit, "_compile_in_thread", compile_slowly)
+    for module in (jit, full_batch):
+        monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=clock))
+    X, labels, T = data(40)
+    given = ([(X, T)] * 2,) if kind == "batches" else (X, T)
+    loss = mean_of_squares if kind == "in Python" else "squared_error"
+    net = MLP((5, 4, 3), loss=loss, dtype="float64", seed=0)
+    options = {"method": "rprop"} if kind == "method" else {"validation_data": (X, T)}
+    history = limited.fit(net, *given, clock=clock, epochs=3, **options)
+    assert compiled
+    assert len(history) == 3
+    assert all(0 < seconds < 1 for seconds in history.seconds)
+
+
+def mean_of_squares(y_pred, y):
+    """A loss in Python that returns a number of NumPy's."""
+    error = y_pred - y
+    return np.square(error).mean(), 2 * error / error.size
+
+
+@pytest.mark.parametrize("loss", ["squared_error", mean_of_squares], ids=["compiled", "in Python"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_losses_and_histories_are_floats(dtype, loss):
+    X, labels, T = data(20, dtype)
+    net = MLP((5, 4, 3), loss=loss, dtype=dtype, l2=0.1, seed=0)
+    found = {type(x) for x in (net.loss(X, T), net.loss_and_grad(X, T)[0], net.step(X, T))}
+    metrics = ["r2", "mean_absolute_error", lambda y, y_pred: np.square(y - y_pred).mean()]
+    histories = [
+        net.fit(X, T, epochs=2),
+        net.fit(X, T, epochs=2, validation_fraction=0.2, metrics=metrics[:2]),
+        net.fit([(X, T), (X, T)], epochs=2, validation_data=(X, T), metrics=metrics[1]),
+        net.fit(X, T, epochs=2, augment=lambda X, rng: X),
+        *(net.fit(X, T, epochs=2, method=name) for name in ("rprop", "conjugate_gradient")),
+    ]
+    net.optimizer = SGD(lambda update: np.float32(0.01))
+    histories.append(net.fit(X, T, epochs=2, max_seconds=60))
+    found |= {type(x) for h in histories for name in h.names for x in h[name]}
+    assert found == {float}
 
 
 def test_verbose_prints_a_line_an_epoch(capsys):

@@ -13,14 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastbp.kernels.finite import first_not_finite
-from fastbp.machine import jit
-
 FloatArray = npt.NDArray[np.floating]
 IntArray = npt.NDArray[np.int64]
 
-FEW_VALUES = 1 << 16
-"""Up to so many values NumPy is as fast as the kernel, which need not be compiled or loaded."""
+PIECE_VALUES = 1 << 16
+"""Values that are looked at in one piece, so that what NumPy makes of them stays in the cache."""
 
 
 def numbers(name: str, value: Any, remedy: str = "") -> npt.NDArray[Any]:
@@ -183,10 +180,11 @@ def finite(name: str, array: FloatArray, given: Any) -> FloatArray:
 
 def _first_not_finite(values: FloatArray) -> int:
     """Index of the first NaN or infinity in a flat array, -1 when there is none."""
-    if values.size > FEW_VALUES:
-        return int(jit.call(first_not_finite, values.dtype.char, values))
-    is_finite = np.isfinite(values)
-    return -1 if is_finite.all() else int(is_finite.argmin())
+    for first in range(0, values.size, PIECE_VALUES):
+        is_finite = np.isfinite(values[first : first + PIECE_VALUES])
+        if not is_finite.all():
+            return first + int(is_finite.argmin())
+    return -1
 
 
 def weights(name: str, value: Any, shape: tuple[int, int], dtype: npt.DTypeLike) -> FloatArray:

@@ -9,16 +9,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastbp import checks
 from fastbp.augment.images import ImageRotation, ImageShift
 from fastbp.augment.kernels import shift_images, warp_images
-from fastbp.checks import arrays
 from fastbp.commands import DTYPES
 from fastbp.commands.info import cache_lines
 from fastbp.graph import variable
 from fastbp.graph.kernels import gradient, jvp, local_derivatives, value
-from fastbp.kernels import evaluation, finite, in_python, training
+from fastbp.kernels import evaluation, in_python, training
 from fastbp.machine.jit import cache_info
+from fastbp.machine.notice import silent
 from fastbp.machine.peak import fma_loop, fma_peak
 from fastbp.methods.kernels import dot, rprop
 from fastbp.mlp import MLP
@@ -101,13 +100,11 @@ def warm_up(dtypes: Sequence[str] = DTYPES) -> Iterator[FirstCall]:
     for dtype in dtypes:
         X = np.zeros((4, 2), dtype)
         y = np.zeros((4, 1), dtype)
-        many = np.zeros((arrays.FEW_VALUES + 1, 1), dtype)
         net = MLP((2, 3, 1), dtype=dtype, seed=0)
         ours = MLP((2, 3, 1), loss=_no_loss, dtype=dtype, seed=0)
         units = MLP((2, 3, 1), activation=_no_activation, dtype=dtype, seed=0)
         calls: tuple[tuple[Any, Callable[[], object]], ...] = (
             (fma_loop, lambda: fma_peak(dtype)),  # noqa: B023 - called before the next round
-            (finite.first_not_finite, lambda: checks.finite("X", many, many)),  # noqa: B023
             (evaluation.predict, lambda: net.predict(X)),  # noqa: B023
             (evaluation.evaluate, lambda: net.loss(X, y)),  # noqa: B023
             (training.train, lambda: net.fit(X, y, epochs=1)),  # noqa: B023
@@ -136,8 +133,9 @@ def run(dtypes: Sequence[str]) -> int:
         The exit status: 1 when nothing could be stored.
     """
     start = time.perf_counter()
-    for function, dtype, how, seconds in warm_up(dtypes):
-        print(f"{function:<18}{dtype:<9}{how:<10}{seconds:7.2f} s", flush=True)
+    with silent():  # each has a line here
+        for function, dtype, how, seconds in warm_up(dtypes):
+            print(f"{function:<18}{dtype:<9}{how:<10}{seconds:7.2f} s", flush=True)
     print(f"{'':<27}{'in all':<10}{time.perf_counter() - start:7.2f} s")
     directory, state = cache_lines()
     print(f"cache: {directory}\n       {state}")

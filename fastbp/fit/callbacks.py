@@ -18,6 +18,7 @@ import numpy.typing as npt
 from fastbp import checks, whole_files
 from fastbp.fit.history import History
 from fastbp.fit.metrics import HIGHER_IS_BETTER
+from fastbp.machine.jit import seconds_compiling
 from fastbp.model.schedules import Scaled
 
 MODES = ("auto", "min", "max")
@@ -224,15 +225,18 @@ class Progress(Callback):
     def __init__(self, bar: bool = True) -> None:
         self.bar = checks.flag("bar", bar)
         self._bar: Any = None
+        self._compiling = 0.0
 
     def on_fit_begin(self, fit: Fit) -> None:
         """Open the bar."""
         self._bar = _tqdm(fit.epochs) if self.bar else None
+        self._compiling = seconds_compiling()
 
     def on_epoch_end(self, fit: Fit) -> None:
         """Show the epoch."""
         shown = {n: x for n, x in fit.losses.items() if n not in ("seconds", "learning_rate")}
         if self._bar is not None:
+            self._set_clock()
             self._bar.set_postfix({name: f"{x:.6g}" for name, x in shown.items()}, refresh=False)
             self._bar.update()
             return
@@ -242,6 +246,15 @@ class Progress(Callback):
             f"{fit.losses['seconds'] * 1e3:.2f} ms",
             flush=True,
         )
+
+    def _set_clock(self) -> None:
+        """Start the bar's clock later by what compiling took: its estimates would be far off."""
+        compiling = seconds_compiling()
+        lost = compiling - self._compiling
+        if lost > 0:
+            self._compiling = compiling
+            self._bar.start_t += lost
+            self._bar.last_print_t += lost
 
     def on_fit_end(self, fit: Fit) -> None:
         """Close the bar, say why training stopped."""

@@ -40,6 +40,9 @@ class Watch(Protocol):
         ...
 
 
+NO_LOCK = cast(AbstractContextManager[Any], nullcontext())
+
+
 class Pace:
     """How many passes a compiled call may make, from the times of the calls before.
 
@@ -67,8 +70,9 @@ class Pace:
         self.clock = clock
 
     def call(
-        self, loop: Any, kind: str, arguments: tuple[Any, ...], watch: Watch | None = None
-    ) -> int:
+        self, loop: Any, kind: str, arguments: tuple[Any, ...], watch: Watch | None = None,
+        lock: AbstractContextManager[Any] = NO_LOCK,
+    ) -> int:  # fmt: skip
         """Call a compiled loop once.
 
         Parameters
@@ -80,6 +84,8 @@ class Pace:
             Those of the loop but for the last, which is the bound on its passes.
         watch : Watch, optional
             Bounds the time of the next call.
+        lock : context manager
+            Held while the loop runs, and not while it is compiled.
 
         Returns
         -------
@@ -88,9 +94,10 @@ class Pace:
         """
         arguments = (*arguments, self.passes)
         ready(loop, kind, arguments)  # compiling is no part of the time
-        self.start = self.clock()
-        status = int(loop(*arguments))
-        spent = self.clock() - self.start
+        with lock:
+            self.start = self.clock()
+            status = int(loop(*arguments))
+            spent = self.clock() - self.start
         wanted = self.limits.seconds_a_call
         if status == RUNNING or spent >= wanted:  # else it ended early and says nothing
             if watch is not None:
@@ -116,7 +123,8 @@ class Bits(NamedTuple):
     address : int
         Where compiled code finds it; 0 for the net's own random stream instead.
     lock : context manager
-        Held during compiled calls: nobody else draws meanwhile.
+        Held during compiled calls: nobody else draws meanwhile. It may not be reentrant, so
+        that functions of the user's, which may draw from the same generator, run without it.
     owner : object
         Lives as long as its address is in use.
     """
@@ -126,7 +134,7 @@ class Bits(NamedTuple):
     owner: object
 
 
-NO_BITS = Bits(0, cast(AbstractContextManager[Any], nullcontext()), None)
+NO_BITS = Bits(0, NO_LOCK, None)
 
 
 class Epochs:
@@ -175,8 +183,11 @@ class Epochs:
         self.progress: npt.NDArray[np.int64] = np.zeros(training.N_PROGRESS, np.int64)
         self.losses: npt.NDArray[np.float64] = np.zeros(1)
         own = net.in_python
-        train = cast(Callable[..., int], training.train)
-        self._train = train if own is None else partial(in_python.train, own)
+        self._train: Callable[..., int] = training.train
+        self._lock = bits.lock
+        if own is not None:
+            self._train = partial(in_python.train, own, bits.lock)
+            self._lock = NO_LOCK
 
     def refresh(self) -> None:
         """Take over what callbacks have changed of the optimiser.
@@ -238,8 +249,7 @@ class Epochs:
                 self.network, self.work, data, optimizer, self.grad, self.net.state.random,
                 progress, self.losses, self.snapshot, job.rows, job.batch_size,
             )  # fmt: skip
-            with self.bits.lock:
-                status = self.pace.call(self._train, char, arguments, watch)
+            status = self.pace.call(self._train, char, arguments, watch, self._lock)
             running = status == RUNNING
             going = watch is None or watch.look(running)
             if not (running and going):

@@ -44,7 +44,7 @@ def evaluate(
     return loss
 
 
-def predict(net: Net, X: Any) -> FloatArray:
+def predict(net: Net, X: Any, logits: bool) -> FloatArray:
     """`MLP.predict`; for few rows it is one compiled call, with little Python beside it."""
     spec = net.spec
     if net.in_python is None:
@@ -53,7 +53,7 @@ def predict(net: Net, X: Any) -> FloatArray:
         inputs = checked_inputs(net, X)
     rows = inputs.shape[0]
     out = np.empty((rows, spec.layer_sizes[-1]), spec.dtype)
-    network, work = net.workspace(rows, training=False)
+    network, work = net.workspace(rows, False, logits)
     most = net.rows_in_a_call
     for first, some, their_outputs in (
         ((0, inputs, out),) if rows <= most else pieces(most, inputs, out)

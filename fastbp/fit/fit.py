@@ -22,6 +22,7 @@ from fastbp.fit.log import BlockLog, EpochLog
 from fastbp.fit.warn import DivergenceWarning, warn
 from fastbp.kernels.state import Data
 from fastbp.kernels.training import DIVERGED, FINISHED, RUNNING
+from fastbp.machine.jit import without_compiling
 from fastbp.model.net import Net
 from fastbp.model.schedules import counts_epochs
 
@@ -127,6 +128,7 @@ def _run(
     # Of several jobs, each would overwrite what the last epoch left.
     snapshot = guard.snapshot if source.whole else guard.snapshot.copy()
     updates = source.updates
+    clock = without_compiling(clock)
     epochs = Epochs(net, snapshot, limits=limits, clock=clock, updates_an_epoch=updates)
     log = BlockLog(history, epochs, hooks) if source.whole else EpochLog(history, epochs, hooks)
     at_once = limits.epochs_a_block if source.whole and hooks is None else 1

@@ -26,8 +26,9 @@ class History:
         Mean over the rows of the loss of each epoch, each batch's before its update; with a
         method, of all rows after each iteration.
     seconds : list of float
-        Wall-clock time of each epoch, without validation, metrics and callbacks. Epochs that end
-        in one compiled call share its time by the number of their rows.
+        Wall-clock time of each epoch. It leaves out compiling and loading compiled code,
+        validation, metrics and callbacks. Epochs that end in one compiled call share its time by
+        the number of their rows.
     others : dict of str to list of float
         The other columns: "learning_rate" (of the last update of the epoch), and what was asked
         for: "val_loss", metrics by their names, and on the validation data as "val_" + name. NaN

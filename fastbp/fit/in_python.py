@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from fastbp.kernels.state import PENALTIES_SHARED, Data, Network, OptimizerState
 from fastbp.kernels.training import DIVERGED, DONE, EPOCH, FINISHED, ROW, RUNNING
 from fastbp.kernels.updates import NO_UPDATE
 from fastbp.kernels.workspace import CAPACITY, STRIDE, Workspace
-from fastbp.machine.jit import call
+from fastbp.machine.jit import call, ready
 from fastbp.model.net import InPython
 
 FloatArray = npt.NDArray[np.floating]
@@ -130,15 +131,24 @@ def predict(
             raise
 
 
+def _shuffle(lock: AbstractContextManager[Any], data: Data, random: npt.NDArray[np.uint64]) -> None:
+    """Draw the order of the rows in the next epoch; the lock is held for that, and no longer."""
+    arguments = data.order, data.generator, random
+    ready(in_python.shuffle, "", arguments)
+    with lock:
+        in_python.shuffle(*arguments)
+
+
 def train(
-    own: InPython, network: Network, work: Workspace, data: Data, optimizer: OptimizerState,
-    grad: FloatArray, random: npt.NDArray[np.uint64], progress: npt.NDArray[np.int64],
-    losses: npt.NDArray[np.float64], snapshot: FloatArray, rows: int, batch_size: int, passes: int,
+    own: InPython, lock: AbstractContextManager[Any], network: Network, work: Workspace,
+    data: Data, optimizer: OptimizerState, grad: FloatArray, random: npt.NDArray[np.uint64],
+    progress: npt.NDArray[np.int64], losses: npt.NDArray[np.float64], snapshot: FloatArray,
+    rows: int, batch_size: int, passes: int,
 ) -> int:  # fmt: skip
     """The compiled loop `kernels.training.train`, with a loss or activations in Python.
 
-    The parameters are those of the compiled loop, behind `own`. Every batch is one pass. An error
-    in the user's functions leaves the updates so far.
+    The parameters are those of the compiled loop, behind `own` and `lock`, that of the bit
+    generator. Every batch is one pass. An error in the user's functions leaves the updates so far.
     """
     char = network.params.dtype.char
     epochs = len(losses) - 2
@@ -148,7 +158,7 @@ def train(
         if epoch == epochs:
             break
         if first == 0 and data.n_order:
-            call(in_python.shuffle, "", data.order, data.generator, random)
+            _shuffle(lock, data, random)
         batch = min(batch_size, rows - first)
         divisor = _divisor(data, first, batch)
         value, delta = _batch_loss(own, network, work, data, first, batch, divisor, random)

@@ -3,7 +3,7 @@
 import math
 
 from fastbp.machine.jit import kernel
-from fastbp.machine.simd import advance, lanes, load, pointer, splat, vload, vsum
+from fastbp.machine.simd import advance, lanes, load, splat, vload, vsum
 
 
 @kernel
@@ -22,16 +22,4 @@ def find_not_finite(p, count):
         for i in range(count):
             if not math.isfinite(load(p, i)):
                 return i
-    return -1
-
-
-@kernel(cached=True)
-def first_not_finite(values):
-    """Index of the first NaN or infinity in a flat array, -1 when there is none."""
-    piece = 4096
-    for start in range(0, values.shape[0], piece):
-        count = min(piece, values.shape[0] - start)
-        index = find_not_finite(pointer(values, start), count)
-        if index >= 0:
-            return start + index
     return -1

@@ -40,6 +40,7 @@ __all__ = [
     "cache_info",
     "covers",
     "folder",
+    "keeps",
     "load",
     "source_digest",
     "store",
@@ -207,6 +208,11 @@ def folder() -> Path | None:
         return None
     name = hashlib.blake2b(repr((sources, _settings())).encode(), digest_size=16).hexdigest()
     return base / f"fastbp-{name}"
+
+
+def keeps() -> bool:
+    """Whether compiled code is kept for the next process."""
+    return not _trouble and folder() is not None
 
 
 def _prune(current: Path) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import gc
 import threading
+import time
 import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
@@ -30,6 +31,7 @@ from fastbp.machine.cache import (
     turn_off,
 )
 from fastbp.machine.internals import InternalsWarning
+from fastbp.machine.notice import Notice
 
 __all__ = [
     "CacheInfo",
@@ -40,7 +42,9 @@ __all__ = [
     "compiles",
     "kernel",
     "ready",
+    "seconds_compiling",
     "source_digest",
+    "without_compiling",
 ]
 
 _linked: Any = None
@@ -139,6 +143,31 @@ if _missing and compiles():
 _READY: set[tuple[Any, str]] = set()
 
 
+class _Spent(threading.local):
+    """What each thread has spent on `ready`."""
+
+    seconds = 0.0
+
+
+_spent = _Spent()
+
+
+def without_compiling(clock: Callable[[], float]) -> Callable[[], float]:
+    """A clock that stands still while this thread compiles, or loads compiled code.
+
+    Parameters
+    ----------
+    clock : callable
+        Returns seconds since some moment.
+    """
+    return lambda: clock() - _spent.seconds
+
+
+def seconds_compiling() -> float:
+    """What this thread has spent on compiling, and on loading compiled code."""
+    return _spent.seconds
+
+
 def call(function: Any, kind: str, *arguments: Any) -> Any:
     """Call a compiled function, after `ready`.
 
@@ -164,8 +193,9 @@ def ready(function: Any, kind: str, arguments: tuple[Any, ...]) -> None:
     """Compile a function for these arguments, or load it from the cache, unless that was done.
 
     `call` does it; by itself it serves callers that time the call. LLVM cannot be interrupted for
-    seconds. So that Ctrl-C is heard, it runs in a thread that the main thread waits for; after
-    Ctrl-C the thread ends by itself, and its result is there the next time.
+    seconds. So that Ctrl-C is heard, it runs in a thread that the caller waits for; after Ctrl-C
+    the thread ends by itself, and its result is there the next time. What takes longer than half
+    a second is told (`fastbp.machine.notice`).
 
     Parameters
     ----------
@@ -179,20 +209,19 @@ def ready(function: Any, kind: str, arguments: tuple[Any, ...]) -> None:
     if (function, kind) in _READY or not is_jitted(function):
         return
     types = tuple(numba.typeof(argument) for argument in arguments)
+    start = time.perf_counter()
     collecting = gc.isenabled()
     gc.disable()  # the compiler makes millions of objects that live: collecting takes 7 % of it
     try:
-        if threading.current_thread() is threading.main_thread():
-            _compile_in_thread(function, types)
-        else:
-            function.compile(types)
+        _compile_in_thread(function, types, Notice(function, kind))
     finally:
         if collecting:
             gc.enable()
+        _spent.seconds += time.perf_counter() - start
     _READY.add((function, kind))
 
 
-def _compile_in_thread(function: Any, types: tuple[Any, ...]) -> None:
+def _compile_in_thread(function: Any, types: tuple[Any, ...], notice: Notice) -> None:
     errors: list[BaseException] = []
 
     def compile_it() -> None:
@@ -205,5 +234,6 @@ def _compile_in_thread(function: Any, types: tuple[Any, ...]) -> None:
     thread.start()
     while thread.is_alive():
         thread.join(0.05)
+        notice.look()
     if errors:
         raise errors[0]

@@ -20,6 +20,7 @@ from fastbp.fit.history import History
 from fastbp.fit.limits import LIMITS, Clock, Limits
 from fastbp.fit.sources import is_in_memory
 from fastbp.fit.warn import DivergenceWarning, warn
+from fastbp.machine.jit import without_compiling
 from fastbp.methods.algorithms import Method, NotFiniteError, as_method
 from fastbp.methods.objective import Objective
 from fastbp.model.net import Net
@@ -147,6 +148,7 @@ class _Iterations:
         self.tolerance = tolerance
         self.kept = objective.params.copy()
         self.changed = False
+        self.clock = without_compiling(time.perf_counter)
         self.start = 0.0
         self._change = np.empty_like(objective.params)
         self._frozen = objective.net.frozen.copy()
@@ -155,7 +157,7 @@ class _Iterations:
 
     def begin(self) -> None:
         """Evaluate where the parameters are."""
-        self.start = time.perf_counter()
+        self.start = self.clock()
         self.changed = False
         if not math.isfinite(self.objective()):
             raise NotFiniteError
@@ -172,7 +174,7 @@ class _Iterations:
         self.kept[:] = params
         self.history.add(
             objective.loss,
-            time.perf_counter() - self.start,
+            self.clock() - self.start,
             gradient_norm=math.sqrt(square),
             step_size=math.sqrt(objective.dot(self._change, self._change)),
             evaluations=float(objective.evaluations),
@@ -186,7 +188,7 @@ class _Iterations:
             self.kept[:] = params
             self._frozen[:] = frozen
         self._look_for_the_end()
-        self.start = time.perf_counter()
+        self.start = self.clock()
         return self.over or self.changed
 
     @property

@@ -330,20 +330,27 @@ class Net:
             if biases and self.bias:
                 bias_masks[layer][...] = value
 
-    def workspace(self, rows: int, training: bool) -> tuple[Network, Workspace]:
-        """Network and workspace for batches of `rows` rows, kept for this thread's next call."""
+    def workspace(
+        self, rows: int, training: bool, logits: bool = False
+    ) -> tuple[Network, Workspace]:
+        """Network and workspace for batches of `rows` rows, kept for this thread's next call.
+
+        With `logits`, not for training, the net's outputs are the net inputs of its last layer.
+        """
         kept: dict[str, tuple[int, tuple[Network, Workspace]]] = self._spaces.__dict__
-        use = "training" if training else "prediction"
+        use = "training" if training else "logits" if logits else "prediction"
         found = kept.get(use)
         whole = rows <= WHOLE_BATCH or (training and self.in_python is not None)
         capacity = rows if whole else PASS_ROWS
         if found is not None and found[0] == capacity:
             return found[1]
-        made = self._new_workspace(capacity, training)
+        made = self._new_workspace(capacity, training, logits)
         kept[use] = capacity, made
         return made
 
-    def _new_workspace(self, capacity: int, training: bool) -> tuple[Network, Workspace]:
+    def _new_workspace(
+        self, capacity: int, training: bool, logits: bool
+    ) -> tuple[Network, Workspace]:
         """The net as the kernels take it, and buffers for a pass of so many rows.
 
         The table of layers is the net's own with what only a workspace knows: where outputs, deltas
@@ -351,8 +358,8 @@ class Net:
         """
         spec = self.spec
         layers = self.layer_table.copy()
-        if training and spec.loss.from_logits:
-            layers[-1, ACTIVATION] = IDENTITY  # the loss takes the net inputs
+        if logits or (training and spec.loss.from_logits):
+            layers[-1, ACTIVATION] = IDENTITY  # the caller, or the loss, takes the net inputs
         dropout = spec.regularization.dropout_rates(len(layers))  # of the inputs, then of layers
         shares = [min(round(rate * 2**32), 2**32 - 1) for rate in dropout]
         layers[:-1, DROPOUT] = shares[1:]

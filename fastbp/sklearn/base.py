@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from functools import cache
+from functools import cache, partial
 from inspect import Parameter, signature
 from numbers import Integral, Real
 from typing import Any, NamedTuple, Self
@@ -83,7 +83,10 @@ class BaseMLP(
     shuffle : bool, default=True
         Shuffle the rows in each epoch.
     random_state : int, RandomState instance or None, default=None
-        Determines the initial weights, the order of the rows, the held-out rows and dropout.
+        Determines the initial weights, the order of the rows, the held-out rows and dropout. None
+        draws from NumPy's global generator, but for the order of the rows, for which that gives
+        only a seed: it is never locked for long, and after ``np.random.seed`` a fit repeats itself,
+        with other shuffles than scikit-learn's.
     tol : float, default=1e-4
         How much loss or score must improve; with lbfgs, convergence is when no partial derivative
         is larger.
@@ -489,18 +492,18 @@ class BaseMLP(
             self.intercepts_ = list(net.biases)
         return net
 
-    def _outputs(self, X: Any) -> FloatArray:
-        """Outputs of the network, (rows, n_outputs_)."""
+    def _outputs(self, X: Any, logits: bool = False) -> FloatArray:
+        """Outputs of the network, (rows, n_outputs_), or the net inputs of its last layer."""
         net = self._network()
         plain = type(X) is np.ndarray and X.ndim == 2 and X.dtype == net.dtype and len(X) > 0
         if plain and X.shape[1] == net.layer_sizes[0] and not hasattr(self, "feature_names_in_"):
             try:
-                return net.predict(X)
+                return net.predict(X, logits=logits)
             except ValueError:  # not finite: reported below in scikit-learn's words
                 pass
         refuse_masked(X=X)
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        return in_pieces(net.predict, X)
+        return in_pieces(partial(net.predict, logits=logits), X)
 
     def transform(self, X: Any) -> FloatArray:
         """Activations of the last hidden layer.

@@ -25,6 +25,7 @@ from fastbp.sklearn.losses import (
     MeanSquaredError,
     largest_log_loss,
 )
+from fastbp.sklearn.probabilities import log_sigmoid, log_softmax, of_two_classes
 from fastbp.sklearn.targets import SeveralOutputs, binarizer_for, columns_of
 
 REGRESSION_LOSSES = {
@@ -53,12 +54,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         The classes; a list for several targets.
     coefs_, intercepts_ : list of array, shapes (n_in, n_out) and (n_out,)
         Live views of the parameters; assigning an array copies it into the parameters.
-    loss_, loss_curve_, best_loss_ : float, list of float, float or None
+    loss_, loss_curve_, best_loss_ : numpy.float64, list of numpy.float64, numpy.float64 or None
         The loss of the last epoch, of each epoch (mean of its batches, each before its update), and
         the lowest. The curve of a fit that diverged ends with a loss that is not finite.
     validation_scores_, best_validation_score_ : list of float and float, or None
         Scores with early stopping.
-    validation_loss_curve_ : list of float or None
+    validation_loss_curve_ : list of numpy.float64 or None
         Losses without penalties, if there are validation rows.
     n_iter_, t_ : int
         Epochs or iterations of the last fit; total number of rows processed.
@@ -245,19 +246,35 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         array, shape (n_samples, n_classes), or list of array
             In the order of `classes_`; a list for several targets.
         """
+        if self.n_outputs_ == 1:
+            return of_two_classes(self._outputs(X, logits=True))
         outputs = self._outputs(X)
         if isinstance(self._label_binarizer, SeveralOutputs):
             return self._label_binarizer.probabilities(outputs)
-        if self.n_outputs_ == 1:
-            return np.concatenate([1 - outputs, outputs], axis=1)
         return outputs
 
     def predict_log_proba(self, X: Any) -> Any:
-        """Logarithms of `predict_proba`, with the same parameters and shapes."""
-        probabilities = self.predict_proba(X)
-        if isinstance(probabilities, list):
-            return [np.log(p, out=p) for p in probabilities]
-        return np.log(probabilities, out=probabilities)
+        """Logarithms of the probabilities of the classes, with all their digits.
+
+        They are computed from the logits, so that they are finite and exact where a probability
+        is rounded to 0 or 1.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+
+        Returns
+        -------
+        array, shape (n_samples, n_classes), or list of array
+            As those of `predict_proba`.
+        """
+        z = self._outputs(X, logits=True)
+        binarizer = self._label_binarizer
+        if isinstance(binarizer, SeveralOutputs):
+            return binarizer.log_probabilities(z)
+        if self.n_outputs_ == 1:
+            return log_sigmoid(np.concatenate([-z, z], axis=1))
+        return log_softmax(z) if binarizer.y_type_ == "multiclass" else log_sigmoid(z)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp.model.losses import BinaryCrossEntropy, CrossEntropy, Smoothed, SquaredError
+from fastbp.sklearn.probabilities import log_softmax_of_blocks, softmax_of_blocks
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -60,15 +60,6 @@ class CutCrossEntropy(_Cut, CrossEntropy):
     """The cross-entropy, reported as at most `most` for each row."""
 
 
-def softmax_of_blocks(z: FloatArray, sizes: Sequence[int]) -> list[FloatArray]:
-    """Probabilities for each block of columns of the given sizes."""
-    blocks = []
-    for logits in np.split(z, np.cumsum(sizes)[:-1], axis=1):
-        exps = np.exp(logits - logits.max(axis=1, keepdims=True))
-        blocks.append(exps / exps.sum(axis=1, keepdims=True))
-    return blocks
-
-
 @dataclass(frozen=True)
 class BlockCrossEntropy:
     """The sum of a cross-entropy for each block of outputs, as a loss in Python.
@@ -95,5 +86,5 @@ class BlockCrossEntropy:
         weights = np.ones(len(z)) if sample_weight is None else sample_weight
         shares = (weights / weights.sum())[:, np.newaxis]
         p = np.concatenate(softmax_of_blocks(z, self.sizes), axis=1)
-        logarithms = np.log(np.maximum(p, np.finfo(z.dtype).tiny))
+        logarithms = np.concatenate(log_softmax_of_blocks(z, self.sizes), axis=1)
         return -float((y * logarithms * shares).sum()), (p - y) * shares

@@ -25,9 +25,34 @@ def random_state_of(given: Any) -> np.random.RandomState:
     if not isinstance(given, Integral):
         state: np.random.RandomState = check_random_state(given)
         return state
+    return _seeded(int(given))
+
+
+def _seeded(seed: int | npt.NDArray[np.uint32]) -> np.random.RandomState:
     state = np.random.RandomState(np.random.MT19937(_NoSeed()))  # type: ignore[arg-type]
-    state.seed(int(given))
+    state.seed(seed)
     return state
+
+
+SEED_WORDS = 4
+"""32-bit words that NumPy's global generator gives for the seed of a fit's shuffles."""
+
+
+def shuffling_state_of(random_state: np.random.RandomState) -> np.random.RandomState:
+    """What to shuffle rows with in compiled code: the random state itself, but for the global one.
+
+    NumPy's global generator gives the seed of a private one. Otherwise a fit would lock it during
+    compiled calls, and ``np.random.normal()`` in another thread would wait for a tenth of a second.
+    A copy, written back after the fit, would give two fits in threads the same shuffles. So results
+    are reproducible after ``np.random.seed``, but the shuffles are not those of scikit-learn.
+
+    Parameters
+    ----------
+    random_state : numpy.random.RandomState
+    """
+    if random_state is not check_random_state(None):
+        return random_state
+    return _seeded(random_state.randint(2**32, size=SEED_WORDS, dtype=np.uint32))
 
 
 def bits_of(random_state: np.random.RandomState) -> tuple[int, AbstractContextManager[Any]]:

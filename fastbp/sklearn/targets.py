@@ -9,7 +9,7 @@ import numpy.typing as npt
 from sklearn.preprocessing import LabelBinarizer, OneHotEncoder
 from sklearn.utils.multiclass import type_of_target
 
-from fastbp.sklearn.losses import softmax_of_blocks
+from fastbp.sklearn.probabilities import log_softmax_of_blocks, softmax_of_blocks
 
 SEVERAL = "multiclass-multioutput"
 
@@ -47,6 +47,10 @@ class SeveralOutputs:
     def probabilities(self, z: npt.NDArray[np.floating]) -> list[npt.NDArray[np.floating]]:
         """Probabilities of the classes of each target, from net inputs."""
         return softmax_of_blocks(z, self.sizes)
+
+    def log_probabilities(self, z: npt.NDArray[np.floating]) -> list[npt.NDArray[np.floating]]:
+        """Logarithms of the probabilities, from net inputs."""
+        return log_softmax_of_blocks(z, self.sizes)
 
     def inverse_transform(self, z: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """The most probable classes, (rows, targets)."""

@@ -19,9 +19,10 @@ from fastbp.fit.warn import DivergenceWarning, warn
 from fastbp.kernels.optimizers import LEARNING_RATE
 from fastbp.kernels.state import Data
 from fastbp.kernels.training import FINISHED
+from fastbp.machine.jit import without_compiling
 from fastbp.mlp import MLP
 from fastbp.sklearn.optimizers import OptimizerMemory
-from fastbp.sklearn.randomness import bits_of
+from fastbp.sklearn.randomness import bits_of, shuffling_state_of
 from fastbp.sklearn.validation import Validation
 
 NOT_FINITE = (
@@ -45,13 +46,14 @@ def epochs_of(
     random_state : numpy.random.RandomState or None
         Shuffles the order of the rows before each epoch, as sklearn.utils.shuffle; None: they are
         taken as they stand. Between the compiled calls it is free for others, as it is between
-        scikit-learn's shuffles.
+        scikit-learn's shuffles. NumPy's global generator only gives a seed.
     limits : Limits
     """
     rows = data.inputs.size // net.layer_sizes[0]
     bits = NO_BITS
     if random_state is not None:
-        bits = Bits(*bits_of(random_state), random_state)
+        stream = shuffling_state_of(random_state)
+        bits = Bits(*bits_of(stream), stream)
         data = data._replace(order=np.arange(rows), n_order=rows)
     epochs = Epochs(net, bits=bits, limits=limits)
     epochs.take(Job(data, rows, batch_size))
@@ -147,7 +149,7 @@ class _Measured:
 
     def __call__(self) -> dict[str, float]:
         curves = {"val_loss": "validation_loss_curve_", "val_score": "validation_scores_"}
-        return {name: getattr(self.estimator, curves[name])[-1] for name in self.names}
+        return {name: float(getattr(self.estimator, curves[name])[-1]) for name in self.names}
 
 
 def hooks_of(estimator: Any, net: MLP, validation: Validation | None, epochs: int) -> Hooks | None:
@@ -219,14 +221,15 @@ class Trainer:
 
     def _train(self, first: bool) -> None:
         estimator = self.estimator
+        clock = without_compiling(time.perf_counter)
         while estimator.n_iter_ < self.max_iter:
             self.listener.begin_epoch()
-            start = time.perf_counter()
+            start = clock()
             try:
                 finite = self.epochs.run(self._at_once()) == FINISHED
             finally:
                 for loss in self.epochs.finished:
-                    self._note(loss, time.perf_counter() - start)
+                    self._note(loss, clock() - start)
             if not finite:
                 if first and estimator.n_iter_ == 0:
                     raise ValueError(NOT_FINITE)
@@ -255,9 +258,9 @@ class Trainer:
         estimator = self.estimator
         loss = np.float64(loss)  # the type of scikit-learn's losses
         estimator.n_iter_ += 1
-        estimator.loss_ = loss
+        estimator.loss_ = np.float64(loss)  # scikit-learn's type
         estimator.t_ += self.epochs.job.rows
-        estimator.loss_curve_.append(loss)
+        estimator.loss_curve_.append(estimator.loss_)
         if estimator.verbose and estimator.verbose != "bar":
             print(f"Iteration {estimator.n_iter_}, loss = {loss:.8f}")
         self.stopping.see()
@@ -290,7 +293,7 @@ class Trainer:
         estimator.loss_curve_.append(np.float64(loss))
         for name in ("validation_scores_", "validation_loss_curve_"):
             if getattr(estimator, name, None) is not None:
-                getattr(estimator, name).append(float("nan"))
+                getattr(estimator, name).append(np.float64("nan"))
         warn(
             f"training diverged in epoch {estimator.n_iter_}: the loss or a parameter is not "
             "finite. The parameters are the last finite ones. Try a smaller learning_rate_init, "

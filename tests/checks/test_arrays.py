@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 import scipy.sparse
 from bad_input import EXAMPLES, INF, NAN, X, Y, attempt, check_refused, good_or_bad, state
-from helpers import COMPILED
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -29,6 +28,7 @@ from fastbp import (
 )
 from fastbp.fit.metrics import accuracy, mean_squared_error
 from fastbp.inspection import layer_outputs
+from fastbp.machine import jit
 
 pytestmark = pytest.mark.promise("bad input")
 
@@ -242,7 +242,6 @@ def test_writable_views_share_memory_and_live_on():
     del array
     np.full(1000, 7.0)
     assert view.tolist() == expected
-    assert not COMPILED or checks.arrays.first_not_finite(view.reshape(-1)) == -1
 
 
 def test_names_of_classes_are_told_how_to_become_labels():
@@ -381,3 +380,21 @@ def test_masked_values_are_refused_wherever_arrays_are_given():
         with pytest.raises(ValueError, match="must not hold masked values.*Fill them, as"):
             call()
     assert state(net) == kept
+
+
+@pytest.mark.parametrize("row", [0, 1, 65_535, 65_536, 99_999])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_the_first_value_that_is_not_finite_is_named_in_large_arrays(row, value):
+    net = MLP((3, 2), loss="cross_entropy", seed=0)
+    targets = np.full((100_000, 2), 0.5, "float32")
+    targets[row:, 1] = value
+    with pytest.raises(ValueError, match=rf"y holds {value} at row {row}, column 1;"):
+        net.loss(np.zeros((100_000, 3), "float32"), targets)
+
+
+def test_large_arrays_need_no_compiled_code(monkeypatch):
+    """It would have to be compiled first, in the middle of what a user measures."""
+    monkeypatch.setattr(jit, "call", None)
+    monkeypatch.setattr(jit, "ready", None)
+    array = np.zeros((300_000, 1), "float32")
+    assert checks.finite("X", array, array) is array

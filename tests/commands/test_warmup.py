@@ -32,7 +32,7 @@ from fastbp.commands import info, warmup
 from fastbp.commands.warmup import FirstCall, first_call, warm_up
 from fastbp.graph import kernels as graph_kernels
 from fastbp.graph import sigmoid, variable
-from fastbp.kernels import evaluation, finite, in_python, training
+from fastbp.kernels import evaluation, in_python, training
 from fastbp.machine import peak
 from fastbp.machine.cache import CacheInfo
 from fastbp.methods import METHODS
@@ -43,19 +43,18 @@ ROOT = Path(fastbp.__file__).parents[1]
 pytestmark = pytest.mark.slow
 
 NAMES = [
-    "fma_loop", "first_not_finite", "predict", "evaluate", "train", "outputs", "descend", "dot",
+    "fma_loop", "predict", "evaluate", "train", "outputs", "descend", "dot",
     "rprop", "shift_images", "warp_images", "built_in_loss",
 ]  # fmt: skip
 GRAPHS = ["value", "gradient", "jvp", "local_derivatives"]
 ENTRY_POINTS = [
     peak.fma_loop,
-    finite.first_not_finite,
     evaluation.predict,
     evaluation.evaluate,
     training.train,
-    *(getattr(in_python, name) for name in (*NAMES[5:7], NAMES[11], "shuffle", "penalties")),
+    *(getattr(in_python, name) for name in (*NAMES[4:6], NAMES[10], "shuffle", "penalties")),
     *(getattr(methods_kernels, name) for name in ("dot", "combine", "rprop")),
-    *(getattr(augment_kernels, name) for name in NAMES[9:11]),
+    *(getattr(augment_kernels, name) for name in NAMES[8:10]),
     *(getattr(graph_kernels, name) for name in GRAPHS),
 ]
 

@@ -32,6 +32,7 @@ from fastbp import (
     ReduceOnPlateau,
     Scaled,
 )
+from fastbp.fit import callbacks
 from fastbp.fit.callbacks import TimeLimit
 from fastbp.whole_files import NotAFileError
 
@@ -391,6 +392,8 @@ def test_bar(capsys, monkeypatch):
     said = []
 
     class Bar:
+        start_t = last_print_t = 0.0
+
         def __init__(self, **options):
             said.append(options)
 
@@ -418,6 +421,27 @@ def test_bar(capsys, monkeypatch):
     make().fit(X, Y, epochs=2, verbose=2)
     assert said == []
     assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_the_clock_of_a_bar_starts_after_compiling(monkeypatch):
+    """Else it would say that the epochs take as long as the compiler did."""
+    pytest.importorskip("tqdm", reason="is about tqdm")
+    spent = iter([7.0, 77.0, 77.0, 80.0])
+    monkeypatch.setattr(callbacks, "seconds_compiling", lambda: next(spent))
+    progress, found = Progress(), []
+
+    class See(Callback):
+        def on_fit_begin(self, fit):
+            self.start = progress._bar.start_t, progress._bar.last_print_t
+
+        def on_epoch_end(self, fit):
+            bar = progress._bar
+            found.append(bar.start_t - self.start[0])
+            if fit.epoch == 1:
+                assert bar.last_print_t >= self.start[1] + 70.0
+
+    make().fit(X, Y, epochs=3, callbacks=[progress, See()])
+    assert found == pytest.approx([70.0, 70.0, 73.0])
 
 
 def test_real_bar(capsys):

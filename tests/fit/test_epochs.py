@@ -10,6 +10,7 @@ from helpers import make, state
 from limited import A_PASS_A_CALL
 
 from fastbp import SGD
+from fastbp.fit import epochs
 from fastbp.fit.data import job_of, rows_and_targets
 from fastbp.fit.epochs import Epochs, Pace, next_passes
 from fastbp.fit.limits import Limits
@@ -73,6 +74,26 @@ def test_pace(status, took, left, expected):
     assert got == ["a", "b", 100]
     assert pace.passes == expected
     assert pace.start == 3.0
+
+
+def test_a_loop_is_made_ready_before_the_lock_is_taken(monkeypatch):
+    """Whoever shares the generator does not wait for a compiler."""
+    order = []
+
+    class Lock:
+        def __enter__(self):
+            order.append("locked")
+
+        def __exit__(self, *error):
+            order.append("free")
+
+    def loop(*arguments):
+        order.append("runs")
+        return FINISHED
+
+    monkeypatch.setattr(epochs, "ready", lambda *arguments: order.append("ready"))
+    Pace(1).call(loop, "", (), lock=Lock())
+    assert order == ["ready", "locked", "runs", "free"]
 
 
 def test_the_first_bound_is_limited():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import types
 
 import pytest
@@ -55,6 +56,31 @@ def test_not_a_number_and_division_by_zero() -> None:
     assert entry(float("nan"), 0.0) == (True, float("inf"))
     assert entry(1.0, -2.0) == (False, -0.5)
     assert entry._cache.load_overload(entry.signatures[0], None) is None
+
+
+def test_a_clock_stands_still_while_this_thread_compiles(monkeypatch) -> None:
+    clock = types.SimpleNamespace(now=5.0)
+    clock.perf_counter = lambda: clock.now
+    monkeypatch.setattr(jit, "time", clock)
+    monkeypatch.setattr(jit, "is_jitted", lambda function: True)
+
+    def compile_it(function, signature, notice) -> None:
+        clock.now += 100.0
+
+    monkeypatch.setattr(jit, "_compile_in_thread", compile_it)
+    monkeypatch.setattr(jit, "_READY", set())
+    monkeypatch.setattr(jit, "Notice", lambda function, kind: None)
+    working = jit.without_compiling(lambda: clock.now)
+    before, spent = working(), jit.seconds_compiling()
+    jit.ready(object(), "f", ())
+    clock.now += 3.0
+    assert working() - before == pytest.approx(3.0)
+    assert jit.seconds_compiling() - spent == pytest.approx(100.0)
+    elsewhere = []
+    thread = threading.Thread(target=lambda: elsewhere.append(jit.seconds_compiling()))
+    thread.start()
+    thread.join()
+    assert elsewhere == [0.0]
 
 
 @needs_compiler

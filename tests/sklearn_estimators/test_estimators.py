@@ -6,6 +6,7 @@ import inspect
 
 import numpy as np
 import pytest
+import scipy.sparse
 import sklearn.neural_network
 from sklearn.datasets import load_iris, make_regression
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
@@ -165,7 +166,7 @@ def test_several_targets_of_several_classes() -> None:
         probabilities, net.predict_log_proba(X), net.classes_, predicted.T, strict=True
     ):
         np.testing.assert_allclose(p.sum(axis=1), 1.0)
-        np.testing.assert_allclose(logarithm, np.log(p))
+        np.testing.assert_allclose(np.exp(logarithm), p, rtol=1e-12)
         assert np.array_equal(classes[p.argmax(axis=1)], column)
     part = MLPClassifier((5,), early_stopping=True, max_iter=3, random_state=0).fit(X, y)
     assert len(part.validation_scores_) == 3
@@ -287,3 +288,83 @@ def test_convergence_warning() -> None:
     with pytest.warns(UserWarning, match="Got `batch_size` less than 1 or larger") as caught:
         MLPClassifier(max_iter=2, batch_size=1000).fit(X_IRIS, Y_IRIS)
     assert caught[0].filename == __file__
+
+
+def with_logits(X, y, dtype):
+    """A classifier without hidden layers whose logits are its inputs."""
+    net = MLPClassifier((), max_iter=2, dtype=dtype).fit(X, y)
+    net.coefs_[0][:] = np.eye(*net.coefs_[0].shape)
+    net.intercepts_[0][:] = 0
+    return net
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_probabilities_keep_what_the_loss_keeps(dtype) -> None:
+    """The class that is next to impossible has a probability, and the other's logarithm digits."""
+    rtol = 1e-6 if dtype == "float32" else 1e-14
+    z = np.array([[17.0], [40.0], [-40.0], [800.0], [0.5]])
+    net = with_logits(np.array([[-1.0], [1.0]] * 20), [0, 1] * 20, dtype)
+    with np.errstate(over="ignore"):
+        expected = 1 / (1 + np.exp(np.concatenate([z, -z], axis=1)))
+    np.testing.assert_allclose(net.predict_proba(z), expected, rtol=rtol, atol=0)
+    logarithms = -np.logaddexp(0, np.concatenate([z, -z], axis=1))
+    np.testing.assert_allclose(net.predict_log_proba(z), logarithms, rtol=rtol, atol=1e-45)
+    net = with_logits(np.eye(3), [0, 1, 2], dtype)
+    found = net.predict_log_proba([[-431.0, 279.0, 427.0]])
+    np.testing.assert_allclose(found, [[-858, -148, 0]], rtol=rtol, atol=1e-60)
+    net = with_logits(np.eye(2), np.eye(2, dtype=int), dtype)  # two labels, each by itself
+    found = net.predict_log_proba([[-900.0, 40.0]])
+    np.testing.assert_allclose(found, [[-900, -np.exp(-40.0)]], rtol=rtol)
+    assert net.predict_proba([[-900.0, 40.0]]).shape == (1, 2)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, scipy.sparse.csr_matrix])
+def test_logarithms_of_several_targets_are_finite(kind) -> None:
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    y = np.stack([np.arange(60) % 3, np.arange(60) % 2], axis=1)
+    net = MLPClassifier((4,), max_iter=2, random_state=0).fit(X, y)
+    logarithms = net.predict_log_proba(kind(X * 1e6))
+    assert [p.shape for p in logarithms] == [(60, 3), (60, 2)]
+    assert all(np.isfinite(p).all() for p in logarithms)
+    assert min(p.min() for p in logarithms) < -1e4
+
+
+def kinds(estimator) -> dict[str, set[type]]:
+    """The types of an estimator's losses and scores."""
+    names = ("loss_", "best_loss_", "loss_curve_", "validation_scores_", "best_validation_score_")
+    found = {name: getattr(estimator, name, None) for name in names}
+    return {n: {type(x) for x in (v if isinstance(v, list) else [v])} for n, v in found.items()}
+
+
+@pytest.mark.parametrize("options", [
+    {}, {"early_stopping": True}, {"solver": "lbfgs"},
+    {"solver": "sgd", "learning_rate": "adaptive"},
+], ids=str)  # fmt: skip
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_losses_have_scikit_learns_types(name, options, dtype) -> None:
+    X, y = X_IRIS.astype(dtype), (Y_IRIS > 0).astype(int)
+    nets = [
+        getattr(module, name)(hidden_layer_sizes=(4,), max_iter=4, random_state=0, **options)
+        for module in (fastbp.sklearn, sklearn.neural_network)
+    ]
+    assert kinds(nets[0].fit(X, y)) == kinds(nets[1].fit(X, y))
+    if not options:
+        nets = [net.partial_fit(X, y) for net in nets]
+        assert kinds(nets[0]) == kinds(nets[1])
+    own = nets[0].set_params(early_stopping=False).fit(X, y, X_val=X, y_val=y)
+    assert {type(loss) for loss in own.validation_loss_curve_} == {np.float64}
+
+
+def test_callbacks_of_the_core_see_floats() -> None:
+    histories = []
+
+    class Keep(fastbp.Callback):
+        def on_fit_end(self, fit):
+            histories.append(fit.history)
+
+    options = {"early_stopping": True, "max_iter": 3, "random_state": 0}
+    MLPClassifier((4,), callbacks=[Keep()], **options).fit(X_IRIS, Y_IRIS)
+    (history,) = histories
+    assert {"val_loss", "val_score"} <= set(history.names)
+    assert {type(x) for name in history.names for x in history[name]} == {float}

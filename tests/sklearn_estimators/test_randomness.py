@@ -10,7 +10,7 @@ from entry_points import entry_point
 from sklearn.utils import check_random_state
 
 from fastbp.machine.simd import next_uint32
-from fastbp.sklearn.randomness import bits_of, random_state_of
+from fastbp.sklearn.randomness import bits_of, random_state_of, shuffling_state_of
 
 
 @entry_point
@@ -53,6 +53,19 @@ def test_nobody_else_draws_while_the_lock_is_held() -> None:
         thread.start()
         thread.join(0.05)
         assert not drawn
-        state.randint(5)  # the thread that holds it may
     thread.join()
     assert len(drawn) == 1
+
+
+def test_only_the_global_generator_gives_a_seed_instead_of_its_own_bits() -> None:
+    given = np.random.RandomState(3)
+    assert shuffling_state_of(given) is given
+    shared = check_random_state(None)
+    drawn = []
+    for seed in (5, 5, 6):
+        np.random.seed(seed)  # noqa: NPY002 - what users of it do
+        private = shuffling_state_of(shared)
+        assert private is not shared
+        drawn.append(private.randint(2**31, size=4).tolist())
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert shuffling_state_of(shared).randint(2**31) != drawn[2][0], "the next fit has another one"

@@ -15,10 +15,11 @@ from limited import A_PASS_A_CALL
 from sklearn.datasets import load_iris, make_regression
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier as Theirs
-from sklearn.utils import shuffle
+from sklearn.utils import check_random_state, shuffle
 
 from fastbp import Callback, DivergenceWarning, EarlyStopping, ReduceOnPlateau
 from fastbp.fit.limits import LIMITS
+from fastbp.kernels import training as kernels_training
 from fastbp.kernels.optimizers import LEARNING_RATE
 from fastbp.kernels.training import FINISHED
 from fastbp.sklearn import MLPClassifier, MLPRegressor, training
@@ -48,6 +49,24 @@ def epochs_of(random_state, rows=37, batch_size=10, limits=LIMITS):
     return training.epochs_of(net, data, batch_size, random_state, limits)
 
 
+def is_free(lock) -> bool:
+    """Whether another thread could take the lock now: a plain lock would make this one wait, too.
+
+    NumPy before 2.4 has plain locks.
+    """
+    found = []
+
+    def try_it():
+        found.append(lock.acquire(blocking=False))
+        if found[0]:
+            lock.release()
+
+    thread = threading.Thread(target=try_it)
+    thread.start()
+    thread.join()
+    return found[0]
+
+
 def test_orders_are_those_of_scikit_learns_shuffle() -> None:
     epochs, same = epochs_of(np.random.RandomState(3)), np.random.RandomState(3)
     expected = np.arange(37)
@@ -70,22 +89,82 @@ def test_the_random_state_is_free_between_calls() -> None:
     state, free = np.random.RandomState(3), []
     epochs, lock = epochs_of(state, limits=A_PASS_A_CALL), bits_of(state)[1]
 
-    def try_it():
-        free.append(lock.acquire(blocking=False))
-        lock.release()
-
     class Watch:
         def seconds_left(self):
             return np.inf
 
         def look(self, running):
-            thread = threading.Thread(target=try_it)
-            thread.start()
-            thread.join()
+            free.append(is_free(lock))
             return True
 
     assert epochs.run(2, Watch()) == FINISHED
     assert free == [True] * 8
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@ignore_convergence
+def test_a_loss_in_python_may_draw_from_the_generator_of_the_fit(shared) -> None:
+    state = np.random.RandomState(0) if shared else None
+    lock = bits_of(check_random_state(state))[1]
+    free = []
+
+    def noisy(prediction, target):
+        free.append(is_free(lock))
+        error = prediction - target
+        return float((error**2).mean() / 2), error / len(prediction)
+
+    regressor = MLPRegressor(noisy, (4,), max_iter=2, batch_size=50, random_state=state)
+    regressor.fit(X, Y)
+    assert free == [True] * 6
+
+
+@ignore_convergence
+def test_a_callback_may_draw_from_the_generator_of_the_fit() -> None:
+    state, free = np.random.RandomState(0), []
+
+    class Draw(Callback):
+        def on_epoch_end(self, fit):
+            free.append(is_free(bits_of(state)[1]))
+
+    small(random_state=state, callbacks=[Draw()], max_iter=3).fit(X, Y)
+    assert free == [True] * 3
+
+
+@ignore_convergence
+def test_a_fit_without_a_random_state_leaves_numpys_generator_to_other_threads(monkeypatch) -> None:
+    lock, free = bits_of(check_random_state(None))[1], []
+    real = kernels_training.train
+
+    def train(*arguments):
+        free.append(is_free(lock))
+        return real(*arguments)
+
+    monkeypatch.setattr(kernels_training, "train", train)
+    small(random_state=None).fit(X, Y)
+    assert free and all(free)
+
+
+@ignore_convergence
+def test_a_fit_without_a_random_state_repeats_itself_after_a_seed_of_numpy() -> None:
+    nets = []
+    for seed in (3, 3, 4):
+        np.random.seed(seed)  # noqa: NPY002 - what users of it do
+        nets.append(small(random_state=None).fit(X, Y))
+    assert np.array_equal(nets[0].coefs_[0], nets[1].coefs_[0])
+    assert nets[0].loss_curve_ == nets[1].loss_curve_ != nets[2].loss_curve_
+    again = small(random_state=None).fit(X, Y)
+    assert again.loss_curve_ != nets[2].loss_curve_, "the generator has moved on"
+
+
+@pytest.mark.parametrize("options", [{"shuffle": False}, {"solver": "lbfgs"}])
+@ignore_convergence
+def test_without_shuffles_a_seed_of_numpy_gives_scikit_learns_model(options) -> None:
+    nets = []
+    for kind in (MLPClassifier, Theirs):
+        np.random.seed(7)  # noqa: NPY002 - what users of it do
+        nets.append(kind((5,), max_iter=5, **options).fit(X, Y))
+    for ours, theirs in zip(nets[0].coefs_, nets[1].coefs_, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-9)
 
 
 def count_calls(monkeypatch):
