@@ -63,7 +63,8 @@ def checked_spec(given: Mapping[str, Any]) -> dict[str, Any]:
             raise ValueError(f"{len(units)} activations for layers of the sizes {sizes}")
         loss.check_outputs(sizes[-1])
         hidden = hidden_activations(units[:-1], len(sizes) - 2)
-        output = output_activation(units[-1], loss.name, loss.activation, loss.from_logits)
+        traits = loss.name, loss.activation, loss.from_logits
+        output = output_activation(units[-1], sizes[-1], *traits)
         dtype = checks.float_dtype(given["dtype"])
     except (TypeError, ValueError) as error:
         raise PickleError(f"this pickle is not one of a net: {error}") from error
