@@ -12,6 +12,7 @@ single samples (see `is_single_sample`) the stride is 1, so that features stand 
 
 from fastbp.kernels.activations import (
     RELU,
+    TANH,
     activate,
     activate_backward,
     multiply_by_slope,
@@ -23,6 +24,7 @@ from fastbp.kernels.matmul import (
     FROM_ZERO,
     RELU_BACKWARD,
     RELU_FORWARD,
+    TANH_BACKWARD,
     Product,
     multiply_rows,
     products_of_rows,
@@ -182,11 +184,15 @@ def delta_below(layer, below, batch):
     k, n, stride = n_inputs(layer), n_units(layer), stride_of(layer)
     w, d = weights(layer), delta(layer)
     dx, y = delta(below), outputs(below)
-    fused = activation_of(below) == RELU and not has_slope(below)
-    finish = RELU_BACKWARD if fused else AS_IT_IS
+    finish = AS_IT_IS
+    if not has_slope(below):
+        if activation_of(below) == RELU:
+            finish = RELU_BACKWARD
+        elif activation_of(below) == TANH:
+            finish = TANH_BACKWARD
     if stride == 1:
         delta_below_of_single_sample(layer, below, finish)
-        if not fused:
+        if finish == AS_IT_IS:
             delta_through(below, batch)
         return
     packed = scratch(layer, PACKED)
@@ -210,5 +216,5 @@ def delta_below(layer, below, batch):
             )  # fmt: skip
             multiply_rows(rows, product, columns)
             done += rows
-    if not fused:
+    if finish == AS_IT_IS:
         delta_through(below, batch)

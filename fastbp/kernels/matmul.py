@@ -48,8 +48,10 @@ from fastbp.machine.simd import (
     tile_square,
     tile_store,
     tile_sums,
+    tile_times_tanh_slope,
     tile_where_positive,
     tile_zeros,
+    vfma,
     vload,
     vstore,
     vwhere_greater,
@@ -57,9 +59,10 @@ from fastbp.machine.simd import (
 
 FROM_ZERO, FROM_BIAS, FROM_OUTPUT = 0, 1, 2
 """What a product starts from: 0, one bias per row, or what the output holds (it accumulates)."""
-AS_IT_IS, RELU_FORWARD, RELU_BACKWARD = 0, 1, 2
-"""What is done to a tile before it leaves the registers: nothing, ReLU, or ReLU's derivative from
-the outputs y, which are laid out like C. Other activations cost more than a pass over memory."""
+AS_IT_IS, RELU_FORWARD, RELU_BACKWARD, TANH_BACKWARD = 0, 1, 2, 3
+"""What is done to a tile before it leaves the registers: nothing, ReLU, or the derivative of ReLU
+or tanh from the outputs y, which are laid out like C. Other activations cost more than a pass over
+memory."""
 LONG_ROW = 8
 """Vectors of a tile of a single row: enough sums to keep the processor busy."""
 
@@ -101,7 +104,7 @@ class Product(NamedTuple):
     bias : pointer
         One value per row of C.
     finish : int
-        AS_IT_IS, RELU_FORWARD or RELU_BACKWARD.
+        AS_IT_IS, RELU_FORWARD, RELU_BACKWARD or TANH_BACKWARD.
     y : pointer
         Outputs laid out like C.
     """
@@ -143,6 +146,12 @@ def from_column(x, j):
 
 
 @kernel
+def times_tanh_slope(x, y):
+    """``x (1 - y^2)``, rounded as in a tile."""
+    return vfma(-x, y * y, x)
+
+
+@kernel
 def multiply_row(x, tail):
     """One row and one vector of columns of C, in four sums, each over every fourth p.
 
@@ -177,6 +186,8 @@ def multiply_row(x, tail):
         total = vwhere_greater(zero, total, zero, total)
     elif x.finish == RELU_BACKWARD:
         total = vwhere_greater(vload(x.y, tail), zero, total, zero)
+    elif x.finish == TANH_BACKWARD:
+        total = times_tanh_slope(total, vload(x.y, tail))
     vstore(x.c, total, tail)
 
 
@@ -210,6 +221,8 @@ def multiply_tiles(shape, vectors, x, n):
             tile = tile_relu(tile)
         elif x.finish == RELU_BACKWARD:
             tile = tile_where_positive(tile, y, x.c_stride, tail)
+        elif x.finish == TANH_BACKWARD:
+            tile = tile_times_tanh_slope(tile, y, x.c_stride, tail)
         tile_store(tile, c, x.c_stride, tail)
         c = advance(c, vectors * width)
         y = advance(y, vectors * width)
@@ -280,6 +293,8 @@ def multiply_once(rows, x, n):
                 total = vwhere_greater(zero, total, zero, total)
             elif x.finish == RELU_BACKWARD:
                 total = vwhere_greater(vload(advance(x.y, at + j), tail), zero, total, zero)
+            elif x.finish == TANH_BACKWARD:
+                total = times_tanh_slope(total, vload(advance(x.y, at + j), tail))
             vstore(to, total, tail)
 
 

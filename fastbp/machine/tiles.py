@@ -39,6 +39,7 @@ __all__ = [
     "tile_square",
     "tile_store",
     "tile_sums",
+    "tile_times_tanh_slope",
     "tile_transpose",
     "tile_where_positive",
     "tile_zeros",
@@ -219,23 +220,43 @@ def tile_relu(typingctx, tile):
     return tile(tile), codegen
 
 
+def _beside(builder, tile, args, combine):
+    """The tile with each vector combined with that of y; args as of `tile_where_positive`."""
+    value, address, step, tail = args
+    mask = lane_mask(builder, tile.lanes, tail)
+    for r in range(tile.rows):
+        for j in range(tile.vectors):
+            at = builder.gep(address, [integer(j * tile.lanes)])
+            y = load_vector(builder, tile, at, mask if j == tile.vectors - 1 else None)
+            x = combine(builder.extract_value(value, r * tile.vectors + j), y)
+            value = builder.insert_value(value, x, r * tile.vectors + j)
+        address = builder.gep(address, [step])
+    return value
+
+
 @intrinsic
 def tile_where_positive(typingctx, tile, y, stride, tail):
     """The tile where ``y > 0``, else 0; the rows of y are `stride` apart."""
 
     def codegen(context, builder, sig, args):
-        value, address, step, tail = args
-        mask = lane_mask(builder, tile.lanes, tail)
         zero = all_lanes(tile, 0.0)
-        for r in range(tile.rows):
-            for j in range(tile.vectors):
-                at = builder.gep(address, [integer(j * tile.lanes)])
-                y_ = load_vector(builder, tile, at, mask if j == tile.vectors - 1 else None)
-                x = builder.extract_value(value, r * tile.vectors + j)
-                x = builder.select(builder.fcmp_ordered(">", y_, zero), x, zero)
-                value = builder.insert_value(value, x, r * tile.vectors + j)
-            address = builder.gep(address, [step])
-        return value
+        return _beside(
+            builder, tile, args,
+            lambda x, y: builder.select(builder.fcmp_ordered(">", y, zero), x, zero),
+        )  # fmt: skip
+
+    return tile(tile, y, types.intp, types.intp), codegen
+
+
+@intrinsic
+def tile_times_tanh_slope(typingctx, tile, y, stride, tail):
+    """The tile times ``1 - y^2``, as ``x - x y^2``; the rows of y are `stride` apart."""
+
+    def codegen(context, builder, sig, args):
+        def combine(x, y):
+            return by_lane(builder, tile, "fma", [builder.fneg(x), builder.fmul(y, y), x])
+
+        return _beside(builder, tile, args, combine)
 
     return tile(tile, y, types.intp, types.intp), codegen
 

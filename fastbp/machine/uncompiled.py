@@ -56,6 +56,7 @@ __all__ = [
     "tile_square",
     "tile_store",
     "tile_sums",
+    "tile_times_tanh_slope",
     "tile_transpose",
     "tile_where_positive",
     "tile_zeros",
@@ -171,6 +172,13 @@ def tile_where_positive(tile, y, stride, tail):
     """The tile where ``y > 0``, else 0; the rows of y are `stride` apart."""
     positive = tile_load(tile, y, stride, tail).values > 0
     return Tile(np.where(positive, tile.values, tile.dtype.type(0)))
+
+
+@silently
+def tile_times_tanh_slope(tile, y, stride, tail):
+    """The tile times ``1 - y^2``; the rows of y are `stride` apart."""
+    outputs = tile_load(tile, y, stride, tail).values
+    return Tile(tile.values - tile.values * (outputs * outputs))
 
 
 def tile_load(tile, c, stride, tail):

@@ -42,6 +42,7 @@ from fastbp.machine.simd import (
     tile_square,
     tile_store,
     tile_sums,
+    tile_times_tanh_slope,
     tile_transpose,
     tile_where_positive,
     tile_zeros,
@@ -391,6 +392,25 @@ def test_not_a_number_in_relu() -> None:
         run(out, x, 2)
         assert np.array_equal(out[:2], [np.nan, 0.0], equal_nan=True)
         assert out[lanes_of("float64") :][:2].tolist() == [0.0, 0.0]
+
+
+def run_tanh_slope(out, x, tail):
+    p = pointer(x, 0)
+    shape = tile_square(p)
+    tile = tile_load(tile_zeros(shape, p), p, lanes(p), tail)
+    tile = tile_times_tanh_slope(tile, advance(p, 1), 0, tail)
+    tile_put(tile, pointer(out, 0), lanes(p), 1, tail)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_tile_times_the_slope_of_tanh(dtype) -> None:
+    x = np.random.default_rng(0).uniform(-1.0, 1.0, lanes_of(dtype) ** 2 + 1).astype(dtype)
+    for run in (entry_point(run_tanh_slope), in_numpy(run_tanh_slope)):
+        out = np.full(len(x), UNTOUCHED, dtype)
+        run(out, x, 2)
+        expected = x[:2] * (1.0 - x[1:3].astype(np.float64) ** 2)
+        np.testing.assert_allclose(out[:2], expected, rtol=4 * np.finfo(dtype).eps)
+        assert (out[2:] == UNTOUCHED).all()
 
 
 def rearrange(put, stored, added, sums, stride, source, offsets, count, tail):

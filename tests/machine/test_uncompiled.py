@@ -42,6 +42,11 @@ OUTSIDE = {
         LENGTH,
         1,
     ),
+    "tile_times_tanh_slope": (
+        lambda: u.tile_times_tanh_slope(TILE, at(LENGTH - 2), 1, 1),
+        LENGTH,
+        1,
+    ),
     "tile_gather_whole": (
         lambda: u.tile_gather_whole(u.tile_square(at(0)), at(LENGTH), TABLE),
         LENGTH,
