@@ -208,8 +208,8 @@ def ready(function: Any, kind: str, arguments: tuple[Any, ...]) -> None:
     """
     if (function, kind) in _READY or not is_jitted(function):
         return
-    types = tuple(numba.typeof(argument) for argument in arguments)
     start = time.perf_counter()
+    types = tuple(numba.typeof(argument) for argument in arguments)
     collecting = gc.isenabled()
     gc.disable()  # the compiler makes millions of objects that live: collecting takes 7 % of it
     try:
@@ -217,6 +217,7 @@ def ready(function: Any, kind: str, arguments: tuple[Any, ...]) -> None:
     finally:
         if collecting:
             gc.enable()
+            gc.collect(0)  # else the next object that the caller makes waits for it
         _spent.seconds += time.perf_counter() - start
     _READY.add((function, kind))
 

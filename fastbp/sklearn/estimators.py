@@ -246,9 +246,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         array, shape (n_samples, n_classes), or list of array
             In the order of `classes_`; a list for several targets.
         """
-        if self.n_outputs_ == 1:
-            return of_two_classes(self._outputs(X, logits=True))
-        outputs = self._outputs(X)
+        of_one = getattr(self, "n_outputs_", 0) == 1  # before a fit, the outputs raise
+        outputs = self._outputs(X, logits=of_one)
+        if of_one:
+            return of_two_classes(outputs)
         if isinstance(self._label_binarizer, SeveralOutputs):
             return self._label_binarizer.probabilities(outputs)
         return outputs
@@ -257,7 +258,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """Logarithms of the probabilities of the classes, with all their digits.
 
         They are computed from the logits, so that they are finite and exact where a probability
-        is rounded to 0 or 1.
+        is rounded to 0 or 1. For several labels that holds up to a probability of one half; above
+        it they are the logarithms of `predict_proba`, off by its rounding.
 
         Parameters
         ----------
@@ -274,7 +276,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             return binarizer.log_probabilities(z)
         if self.n_outputs_ == 1:
             return log_sigmoid(np.concatenate([-z, z], axis=1))
-        return log_softmax(z) if binarizer.y_type_ == "multiclass" else log_sigmoid(z)
+        if binarizer.y_type_ == "multiclass":
+            return log_softmax(z)
+        # Labels that are all certain tie in `predict_proba`. scikit-learn's tests want the order of
+        # the columns to be the same here, so a likely label has the logarithm of what is rounded.
+        p = self._outputs(X)
+        with np.errstate(divide="ignore"):
+            return np.where(p > 0.5, np.log(p), log_sigmoid(z))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
