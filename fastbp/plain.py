@@ -48,11 +48,9 @@ def dense_forward(z, x, w, b):
     """z = x w^T + b; without biases b is empty."""
     for row in range(len(x)):
         for n in range(len(w)):
-            total = 0.0
+            total = b[n] if len(b) > 0 else 0.0
             for k in range(w.shape[1]):
                 total += w[n, k] * x[row, k]
-            if len(b) > 0:
-                total += b[n]
             z[row, n] = total
 
 
