@@ -214,7 +214,7 @@ BAD = {
     "text": (["1"] * 4, TypeError, "real numbers (floats, integers or booleans); got dtype <U1"),
     "name": ("balanced", TypeError, "real numbers"),
     "complex": ([1j] * 4, TypeError, "got dtype complex128"),
-    "None inside": ([1, None, 1, 1], ValueError, "at least 0; got nan at row 1"),
+    "None inside": ([1, None, 1, 1], ValueError, "at most 1e+300; got nan at row 1"),
     "ragged": ([[1], [1, 2], 1, 1], ValueError, "a rectangular array of numbers"),
 }
 

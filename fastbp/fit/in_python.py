@@ -60,7 +60,9 @@ def _rows_of(data: Data, first: int, rows: int) -> Any:
 
 def _divisor(data: Data, first: int, rows: int) -> float:
     """By what the loss of a batch is divided."""
-    return float(data.divisors[_rows_of(data, first, rows)].sum()) if data.n_divisors else rows
+    if data.n_divisors == 0:
+        return float(rows)
+    return float(data.divisors[_rows_of(data, first, rows)].sum())
 
 
 def _batch_loss(
@@ -108,18 +110,9 @@ def predict(
     no_random = np.empty(0, np.uint64)
     no_targets = np.empty(0, inputs.dtype)
     data = Data(
-        inputs.reshape(-1),
-        no_targets,
-        no_integers,
-        no_integers,
-        np.empty(0),
-        np.empty(0),
-        0,
-        0,
-        0,
-        0,
-        float(rows),
-    )
+        inputs.reshape(-1), no_targets, no_integers, no_integers, np.empty(0), np.empty(0), 0, 0, 0,
+        0, float(rows),
+    )  # fmt: skip
     for first in range(0, rows, capacity):
         batch = min(capacity, rows - first)
         some = out[first : first + batch]

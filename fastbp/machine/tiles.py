@@ -221,7 +221,7 @@ def tile_relu(typingctx, tile):
 
 
 def _beside(builder, tile, args, combine):
-    """The tile with each vector combined with that of y; args as of `tile_where_positive`."""
+    """Combine each vector of a tile with that of y; `args` are those of `tile_where_positive`."""
     value, address, step, tail = args
     mask = lane_mask(builder, tile.lanes, tail)
     for r in range(tile.rows):
