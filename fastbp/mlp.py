@@ -37,7 +37,8 @@ OneActivation = str | Activation | MakesActivation | ActivationFunction
 
 INSIDE = {
     "from_spec", "in_python", "layer_table", "optimizer_state", "regularization",
-    "restart_optimizer", "rows_in_a_call", "settings", "spec", "state", "workspace",
+    "restart_optimizer", "rows_in_a_call", "settings", "spec", "split_seed", "state",
+    "workspace",
 }  # fmt: skip
 """Names of a net that are for this package's use: completion does not offer them."""
 
@@ -207,7 +208,7 @@ class MLP(Net):
         def __setattr__(self, name: str, value: Any) -> None:
             """Set what can be set; else say how to change what is meant."""
             if not (name in SETTABLE or name.startswith("__")):
-                checks.refuse_to_set(type(self), "net", name, value, type(self) is not MLP)
+                checks.refuse_to_set(MLP, "net", name, value, type(self) is not MLP)
             object.__setattr__(self, name, value)
 
     def __dir__(self) -> list[str]:

@@ -21,6 +21,8 @@ PROMISES = {
     "loading": {"damaged files": 100_000},
     "larger than memory": {"GB": 4},
     "compiled cache": {"damage cases": 8, "starts at once": 16, "folders": 5, "trees": 5},
+    "changed under way": {"runs": 1000},
+    "user code": {"arrays": 14},
     "other people's files": {"plants": 18},
     "versions": {"edits": 2000},
     "estimators": {"configurations": 1000, "checks": 100, "their tests": 50},

@@ -217,7 +217,7 @@ def refuse_to_set(owner: type, kind: str, name: str, value: Any, anything: bool)
     Parameters
     ----------
     owner : type
-        The class of the object.
+        The class of this package, of which the object may be of a subclass.
     kind : str
         What it is, in words: "net".
     name : str

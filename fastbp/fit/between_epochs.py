@@ -90,6 +90,8 @@ class Evaluation:
         if not self.metrics or examples.y is None:
             return {}
         X, y, _ = examples
+        y = y.view()
+        y.setflags(write=False)  # it may be the user's array, and metrics may be the user's code
         values = {}
         if is_on_disk(X, self.limits):
             parts = parts_of(X, self.limits)

@@ -79,9 +79,12 @@ def rows_and_targets(
     Their loss is divided by the sum of their sample weights.
     """
     data, rows = rows_to_train_on(X, y, sample_weight, layer_sizes, loss, dtype)
-    if data.n_weights:
-        data = data._replace(total=total_weight(data.weights))
-    return data, rows
+    return to_evaluate(data), rows
+
+
+def to_evaluate(data: Data) -> Data:
+    """Rows whose loss is divided by the sum of their sample weights, from rows to train on."""
+    return data._replace(total=total_weight(data.weights)) if data.n_weights else data
 
 
 def rows_to_train_on(

@@ -53,6 +53,10 @@ def fit(
         rows, hooks, examples = rows_in_memory(
             net, examples, epochs, shuffle, options, limits, clock
         )
+        if rows[0].n_weights:
+            weights = data.scaled_to_mean_1(rows[0].weights)
+            rows = rows[0]._replace(weights=weights), rows[1]
+            examples = examples._replace(sample_weight=weights)
         if functions:
             pieces = sources.Rows(*examples, batch_size, shuffle, net.state.random, limits)
             source = _changed(net, pieces, functions)
@@ -89,9 +93,6 @@ def rows_in_memory(
         if kept is not None:
             whole = whole.take(kept)
             rows, count = data.rows_to_train_on(*whole, *shape)
-    if rows.n_weights:
-        rows = rows._replace(weights=data.scaled_to_mean_1(rows.weights))
-        whole = whole._replace(sample_weight=rows.weights)
     return (rows, count), hooks, whole
 
 

@@ -33,7 +33,7 @@ def _activate(own: InPython, network: Network, work: Workspace, layer: int, rows
 
     z = matrix(OUTPUT)
     with_slope = bool(table[SLOPE] >= 0)
-    y, slope = own.activations[layer](np.ascontiguousarray(z.T), with_slope)
+    y, slope = own.activations[layer](np.array(z.T, order="C"), with_slope)
     with np.errstate(over="ignore"):
         z[...] = y.T
         if with_slope:

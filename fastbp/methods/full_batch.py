@@ -69,6 +69,7 @@ def fit(
         if begin is not None:
             begin(history)
         if epochs:
+            rows = data.to_evaluate(rows)
             objective = Objective(net, rows, count, net.optimizer_state(), _deadline(hooks))
             iterations = _Iterations(objective, history, hooks, epochs, method.tolerance)
             _run(iterations, method)

@@ -107,7 +107,7 @@ class Perceptron:
             """Set what can be set; else say how to change what is meant."""
             if name not in ("learning_rate", "history", "_net"):
                 own = type(self) is not Perceptron
-                checks.refuse_to_set(type(self), "perceptron", name, value, own)
+                checks.refuse_to_set(Perceptron, "perceptron", name, value, own)
             object.__setattr__(self, name, value)
 
     @classmethod

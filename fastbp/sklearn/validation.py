@@ -9,7 +9,7 @@ import numpy.typing as npt
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 
-from fastbp.fit.data import inputs, of_finite, total_weight
+from fastbp.fit.data import inputs, of_finite, to_evaluate, total_weight
 from fastbp.fit.evaluation import evaluate
 from fastbp.kernels.state import Data
 from fastbp.mlp import MLP
@@ -54,7 +54,7 @@ def data_of(net: MLP, rows: CheckedRows, targets: npt.NDArray[Any]) -> Data:
     """The arrays that kernels take to evaluate checked rows, with the targets of the loss."""
     matrix = inputs(rows.X, net.layer_sizes[0], net.dtype)
     data = of_finite(matrix, targets, rows.sample_weight, net.layer_sizes[-1], net.spec.loss)
-    return data._replace(total=total_weight(data.weights)) if data.n_weights else data
+    return to_evaluate(data)
 
 
 def data_to_train_on(

@@ -92,5 +92,7 @@ def test_what_is_for_the_package_is_not_offered() -> None:
     offered = set(dir(net()))
     assert {"fit", "predict", "params", "weights", "layer_sizes", "optimizer"} <= offered
     inside = {name for name in vars(Net) if not name.startswith("_")} - offered
-    assert {"workspace", "optimizer_state", "restart_optimizer", "regularization"} == inside
-    assert {"spec", "state", "rules", "layer_table", "in_python"}.isdisjoint(offered)
+    assert inside == {
+        "optimizer_state", "regularization", "restart_optimizer", "settings", "state", "workspace",
+    }  # fmt: skip
+    assert {"spec", "state", "rules", "layer_table", "in_python", "split_seed"}.isdisjoint(offered)
