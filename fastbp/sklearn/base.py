@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from abc import ABC, abstractmethod
 from functools import cache, partial
 from inspect import Parameter, signature
@@ -33,11 +32,10 @@ from fastbp.fit.callbacks import Callback
 from fastbp.inspection import layer_outputs
 from fastbp.kernels.state import Data
 from fastbp.mlp import MLP
+from fastbp.model.initializers import WEIGHT_INITS
 from fastbp.model.losses import Loss
 from fastbp.model.optimizers import OPTIMIZERS, Optimizer
-from fastbp.model.pickles import FORMAT
-from fastbp.older import check_format
-from fastbp.sklearn import lbfgs, networks, training
+from fastbp.sklearn import conversion, hooks, lbfgs, networks, pickles, training
 from fastbp.sklearn.callbacks import CallbackSupport, Listener
 from fastbp.sklearn.inputs import dense, in_pieces, refuse_masked, validation_rows
 from fastbp.sklearn.optimizers import OptimizerMemory
@@ -128,6 +126,8 @@ class BaseMLP(
         trained. scikit-learn's own callbacks are set by ``set_callbacks``.
     dtype : {"float32", "float64"}, default=None
         Dtype of parameters and computation; None takes that of the data.
+    weight_init : str, callable or sequence of str, callable or array, default=None
+        The initial weights as in `fastbp.MLP`, with biases of 0; None draws both as scikit-learn.
     """
 
     _parameter_constraints: dict[str, list[Any]] = {
@@ -162,7 +162,12 @@ class BaseMLP(
         "scoring": [str, callable, None],
         "callbacks": [list, tuple, None],
         "dtype": [StrOptions({"float32", "float64"}), None],
+        "weight_init": [StrOptions(set(WEIGHT_INITS)), callable, "array-like", None],
     }
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        hooks.warn_of_ignored(cls)
 
     @classmethod
     @cache
@@ -209,6 +214,9 @@ class BaseMLP(
 
     coefs_: networks.Arrays
     intercepts_: networks.Arrays
+    out_activation_: str
+    _random_state: np.random.RandomState
+    _unit_to_draw: str
     validation_loss_curve_: list[float] | None
 
     # ---------------------------------------------------------------- for each subclass
@@ -236,8 +244,14 @@ class BaseMLP(
         """The sample weights times the class weights."""
         return sample_weight
 
+    @property
+    def _unit_of_outputs(self) -> str:
+        """The activation of the network's outputs, by scikit-learn's name or fastbp's."""
+        unit: str = self.out_activation_
+        return unit
+
     @abstractmethod
-    def _score(self, outputs: FloatArray, y: npt.NDArray[Any], sample_weight: Any) -> float:
+    def _score_of(self, outputs: FloatArray, y: npt.NDArray[Any], sample_weight: Any) -> float:
         """Accuracy or R^2 of outputs against targets from `_encode`."""
 
     # ---------------------------------------------------------------- fitting
@@ -281,7 +295,8 @@ class BaseMLP(
             If a later epoch is not finite: the parameters are then the last finite ones.
         """
         validation = validation_rows(X_val, y_val, sample_weight_val, eval_set)
-        self._fit(X, y, sample_weight, incremental=False, validation=validation)
+        more = {} if validation is None else {"validation": validation}
+        self._fit(X, y, sample_weight=sample_weight, incremental=False, **more)
         return self
 
     @property
@@ -297,8 +312,8 @@ class BaseMLP(
         return True
 
     def _fit(
-        self, X: Any, y: Any, sample_weight: Any, incremental: bool, validation: Any = None,
-        classes: Any = None,
+        self, X: Any, y: Any, sample_weight: Any = None, incremental: bool = False,
+        validation: Any = None, classes: Any = None,
     ) -> Any:  # fmt: skip
         """Fit; `validation` is None or (X, y, sample_weight). Rejected input changes nothing."""
         refuse_masked(X=X, y=y, sample_weight=sample_weight)
@@ -347,6 +362,11 @@ class BaseMLP(
                     raise ValueError(f"{name} needs the solver 'adam' or 'sgd', not 'lbfgs'.")
             if np.any(np.asarray(self.dropout) != 0):
                 raise ValueError("dropout needs the solver 'adam' or 'sgd', not 'lbfgs'.")
+        if self.weight_init is not None and type(self)._init_coef is not BaseMLP._init_coef:
+            raise ValueError(
+                f"weight_init and _init_coef of {type(self).__name__} both give the initial "
+                "weights: leave weight_init at None."
+            )
         if self.scoring is not None and not self.early_stopping:
             raise ValueError("scoring is the criterion of early stopping: set early_stopping=True.")
         for callback in self.callbacks or ():
@@ -371,11 +391,12 @@ class BaseMLP(
         weights = self._class_weights(given[1], sample_weight)
         y = y.reshape(-1, 1) if y.ndim == 1 else y
         random_state = random_state_of(self.random_state)
-        dtype = np.dtype(self.dtype or X.dtype) if first else self.coefs_[0].dtype
-        loss, self.out_activation_, n_outputs = self._choose_loss(y.shape[1], dtype)
+        dtype = np.dtype(self.dtype or X.dtype) if first else networks.dtype_of(self)
+        loss, unit, n_outputs = self._choose_loss(y.shape[1], dtype)
         sizes = [X.shape[1], *hidden, n_outputs]
         if not first:
-            self._check_sizes(sizes)
+            self._check_layers(sizes, unit)
+        self.out_activation_ = unit
         memory = self._memory(incremental)
         net = networks.build(self, sizes, loss, dtype, memory.optimizer)
         self._begin(net, first, random_state)
@@ -396,21 +417,30 @@ class BaseMLP(
             )
 
     def _memory(self, incremental: bool) -> OptimizerMemory:
-        """The optimiser; in `partial_fit` that of the previous call."""
+        """The optimiser; in `partial_fit` that of the previous call, scikit-learn's too."""
         if not self._by_epochs:
-            return OptimizerMemory(self)
+            return OptimizerMemory.of(self)
         if not incremental or not hasattr(self, "_optimizer"):
-            self._optimizer = OptimizerMemory(self)
+            self._optimizer = OptimizerMemory.of(self)
+        elif not isinstance(self._optimizer, OptimizerMemory):
+            self._optimizer = conversion.memory_of(self, self._optimizer)
         return self._optimizer
 
-    def _check_sizes(self, sizes: list[int]) -> None:
-        """Raise a ValueError if the layers are not those of the previous fit."""
-        before = [len(self.coefs_[0]), *(coef.shape[1] for coef in self.coefs_)]
+    def _check_layers(self, sizes: list[int], unit: str) -> None:
+        """Raise a ValueError if the layers of the attributes are not those that are needed."""
+        weights, _ = networks.parameters_of(self)
+        before = [len(weights[0]), *(w.shape[1] for w in weights)]
         if sizes != before:
             raise ValueError(
                 f"warm_start and partial_fit continue with the existing layers, {before}; "
                 f"hidden_layer_sizes={self.hidden_layer_sizes} and the data need {sizes}. Set "
-                "hidden_layer_sizes back, or fit a new estimator."
+                f"hidden_layer_sizes={tuple(before[1:-1])}, or fit a new estimator."
+            )
+        found = vars(self).get("out_activation_", unit)
+        if networks.ALIASES.get(found, found) != networks.ALIASES.get(unit, unit):
+            raise ValueError(
+                f"warm_start and partial_fit train outputs of out_activation_={unit!r}, which the "
+                f"loss belongs to; got {found!r}. Set out_activation_ back, or fit anew."
             )
 
     def _begin(self, net: MLP, first: bool, random_state: np.random.RandomState) -> None:
@@ -421,15 +451,28 @@ class BaseMLP(
             networks.draw_initial(net, self, random_state)
         else:
             self.t_ = getattr(self, "t_", 0)
-            networks.load(net, self.coefs_, self.intercepts_)
+            networks.load(net, *networks.parameters_of(self))
             networks.draw_dropout(net, random_state)
         if self._by_epochs:
             training.begin_curves(self, first)
-        self._net = net
         self.n_outputs_ = net.layer_sizes[-1]
         self.n_layers_ = len(net.layer_sizes)
+        self._own(net)
+
+    def _own(self, net: MLP) -> None:
+        """Make the parameters of a network the fitted attributes."""
+        self._net = net
         self.coefs_ = list(net.weights)
         self.intercepts_ = list(net.biases)
+
+    def _init_coef(
+        self, fan_in: int, fan_out: int, dtype: npt.DTypeLike
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """Initial weights (fan_in, fan_out) and biases (fan_out,) of a layer, as scikit-learn's.
+
+        A subclass may have its own. `_random_state` is the random state of the fit.
+        """
+        return networks.glorot(self._unit_to_draw, fan_in, fan_out, dtype, self._random_state)
 
     def _validation(
         self, net: MLP, rows: CheckedRows, given: Any, random_state: np.random.RandomState
@@ -474,36 +517,41 @@ class BaseMLP(
     # ---------------------------------------------------------------- prediction
 
     def _network(self) -> MLP:
-        """The network with the parameters of `coefs_` and `intercepts_`.
+        """The network that the fitted attributes are, with `coefs_` and `intercepts_` as its views.
 
-        These are views of its buffer. If other arrays were assigned to them, a copy of the network
-        gets these values: the network may be shared with another estimator.
+        If others were assigned, or units changed, a new network takes their place: another
+        estimator may share the one before.
         """
-        if "coefs_" not in vars(self):
-            check_is_fitted(self, "coefs_")
-        net: MLP = self._net
-        theirs = (*self.coefs_, *self.intercepts_)
-        ours = (*net.weights, *net.biases)
-        if len(theirs) != len(ours) or any(a is not b for a, b in zip(theirs, ours, strict=True)):
-            net = copy.deepcopy(net)
-            networks.load(net, self.coefs_, self.intercepts_)
-            self._net = net
-            self.coefs_ = list(net.weights)
-            self.intercepts_ = list(net.biases)
+        net: MLP | None = vars(self).get("_net")
+        if net is None or not networks.is_current(net, self):
+            check_is_fitted(self, ["coefs_", "intercepts_", "out_activation_"], all_or_any=all)
+            net = networks.of_attributes(self)
+            layers = len(net.weights)
+            behind = self.coefs_[layers:], self.intercepts_[layers:]
+            self._own(net)
+            self.coefs_ += behind[0]
+            self.intercepts_ += behind[1]
         return net
 
     def _outputs(self, X: Any, logits: bool = False) -> FloatArray:
         """Outputs of the network, (rows, n_outputs_), or the net inputs of its last layer."""
         net = self._network()
-        plain = type(X) is np.ndarray and X.ndim == 2 and X.dtype == net.dtype and len(X) > 0
-        if plain and X.shape[1] == net.layer_sizes[0] and not hasattr(self, "feature_names_in_"):
-            try:
-                return net.predict(X, logits=logits)
-            except ValueError:  # not finite: reported below in scikit-learn's words
-                pass
+        state = vars(self)
+        if type(X) is np.ndarray and X.ndim == 2 and X.dtype == net.dtype and len(X) > 0:
+            width = net.layer_sizes[0]
+            expected = state.get("n_features_in_", width)
+            if X.shape[1] == width == expected and "feature_names_in_" not in state:
+                try:
+                    return net.predict(X, logits=logits)
+                except ValueError:  # not finite: reported below in scikit-learn's words
+                    pass
         refuse_masked(X=X)
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         return in_pieces(partial(net.predict, logits=logits), X)
+
+    def _forward_pass_fast(self, X: Any, check_input: bool = True) -> FloatArray:
+        """Outputs of the network: scikit-learn's private name of it."""
+        return self._outputs(X) if check_input else in_pieces(self._network().predict, X)
 
     def transform(self, X: Any) -> FloatArray:
         """Activations of the last hidden layer.
@@ -530,26 +578,79 @@ class BaseMLP(
 
     @property
     def _n_features_out(self) -> int:
-        return int(self.coefs_[-1].shape[0])
+        return int(self.coefs_[networks.n_layers_of(self) - 1].shape[0])
 
-    # ---------------------------------------------------------------- copies
+    # ---------------------------------------------------------------- copies and conversion
 
     def __getstate__(self) -> dict[str, Any]:
-        state: dict[str, Any] = dict(super().__getstate__())
-        if "_net" in state:
-            state["_net"] = self._network()
-            state["_format"] = FORMAT
-            del state["coefs_"], state["intercepts_"]  # views of its buffer
-        return state
+        return pickles.written(dict(super().__getstate__()))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        if "_net" in state:
-            check_format(f"an {type(self).__name__}", state.get("_format"), FORMAT)
-        super().__setstate__({name: state[name] for name in state if name != "_format"})
-        if "_net" in state:
-            net = state["_net"]
-            self.coefs_ = list(net.weights)
-            self.intercepts_ = list(net.biases)
+        super().__setstate__({**_defaults(type(self)), **pickles.read(type(self), state)})
+
+    @classmethod
+    def from_sklearn(cls, estimator: Any) -> Self:
+        """An estimator with the parameters and fitted attributes of scikit-learn's.
+
+        It shares nothing with the other. `partial_fit` and warm starts go on with the numbers that
+        scikit-learn's would give, the optimiser's state included.
+
+        Parameters
+        ----------
+        estimator : sklearn.neural_network.MLPClassifier or MLPRegressor
+            Fitted or not; of a `random_state` that is a `RandomState` a copy is taken.
+
+        Returns
+        -------
+        MLPClassifier or MLPRegressor
+
+        Raises
+        ------
+        TypeError
+            For another kind of estimator.
+        ValueError
+            For fitted attributes that do not fit each other.
+
+        Examples
+        --------
+        >>> import sklearn.neural_network
+        >>> from fastbp.sklearn import MLPRegressor
+        >>> theirs = sklearn.neural_network.MLPRegressor(alpha=0.5)
+        >>> MLPRegressor.from_sklearn(theirs)
+        MLPRegressor(alpha=0.5)
+        """
+        return conversion.net_from_sklearn(cls, estimator)
+
+    def to_sklearn(self, *, for_prediction: bool = False) -> Any:
+        """scikit-learn's estimator with the same parameters and fitted attributes.
+
+        It shares nothing with this one; its arrays are C-contiguous. `partial_fit` and warm starts
+        go on with the same numbers, the optimiser's state included.
+
+        Parameters
+        ----------
+        for_prediction : bool, default=False
+            Leave out what scikit-learn lacks and only training uses, such as `dropout`,
+            `class_weight`, `optimizer` and its state, and losses. Without it they are errors, lest
+            the other go on by other rules.
+
+        Returns
+        -------
+        sklearn.neural_network.MLPClassifier or MLPRegressor
+
+        Raises
+        ------
+        ValueError
+            For what scikit-learn cannot express: beside the parameters that it lacks, activations
+            other than its four, and targets of several columns with more than two classes.
+
+        Examples
+        --------
+        >>> from fastbp.sklearn import MLPRegressor
+        >>> type(MLPRegressor(alpha=0.5).to_sklearn()).__module__
+        'sklearn.neural_network._multilayer_perceptron'
+        """
+        return conversion.net_to_sklearn(self, for_prediction)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -41,7 +41,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     Parameters
     ----------
-    hidden_layer_sizes ... dtype
+    hidden_layer_sizes ... weight_init
         See `BaseMLP`.
     class_weight : dict or "balanced", default=None
         Factors of the losses of the rows: one per class, or "balanced" for the inverse of its
@@ -53,7 +53,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     classes_ : array, shape (n_classes,), or list of array
         The classes; a list for several targets.
     coefs_, intercepts_ : list of array, shapes (n_in, n_out) and (n_out,)
-        Live views of the parameters; assigning an array copies it into the parameters.
+        Live views of the parameters, until the next `fit` or `partial_fit`; assigned arrays are
+        copied into the parameters by the next call, with whatever sizes and dtype they have.
     loss_, loss_curve_, best_loss_ : numpy.float64, list of numpy.float64, numpy.float64 or None
         The loss of the last epoch, of each epoch (mean of its batches, each before its update), and
         the lowest. The curve of a fit that diverged ends with a loss that is not finite.
@@ -64,7 +65,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     n_iter_, t_ : int
         Epochs or iterations of the last fit; total number of rows processed.
     n_layers_, n_outputs_, out_activation_, n_features_in_, feature_names_in_
-        As in scikit-learn.
+        As in scikit-learn: whoever sets them, `coefs_` and `intercepts_` has a model.
 
     Notes
     -----
@@ -86,6 +87,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
     _label_binarizer: Any
+    _known_classes: Any
     loss = "log_loss"
 
     @explained
@@ -101,6 +103,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         class_weight: Any = None, optimizer: Any = None, l1_ratio: float = 0.0,
         weight_decay: float = 0.0, dropout: Any = 0.0, clip_norm: float | None = None,
         scoring: Any = None, callbacks: Any = None, dtype: str | None = None,
+        weight_init: Any = None,
     ) -> None:  # fmt: skip
         self._keep(locals())
 
@@ -144,6 +147,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             self.classes_ = self._label_binarizer.classes_
         else:
             self._check_classes(y)
+        self._known_classes = self._label_binarizer.classes_
         return X, columns_of(self._label_binarizer, y)
 
     def _check_classes(self, y: Any) -> None:
@@ -194,7 +198,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         class_weight = compute_sample_weight(self.class_weight, y)
         return class_weight if sample_weight is None else class_weight * sample_weight
 
-    def _score(self, outputs: FloatArray, y: npt.NDArray[Any], sample_weight: Any) -> float:
+    def _score_of(self, outputs: FloatArray, y: npt.NDArray[Any], sample_weight: Any) -> float:
         if not np.isfinite(outputs).all():
             return float("nan")
         binarizer = self._label_binarizer
@@ -223,16 +227,30 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         array, shape (n_samples,) or (n_samples, n_outputs)
         """
         outputs = self._outputs(X)
-        classes = self.classes_
-        kind = self._label_binarizer.y_type_
+        state = vars(self)
+        if state.get("n_outputs_") == 1:
+            outputs = outputs.ravel()
+        binarizer = self._label_binarizer
+        classes = binarizer.classes_
+        if classes is state.get("_known_classes"):  # those of the fit: `classes_` may be new
+            classes = self.classes_
+        kind = binarizer.y_type_
         labels: npt.NDArray[Any]
         if kind == "multiclass":
-            labels = classes.take(outputs.argmax(axis=1))
-        elif kind == "binary" and len(classes) == 2:
-            labels = classes.take(outputs.ravel() > 0.5)
+            labels = classes.take(outputs.argmax(axis=1), mode="clip")
+        elif kind == "binary" and len(classes) == 2 and outputs.ndim == 1:
+            threshold = (binarizer.neg_label + binarizer.pos_label) / 2
+            labels = classes.take(outputs > threshold)
         else:
-            labels = self._label_binarizer.inverse_transform(outputs)
+            labels = binarizer.inverse_transform(outputs)
         return labels
+
+    @property
+    def _unit_of_outputs(self) -> str:
+        """The network of several targets gives logits: each has a softmax of its own."""
+        several = isinstance(vars(self).get("_label_binarizer"), SeveralOutputs)
+        unit: str = self.out_activation_
+        return "identity" if several and unit == "softmax" else unit
 
     def predict_proba(self, X: Any) -> Any:
         """Predict the probabilities of the classes.
@@ -246,11 +264,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         array, shape (n_samples, n_classes), or list of array
             In the order of `classes_`; a list for several targets.
         """
-        of_one = getattr(self, "n_outputs_", 0) == 1  # before a fit, the outputs raise
-        outputs = self._outputs(X, logits=of_one)
+        state = vars(self)
+        of_one = state.get("n_outputs_") == 1  # before a fit, the outputs raise
+        if of_one and state.get("out_activation_") == "logistic":
+            return of_two_classes(self._outputs(X, logits=True).reshape(-1, 1))
+        outputs = self._outputs(X)
         if of_one:
-            return of_two_classes(outputs)
-        if isinstance(self._label_binarizer, SeveralOutputs):
+            outputs = outputs.ravel()
+            return np.stack([1 - outputs, outputs], axis=1)
+        if isinstance(state.get("_label_binarizer"), SeveralOutputs):
             return self._label_binarizer.probabilities(outputs)
         return outputs
 
@@ -271,13 +293,18 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             As those of `predict_proba`.
         """
         z = self._outputs(X, logits=True)
-        binarizer = self._label_binarizer
-        if isinstance(binarizer, SeveralOutputs):
-            return binarizer.log_probabilities(z)
-        if self.n_outputs_ == 1:
+        state = vars(self)
+        unit = self.out_activation_
+        of_one = state.get("n_outputs_") == 1
+        if isinstance(state.get("_label_binarizer"), SeveralOutputs):
+            return self._label_binarizer.log_probabilities(z)
+        if of_one and unit == "logistic":
+            z = z.reshape(-1, 1)
             return log_sigmoid(np.concatenate([-z, z], axis=1))
-        if binarizer.y_type_ == "multiclass":
+        if unit == "softmax" and not of_one:
             return log_softmax(z)
+        if unit != "logistic":  # the user's choice: as in scikit-learn, whatever it means
+            return np.log(self.predict_proba(X))
         # Labels that are all certain tie in `predict_proba`. scikit-learn's tests want the order of
         # the columns to be the same here, so a likely label has the logarithm of what is rounded.
         p = self._outputs(X)
@@ -303,7 +330,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         "absolute_error", "huber", "quantile", "gamma", an object such as ``Quantile((0.1, 0.9))``
         (for one target it gives one column per level), or a function ``(y_pred, y) -> (value,
         derivative by y_pred)``.
-    hidden_layer_sizes ... dtype
+    hidden_layer_sizes ... weight_init
         See `BaseMLP`.
 
     Attributes
@@ -343,7 +370,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         epsilon: float = 1e-8, n_iter_no_change: float = 10, max_fun: int = 15000,
         optimizer: Any = None, l1_ratio: float = 0.0, weight_decay: float = 0.0,
         dropout: Any = 0.0, clip_norm: float | None = None, scoring: Any = None,
-        callbacks: Any = None, dtype: str | None = None,
+        callbacks: Any = None, dtype: str | None = None, weight_init: Any = None,
     ) -> None:  # fmt: skip
         self._keep(locals())
 
@@ -382,7 +409,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             outputs = len(loss.levels)
         return loss, loss.activation, outputs
 
-    def _score(self, outputs: FloatArray, y: npt.NDArray[Any], sample_weight: Any) -> float:
+    def _score_of(self, outputs: FloatArray, y: npt.NDArray[Any], sample_weight: Any) -> float:
         if not np.isfinite(outputs).all():
             return float("nan")
         with np.errstate(over="ignore"):  # shortly before training diverges

@@ -1,9 +1,14 @@
-"""The network of an estimator: its layers, penalties and initial weights, as in scikit-learn."""
+"""The network of an estimator: its layers, penalties and initial weights, as in scikit-learn.
+
+The fitted attributes are the model: sizes and dtype come from `coefs_`, the units from `activation`
+and `out_activation_`. Whoever sets them has a network (`of_attributes`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -13,10 +18,12 @@ from fastbp import checks
 from fastbp.kernels.activations import ACTIVATIONS
 from fastbp.kernels.state import PENALTIES_SHARED
 from fastbp.mlp import MLP
-from fastbp.model.losses import Loss
+from fastbp.model.initializers import check_init, initial_weights
+from fastbp.model.losses import Loss, SquaredError
 from fastbp.model.net import Spec
-from fastbp.model.optimizers import Optimizer
+from fastbp.model.optimizers import SGD, Optimizer
 from fastbp.model.regularization import Regularization
+from fastbp.sklearn.randomness import SEED_WORDS
 
 ALIASES = {"logistic": "sigmoid"}
 """scikit-learn's names of activations that have another name in fastbp."""
@@ -94,19 +101,189 @@ def build(
     return MLP.from_spec(spec, optimizer)
 
 
-def draw_initial(net: MLP, estimator: Any, random_state: np.random.RandomState) -> None:
-    """Draw weights and biases: uniform with Glorot's bound, with scikit-learn's random numbers.
+# ---------------------------------------------------------------- the attributes as a network
 
-    The bound depends on the layer's activation; for the output layer, on that of the last hidden
-    layer. The seed of dropout is drawn last.
+
+def n_layers_of(estimator: Any) -> int:
+    """The number of layers of weights: scikit-learn passes through ``n_layers_ - 1`` of `coefs_`.
+
+    Raises
+    ------
+    ValueError
+        If there are not as many.
     """
-    names = [*net.activations[:-1], *net.activations[-2:-1]] or hidden_activations(estimator, 1)
-    for name, weights, biases in zip(names, net.weights, net.biases, strict=True):
-        scale = 2.0 if name == "sigmoid" else 6.0
-        bound = np.sqrt(scale / sum(weights.shape))
-        weights[...] = random_state.uniform(-bound, bound, weights.shape)
-        biases[...] = random_state.uniform(-bound, bound, biases.shape)
+    coefs, intercepts = estimator.coefs_, estimator.intercepts_
+    layers = int(vars(estimator).get("n_layers_", len(coefs) + 1)) - 1
+    if not 1 <= layers <= min(len(coefs), len(intercepts)):
+        raise ValueError(
+            f"coefs_ and intercepts_ must hold n_layers_ - 1 arrays each, and at least one; got "
+            f"{len(coefs)} and {len(intercepts)} with n_layers_={layers + 1}."
+        )
+    return layers
+
+
+def units_of(estimator: Any, layers: int) -> tuple[str, ...]:
+    """fastbp's names of the activations of so many layers, the outputs included."""
+    given, outputs = estimator.activation, estimator._unit_of_outputs
+    if isinstance(given, str):  # checked where a network is made
+        hidden = (ALIASES.get(given, given),) * (layers - 1)
+    else:
+        hidden = tuple(hidden_activations(estimator, layers - 1))
+    return (*hidden, ALIASES.get(outputs, outputs))
+
+
+def dtype_of(estimator: Any) -> np.dtype[Any]:
+    """The dtype of an estimator's parameters: float32 where `coefs_` begin so, else float64."""
+    single = getattr(estimator.coefs_[0], "dtype", None) == np.float32
+    return np.dtype(np.float32 if single else np.float64)
+
+
+def parameters_of(estimator: Any) -> tuple[Arrays, Arrays]:
+    """The arrays of `coefs_` and `intercepts_` that count, of shapes (n_in, n_out) and (n_out,).
+
+    Raises
+    ------
+    ValueError
+        If they do not fit each other.
+    """
+    layers = n_layers_of(estimator)
+    weights = [np.asarray(given) for given in estimator.coefs_[:layers]]
+    biases = [np.asarray(given) for given in estimator.intercepts_[:layers]]
+    for i, (w, b) in enumerate(zip(weights, biases, strict=True)):
+        for name, array in ((f"coefs_[{i}]", w), (f"intercepts_[{i}]", b)):
+            if array.dtype.kind not in "biuf":
+                raise ValueError(f"{name} must be an array of real numbers; got {array.dtype}.")
+        if w.ndim != 2 or 0 in w.shape:
+            raise ValueError(f"coefs_[{i}] must have the shape (n_in, n_out); got {w.shape}.")
+        if i and len(w) != weights[i - 1].shape[1]:
+            raise ValueError(
+                f"coefs_[{i}] must have a row for each of the {weights[i - 1].shape[1]} columns of "
+                f"coefs_[{i - 1}]; got the shape {w.shape}."
+            )
+        width = w.shape[1]
+        if b.size != 1 and b.shape not in ((width,), (1, width)):
+            raise ValueError(
+                f"intercepts_[{i}] must have the shape ({width},), one number for each column of "
+                f"coefs_[{i}]; got {b.shape}."
+            )
+    found = vars(estimator).get("n_features_in_", len(weights[0]))
+    if found != len(weights[0]):
+        raise ValueError(
+            f"coefs_[0] must have a row for each of the {found} features (n_features_in_); got the "
+            f"shape {weights[0].shape}."
+        )
+    return weights, biases
+
+
+def is_current(net: MLP, estimator: Any) -> bool:
+    """Whether a network is what the estimator's attributes say: the usual, quick case.
+
+    `coefs_` and `intercepts_` are then its own views, so that their shapes and dtype need no look.
+    """
+    coefs, intercepts = estimator.coefs_, estimator.intercepts_
+    layers = len(net.weights)
+    return bool(
+        vars(estimator).get("n_layers_", len(coefs) + 1) == layers + 1
+        and len(coefs) >= layers
+        and len(intercepts) >= layers
+        and all(map(is_, net.weights, coefs))
+        and all(map(is_, net.biases, intercepts))
+        and net.activations == units_of(estimator, layers)
+    )
+
+
+def of_attributes(estimator: Any) -> MLP:
+    """A network of an estimator's attributes, to predict with: its loss and optimiser mean nothing.
+
+    Raises
+    ------
+    ValueError
+        For shapes that do not fit each other, or units that are not known.
+    """
+    weights, biases = parameters_of(estimator)
+    units = units_of(estimator, len(weights))
+    for name in units[:-1]:
+        if name not in ACTIVATION_NAMES:
+            raise ValueError(f"activation must be among {sorted(ACTIVATION_NAMES)}, got {name!r}.")
+    if units[-1] not in ACTIVATIONS:
+        known = sorted({*ALIASES, *ACTIVATIONS})
+        raise ValueError(f"out_activation_ must be among {known}, got {units[-1]!r}.")
+    sizes = len(weights[0]), *(w.shape[1] for w in weights)
+    spec = Spec(
+        checks.layer_sizes(sizes), units, SquaredError(), Regularization(), dtype_of(estimator),
+        True,
+    )  # fmt: skip
+    net = MLP.from_spec(spec, SGD())
+    load(net, weights, biases)
+    return net
+
+
+# ---------------------------------------------------------------- initial parameters
+
+
+def glorot(
+    unit: str, fan_in: int, fan_out: int, dtype: npt.DTypeLike, random_state: np.random.RandomState
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Weights and biases of a layer, uniform with Glorot's bound: scikit-learn's random numbers.
+
+    Parameters
+    ----------
+    unit : str
+        The activation that the bound depends on; for the output layer, that of the last hidden
+        layer.
+    fan_in, fan_out : int
+    dtype : dtype
+    random_state : numpy.random.RandomState
+    """
+    bound = np.sqrt((2.0 if unit == "sigmoid" else 6.0) / (fan_in + fan_out))
+    weights = random_state.uniform(-bound, bound, (fan_in, fan_out))
+    biases = random_state.uniform(-bound, bound, fan_out)
+    return weights.astype(dtype, copy=False), biases.astype(dtype, copy=False)
+
+
+def draw_initial(net: MLP, estimator: Any, random_state: np.random.RandomState) -> None:
+    """Draw weights and biases: by `weight_init`, by a subclass's `_init_coef`, or as scikit-learn.
+
+    The seed of dropout is drawn last.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For parameters that do not fit the layers or are not finite.
+    """
+    if estimator.weight_init is not None:
+        _draw_by_name(net, estimator, random_state)
+    else:
+        units = [*net.activations[:-1], *net.activations[-2:-1]]
+        units = units or hidden_activations(estimator, 1)
+        for layer, (unit, weights) in enumerate(zip(units, net.weights, strict=True)):
+            # For `_init_coef`, which subclasses know to find the stream here.
+            estimator._random_state = random_state
+            estimator._unit_to_draw = unit
+            made = estimator._init_coef(*weights.shape, net.dtype)
+            if not isinstance(made, tuple | list) or len(made) != 2:
+                raise TypeError(
+                    "_init_coef must return weights (fan_in, fan_out) and biases (fan_out,); got "
+                    f"{type(made).__name__}"
+                )
+            for name, to, given in zip(
+                ("weights", "biases"), (weights, net.biases[layer]), made, strict=True
+            ):
+                what = f"{name} of layer {layer} from _init_coef"
+                to[...] = checks.weights(what, given, to.shape, net.dtype)
+        del estimator._random_state
+        del estimator._unit_to_draw
     draw_dropout(net, random_state)
+
+
+def _draw_by_name(net: MLP, estimator: Any, random_state: np.random.RandomState) -> None:
+    """Draw weights as `fastbp.MLP` does; biases are 0."""
+    shapes = [weights.shape for weights in net.weights]
+    init = check_init(estimator.weight_init, shapes, net.dtype)
+    generator = np.random.default_rng(random_state.randint(2**32, size=SEED_WORDS, dtype=np.uint32))
+    for layer, (shape, unit) in enumerate(zip(shapes, net.activations, strict=True)):
+        net.weights[layer][...] = initial_weights(generator, shape, init, layer, unit, net.dtype)
+        net.biases[layer][...] = 0.0
 
 
 def draw_dropout(net: MLP, random_state: np.random.RandomState) -> None:

@@ -10,9 +10,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastbp.kernels.optimizers import EPSILON, EPSILON_UNCORRECTED, LEARNING_RATE
-from fastbp.model.optimizers import SGD, Adam, Optimizer, Scalars, as_optimizer
-from fastbp.model.pickles import check_scalars, own_array
+from fastbp import checks
+from fastbp.fit.warn import warn
+from fastbp.kernels.optimizers import (
+    EPSILON,
+    EPSILON_UNCORRECTED,
+    LEARNING_RATE,
+    UPDATES,
+)
+from fastbp.model.optimizers import OPTIMIZERS, SGD, Adam, Optimizer, Scalars, as_optimizer
+from fastbp.model.pickles import FORMAT, check_scalars
+from fastbp.older import PickleError, check_format
 
 SMALLEST_RATE = 1e-6
 """The adaptive rate is not lowered below this: training stops instead."""
@@ -33,6 +41,10 @@ class SolverAdam(Adam):
     The "epsilon hat" of Kingma and Ba 2015, section 2, as in scikit-learn. The kernels divide by
     the root of a sum of squares; it is the root of their mean divided by sqrt(1 - beta_2).
     """
+
+    def correction(self, updates: float) -> float:
+        """The factor of the learning rate after so many updates, Kingma and Ba, section 2."""
+        return math.sqrt(1.0 - self.beta_2**updates) / (1.0 - self.beta_1**updates)
 
     def write(self, scalars: Scalars) -> None:
         """Write the hyper-parameters to the entries that the kernels read."""
@@ -55,6 +67,12 @@ def optimizer_of(estimator: Any) -> Optimizer:
     return SolverAdam(rate, *moments, float(estimator.epsilon), weight_decay=decay)
 
 
+KINDS: dict[str, type[Optimizer]] = {
+    kind.__name__: kind for kind in (SolverSGD, SolverAdam, *OPTIMIZERS.values())
+}
+"""Optimisers by the names that a pickled state has for them."""
+
+
 class OptimizerMemory:
     """An optimiser, its state and its learning rate, from one `partial_fit` to the next.
 
@@ -62,34 +80,126 @@ class OptimizerMemory:
 
     Parameters
     ----------
-    estimator : MLPClassifier or MLPRegressor
+    optimizer : Optimizer
+    rule : {"constant", "invscaling", "adaptive"}, default="constant"
+        How the learning rate of `SolverSGD` changes.
+    power_t : float, default=0.5
+        Exponent of "invscaling".
 
     Attributes
     ----------
     optimizer : Optimizer
     learning_rate : float or callable
-        The current rate, or the optimiser's schedule.
+        The current rate, or the optimiser's schedule. It may be set between two calls, but for
+        the solver "adam", which as in scikit-learn computes it from `learning_rate_init`.
+    learning_rate_init : float or callable
+        The rate that "adam" and "invscaling" go by. It may be set.
+    layer_sizes : tuple of int or None
+        Of the net whose state this is; None before the first epoch.
     scalars, slots : array or None
         The state that the kernels keep; None before the first epoch.
     """
 
-    def __init__(self, estimator: Any) -> None:
-        self.optimizer = optimizer_of(estimator)
-        self.learning_rate: Any = self.optimizer.learning_rate
-        by_rule = estimator.optimizer is None and estimator.solver == "sgd"
-        self.rule = estimator.learning_rate if by_rule else "constant"
-        self.power_t = float(estimator.power_t)
+    def __init__(
+        self, optimizer: Optimizer, rule: str = "constant", power_t: float = 0.5
+    ) -> None:
+        self.optimizer = optimizer
+        self.rule = rule
+        self.power_t = power_t
+        self.rate: Any = optimizer.learning_rate
+        self.layer_sizes: tuple[int, ...] | None = None
         self.scalars: Scalars | None = None
         self.slots: npt.NDArray[np.floating] | None = None
 
+    @classmethod
+    def of(cls, estimator: Any) -> OptimizerMemory:
+        """The beginning, by an estimator's parameters."""
+        by_rule = estimator.optimizer is None and estimator.solver == "sgd"
+        rule = estimator.learning_rate if by_rule else "constant"
+        return cls(optimizer_of(estimator), rule, float(estimator.power_t))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Arrays, numbers and text, and the objects that an optimiser was made of: schedules."""
+        optimizer = self.optimizer
+        fields = {
+            field.name: getattr(optimizer, field.name) for field in dataclasses.fields(optimizer)
+        }
+        known = KINDS.get(type(optimizer).__name__) is type(optimizer)
+        return {
+            "format": FORMAT,
+            "optimizer": {"name": type(optimizer).__name__, **fields} if known else optimizer,
+            "rule": self.rule,
+            "power_t": self.power_t,
+            "rate": self.rate,
+            "layer_sizes": self.layer_sizes,
+            "scalars": self.scalars,
+            "slots": self.slots,
+        }
+
+    @classmethod
+    def from_dict(cls, state: dict[str, Any]) -> OptimizerMemory:
+        """What `as_dict` gave; arrays are copied. A PickleError for another format."""
+        check_format("an optimizer", state.get("format"), FORMAT)
+        optimizer = state["optimizer"]
+        if isinstance(optimizer, dict):
+            fields = dict(optimizer)
+            name = fields.pop("name")
+            if name not in KINDS:
+                raise PickleError(f"a pickled optimizer must be one of {[*KINDS]}; got {name!r}")
+            optimizer = KINDS[name](**fields)
+        memory = cls(optimizer, state["rule"], state["power_t"])
+        memory.rate = state["rate"]
+        sizes, scalars, slots = state["layer_sizes"], state["scalars"], state["slots"]
+        memory.layer_sizes = None if sizes is None else tuple(sizes)
+        memory.scalars = None if scalars is None else np.array(scalars)
+        memory.slots = None if slots is None else np.array(slots)
+        return memory
+
     def attach(self, net: Any) -> None:
-        """Let the net continue from this state; it starts afresh if the shape differs."""
-        slots = self.slots
-        if slots is not None and (slots.shape, slots.dtype) == (net.state.slots.shape, net.dtype):
+        """Let the net continue from this state; it starts afresh if the layers are others."""
+        if self.slots is not None and self.layer_sizes == net.layer_sizes:
             check_scalars(self.scalars)
-            net.state = net.state._replace(scalars=own_array(self.scalars), slots=own_array(slots))
+            slots = self.slots.astype(net.dtype, copy=False)
+            net.state = net.state._replace(scalars=self.scalars, slots=slots)
+        self.layer_sizes = net.layer_sizes
         self.scalars = net.state.scalars
         self.slots = net.state.slots
+
+    @property
+    def learning_rate(self) -> Any:
+        """The current rate, or the optimiser's schedule."""
+        optimizer = self.optimizer
+        if not isinstance(optimizer, SolverAdam) or self.scalars is None:
+            return self.rate
+        updates = float(self.scalars[UPDATES])
+        rate = float(self.scalars[LEARNING_RATE])
+        return rate * optimizer.correction(updates) if updates else rate
+
+    @learning_rate.setter
+    def learning_rate(self, rate: float) -> None:
+        if isinstance(self.optimizer, SolverAdam):
+            warn(
+                "the solver 'adam' computes its learning_rate from learning_rate_init at each "
+                "update, as in scikit-learn: set _optimizer.learning_rate_init."
+            )
+        elif isinstance(self.optimizer, SolverSGD):
+            self.set_rate(checks.at_least_zero("learning_rate", rate))
+        else:
+            self.learning_rate_init = rate
+
+    @property
+    def learning_rate_init(self) -> Any:
+        """The rate that "adam" and "invscaling" go by."""
+        return self.optimizer.learning_rate
+
+    @learning_rate_init.setter
+    def learning_rate_init(self, rate: float) -> None:
+        self.optimizer = dataclasses.replace(self.optimizer, learning_rate=rate)
+        if isinstance(self.optimizer, SolverSGD):
+            return  # what "invscaling" begins with
+        self.rate = rate
+        if self.scalars is not None:
+            self.optimizer.write(self.scalars)
 
     def end_epoch(self, samples: int) -> None:
         """Lower the rate of learning_rate="invscaling" after a total of `samples` rows."""
@@ -101,10 +211,10 @@ class OptimizerMemory:
         """The message when training no longer improves: why it stops, or the new rate."""
         if self.rule != "adaptive":
             return "Stopping."
-        if self.learning_rate <= SMALLEST_RATE:
+        if self.rate <= SMALLEST_RATE:
             return "Learning rate too small. Stopping."
-        self.set_rate(self.learning_rate / 5.0)
-        return f"Setting learning rate to {self.learning_rate:f}"
+        self.set_rate(self.rate / 5.0)
+        return f"Setting learning rate to {self.rate:f}"
 
     def set_rate(self, rate: float) -> None:
         """Change the learning rate but not the speed: scikit-learn's velocity includes the rate.
@@ -113,7 +223,7 @@ class OptimizerMemory:
         falls. Lest it overflow, the rate has a lower bound, at which the gradient times the rate is
         negligible for any parameter.
         """
-        self.learning_rate = rate
+        self.rate = rate
         if self.scalars is None or self.slots is None:
             return
         used = max(rate, float(np.finfo(self.slots.dtype).tiny) ** 0.5)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.preprocessing import LabelBinarizer, OneHotEncoder
+from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.multiclass import type_of_target
 
 from fastbp.sklearn.probabilities import log_softmax_of_blocks, softmax_of_blocks
@@ -30,8 +30,7 @@ class SeveralOutputs:
 
     def fit(self, y: npt.ArrayLike) -> SeveralOutputs:
         """Learn the classes of each column."""
-        self._encoder = OneHotEncoder(sparse_output=False, dtype=np.bool_).fit(y)
-        self.classes_ = list(self._encoder.categories_)
+        self.classes_ = [np.unique(column) for column in np.asarray(y).T]
         return self
 
     @property
@@ -41,8 +40,13 @@ class SeveralOutputs:
 
     def transform(self, y: npt.ArrayLike) -> npt.NDArray[np.bool_]:
         """One-hot columns for each target; a ValueError for unknown classes."""
-        encoded: npt.NDArray[np.bool_] = self._encoder.transform(y)
-        return encoded
+        blocks = []
+        for i, (column, classes) in enumerate(zip(np.asarray(y).T, self.classes_, strict=True)):
+            unknown = np.setdiff1d(column, classes)
+            if len(unknown):
+                raise ValueError(f"Found unknown categories {unknown} in column {i} of y.")
+            blocks.append(column[:, np.newaxis] == classes)
+        return np.concatenate(blocks, axis=1)
 
     def probabilities(self, z: npt.NDArray[np.floating]) -> list[npt.NDArray[np.floating]]:
         """Probabilities of the classes of each target, from net inputs."""

@@ -138,7 +138,7 @@ class Validation:
         """The score by the estimator's `scoring`; by default accuracy or R^2."""
         weights = self.rows.sample_weight
         if self.scorer is None:
-            return float(estimator._score(net.predict(self.rows.X), self.rows.y, weights))
+            return float(estimator._score_of(net.predict(self.rows.X), self.rows.y, weights))
         if weights is None:
             return float(self.scorer(estimator, *self.rows.given))
         return float(self.scorer(estimator, *self.rows.given, sample_weight=weights))
