@@ -167,7 +167,7 @@ class BaseMLP(
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        hooks.warn_of_ignored(cls)
+        hooks.warn_of_ignored(cls, conversion.their_net)
 
     @classmethod
     @cache
@@ -215,6 +215,7 @@ class BaseMLP(
     coefs_: networks.Arrays
     intercepts_: networks.Arrays
     out_activation_: str
+    _hidden_of_fit: list[int]
     _random_state: np.random.RandomState
     _unit_to_draw: str
     validation_loss_curve_: list[float] | None
@@ -247,7 +248,7 @@ class BaseMLP(
     @property
     def _unit_of_outputs(self) -> str:
         """The activation of the network's outputs, by scikit-learn's name or fastbp's."""
-        unit: str = self.out_activation_
+        unit: str = vars(self).get("out_activation_", "")
         return unit
 
     @abstractmethod
@@ -391,12 +392,13 @@ class BaseMLP(
         weights = self._class_weights(given[1], sample_weight)
         y = y.reshape(-1, 1) if y.ndim == 1 else y
         random_state = random_state_of(self.random_state)
-        dtype = np.dtype(self.dtype or X.dtype) if first else networks.dtype_of(self)
+        dtype = np.dtype(self.dtype or X.dtype) if first else self._network().dtype
         loss, unit, n_outputs = self._choose_loss(y.shape[1], dtype)
         sizes = [X.shape[1], *hidden, n_outputs]
         if not first:
-            self._check_layers(sizes, unit)
+            sizes = self._layers_to_go_on_with(sizes, unit)
         self.out_activation_ = unit
+        self._hidden_of_fit = hidden
         memory = self._memory(incremental)
         net = networks.build(self, sizes, loss, dtype, memory.optimizer)
         self._begin(net, first, random_state)
@@ -426,22 +428,27 @@ class BaseMLP(
             self._optimizer = conversion.memory_of(self, self._optimizer)
         return self._optimizer
 
-    def _check_layers(self, sizes: list[int], unit: str) -> None:
-        """Raise a ValueError if the layers of the attributes are not those that are needed."""
-        weights, _ = networks.parameters_of(self)
-        before = [len(weights[0]), *(w.shape[1] for w in weights)]
-        if sizes != before:
+    def _layers_to_go_on_with(self, sizes: list[int], unit: str) -> list[int]:
+        """The layers of the attributes; a ValueError where the data or parameters want others.
+
+        Arrays of other sizes that were assigned are no reason: scikit-learn goes on with them.
+        """
+        before = list(self._network().layer_sizes)
+        hidden = sizes[1:-1]
+        changed = hidden != before[1:-1] and vars(self).get("_hidden_of_fit", hidden) != hidden
+        if changed or (sizes[0], sizes[-1]) != (before[0], before[-1]):
             raise ValueError(
                 f"warm_start and partial_fit continue with the existing layers, {before}; "
                 f"hidden_layer_sizes={self.hidden_layer_sizes} and the data need {sizes}. Set "
-                f"hidden_layer_sizes={tuple(before[1:-1])}, or fit a new estimator."
+                "hidden_layer_sizes back, or fit a new estimator."
             )
-        found = vars(self).get("out_activation_", unit)
+        found = self.out_activation_
         if networks.ALIASES.get(found, found) != networks.ALIASES.get(unit, unit):
             raise ValueError(
                 f"warm_start and partial_fit train outputs of out_activation_={unit!r}, which the "
-                f"loss belongs to; got {found!r}. Set out_activation_ back, or fit anew."
+                f"loss belongs to; got {found!r}. Set out_activation_={unit!r}, or fit anew."
             )
+        return before
 
     def _begin(self, net: MLP, first: bool, random_state: np.random.RandomState) -> None:
         """Parameters and attributes before training."""
@@ -451,7 +458,7 @@ class BaseMLP(
             networks.draw_initial(net, self, random_state)
         else:
             self.t_ = getattr(self, "t_", 0)
-            networks.load(net, *networks.parameters_of(self))
+            net.params[:] = self._network().params
             networks.draw_dropout(net, random_state)
         if self._by_epochs:
             training.begin_curves(self, first)
@@ -586,7 +593,9 @@ class BaseMLP(
         return pickles.written(dict(super().__getstate__()))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__({**_defaults(type(self)), **pickles.read(type(self), state)})
+        names = set(self._get_param_names())  # a pickle from before may lack new parameters
+        new = {n: value for n, value in _defaults(type(self)).items() if n in names}
+        super().__setstate__(new | pickles.read(type(self), state))
 
     @classmethod
     def from_sklearn(cls, estimator: Any) -> Self:
@@ -619,7 +628,8 @@ class BaseMLP(
         >>> MLPRegressor.from_sklearn(theirs)
         MLPRegressor(alpha=0.5)
         """
-        return conversion.net_from_sklearn(cls, estimator)
+        ours: Self = conversion.net_from_sklearn(cls, estimator)
+        return ours
 
     def to_sklearn(self, *, for_prediction: bool = False) -> Any:
         """scikit-learn's estimator with the same parameters and fitted attributes.

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.base import ClassifierMixin
 
 from fastbp.kernels.layout import table_of_layers, weight_views
 from fastbp.kernels.optimizers import LEARNING_RATE, N_SCALARS, UPDATES, WEIGHTS_1, WEIGHTS_2
@@ -36,21 +37,22 @@ LOSSES = ("squared_error", "poisson")
 
 def perceptron_from_sklearn(kind: type, estimator: Any) -> Any:
     """A perceptron of the class `kind` from scikit-learn's."""
-    return _from_theirs(kind, _their_perceptron(), estimator, PERCEPTRON)
+    return _from_theirs(kind, their_perceptron(kind), estimator, PERCEPTRON)
 
 
 def perceptron_to_sklearn(estimator: Any) -> Any:
     """scikit-learn's perceptron from fastbp's."""
-    kind = _their_perceptron()
+    kind = their_perceptron(type(estimator))
     _refuse(estimator, kind, _additions(estimator, kind))
     theirs = kind(**_parameters_for(kind, estimator))
+    _take_requests(theirs, estimator)
     vars(theirs).update(_attributes_of(estimator, PERCEPTRON))
     return theirs
 
 
 def net_from_sklearn(kind: type, estimator: Any) -> Any:
     """A classifier or regressor of the class `kind` from scikit-learn's."""
-    ours = _from_theirs(kind, _their_net(kind), estimator, NET)
+    ours = _from_theirs(kind, their_net(kind), estimator, NET)
     if hasattr(ours, "coefs_"):
         ours.validation_loss_curve_ = None
         if hasattr(estimator, "_optimizer"):
@@ -61,7 +63,7 @@ def net_from_sklearn(kind: type, estimator: Any) -> Any:
 
 def net_to_sklearn(estimator: Any, for_prediction: bool) -> Any:
     """scikit-learn's classifier or regressor from fastbp's."""
-    kind = _their_net(type(estimator))
+    kind = their_net(type(estimator))
     parameters = _parameters_for(kind, estimator)
     parameters["activation"] = _their_activation(estimator)
     missing = _additions(estimator, kind)
@@ -83,6 +85,7 @@ def net_to_sklearn(estimator: Any, for_prediction: bool) -> Any:
         hint = " to_sklearn(for_prediction=True) leaves out what only training uses."
         _refuse(estimator, kind, missing, hint)
     theirs = kind(**parameters)
+    _take_requests(theirs, estimator)
     if not fitted:
         return theirs
     attributes = _attributes_of(estimator, NET)
@@ -104,14 +107,16 @@ def net_to_sklearn(estimator: Any, for_prediction: bool) -> Any:
 # ---------------------------------------------------------------- parameters and attributes
 
 
-def _their_net(kind: type) -> type:
+def their_net(kind: type) -> type:
+    """scikit-learn's class in whose place a subclass of fastbp's stands."""
     from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-    their: type = MLPClassifier if hasattr(kind, "predict_proba") else MLPRegressor
+    their: type = MLPClassifier if issubclass(kind, ClassifierMixin) else MLPRegressor
     return their
 
 
-def _their_perceptron() -> type:
+def their_perceptron(kind: type) -> type:
+    """scikit-learn's `Perceptron`."""
     from sklearn.linear_model import Perceptron
 
     their: type = Perceptron
@@ -127,7 +132,21 @@ def _from_theirs(kind: type, their: Any, estimator: Any, names: Iterable[str]) -
         )
     ours = kind(**_parameters_for(their, estimator))
     vars(ours).update(_attributes_of(estimator, names))
+    _take_requests(ours, estimator)
     return ours
+
+
+def _take_requests(to: Any, estimator: Any) -> None:
+    """Take over the metadata that were asked for, by ``set_fit_request`` and the like."""
+    if not hasattr(estimator, "_metadata_request"):
+        return
+    requests = to._get_metadata_request()
+    for method in ("fit", "partial_fit", "predict", "score"):
+        known = getattr(requests, method)
+        for name, alias in getattr(estimator._metadata_request, method).requests.items():
+            if alias is not None and name in known.requests:
+                known.add_request(param=name, alias=alias)
+    to._metadata_request = requests
 
 
 def _parameters_for(their: Any, estimator: Any) -> dict[str, Any]:

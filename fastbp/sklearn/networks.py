@@ -180,10 +180,12 @@ def is_current(net: MLP, estimator: Any) -> bool:
 
     `coefs_` and `intercepts_` are then its own views, so that their shapes and dtype need no look.
     """
-    coefs, intercepts = estimator.coefs_, estimator.intercepts_
+    state = vars(estimator)
+    coefs = state.get("coefs_", ())
+    intercepts = state.get("intercepts_", ())
     layers = len(net.weights)
     return bool(
-        vars(estimator).get("n_layers_", len(coefs) + 1) == layers + 1
+        state.get("n_layers_", len(coefs) + 1) == layers + 1
         and len(coefs) >= layers
         and len(intercepts) >= layers
         and all(map(is_, net.weights, coefs))
@@ -254,7 +256,7 @@ def draw_initial(net: MLP, estimator: Any, random_state: np.random.RandomState) 
     if estimator.weight_init is not None:
         _draw_by_name(net, estimator, random_state)
     else:
-        units = [*net.activations[:-1], *net.activations[-2:-1]]
+        units: list[Any] = [*net.activations[:-1], *net.activations[-2:-1]]
         units = units or hidden_activations(estimator, 1)
         for layer, (unit, weights) in enumerate(zip(units, net.weights, strict=True)):
             # For `_init_coef`, which subclasses know to find the stream here.
