@@ -11,7 +11,8 @@ It needs scikit-learn: ``pip install 'fastbp[sklearn]'``.
 
 Inside: `estimators` and their `base`; `inputs`, `targets` and `validation` check and encode data;
 `networks`, `losses`, `optimizers` and `randomness` make scikit-learn's model of fastbp's parts;
-`training` and `lbfgs` fit it, `callbacks` calls scikit-learn's callbacks.
+`training` and `lbfgs` fit it, `callbacks` calls scikit-learn's callbacks, `hooks` warns of
+methods that nothing calls; `pickles` and `conversion` take estimators elsewhere.
 """
 
 from fastbp.sklearn.display import LossCurveDisplay

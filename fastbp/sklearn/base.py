@@ -49,8 +49,9 @@ MOST_PENALTY = 1e30
 
 
 class BaseMLP(
-    CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator, ABC
-):
+    conversion.ConvertsNets, CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
+    BaseEstimator, ABC,
+):  # fmt: skip
     """The common part of `MLPClassifier` and `MLPRegressor`; not to be used by itself.
 
     Parameters
@@ -396,7 +397,7 @@ class BaseMLP(
         loss, unit, n_outputs = self._choose_loss(y.shape[1], dtype)
         sizes = [X.shape[1], *hidden, n_outputs]
         if not first:
-            sizes = self._layers_to_go_on_with(sizes, unit)
+            sizes = networks.sizes_to_go_on_with(self, sizes, unit)
         self.out_activation_ = unit
         self._hidden_of_fit = hidden
         memory = self._memory(incremental)
@@ -427,28 +428,6 @@ class BaseMLP(
         elif not isinstance(self._optimizer, OptimizerMemory):
             self._optimizer = conversion.memory_of(self, self._optimizer)
         return self._optimizer
-
-    def _layers_to_go_on_with(self, sizes: list[int], unit: str) -> list[int]:
-        """The layers of the attributes; a ValueError where the data or parameters want others.
-
-        Arrays of other sizes that were assigned are no reason: scikit-learn goes on with them.
-        """
-        before = list(self._network().layer_sizes)
-        hidden = sizes[1:-1]
-        changed = hidden != before[1:-1] and vars(self).get("_hidden_of_fit", hidden) != hidden
-        if changed or (sizes[0], sizes[-1]) != (before[0], before[-1]):
-            raise ValueError(
-                f"warm_start and partial_fit continue with the existing layers, {before}; "
-                f"hidden_layer_sizes={self.hidden_layer_sizes} and the data need {sizes}. Set "
-                "hidden_layer_sizes back, or fit a new estimator."
-            )
-        found = self.out_activation_
-        if networks.ALIASES.get(found, found) != networks.ALIASES.get(unit, unit):
-            raise ValueError(
-                f"warm_start and partial_fit train outputs of out_activation_={unit!r}, which the "
-                f"loss belongs to; got {found!r}. Set out_activation_={unit!r}, or fit anew."
-            )
-        return before
 
     def _begin(self, net: MLP, first: bool, random_state: np.random.RandomState) -> None:
         """Parameters and attributes before training."""
@@ -587,7 +566,7 @@ class BaseMLP(
     def _n_features_out(self) -> int:
         return int(self.coefs_[networks.n_layers_of(self) - 1].shape[0])
 
-    # ---------------------------------------------------------------- copies and conversion
+    # ---------------------------------------------------------------- copies
 
     def __getstate__(self) -> dict[str, Any]:
         return pickles.written(dict(super().__getstate__()))
@@ -596,71 +575,6 @@ class BaseMLP(
         names = set(self._get_param_names())  # a pickle from before may lack new parameters
         new = {n: value for n, value in _defaults(type(self)).items() if n in names}
         super().__setstate__(new | pickles.read(type(self), state))
-
-    @classmethod
-    def from_sklearn(cls, estimator: Any) -> Self:
-        """An estimator with the parameters and fitted attributes of scikit-learn's.
-
-        It shares nothing with the other. `partial_fit` and warm starts go on with the numbers that
-        scikit-learn's would give, the optimiser's state included.
-
-        Parameters
-        ----------
-        estimator : sklearn.neural_network.MLPClassifier or MLPRegressor
-            Fitted or not; of a `random_state` that is a `RandomState` a copy is taken.
-
-        Returns
-        -------
-        MLPClassifier or MLPRegressor
-
-        Raises
-        ------
-        TypeError
-            For another kind of estimator.
-        ValueError
-            For fitted attributes that do not fit each other.
-
-        Examples
-        --------
-        >>> import sklearn.neural_network
-        >>> from fastbp.sklearn import MLPRegressor
-        >>> theirs = sklearn.neural_network.MLPRegressor(alpha=0.5)
-        >>> MLPRegressor.from_sklearn(theirs)
-        MLPRegressor(alpha=0.5)
-        """
-        ours: Self = conversion.net_from_sklearn(cls, estimator)
-        return ours
-
-    def to_sklearn(self, *, for_prediction: bool = False) -> Any:
-        """scikit-learn's estimator with the same parameters and fitted attributes.
-
-        It shares nothing with this one; its arrays are C-contiguous. `partial_fit` and warm starts
-        go on with the same numbers, the optimiser's state included.
-
-        Parameters
-        ----------
-        for_prediction : bool, default=False
-            Leave out what scikit-learn lacks and only training uses, such as `dropout`,
-            `class_weight`, `optimizer` and its state, and losses. Without it they are errors, lest
-            the other go on by other rules.
-
-        Returns
-        -------
-        sklearn.neural_network.MLPClassifier or MLPRegressor
-
-        Raises
-        ------
-        ValueError
-            For what scikit-learn cannot express: beside the parameters that it lacks, activations
-            other than its four, and targets of several columns with more than two classes.
-
-        Examples
-        --------
-        >>> from fastbp.sklearn import MLPRegressor
-        >>> type(MLPRegressor(alpha=0.5).to_sklearn()).__module__
-        'sklearn.neural_network._multilayer_perceptron'
-        """
-        return conversion.net_to_sklearn(self, for_prediction)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,75 @@ THEIR_NAMES = {ours: theirs for theirs, ours in networks.ALIASES.items()}
 ACTIVATIONS = ("identity", "logistic", "tanh", "relu")
 OUTPUT_ACTIVATIONS = (*ACTIVATIONS, "softmax", "exp")
 LOSSES = ("squared_error", "poisson")
+
+
+class ConvertsNets:
+    """Mixin of `MLPClassifier` and `MLPRegressor`: from scikit-learn's estimator, and to it."""
+
+    @classmethod
+    def from_sklearn(cls, estimator: Any) -> Self:
+        """An estimator with the parameters and fitted attributes of scikit-learn's.
+
+        It shares nothing with the other. `partial_fit` and warm starts go on with the numbers that
+        scikit-learn's would give, the optimiser's state included.
+
+        Parameters
+        ----------
+        estimator : sklearn.neural_network.MLPClassifier or MLPRegressor
+            Fitted or not; of a `random_state` that is a `RandomState` a copy is taken.
+
+        Returns
+        -------
+        MLPClassifier or MLPRegressor
+
+        Raises
+        ------
+        TypeError
+            For another kind of estimator.
+        ValueError
+            For fitted attributes that do not fit each other.
+
+        Examples
+        --------
+        >>> import sklearn.neural_network
+        >>> from fastbp.sklearn import MLPRegressor
+        >>> theirs = sklearn.neural_network.MLPRegressor(alpha=0.5)
+        >>> MLPRegressor.from_sklearn(theirs)
+        MLPRegressor(alpha=0.5)
+        """
+        ours: Self = net_from_sklearn(cls, estimator)
+        return ours
+
+    def to_sklearn(self, *, for_prediction: bool = False) -> Any:
+        """scikit-learn's estimator with the same parameters and fitted attributes.
+
+        It shares nothing with this one; its arrays are C-contiguous. `partial_fit` and warm starts
+        go on with the same numbers, the optimiser's state included.
+
+        Parameters
+        ----------
+        for_prediction : bool, default=False
+            Leave out what scikit-learn lacks and only training uses, such as `dropout`,
+            `class_weight`, `optimizer` and its state, and losses. Without it they are errors, lest
+            the other go on by other rules.
+
+        Returns
+        -------
+        sklearn.neural_network.MLPClassifier or MLPRegressor
+
+        Raises
+        ------
+        ValueError
+            For what scikit-learn cannot express: beside the parameters that it lacks, activations
+            other than its four, and targets of several columns with more than two classes.
+
+        Examples
+        --------
+        >>> from fastbp.sklearn import MLPRegressor
+        >>> type(MLPRegressor(alpha=0.5).to_sklearn()).__module__
+        'sklearn.neural_network._multilayer_perceptron'
+        """
+        return net_to_sklearn(self, for_prediction)
 
 
 def perceptron_from_sklearn(kind: type, estimator: Any) -> Any:
@@ -98,9 +167,9 @@ def net_to_sklearn(estimator: Any, for_prediction: bool) -> Any:
         theirs._optimizer = _their_optimizer(memory, theirs.coefs_, theirs.intercepts_)
     elif memory is not None:  # scikit-learn's own, from its attributes
         theirs._optimizer = copy.deepcopy(memory)
-    if theirs.early_stopping:  # a warm start that does not improve takes these
-        theirs._best_coefs = [w.copy() for w in theirs.coefs_]
-        theirs._best_intercepts = [b.copy() for b in theirs.intercepts_]
+    # What a warm start with early stopping falls back to.
+    theirs._best_coefs = [w.copy() for w in theirs.coefs_]
+    theirs._best_intercepts = [b.copy() for b in theirs.intercepts_]
     return theirs
 
 

@@ -220,6 +220,43 @@ def of_attributes(estimator: Any) -> MLP:
     return net
 
 
+def sizes_to_go_on_with(estimator: Any, wanted: list[int], unit: str) -> list[int]:
+    """The layer sizes of the attributes, to be trained further.
+
+    Hidden layers of other widths are no reason not to, if arrays were assigned: scikit-learn goes
+    on with them, too.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier or MLPRegressor
+    wanted : list of int
+        The sizes by the data and `hidden_layer_sizes`.
+    unit : str
+        The output activation that belongs to the loss.
+
+    Raises
+    ------
+    ValueError
+        If the data, `hidden_layer_sizes` since the last fit or the loss want others.
+    """
+    sizes = list(estimator._network().layer_sizes)
+    hidden = wanted[1:-1]
+    changed = hidden != sizes[1:-1] and vars(estimator).get("_hidden_of_fit", hidden) != hidden
+    if changed or (wanted[0], wanted[-1]) != (sizes[0], sizes[-1]):
+        raise ValueError(
+            f"warm_start and partial_fit continue with the existing layers, {sizes}; "
+            f"hidden_layer_sizes={estimator.hidden_layer_sizes} and the data need {wanted}. Set "
+            "hidden_layer_sizes back, or fit a new estimator."
+        )
+    found = estimator.out_activation_
+    if ALIASES.get(found, found) != ALIASES.get(unit, unit):
+        raise ValueError(
+            f"warm_start and partial_fit train outputs of out_activation_={unit!r}, which the loss "
+            f"belongs to; got {found!r}. Set out_activation_={unit!r}, or fit anew."
+        )
+    return sizes
+
+
 # ---------------------------------------------------------------- initial parameters
 
 

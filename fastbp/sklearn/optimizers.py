@@ -95,7 +95,7 @@ class OptimizerMemory:
     learning_rate_init : float or callable
         The rate that "adam" and "invscaling" go by. It may be set.
     layer_sizes : tuple of int or None
-        Of the net whose state this is; None before the first epoch.
+        Those of the net whose state this is; None before the first epoch.
     scalars, slots : array or None
         The state that the kernels keep; None before the first epoch.
     """

@@ -50,7 +50,7 @@ def read(kind: type, state: dict[str, Any]) -> dict[str, Any]:
     Parameters
     ----------
     kind : type
-        Of the estimator, for the message.
+        The estimator's class, for the message.
     state : dict of str
         Left as it is.
 
