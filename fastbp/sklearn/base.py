@@ -249,7 +249,7 @@ class BaseMLP(
     @property
     def _unit_of_outputs(self) -> str:
         """The activation of the network's outputs, by scikit-learn's name or fastbp's."""
-        unit: str = vars(self).get("out_activation_", "")
+        unit: str = self.__dict__.get("out_activation_", "")
         return unit
 
     @abstractmethod
@@ -508,7 +508,7 @@ class BaseMLP(
         If others were assigned, or units changed, a new network takes their place: another
         estimator may share the one before.
         """
-        net: MLP | None = vars(self).get("_net")
+        net: MLP | None = self.__dict__.get("_net")
         if net is None or not networks.is_current(net, self):
             check_is_fitted(self, ["coefs_", "intercepts_", "out_activation_"], all_or_any=all)
             net = networks.of_attributes(self)
@@ -522,7 +522,7 @@ class BaseMLP(
     def _outputs(self, X: Any, logits: bool = False) -> FloatArray:
         """Outputs of the network, (rows, n_outputs_), or the net inputs of its last layer."""
         net = self._network()
-        state = vars(self)
+        state = self.__dict__
         if type(X) is np.ndarray and X.ndim == 2 and X.dtype == net.dtype and len(X) > 0:
             width = net.layer_sizes[0]
             expected = state.get("n_features_in_", width)
