@@ -83,12 +83,12 @@ def fit(
 
 
 def _warn_of_scale(history: History) -> None:
-    """Warn of a loss that only rows that were never scaled have: it falls, but to nothing good."""
-    if history.loss and history.loss[0] > SUSPICIOUS_LOSS:
+    """Warn of a loss that falls, but from where it comes to nothing good."""
+    if history.loss and history.loss[0] > SUSPICIOUS_LOSS and "diverged" not in history.stopped:
         warn(
             f"the mean loss of the first epoch was {history.loss[0]:.3g}: inputs or targets are "
-            "far from a scale of 1. Scale each column, for instance to mean 0 and standard "
-            "deviation 1; diagnose(net, X, y) looks for causes"
+            "far from a scale of 1, or the learning rate is too large. Scale each column, for "
+            "instance to mean 0 and standard deviation 1; diagnose(net, X, y) looks for causes"
         )
 
 
