@@ -162,7 +162,7 @@ class Loss(_Elements):
         y = rng.standard_normal((outputs, rows)).astype(dtype)
         target = np.where(rng.random((outputs, rows)) < 0.5, *TARGETS.get(name, (0.0, 1.0)))
         share = np.full(rows, 1 / rows, dtype)
-        parameters = names.loss_parameters(loss, outputs)
+        parameters = names.loss_parameters(loss)(outputs)
         target = target.astype(dtype).ravel()
         delta = np.empty(y.size, dtype)
 
