@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from asv.results import Results
 
-from asv_calls import SUITE, TroubleError, figures
+from asv_calls import SUITE, Key, TroubleError, figures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,51 +39,50 @@ class Line(NamedTuple):
 
     label: str
     color: str
-    benchmark: str
-    parameters: tuple[str, ...] = ()
+    key: Key
     factor: float = 1.0
 
     def values(self, measured: Sequence[Measured]) -> list[float]:
         """Return a value for each commit, NaN where there is none."""
-        key = self.benchmark, self.parameters
-        return [self.factor * m.values.get(key, nan) for m in measured]
+        return [self.factor * m.values.get(self.key, nan) for m in measured]
 
 
 SHARE = "bench_training.Training.track_share_of_peak"
 #: The lines of each panel, by its title; the first panel is the large one at the left.
 PANELS = {
     "Training: share of the FMA peak, %": [
-        Line(name, color, SHARE, (f"'{name}'",), 100) for name, color in WORKLOAD_COLORS.items()
+        Line(name, color, Key(SHARE, (f"'{name}'",)), 100)
+        for name, color in WORKLOAD_COLORS.items()
     ],
     "Fresh process: import and first fit, s": [
-        Line("empty cache", "#D55E00", "bench_cold.Cold.track_first_fit_empty_cache"),
-        Line("warm cache", "#0072B2", "bench_cold.Cold.track_first_fit_warm_cache"),
+        Line("empty cache", "#D55E00", Key("bench_cold.Cold.track_first_fit_empty_cache")),
+        Line("warm cache", "#0072B2", Key("bench_cold.Cold.track_first_fit_warm_cache")),
     ],
     "Peak memory of that process, MiB": [
-        Line("all", "#0072B2", "bench_memory.Process.track_peak_rss"),
-        Line("beyond NumPy", "#E69F00", "bench_memory.Process.track_peak_rss_beyond_numpy"),
+        Line("all", "#0072B2", Key("bench_memory.Process.track_peak_rss")),
+        Line("beyond NumPy", "#E69F00", Key("bench_memory.Process.track_peak_rss_beyond_numpy")),
     ],
     "After 1,000 updates: accuracy, R²": [
-        Line("breast cancer", "#CC79A7", "bench_quality.Quality.track_breast_cancer_accuracy"),
-        Line("digits", "#009E73", "bench_quality.Quality.track_digits_accuracy"),
-        Line("diabetes (R²)", "#000000", "bench_quality.Quality.track_diabetes_r2"),
+        Line("breast cancer", "#CC79A7", Key("bench_quality.Quality.track_breast_cancer_accuracy")),
+        Line("digits", "#009E73", Key("bench_quality.Quality.track_digits_accuracy")),
+        Line("diabetes (R²)", "#000000", Key("bench_quality.Quality.track_diabetes_r2")),
     ],
 }
 
 
 class Measured(NamedTuple):
-    """The results of one commit: its hash, its date, a value by (benchmark, parameters)."""
+    """The results of one commit: its date, its hash, a value by benchmark and parameters."""
 
-    commit: str
     date: datetime
-    values: dict[tuple[str, tuple[str, ...]], float]
+    commit: str
+    values: dict[Key, float]
 
 
 def read(path: Path) -> Measured:
     """Read a file of asv's: one commit in one environment."""
     results = Results.load(str(path))
-    values = {(f.benchmark, f.parameters): f.values[0] for f in figures(results) if f.values}
-    return Measured(results.commit_hash, datetime.fromtimestamp(results.date / 1000, UTC), values)
+    values = {key: values[0] for key, values in figures(results).items() if values}
+    return Measured(datetime.fromtimestamp(results.date / 1000, UTC), results.commit_hash, values)
 
 
 def history(folder: Path) -> list[Measured]:
@@ -102,8 +101,7 @@ def history(folder: Path) -> list[Measured]:
     if not counts:
         raise TroubleError(f"there are no results in {folder}")
     name = max(counts, key=lambda env: (counts[env], env))
-    measured = [read(path) for path in paths if path.stem.endswith(f"-{name}")]
-    return sorted(measured, key=lambda m: (m.date, m.commit))
+    return sorted(read(path) for path in paths if path.stem.endswith(f"-{name}"))
 
 
 def apart(heights: Sequence[float], least: float) -> list[float]:

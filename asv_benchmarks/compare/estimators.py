@@ -1,14 +1,9 @@
-"""The estimators beside scikit-learn's: `fit`, `predict` of one row, a grid search by threads.
-
-Run it as a script for its rows alone: ``python asv_benchmarks/estimators.py [seconds]``.
-"""
+"""The estimators beside scikit-learn's: `fit`, `predict` of one row, a grid search by threads."""
 
 from __future__ import annotations
 
 import gzip
 import os
-import sys
-import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -201,17 +196,3 @@ def estimator_rows(rounds: int, seconds: float) -> list[Row]:
         rows.append(predict_row(some[0], rounds, seconds))
         rows.append(grid_row(some[0], rounds))
     return rows
-
-
-def main() -> None:
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    start = time.perf_counter()
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 0.5
-    for row in estimator_rows(rounds=3, seconds=seconds):
-        print(f"{row.what:<52} {row.measured:<44} {row.goal:<8} {'' if row.met else 'not met'}")
-    print(f"{time.perf_counter() - start:.0f} s")
-
-
-if __name__ == "__main__":
-    main()

@@ -208,9 +208,7 @@ class TorchCompile(PyTorch):
         config.recompile_limit = 1000
         config.accumulated_recompile_limit = 1000
         config.fail_on_recompile_limit_hit = True
-        activation = {"relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid}[
-            self.workload.activation
-        ]
+        activation = getattr(torch, self.workload.activation)
 
         def forward(params: Any, x: Any) -> Any:
             for weights, biases in params[:-1]:
@@ -293,9 +291,7 @@ class JAX(Peer):
 
         self.jax = jax
         self.optimizer = optax.adam(LEARNING_RATE)
-        activation = {"relu": jax.nn.relu, "tanh": jnp.tanh, "sigmoid": jax.nn.sigmoid}[
-            self.workload.activation
-        ]
+        activation = getattr(jax.nn, self.workload.activation)
         steps = self.workload.steps
         n = self.workload.rows_used
 
