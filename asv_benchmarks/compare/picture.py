@@ -115,8 +115,7 @@ def set_scale(axes: Axes, ends: tuple[float, float]) -> None:
     axes.tick_params(axis="x", labelbottom=True)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", color="#cccccc", lw=0.7, zorder=0)
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
+    axes.spines[["top", "right", "left"]].set_visible(False)
 
 
 def draw(measured: Sequence[Measured]) -> Figure:
