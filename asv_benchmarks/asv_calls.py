@@ -6,8 +6,7 @@ import json
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator
-from itertools import product, repeat
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,21 +23,14 @@ class TroubleError(Exception):
     """Nothing can be measured, judged or published; the message says why and what to do."""
 
 
-class Figure(NamedTuple):
-    """What asv measured of a benchmark with one set of parameters.
-
-    Attributes
-    ----------
-    benchmark : str
-    parameters : tuple of str
-        As asv writes them: strings in quotes.
-    values : tuple of float
-        The samples of a time, one value of all else; none if it failed or was skipped.
-    """
+class Key(NamedTuple):
+    """A benchmark and one set of its parameters, as asv writes them: strings in quotes."""
 
     benchmark: str
-    parameters: tuple[str, ...]
-    values: tuple[float, ...]
+    parameters: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.benchmark}({', '.join(self.parameters)})" if self.parameters else self[0]
 
 
 def git(*arguments: str, root: Path = ROOT) -> str:
@@ -114,14 +106,18 @@ def asv(configuration: Path, command: str, *arguments: str, **options: Any) -> i
     return subprocess.run([*program, *arguments], **options).returncode
 
 
-def figures(results: Results) -> Iterator[Figure]:
-    """Yield what a file of asv's holds: one commit in one environment."""
+def figures(results: Results) -> dict[Key, tuple[float, ...]]:
+    """Return what a file of asv's holds: one commit in one environment.
+
+    The values are the samples of a time, one of all else, and none if it failed or was skipped.
+    """
+    found = {}
     for name in results.get_all_result_keys():
         axes = results.get_result_params(name)
         values = results.get_result_value(name, axes)
         samples = results.get_result_samples(name, axes)
-        for each in zip(repeat(name), product(*axes), values, samples, strict=False):
-            benchmark, parameters, value, taken = each
+        for parameters, value, taken in zip(product(*axes), values, samples, strict=False):
             # None where it failed, NaN where it was skipped.
             measured = value is not None and value == value
-            yield Figure(benchmark, parameters, tuple(taken or [value]) if measured else ())
+            found[Key(name, parameters)] = tuple(taken or [value]) if measured else ()
+    return found

@@ -23,8 +23,8 @@ from asv.results import Results
 
 import asv_calls
 import judgement
-from asv_calls import SUITE, TroubleError, git
-from judgement import Key, Row, Sides
+from asv_calls import SUITE, Key, TroubleError, git
+from judgement import Row, Sides
 
 #: Everything the gate writes; not in git. The environment in it is kept for the next time.
 BUILD = SUITE / "build" / "gate"
@@ -103,8 +103,7 @@ def add(found: dict[Key, Sides], folder: Path, commits: Commits) -> None:
     """Add the figures of a pass to those of the passes before it."""
     for side, commit in zip(Sides._fields, commits, strict=True):
         (file,) = folder.glob(f"results/*/{commit[:8]}-*.json")
-        for benchmark, parameters, values in asv_calls.figures(Results.load(str(file))):
-            key = Key(benchmark, parameters)
+        for key, values in asv_calls.figures(Results.load(str(file))).items():
             before = found.get(key, Sides())
             found[key] = before._replace(**{side: getattr(before, side) + values})
 
@@ -116,20 +115,19 @@ def beside(key: Key) -> str:
     return rf"^{re.escape(room)}\.\w+{re.escape(parameters)}$"
 
 
-def measure(commits: Commits, patterns: Sequence[str], again: int = AGAIN) -> list[Row]:
+def measure(commits: Commits, patterns: Sequence[str]) -> list[Row]:
     """Measure in passes and judge.
 
     Parameters
     ----------
     commits : Commits
     patterns : sequence of str
-        Regular expressions: what is measured in the first pass.
-    again : int, default=AGAIN
-        How often what looks slow is measured again at most, if that may give other figures.
+        Regular expressions: what is measured in the first pass. What looks slow is measured
+        again, `AGAIN` times at most, if that may give other figures.
     """
     found: dict[Key, Sides] = {}
     rows: list[Row] = []
-    for turn in range(1 + again):
+    for turn in range(1 + AGAIN):
         folder = BUILD / f"pass-{turn + 1}"
         run_asv(folder, commits, patterns)
         add(found, folder, commits)

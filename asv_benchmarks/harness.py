@@ -5,6 +5,8 @@ here. The loops are kept in a folder named by the hash of fastbp's sources: Numb
 looks at this file only, and would serve an old kernel after an edit of fastbp.
 """
 
+# ruff: noqa: F403, F405 - what stands in `names.__all__`
+
 from __future__ import annotations
 
 import os
@@ -15,31 +17,7 @@ import numba
 import numpy as np
 
 from fastbp import MLP
-from names import (
-    DELTA,
-    FROM_ZERO,
-    N_COLUMNS,
-    OUTPUT,
-    STRIDE,
-    Gradient,
-    activations,
-    begin_update,
-    delta_below,
-    flush_denormals,
-    layer_gradient,
-    losses,
-    net_inputs,
-    network_pointers,
-    optimizer_pointers,
-    outputs,
-    pointer,
-    restore_denormals,
-    source_digest,
-    update,
-    work_pointers,
-    work_values,
-    workspace,
-)  # fmt: skip
+from names import *
 
 numba.config.CACHE_DIR = os.path.join(tempfile.gettempdir(), f"fastbp-benchmarks-{source_digest()}")
 
@@ -119,21 +97,15 @@ class Square(NamedTuple):
     def of(cls, width: int, batch: int, dtype: str) -> Square:
         """Make one, with random values in X and D."""
         net = MLP((width, width, width), activation="identity", dtype=dtype, seed=0)
-        network, work = workspace(net, batch)
+        network, work = workspace(net, batch, True)
         table = network.layers.reshape(-1, N_COLUMNS)
         stride = work.places[STRIDE]
-
-        def matrix(layer: int, name: int) -> np.ndarray:
-            at = table[layer, name]
-            return work_values(work)[at : at + width * stride].reshape(width, stride)[:, :batch]
-
-        rng = np.random.default_rng(3)
+        at = {"X": (0, OUTPUT), "Z": (1, OUTPUT), "D": (1, DELTA), "below": (0, DELTA)}
         matrices = {
-            "X": matrix(0, OUTPUT),
-            "Z": matrix(1, OUTPUT),
-            "D": matrix(1, DELTA),
-            "below": matrix(0, DELTA),
+            name: work_values(work)[table[entry] :][: width * stride].reshape(width, -1)[:, :batch]
+            for name, entry in at.items()
         }
+        rng = np.random.default_rng(3)
         for name in ("X", "D"):
             matrices[name][...] = rng.standard_normal((width, batch))
         net.biases[1][...] = rng.standard_normal(width)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from asv.results import Results
 
-from asv_calls import SUITE, TroubleError, figures
+from asv_calls import SUITE, Key, TroubleError, figures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,46 +34,55 @@ WORKLOAD_COLORS = {
 }
 
 
-TRAINING = "bench_training.Training.track_share_of_peak"
-#: The lines of each panel, by its title: the name, the colour and the benchmark.
-OTHERS = {
-    "Fresh process: import and first fit, s": {
-        "empty cache": ("#D55E00", "bench_cold.Cold.track_first_fit_empty_cache"),
-        "warm cache": ("#0072B2", "bench_cold.Cold.track_first_fit_warm_cache"),
-    },
-    "Peak memory of that process, MiB": {
-        "all": ("#0072B2", "bench_memory.Process.track_peak_rss"),
-        "beyond NumPy": ("#E69F00", "bench_memory.Process.track_peak_rss_beyond_numpy"),
-    },
-    "After 1,000 updates: accuracy, R²": {
-        "breast cancer": ("#CC79A7", "bench_quality.Quality.track_breast_cancer_accuracy"),
-        "digits": ("#009E73", "bench_quality.Quality.track_digits_accuracy"),
-        "diabetes (R²)": ("#000000", "bench_quality.Quality.track_diabetes_r2"),
-    },
-}
-
-
 class Line(NamedTuple):
-    """One line of a panel, with a value for each commit, NaN where there is none."""
+    """One line of a panel: its name, its colour, and the figures that it shows."""
 
     label: str
     color: str
-    values: list[float]
+    key: Key
+    factor: float = 1.0
+
+    def values(self, measured: Sequence[Measured]) -> list[float]:
+        """Return a value for each commit, NaN where there is none."""
+        return [self.factor * m.values.get(self.key, nan) for m in measured]
+
+
+SHARE = "bench_training.Training.track_share_of_peak"
+#: The lines of each panel, by its title; the first panel is the large one at the left.
+PANELS = {
+    "Training: share of the FMA peak, %": [
+        Line(name, color, Key(SHARE, (f"'{name}'",)), 100)
+        for name, color in WORKLOAD_COLORS.items()
+    ],
+    "Fresh process: import and first fit, s": [
+        Line("empty cache", "#D55E00", Key("bench_cold.Cold.track_first_fit_empty_cache")),
+        Line("warm cache", "#0072B2", Key("bench_cold.Cold.track_first_fit_warm_cache")),
+    ],
+    "Peak memory of that process, MiB": [
+        Line("all", "#0072B2", Key("bench_memory.Process.track_peak_rss")),
+        Line("beyond NumPy", "#E69F00", Key("bench_memory.Process.track_peak_rss_beyond_numpy")),
+    ],
+    "After 1,000 updates: accuracy, R²": [
+        Line("breast cancer", "#CC79A7", Key("bench_quality.Quality.track_breast_cancer_accuracy")),
+        Line("digits", "#009E73", Key("bench_quality.Quality.track_digits_accuracy")),
+        Line("diabetes (R²)", "#000000", Key("bench_quality.Quality.track_diabetes_r2")),
+    ],
+}
 
 
 class Measured(NamedTuple):
-    """The results of one commit: its hash, its date, a value by (benchmark, parameters)."""
+    """The results of one commit: its date, its hash, a value by benchmark and parameters."""
 
-    commit: str
     date: datetime
-    values: dict[tuple[str, tuple[str, ...]], float]
+    commit: str
+    values: dict[Key, float]
 
 
 def read(path: Path) -> Measured:
     """Read a file of asv's: one commit in one environment."""
     results = Results.load(str(path))
-    values = {(f.benchmark, f.parameters): f.values[0] for f in figures(results) if f.values}
-    return Measured(results.commit_hash, datetime.fromtimestamp(results.date / 1000, UTC), values)
+    values = {key: values[0] for key, values in figures(results).items() if values}
+    return Measured(datetime.fromtimestamp(results.date / 1000, UTC), results.commit_hash, values)
 
 
 def history(folder: Path) -> list[Measured]:
@@ -92,59 +101,40 @@ def history(folder: Path) -> list[Measured]:
     if not counts:
         raise TroubleError(f"there are no results in {folder}")
     name = max(counts, key=lambda env: (counts[env], env))
-    measured = [read(path) for path in paths if path.stem.endswith(f"-{name}")]
-    return sorted(measured, key=lambda m: (m.date, m.commit))
-
-
-def training_lines(measured: Sequence[Measured]) -> list[Line]:
-    """Return the share of the FMA peak of each workload, in percent."""
-    return [
-        Line(name, color, [100 * m.values.get((TRAINING, (f"'{name}'",)), nan) for m in measured])
-        for name, color in WORKLOAD_COLORS.items()
-    ]
-
-
-def other_lines(measured: Sequence[Measured], title: str) -> list[Line]:
-    """Return the lines of another panel."""
-    return [
-        Line(label, color, [m.values.get((benchmark, ()), nan) for m in measured])
-        for label, (color, benchmark) in OTHERS[title].items()
-    ]
+    return sorted(read(path) for path in paths if path.stem.endswith(f"-{name}"))
 
 
 def apart(heights: Sequence[float], least: float) -> list[float]:
     """Move heights as little as can be so that they lie at least so far apart, in their order.
 
-    With ``least`` times its rank taken off each, they must not fall: neighbours that do share
-    their mean (isotonic regression by pooling).
+    With ``least`` times its rank taken off each, they must not fall. The nearest heights that do
+    not (isotonic regression) are the largest of the least means of runs around each.
     """
-    order = sorted(range(len(heights)), key=lambda i: heights[i])
-    pools: list[list[float]] = []
-    for rank, i in enumerate(order):
-        pools.append([heights[i] - rank * least])
-        while len(pools) > 1 and fmean(pools[-1]) < fmean(pools[-2]):
-            pools[-2:] = [pools[-2] + pools[-1]]
-    means = [fmean(pool) for pool in pools for _ in pool]
+    order = sorted(range(len(heights)), key=heights.__getitem__)
+    flat = [heights[i] - rank * least for rank, i in enumerate(order)]
     result = [0.0] * len(heights)
     for rank, i in enumerate(order):
-        result[i] = means[rank] + rank * least
+        ends = range(rank + 1, len(flat) + 1)
+        runs = (min(fmean(flat[begin:end]) for end in ends) for begin in range(rank + 1))
+        result[i] = max(runs) + rank * least
     return result
 
 
-def draw_panel(axes: Axes, title: str, lines: Sequence[Line], height: float) -> None:
-    """Draw lines with their names at their right ends; `height` is that of a name."""
+def draw_panel(axes: Axes, title: str, measured: Sequence[Measured], height: float) -> None:
+    """Draw the lines of a panel with their names at the right ends; `height` is that of a name."""
     axes.set_title(title, loc="left", fontsize=10, fontweight="bold")
-    lines = [line for line in lines if not all(map(isnan, line.values))]
-    for line in lines:
-        axes.plot(range(len(line.values)), line.values, "o-", color=line.color, ms=3.5, lw=1.6)
+    drawn = [(line, line.values(measured)) for line in PANELS[title]]
+    drawn = [(line, values) for line, values in drawn if not all(map(isnan, values))]
+    for line, values in drawn:
+        axes.plot(values, "o-", color=line.color, ms=3.5, lw=1.6)
     axes.set_ylim(bottom=0)
     axes.set_ylim(top=axes.get_ylim()[1] * 1.02)
-    ends = [next(v for v in reversed(line.values) if not isnan(v)) for line in lines]
+    ends = [next(v for v in reversed(values) if not isnan(v)) for _, values in drawn]
     heights = apart(ends, height * axes.get_ylim()[1])
-    for line, end, y in zip(lines, ends, heights, strict=True):
+    for (line, _), end, y in zip(drawn, ends, heights, strict=True):
         axes.annotate(
             f"{line.label} {end:.0f}" if end >= 20 else f"{line.label} {end:.2g}",
-            (len(line.values) - 1, y),
+            (len(measured) - 1, y),
             xytext=(8, 0),
             textcoords="offset points",
             va="center_baseline",
@@ -154,21 +144,8 @@ def draw_panel(axes: Axes, title: str, lines: Sequence[Line], height: float) -> 
         )
     axes.grid(axis="y", color="#dddddd", lw=0.6)
     axes.spines[["top", "right"]].set_visible(False)
-
-
-def label_commits(axes: Axes, measured: Sequence[Measured], *, names: bool) -> None:
-    """Write hash and date of each commit below a panel, or only set the marks."""
     axes.set_xlim(-0.4, len(measured) - 0.6)
-    axes.set_xticks(range(len(measured)))
-    labels = [f"{m.commit[:7]}  {m.date:%m-%d %H:%M}" for m in measured]
-    axes.set_xticklabels(
-        labels if names else [],
-        rotation=60,
-        ha="right",
-        rotation_mode="anchor",
-        fontsize=7.5,
-        family="monospace",
-    )
+    axes.set_xticks(range(len(measured)), [])
 
 
 def draw(measured: Sequence[Measured], machine: Mapping[str, str]) -> Figure:
@@ -176,14 +153,14 @@ def draw(measured: Sequence[Measured], machine: Mapping[str, str]) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12, 6.6), dpi=110, layout="constrained")
-    grid = figure.add_gridspec(3, 2, width_ratios=(1.25, 1))
-    left = figure.add_subplot(grid[:, 0])
-    draw_panel(left, "Training: share of the FMA peak, %", training_lines(measured), 0.034)
-    label_commits(left, measured, names=True)
-    for row, title in enumerate(OTHERS):
-        axes = figure.add_subplot(grid[row, 1])
-        draw_panel(axes, title, other_lines(measured, title), 0.13)
-        label_commits(axes, measured, names=row == len(OTHERS) - 1)
+    left, *right = PANELS
+    panels = figure.subplot_mosaic([[left, title] for title in right], width_ratios=(1.25, 1))
+    for title, axes in panels.items():
+        draw_panel(axes, title, measured, 0.034 if title == left else 0.13)
+    labels = [f"{m.commit[:7]}  {m.date:%m-%d %H:%M}" for m in measured]
+    style = {"rotation": 60, "ha": "right", "rotation_mode": "anchor", "family": "monospace"}
+    for title in (left, right[-1]):
+        panels[title].set_xticks(range(len(measured)), labels, fontsize=7.5, **style)
     days = sorted({f"{m.date:%Y-%m-%d}" for m in measured})
     figure.suptitle(
         f"fastbp, {' to '.join(days if len(days) < 2 else (days[0], days[-1]))}: {len(measured)} "

@@ -21,6 +21,8 @@ from typing import NamedTuple
 from asv.util import human_value
 from tabulate import tabulate
 
+from asv_calls import Key
+
 COUNTED = 1.02
 """Ratio of instructions over which something is a slowdown."""
 SLOWER = 1.10
@@ -44,16 +46,6 @@ FAILED = "FAILED"
 NEW = "new"
 SAME = "same"
 REPORTED = ""
-
-
-class Key(NamedTuple):
-    """A benchmark and one set of its parameters, as asv writes them."""
-
-    benchmark: str
-    parameters: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        return f"{self.benchmark}({', '.join(self.parameters)})" if self.parameters else self[0]
 
 
 class Sides(NamedTuple):

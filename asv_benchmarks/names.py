@@ -7,8 +7,11 @@ The names of this commit stand first. The others are those of the commits before
 from __future__ import annotations
 
 import sys
+from operator import attrgetter
 
 import numba
+
+from fastbp import MLP
 
 __all__ = [
     "ACTIVATIONS", "DELTA", "FROM_ZERO", "KERNELS", "LOSSES", "NO_UPDATE", "N_COLUMNS", "OUTPUT",
@@ -65,18 +68,10 @@ try:
     def update(optimizer, params, count, grad):
         updates.update(optimizer, params, 0, count, grad, 1.0, 0.0)
 
-    def workspace(net, batch):
-        return net.workspace(batch, True)
-
-    def work_values(work):
-        return work.values
-
-    def optimizer_state(net):
-        return net.optimizer_state()
-
-    def loss_parameters(loss, outputs):
-        return loss.parameters(outputs)
-
+    workspace = MLP.workspace
+    optimizer_state = MLP.optimizer_state
+    work_values = attrgetter("values")
+    loss_parameters = attrgetter("parameters")
 except ImportError:
     try:
         from fastbp._jit import source_digest
@@ -92,21 +87,14 @@ except ImportError:
         from fastbp.kernels.matmul import FROM_ZERO
         from fastbp.kernels.training import network_pointers, optimizer_pointers, work_pointers
         from fastbp.kernels.updates import NO_UPDATE, begin_update
+
+        @numba.njit
+        def update(optimizer, params, count, grad):
+            updates.update(optimizer, params, count, 0, count, grad, 1.0, 0.0)
+
+        workspace = MLP._space
+        optimizer_state = MLP._state
+        work_values = attrgetter("numbers")
+        loss_parameters = attrgetter("numbers")
     except ImportError:
         KERNELS = False
-
-    @numba.njit
-    def update(optimizer, params, count, grad):
-        updates.update(optimizer, params, count, 0, count, grad, 1.0, 0.0)
-
-    def workspace(net, batch):
-        return net._space(batch, True)
-
-    def work_values(work):
-        return work.numbers
-
-    def optimizer_state(net):
-        return net._state()
-
-    def loss_parameters(loss, outputs):
-        return loss.numbers(outputs)

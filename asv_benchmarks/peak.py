@@ -11,12 +11,11 @@ reads its operands cannot have the clock of what does not.
 
 from __future__ import annotations
 
-import importlib.util
+import runpy
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter, process_time
-from types import ModuleType
 
 import numba
 import numpy as np
@@ -36,16 +35,8 @@ FMA_COUNT = 130_000
 TURNS = 11
 
 
-def _load(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("fastbp_chains_of_this_checkout", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-chains = _load(FILE)
-_multiply_adds = chains.multiply_adds
+chains = runpy.run_path(str(FILE))
+_multiply_adds = chains["multiply_adds"]
 
 
 @numba.njit(nogil=True)
@@ -57,7 +48,7 @@ def fma_loop(values: NDArray, turns: int) -> None:
 def fma_flops(turns: int, dtype: str) -> int:
     """Return the operations of ``fma_loop(values, turns)``; a multiply-add is two."""
     lanes = VECTOR_BITS // (8 * np.dtype(dtype).itemsize)
-    return 2 * turns * int(chains.SUMS) * int(chains.UNROLLED) * lanes
+    return 2 * turns * chains["SUMS"] * chains["UNROLLED"] * lanes
 
 
 def flops_at_peak(work: Callable[[], object], dtype: str, turns: int = TURNS) -> float:

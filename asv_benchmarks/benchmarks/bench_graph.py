@@ -11,6 +11,7 @@ try:
 except ImportError:  # a commit from before there were graphs
     graph = None
 from compare.micrograd_style import Value
+from compare.timing import repeated
 
 INPUTS = 20
 NODES = 1_000
@@ -52,12 +53,7 @@ class Graph(Measured):
         check_close("the value", value, out.data, 1e-13)
         found = [gradient[name] for name in names]
         check_close("the gradient", found, [x.grad for x in inputs], 1e-12)
-
-        def work(repetitions):
-            for _ in range(repetitions):
-                self.f.value_and_gradient(self.point)
-
-        self.measure(work, flops=1, cost=4e6)
+        self.measure(repeated(self.f.value_and_gradient, self.point), flops=1, cost=4e6)
 
     def built(self):
         """Return the objects of the inputs and of the output."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,7 +87,7 @@ class Forward(_Product):
     """Z = W X + bias."""
 
     def product_of(self, square):
-        return lambda times: harness.forward(square.network, square.work, BATCH, times)
+        return partial(harness.forward, square.network, square.work, BATCH)
 
     def compare(self, square, m, weights):
         return m["Z"], weights.T @ m["X"] + square.net.biases[1][:, None]
@@ -96,7 +97,7 @@ class InputGradient(_Product):
     """dX = W^T D."""
 
     def product_of(self, square):
-        return lambda times: harness.input_gradient(square.network, square.work, BATCH, times)
+        return partial(harness.input_gradient, square.network, square.work, BATCH)
 
     def compare(self, square, m, weights):
         return m["below"], weights @ m["D"]
@@ -108,9 +109,8 @@ class WeightGradient(_Product):
     def product_of(self, square):
         state = names.optimizer_state(square.net)._replace(code=names.NO_UPDATE)
         self.gradient = np.zeros_like(square.net.params)
-        return lambda times: harness.weight_gradient(
-            square.network, square.work, state, self.gradient, BATCH, times
-        )
+        net, work = square.network, square.work
+        return partial(harness.weight_gradient, net, work, state, self.gradient, BATCH)
 
     def compare(self, square, m, weights):
         n = len(weights)
@@ -137,10 +137,7 @@ class Activation(_Elements):
         y = z.copy()
         slope = np.empty_like(z)
         code = names.ACTIVATIONS[name]
-
-        def work(repetitions):
-            harness.activate(code, y, slope, repetitions)
-
+        work = partial(harness.activate, code, y, slope)
         self.measure(work, flops=1, units=ELEMENTS, dtype=dtype, cost=40)
         check_close(name, y, NUMPY[name](z.astype(np.float64)), tolerance_of(dtype))
 
@@ -162,7 +159,7 @@ class Loss(_Elements):
         y = rng.standard_normal((outputs, rows)).astype(dtype)
         target = np.where(rng.random((outputs, rows)) < 0.5, *TARGETS.get(name, (0.0, 1.0)))
         share = np.full(rows, 1 / rows, dtype)
-        parameters = names.loss_parameters(loss, outputs)
+        parameters = names.loss_parameters(loss)(outputs)
         target = target.astype(dtype).ravel()
         delta = np.empty(y.size, dtype)
 
@@ -175,9 +172,7 @@ class Loss(_Elements):
         slope = delta.reshape(y.shape).astype(np.float64)
         step = (0.01 * np.sign(slope)).astype(dtype)  # along it all parts of the change add up
         change = value(y + step) - value(y - step)
-        self.measure(
-            lambda repetitions: value(y, repetitions), flops=1, units=ELEMENTS, dtype=dtype, cost=40
-        )
+        self.measure(partial(value, y), flops=1, units=ELEMENTS, dtype=dtype, cost=40)
         check_close("the change along the delta", change, 2 * (slope * step).sum(), 0.05)
 
     def time_element(self, name, dtype):
@@ -195,10 +190,7 @@ class Update(_Elements):
         gradient = np.random.default_rng(5).standard_normal(PARAMETERS).astype(dtype)
         state = names.optimizer_state(net)
         before = net.params.copy()
-
-        def work(repetitions):
-            harness.updates(state, net.params, gradient, repetitions)
-
+        work = partial(harness.updates, state, net.params, gradient)
         self.measure(work, flops=1, units=PARAMETERS, dtype=dtype, cost=60)
         moved = np.sign(before - net.params)
         check_close("the direction of the first update", moved, np.sign(gradient), 1e-2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from compare.peers import FastBP, NumPy
+from compare.timing import repeated
 from measured import Measured, check_close, tolerance_of
 from workloads import WORKLOADS, Workload
 
@@ -27,12 +28,7 @@ class OneRow(Measured):
     def setup(self):
         rng = np.random.default_rng(2)
         row = rng.standard_normal((1, SMALL.layer_sizes[0])).astype("float32")
-        predict = checked(SMALL, row).net.predict
-
-        def work(repetitions):
-            for _ in range(repetitions):
-                predict(row)
-
+        work = repeated(checked(SMALL, row).net.predict, row)
         self.measure(work, flops=SMALL.forward_flops, cost=4e5)
 
     def time_predict(self):
@@ -57,13 +53,7 @@ class Rows(Measured):
             rng = np.random.default_rng(2)
             self.X = rng.standard_normal((MANY, job.layer_sizes[0])).astype("float32")
             self.net = checked(job, self.X).net
-        predict = self.net.predict
-        X = self.X
-
-        def work(repetitions):
-            for _ in range(repetitions):
-                predict(X)
-
+        work = repeated(self.net.predict, self.X)
         self.measure(work, flops=job.forward_flops, units=MANY)
 
     def time_row(self, workload):

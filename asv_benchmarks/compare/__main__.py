@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from compare.peers import Peer
     from compare.startup import Startup
     from compare.tables import Machine, Row
-    from workloads import Workload
 
 SUITE = Path(__file__).resolve().parents[1]
 README = SUITE.parent / "README.md"
@@ -118,25 +117,16 @@ def libraries_of(names: str | None, whole: bool) -> list[type[Peer]]:
     return libraries
 
 
-def workloads_of(names: str | None) -> list[Workload]:
-    """Return the workloads that are asked for."""
-    from workloads import WORKLOADS
-
-    return [WORKLOADS[name] for name in chosen(names, list(WORKLOADS), "workload")]
-
-
 def further_goals(
     args: argparse.Namespace, seconds: float, startup: Startup | None
 ) -> dict[str, list[Row]]:
     """Measure further tables of goals, by title; those of other modules are added here."""
-    from importlib.util import find_spec
-
     from compare.further import further_rows
     from compare.tables import startup_rows
 
     rows = further_rows(args.rounds, seconds)
     goals = {"Further goals": rows if startup is None else rows + startup_rows(startup)}
-    if find_spec("sklearn") is not None:
+    if importlib.util.find_spec("sklearn") is not None:
         from compare.estimators import estimator_rows
 
         goals["`fastbp.sklearn` beside scikit-learn, in its own dtypes"] = estimator_rows(
@@ -190,30 +180,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the comparison; return the exit status."""
     args = parse(argv)
     core = one_thread(args.core)
-    workloads = workloads_of(args.workloads)
-    dtypes = chosen(args.dtype, DTYPES, "dtype")
-    libraries = libraries_of(args.peers, whole=args.readme)
 
-    startup: Startup | None = None
-    if not (args.no_further or args.quick):
-        from compare import startup as fresh  # before anything large is loaded
-
-        startup = fresh.measure([library.name for library in libraries], rounds=args.rounds)
-        wrong = fresh.disagreement(startup)
-        if wrong is not None:
-            print(wrong, file=sys.stderr)
-            return 1
-
+    from compare import startup as fresh
     from compare import tables
     from compare.measure import measure
     from compare.timing import DisagreementError
+    from workloads import WORKLOADS
 
+    workloads = chosen(args.workloads, list(WORKLOADS), "workload")
+    dtypes = chosen(args.dtype, DTYPES, "dtype")
+    libraries = libraries_of(args.peers, whole=args.readme)
     seconds = 0.05 if args.quick else 0.2
+    startup: Startup | None = None
     try:
+        if not (args.no_further or args.quick):
+            startup = fresh.measure([library.name for library in libraries], rounds=args.rounds)
+            fresh.check_same_loss(startup)
         measured = [
-            measure(workload, dtype, libraries, rounds=args.rounds, seconds=seconds)
+            measure(WORKLOADS[name], dtype, libraries, rounds=args.rounds, seconds=seconds)
             for dtype in dtypes
-            for workload in workloads
+            for name in workloads
         ]
         goals = {} if args.no_further else further_goals(args, seconds, startup)
     except DisagreementError as error:

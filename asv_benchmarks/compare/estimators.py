@@ -1,16 +1,11 @@
-"""The estimators beside scikit-learn's: `fit`, `predict` of one row, a grid search by threads.
-
-Run it as a script for its rows alone: ``python asv_benchmarks/estimators.py [seconds]``.
-"""
+"""The estimators beside scikit-learn's: `fit`, `predict` of one row, a grid search by threads."""
 
 from __future__ import annotations
 
 import gzip
 import os
-import sys
-import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,7 +21,7 @@ from threadpoolctl import threadpool_limits
 import fastbp.sklearn
 import peak
 from compare.tables import Row
-from compare.timing import DisagreementError, median_ratio, rounds_of_calls
+from compare.timing import DisagreementError, median_ratio, repeated, rounds_of_calls
 
 LIBRARIES = {"fastbp": fastbp.sklearn, "scikit-learn": sklearn.neural_network}
 EPOCHS = 50
@@ -114,7 +109,11 @@ def fit_row(problem: Problem, rounds: int, seconds: float) -> Row:
 
     That is the peak at the clock of the fit, see `peak`, without anything but the products.
     """
-    actions = {library: _fits(problem, library) for library in LIBRARIES}
+
+    def fit(library: str) -> None:
+        problem.make(library, max_iter=EPOCHS).fit(problem.X, problem.y)
+
+    actions = {library: repeated(fit, library) for library in LIBRARIES}
     found = rounds_of_calls(actions, rounds=rounds, seconds=seconds)
     ratio = median_ratio(found, "scikit-learn", "fastbp")
     best = min(found["fastbp"])
@@ -125,28 +124,13 @@ def fit_row(problem: Problem, rounds: int, seconds: float) -> Row:
     return ratio_row(f"fit {problem.name}, {EPOCHS} epochs", ratio, problem.goal, note)
 
 
-def _fits(problem: Problem, library: str) -> Callable[[int], None]:
-    def fit(repetitions: int) -> None:
-        for _ in range(repetitions):
-            problem.make(library, max_iter=EPOCHS).fit(problem.X, problem.y)
-
-    return fit
-
-
 def predict_row(problem: Problem, rounds: int, seconds: float) -> Row:
     """Time the prediction of one row."""
-    one = problem.X[:1]
-
-    def predicts(library: str) -> Callable[[int], None]:
-        predict = problem.make(library, max_iter=3).fit(problem.X, problem.y).predict
-
-        def repeat(repetitions: int) -> None:
-            for _ in range(repetitions):
-                predict(one)
-
-        return repeat
-
-    actions = {library: predicts(library) for library in LIBRARIES}
+    fitted = {library: problem.make(library, max_iter=3) for library in LIBRARIES}
+    actions = {
+        library: repeated(net.fit(problem.X, problem.y).predict, problem.X[:1])
+        for library, net in fitted.items()
+    }
     found = rounds_of_calls(actions, rounds=rounds, seconds=seconds)
     ratio = median_ratio(found, "scikit-learn", "fastbp")
     best = min(found["fastbp"])
@@ -176,17 +160,14 @@ def grid_row(problem: Problem, rounds: int) -> Row:
     }
     search = GridSearchCV(problem.make("fastbp", max_iter=EPOCHS), grid, cv=5, refit=False)
 
-    def by(jobs: int) -> Callable[[int], None]:
-        def fit(repetitions: int) -> None:
-            for _ in range(repetitions):
-                with parallel_backend("threading", n_jobs=jobs), warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
-                    search.set_params(n_jobs=jobs).fit(problem.X, problem.y)
+    def fit(jobs: int) -> None:
+        with parallel_backend("threading", n_jobs=jobs), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            search.set_params(n_jobs=jobs).fit(problem.X, problem.y)
 
-        return fit
-
+    actions = {"one": repeated(fit, 1), "two": repeated(fit, 2)}
     with on_all_cores() as cores:
-        found = rounds_of_calls({"one": by(1), "two": by(2)}, rounds=rounds + 2, seconds=0.0)
+        found = rounds_of_calls(actions, rounds=rounds + 2, seconds=0.0)
     one, two = min(found["one"]), min(found["two"])
     note = f" ({one:.3g} s : {two:.3g} s, {cores} cores)"
     return ratio_row("GridSearchCV of 60 fits, two threads", one / two, 1.7, note)
@@ -215,17 +196,3 @@ def estimator_rows(rounds: int, seconds: float) -> list[Row]:
         rows.append(predict_row(some[0], rounds, seconds))
         rows.append(grid_row(some[0], rounds))
     return rows
-
-
-def main() -> None:
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    start = time.perf_counter()
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 0.5
-    for row in estimator_rows(rounds=3, seconds=seconds):
-        print(f"{row.what:<52} {row.measured:<44} {row.goal:<8} {'' if row.met else 'not met'}")
-    print(f"{time.perf_counter() - start:.0f} s")
-
-
-if __name__ == "__main__":
-    main()

@@ -8,7 +8,7 @@ import numpy as np
 
 from compare.peers import FastBP
 from compare.tables import Row, at_least, at_most
-from compare.timing import median_ratio, rounds_of_calls, rounds_of_steps
+from compare.timing import median_ratio, repeated, rounds_of_calls, rounds_of_steps
 from fastbp.machine import peak as hardware
 from peak import flops_at_peak
 from workloads import WORKLOADS, Workload
@@ -91,13 +91,8 @@ def predict_rows(rounds: int, seconds: float) -> list[Row]:
     large = FastBP(wide).net
     one = rng.standard_normal((1, 10)).astype("float32")
     many = rng.standard_normal((10_000, wide.layer_sizes[0])).astype("float32")
-
-    def predict_one(repetitions: int) -> None:
-        predict = small.predict
-        for _ in range(repetitions):
-            predict(one)
-
-    found = rounds_of_calls({"one": predict_one}, rounds=rounds, seconds=seconds)
+    actions = {"one": repeated(small.predict, one)}
+    found = rounds_of_calls(actions, rounds=rounds, seconds=seconds)
     share = wide.forward_flops * len(many) / flops_at_peak(lambda: large.predict(many), "float32")
     return [
         at_most("predict one row of 10-32-32-1, from Python", min(found["one"]) * 1e6, 3, "µs"),

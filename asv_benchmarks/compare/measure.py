@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import NamedTuple
 
@@ -11,9 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compare.peer_base import CannotRunError, Peer
-from compare.timing import check_same_outputs, check_same_work, rounds_of_calls, rounds_of_steps
+from compare.timing import (
+    check_same_outputs,
+    check_same_work,
+    repeated,
+    rounds_of_calls,
+    rounds_of_steps,
+)
 from peak import flops_at_peak
-from workloads import Workload
+from workloads import Goals, Workload
 
 #: Rows that are predicted in one call, beside a single one.
 MANY = 10_000
@@ -46,6 +52,16 @@ class Measured(NamedTuple):
     many: dict[str, float]
     failures: dict[str, str]
 
+    @property
+    def goals(self) -> Goals | None:
+        """What training is held to: in float32 alone."""
+        return self.workload.goals if self.dtype == "float32" else None
+
+    def ratios(self, kind: str) -> dict[str, float]:
+        """Return how many times longer than fastbp each other library takes."""
+        taken: dict[str, float] = getattr(self, kind)
+        return {name: taken[name] / taken["fastbp"] for name in taken if name != "fastbp"}
+
 
 def tried(
     workload: Workload, dtype: str, libraries: Sequence[type[Peer]], inputs: Sequence[NDArray]
@@ -76,22 +92,11 @@ def tried(
     return peers, failures
 
 
-def predict_again(peer: Peer, X: NDArray) -> Callable[[int], None]:
-    """Return what predicts `X` so many times."""
-
-    def repeat(repetitions: int) -> None:
-        predict = peer.predict
-        for _ in range(repetitions):
-            predict(X)
-
-    return repeat
-
-
 def prediction_times(
     peers: Mapping[str, Peer], X: NDArray, rounds: int, seconds: float
 ) -> dict[str, float]:
     """Return the best time for the prediction of `X` of each library."""
-    actions = {name: predict_again(peer, X) for name, peer in peers.items()}
+    actions = {name: repeated(peer.predict, X) for name, peer in peers.items()}
     found = rounds_of_calls(actions, rounds=rounds, seconds=seconds)
     return {name: min(times) for name, times in found.items()}
 

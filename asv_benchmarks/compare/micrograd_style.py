@@ -70,12 +70,8 @@ class Value:
 
     def backward(self):
         """Gradients of all nodes."""
-        self.sweep(self.sorted_nodes())
-
-    def sweep(self, order):
-        """Gradients of all nodes, which were sorted before."""
         self.grad = 1.0
-        for node in reversed(order):
+        for node in reversed(self.sorted_nodes()):
             node._backward()
 
 

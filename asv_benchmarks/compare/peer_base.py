@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 from abc import ABC, abstractmethod
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import ClassVar
 
 import numpy as np
@@ -36,8 +35,7 @@ class Peer(ABC):
 
     name: ClassVar[str]
     title: ClassVar[str]
-    package: ClassVar[str]  # as installed, for the version
-    module: ClassVar[str]  # as imported
+    package: ClassVar[str]  # as installed
     #: Whether Adam's epsilon stands where fastbp has it, beside the corrected root.
     same_epsilon: ClassVar[bool] = True
 
@@ -50,8 +48,11 @@ class Peer(ABC):
 
     @classmethod
     def installed(cls) -> bool:
-        """Whether the library can be imported."""
-        return importlib.util.find_spec(cls.module) is not None
+        """Whether the library is installed."""
+        try:
+            return bool(cls.version())
+        except PackageNotFoundError:
+            return False
 
     @classmethod
     def version(cls) -> str:
@@ -65,9 +66,12 @@ class Peer(ABC):
     def reset(self) -> None:
         """Go back to the initial weights and a new optimiser."""
 
-    @abstractmethod
     def epoch(self, shuffle: bool = True) -> None:
-        """Train for one epoch; without `shuffle` the batches are taken in order."""
+        """Train for one epoch; without `shuffle` the batches are taken in order.
+
+        A library defines this, or `train`: each is made of the other.
+        """
+        self.train(1, shuffle)
 
     def train(self, epochs: int, shuffle: bool = True) -> None:
         """Train for several epochs and wait until they are done."""

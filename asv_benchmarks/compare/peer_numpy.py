@@ -50,7 +50,6 @@ class NumPy(Peer):
     name = "numpy"
     title = "NumPy"
     package = "numpy"
-    module = "numpy"
 
     def setup(self) -> None:
         """Make all arrays that training needs."""

@@ -11,7 +11,6 @@ left out.
 
 from __future__ import annotations
 
-import importlib.util
 import warnings
 from contextlib import AbstractContextManager, nullcontext
 from importlib.metadata import version
@@ -30,7 +29,6 @@ class FastBP(Peer):
     name = "fastbp"
     title = "fastbp"
     package = "fastbp"
-    module = "fastbp"
 
     @classmethod
     def version(cls) -> str:
@@ -55,10 +53,6 @@ class FastBP(Peer):
             self.net.weights[layer][...] = weights
             self.net.biases[layer][...] = 0
 
-    def epoch(self, shuffle: bool = True) -> None:
-        """Train for one epoch."""
-        self.train(1, shuffle)
-
     def train(self, epochs: int, shuffle: bool = True) -> None:
         """Train for several epochs in one call."""
         batch = self.workload.batch_size
@@ -80,16 +74,14 @@ class FastBP(Peer):
 class ScikitLearn(Peer):
     """scikit-learn's MLPRegressor, without weight decay and without early stopping.
 
-    `epoch` is `partial_fit`, which carries the optimiser on; `train` is one `fit` of so many
-    epochs from the present weights with a new optimiser. Its gradient is the one of half the
-    squared difference *summed* over outputs (only the loss it reports is a mean over outputs),
-    so nothing has to be scaled.
+    `train` is one `fit` of so many epochs from the present weights with a new optimiser. Its
+    gradient is the one of half the squared difference *summed* over outputs (only the loss it
+    reports is a mean over outputs), so nothing has to be scaled.
     """
 
     name = "sklearn"
     title = "scikit-learn"
     package = "scikit-learn"
-    module = "sklearn"
     same_epsilon = False  # it is added before the root is corrected
 
     def reset(self) -> None:
@@ -117,11 +109,6 @@ class ScikitLearn(Peer):
             self.net.intercepts_[layer][...] = 0
         del self.net._optimizer
 
-    def epoch(self, shuffle: bool = True) -> None:
-        """Train for one epoch, carrying the optimiser on."""
-        self.net.set_params(shuffle=shuffle)
-        self.net.partial_fit(self.X, self.targets)
-
     def train(self, epochs: int, shuffle: bool = True) -> None:
         """Train for several epochs in one call."""
         self.net.set_params(shuffle=shuffle, max_iter=epochs)
@@ -144,7 +131,6 @@ class PyTorch(Peer):
     name = "torch"
     title = "PyTorch"
     package = "torch"
-    module = "torch"
 
     def setup(self) -> None:
         """Set one thread and share the data."""
@@ -168,12 +154,15 @@ class PyTorch(Peer):
         self.net = torch.nn.Sequential(*layers[:-1])
         self.optimizer = torch.optim.Adam(self.net.parameters(), lr=LEARNING_RATE, fused=True)
 
-    def epoch(self, shuffle: bool = True) -> None:
-        """Train for one epoch, gathering each batch by index."""
-        batch = self.workload.batch_size
+    def batches(self, shuffle: bool) -> Any:
+        """Return the indices of the rows of each batch."""
         n = self.workload.rows_used
         order = self.torch.randperm(n) if shuffle else self.torch.arange(n)
-        for rows in order.split(batch):
+        return order.split(self.workload.batch_size)
+
+    def epoch(self, shuffle: bool = True) -> None:
+        """Train for one epoch, gathering each batch by index."""
+        for rows in self.batches(shuffle):
             x = self.inputs.index_select(0, rows)
             y = self.targets.index_select(0, rows)
             self.optimizer.zero_grad(set_to_none=True)
@@ -192,7 +181,7 @@ class PyTorch(Peer):
         return arrays[::2] + arrays[1::2]
 
 
-class TorchCompile(Peer):
+class TorchCompile(PyTorch):
     """PyTorch with ``torch.compile``: one compiled graph is a whole update.
 
     Gathering the batch, the forward pass, the gradient by ``torch.func.grad`` and Adam, for these
@@ -202,8 +191,6 @@ class TorchCompile(Peer):
 
     name = "torch_compile"
     title = "torch.compile"
-    package = "torch"
-    module = "torch"
 
     @classmethod
     def version(cls) -> str:
@@ -215,15 +202,13 @@ class TorchCompile(Peer):
         import torch
         from torch._dynamo import config
 
-        torch.set_num_threads(1)
+        super().setup()
         # Each workload and each number of rows is another version of the same two functions; past
         # the limit, which is 8, they would run uncompiled and unnoticed.
         config.recompile_limit = 1000
         config.accumulated_recompile_limit = 1000
         config.fail_on_recompile_limit_hit = True
-        activation = {"relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid}[
-            self.workload.activation
-        ]
+        activation = getattr(torch, self.workload.activation)
 
         def forward(params: Any, x: Any) -> Any:
             for weights, biases in params[:-1]:
@@ -245,8 +230,6 @@ class TorchCompile(Peer):
                     v.mul_(BETA2).add_(g * g * (1 - BETA2))
                     p.sub_(rate * m / (torch.sqrt(v) / correction + EPSILON))
 
-        self.torch = torch
-        self.inputs, self.targets = torch.from_numpy(self.X), torch.from_numpy(self.Y)
         self.forward = torch.compile(forward, fullgraph=True, dynamic=False)
         self.step = torch.compile(step, fullgraph=True, dynamic=False)
 
@@ -264,11 +247,8 @@ class TorchCompile(Peer):
 
     def epoch(self, shuffle: bool = True) -> None:
         """Train for one epoch, one compiled call a batch."""
-        batch = self.workload.batch_size
-        n = self.workload.rows_used
-        order = self.torch.randperm(n) if shuffle else self.torch.arange(n)
         try:
-            for rows in order.split(batch):
+            for rows in self.batches(shuffle):
                 self.step(self.params, self.state, self.updates, self.inputs, self.targets, rows)
         except self.torch._dynamo.exc.TorchDynamoException as error:
             raise self.failure(error) from error
@@ -297,12 +277,6 @@ class JAX(Peer):
     name = "jax"
     title = "JAX"
     package = "jax"
-    module = "jax"
-
-    @classmethod
-    def installed(cls) -> bool:
-        """Whether JAX and optax can be imported."""
-        return super().installed() and importlib.util.find_spec("optax") is not None
 
     @classmethod
     def version(cls) -> str:
@@ -317,9 +291,7 @@ class JAX(Peer):
 
         self.jax = jax
         self.optimizer = optax.adam(LEARNING_RATE)
-        activation = {"relu": jax.nn.relu, "tanh": jnp.tanh, "sigmoid": jax.nn.sigmoid}[
-            self.workload.activation
-        ]
+        activation = getattr(jax.nn, self.workload.activation)
         steps = self.workload.steps
         n = self.workload.rows_used
 

@@ -47,16 +47,9 @@ LEGEND = 0.8
 CLOSE = 1.9
 
 
-def ratios_of(m: Measured, kind: str) -> dict[str, float]:
-    """Return how many times longer than fastbp each library takes."""
-    taken: dict[str, float] = getattr(m, kind)
-    return {name: taken[name] / taken["fastbp"] for name in PEERS if name in taken}
-
-
 def goal_of(m: Measured, kind: str, name: str) -> float | None:
-    """Return the goal of a ratio, if it has one: training in float32 has."""
-    goals = m.workload.goals if m.dtype == "float32" and kind == "training" else None
-    return getattr(goals, name, None)
+    """Return the goal of a ratio, if it has one."""
+    return getattr(m.goals, name, None) if kind == "training" else None
 
 
 def draw_ratio(axes: Axes, y: float, ratio: float, style: Style, goal: float | None) -> None:
@@ -88,7 +81,7 @@ def draw_panel(axes: Axes, measured: Sequence[Measured], kind: str, names: Seque
     for line, m in enumerate(measured):
         if line % 2 == 0:
             axes.axhspan(line - 0.5, line + 0.5, color="#f3f3f3", zorder=0)
-        ratios = ratios_of(m, kind)
+        ratios = m.ratios(kind)
         for turn, name in enumerate(names):
             y = line + BAND * ((turn + 0.5) / len(names) - 0.5)
             if name in ratios:
@@ -104,7 +97,7 @@ def draw_panel(axes: Axes, measured: Sequence[Measured], kind: str, names: Seque
 
 def limits(measured: Sequence[Measured]) -> tuple[float, float]:
     """Return the ends of the scale, the same for all panels; goals lie inside, too."""
-    found = [ratio for m in measured for kind in KINDS for ratio in ratios_of(m, kind).values()]
+    found = [ratio for m in measured for kind in KINDS for ratio in m.ratios(kind).values()]
     goals = [goal_of(m, kind, name) for m in measured for kind in KINDS for name in STYLES]
     most = max([1.0, *found, *(goal for goal in goals if goal is not None)])
     least = min([1.0, *found])
@@ -122,8 +115,7 @@ def set_scale(axes: Axes, ends: tuple[float, float]) -> None:
     axes.tick_params(axis="x", labelbottom=True)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", color="#cccccc", lw=0.7, zorder=0)
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
+    axes.spines[["top", "right", "left"]].set_visible(False)
 
 
 def draw(measured: Sequence[Measured]) -> Figure:

@@ -1,11 +1,7 @@
 """Time and memory of fresh processes: import a library, fit a small net, leave.
 
-Only the standard library is imported here before a child needs more, because on Linux the peak
-memory of a child starts at that of its parent: measure before anything large has been loaded. A
-benchmark, which has loaded Numba, puts a small interpreter between itself and the child.
-
-The child is this file as a program: ``python -m compare.startup NAME`` prints the loss after the
-fit.
+On Linux the peak memory of a child starts at that of its parent. So a small interpreter stands
+between this process, which may have loaded anything, and the one that is measured.
 """
 
 from __future__ import annotations
@@ -16,11 +12,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from math import nan
 from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple
 
-#: Where the child finds `compare`, and what stands beside it.
+#: Where fresh processes find `compare`, and what stands beside it.
 SUITE = Path(__file__).resolve().parents[1]
 ROWS = 500
 EPOCHS = 20
@@ -34,22 +31,16 @@ FIT = f"""{DATA}
 from fastbp import MLP
 MLP((64, 64, 10), optimizer="adam", seed=0).fit(X, Y, epochs=20, batch_size=32)
 """
-#: The interpreter between a benchmark and the script that it measures.
-BETWEEN = """
-import json, os, sys
-from compare.startup import timed
-json.dump(timed([sys.executable, "-c", sys.stdin.read()], os.environ), sys.stdout)
-"""
 #: The variable with the folder of what a library compiles once for all processes.
 CACHES = {"fastbp": "FASTBP_CACHE_DIR", "torch_compile": "TORCHINDUCTOR_CACHE_DIR"}
 #: How far losses may lie apart, relative to fastbp's: rounding, and where Adam's epsilon stands.
 LOSS_TOLERANCE = 3e-4
-#: Exit status of a child whose library cannot do this here; the reason is what it printed.
+#: Exit status of a process whose library cannot do this here; the reason is what it printed.
 CANNOT_RUN = 3
 
 
 class Run(NamedTuple):
-    """What a process took, and the loss it ended at.
+    """What a process took, and what it ended at.
 
     Attributes
     ----------
@@ -58,11 +49,12 @@ class Run(NamedTuple):
     memory : float
         Peak resident memory, MiB.
     loss : float
+        NaN where none was printed.
     """
 
     seconds: float
     memory: float
-    loss: float
+    loss: float = nan
 
 
 class Startup(NamedTuple):
@@ -84,7 +76,7 @@ class Startup(NamedTuple):
 
 
 class ChildError(Exception):
-    """A child's library cannot do this here."""
+    """The library of a fresh process cannot do this here."""
 
 
 def child(name: str) -> int:
@@ -107,68 +99,31 @@ def child(name: str) -> int:
     return 0
 
 
-def timed(command: Sequence[str], environment: Mapping[str, str]) -> tuple[float, float, str, int]:
-    """Run a program from start to end.
+def time_script() -> None:
+    """Run the script on standard input in a new interpreter; write what it took as JSON."""
+    import resource  # not on Windows
 
-    Returns
-    -------
-    seconds : float
-        Wall-clock time.
-    memory : float
-        Peak resident memory, MiB.
-    printed : str
-    status : int
-        Its exit status.
-    """
     begin = perf_counter()
-    with subprocess.Popen(
-        command, env=dict(environment), cwd=SUITE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        printed = process.stdout.read().strip()
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = perf_counter() - begin
-        process.returncode = os.waitstatus_to_exitcode(status)
-    kib = usage.ru_maxrss / (1024 if sys.platform == "darwin" else 1)
-    return seconds, kib / 1024, printed, process.returncode
+    command = [sys.executable, "-c", sys.stdin.read()]
+    process = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    seconds = perf_counter() - begin
+    most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    mib = most / (1 << (20 if sys.platform == "darwin" else 10))
+    json.dump((seconds, mib, process.stdout.strip(), process.returncode), sys.stdout)
 
 
-def run(name: str, environment: Mapping[str, str]) -> Run:
-    """Run a child in a new interpreter and measure it.
+def fresh_run(script: str, environment: Mapping[str, str]) -> Run:
+    """Run a script in a new interpreter from start to end; it may print a loss.
 
     Raises
     ------
     ChildError
-        If the library cannot do this here.
+        If it ends with `CANNOT_RUN`, with the reason that it printed.
     RuntimeError
-        If the child fails for another reason.
-    """
-    command = [sys.executable, "-m", "compare.startup", name]
-    seconds, memory, printed, status = timed(command, environment)
-    if status == CANNOT_RUN:
-        raise ChildError(printed)
-    if status != 0:
-        raise RuntimeError(f"a fresh process with {name} failed, status {status}")
-    return Run(seconds, memory, float(printed.splitlines()[-1]))
-
-
-class Fresh(NamedTuple):
-    """What a script took: wall-clock seconds, and peak resident memory in MiB."""
-
-    seconds: float
-    memory: float
-
-
-def fresh_run(script: str, environment: Mapping[str, str]) -> Fresh:
-    """Run a script in a new interpreter, started from a small one, from start to end.
-
-    Raises
-    ------
-    RuntimeError
-        If the script fails; what it said stands on standard error.
+        If the script fails for another reason; what it said stands on standard error.
     """
     process = subprocess.run(
-        [sys.executable, "-c", BETWEEN],
+        [sys.executable, "-c", "from compare.startup import time_script; time_script()"],
         input=script,
         env=dict(environment),
         cwd=SUITE,
@@ -176,10 +131,18 @@ def fresh_run(script: str, environment: Mapping[str, str]) -> Fresh:
         stdout=subprocess.PIPE,
         text=True,
     )
-    seconds, memory, _, status = json.loads(process.stdout)
+    seconds, memory, printed, status = json.loads(process.stdout)
+    if status == CANNOT_RUN:
+        raise ChildError(printed)
     if status != 0:
         raise RuntimeError(f"a script in a fresh process failed with status {status}")
-    return Fresh(seconds, memory)
+    return Run(seconds, memory, float(printed or nan))
+
+
+def run(name: str, environment: Mapping[str, str]) -> Run:
+    """Import a library and fit in a new interpreter; raises what `fresh_run` does."""
+    script = f"from compare.startup import child\nraise SystemExit(child({name!r}))"
+    return fresh_run(script, environment)
 
 
 def best(runs: Sequence[Run]) -> Run:
@@ -222,16 +185,20 @@ def measure(names: Sequence[str], *, rounds: int) -> Startup:
     return Startup(cold, {name: best(several) for name, several in runs.items()}, failures)
 
 
-def disagreement(startup: Startup) -> str | None:
-    """Return what to say if the processes did not end at the same loss, or None if they did."""
+def check_same_loss(startup: Startup) -> None:
+    """Compare the losses that the processes ended at.
+
+    Raises
+    ------
+    DisagreementError
+        If one differs from fastbp's by more than rounding explains.
+    """
+    from compare.timing import DisagreementError  # the small interpreter must not load NumPy
+
     losses = {name: found.loss for name, found in startup.warm.items()}
     expected = next(iter(losses.values()))
     # Written so that a NaN fails as well.
-    if all(abs(loss - expected) <= LOSS_TOLERANCE * expected for loss in losses.values()):
-        return None
-    lines = [f"  {name}: loss {loss:.7g}" for name, loss in losses.items()]
-    return "\n".join(["fresh processes: the libraries did not do the same work", *lines])
-
-
-if __name__ == "__main__":
-    sys.exit(child(sys.argv[1]))
+    if not all(abs(loss - expected) <= LOSS_TOLERANCE * expected for loss in losses.values()):
+        lines = [f"  {name}: loss {loss:.7g}" for name, loss in losses.items()]
+        what = "fresh processes: the libraries did not do the same work"
+        raise DisagreementError("\n".join([what, *lines]))

@@ -82,11 +82,10 @@ def times(ratio: float) -> str:
 
 def time_form(seconds: float) -> str:
     """Write a time in the unit that suits it, to three figures."""
-    for unit, scale in (("µs", 1e6), ("ms", 1e3), ("s", 1.0)):
-        figure = seconds * scale
-        if figure < 999.5 or unit == "s":
-            return f"{figure:.{0 if figure >= 99.5 else 1 if figure >= 9.95 else 2}f} {unit}"
-    raise AssertionError("the last unit takes every time")
+    fitting = (("µs", 1e6), ("ms", 1e3), ("s", 1.0))
+    unit, scale = next((u, s) for u, s in fitting if seconds * s < 999.5 or u == "s")
+    figure = seconds * scale
+    return f"{figure:.{0 if figure >= 99.5 else 1 if figure >= 9.95 else 2}f} {unit}"
 
 
 def net_of(workload: Workload) -> str:
@@ -110,20 +109,16 @@ def table(columns: Sequence[str], lines: Sequence[Sequence[str]], left: int = 1)
 def training_table(measured: Sequence[Measured]) -> str:
     """Return the table of training in one dtype; goals stand beside float32."""
     names = peers_of(measured)
-    single = measured[0].dtype == "float32"
     lines = []
     for m in measured:
-        goals = m.workload.goals if single else None
         batch = "full" if m.workload.batch_size == m.workload.rows else str(m.workload.batch_size)
-        step = m.training["fastbp"]
-        cells = [f"{net_of(m.workload)}, {batch}", time_form(step)]
-        for name in names:
-            if name in m.failures:
-                cells.append(FAILS)
-            else:
-                ratio = m.training[name] / step
-                cells.append(against(getattr(goals, name, None), times(ratio), ratio, "x"))
-        peak = 100 * goals.peak if goals and goals.peak else None
+        written = {
+            name: against(getattr(m.goals, name, None), times(ratio), ratio, "x")
+            for name, ratio in m.ratios("training").items()
+        }
+        cells = [f"{net_of(m.workload)}, {batch}", time_form(m.training["fastbp"])]
+        cells += [written.get(name, FAILS) for name in names]
+        peak = 100 * m.goals.peak if m.goals and m.goals.peak else None
         cells.append(against(peak, f"{100 * m.share:.0f} %", 100 * m.share, " %"))
         lines.append(cells)
     titles = [f"x {PEERS[name].title}" for name in names]
@@ -135,14 +130,12 @@ def prediction_table(measured: Sequence[Measured]) -> str:
     names = peers_of(measured)
     lines = []
     for m in measured:
+        many = m.ratios("many")
+        written = {
+            name: f"{times(one)}, {times(many[name])}" for name, one in m.ratios("one").items()
+        }
         cells = [net_of(m.workload), f"{time_form(m.one['fastbp'])}, {time_form(m.many['fastbp'])}"]
-        for name in names:
-            if name in m.failures:
-                cells.append(FAILS)
-            else:
-                ratios = [taken[name] / taken["fastbp"] for taken in (m.one, m.many)]
-                cells.append(", ".join(map(times, ratios)))
-        lines.append(cells)
+        lines.append(cells + [written.get(name, FAILS) for name in names])
     titles = [f"x {PEERS[name].title}" for name in names]
     return table(["net", "fastbp", *titles], lines)
 
@@ -236,7 +229,7 @@ def report(
     parts += failures_of(measured, startup)
     result = "\n\n".join(parts)
     notes = []
-    if any(m.workload.goals for m in measured if m.dtype == "float32"):
+    if any(m.goals for m in measured):
         notes.append("In brackets: the goal.")
     if MISSED in result:
         notes.append(f"{MISSED.strip()} a goal that is not met.")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from math import ceil
 from time import perf_counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,6 +129,16 @@ def worst_difference(arrays: Sequence[NDArray], expected: Sequence[NDArray]) -> 
         for array, right in zip(arrays, expected, strict=True)
     ]
     return float(np.max(distances))
+
+
+def repeated(function: Callable[[Any], object], argument: Any) -> Callable[[int], None]:
+    """Return what calls a function with one argument so many times."""
+
+    def repeat(repetitions: int) -> None:
+        for _ in range(repetitions):
+            function(argument)
+
+    return repeat
 
 
 def rounds_of_calls(

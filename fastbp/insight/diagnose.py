@@ -295,6 +295,7 @@ def _trial(net: MLP, sample: _Sample, batch_size: int, factor: float) -> float:
     epochs = math.ceil(TRIAL_UPDATES / updates_an_epoch)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DivergenceWarning)  # the history tells it
+        warnings.filterwarnings("ignore", "the mean loss of the first epoch")  # the report does
         history = twin.fit(
             sample.X, sample.y, sample_weight=sample.sample_weight, epochs=epochs,
             batch_size=batch_size,

@@ -13,7 +13,7 @@ from asv.results import Results
 from made_up import repository_of, write_results
 
 import asv_calls
-from asv_calls import SUITE, Figure, TroubleError
+from asv_calls import SUITE, Key, TroubleError
 
 
 def test_git_says_what_is_wrong(tmp_path) -> None:
@@ -87,10 +87,11 @@ def test_a_machine_has_a_neutral_name_and_one_processor(tmp_path, monkeypatch) -
 def test_figures_are_read_from_the_files_of_asv(tmp_path) -> None:
     values = {"A.time_a": [[2.0, 1.0], math.nan], "A.track_b": [None, 0.5], "B.track_c": [7.0]}
     (file,) = write_results(tmp_path, "a" * 40, values, {"A": [["8", "'x'"]]})
-    assert list(asv_calls.figures(Results.load(str(file)))) == [
-        Figure("A.time_a", ("8",), (2.0, 1.0)),
-        Figure("A.time_a", ("'x'",), ()),
-        Figure("A.track_b", ("8",), ()),
-        Figure("A.track_b", ("'x'",), (0.5,)),
-        Figure("B.track_c", (), (7.0,)),
-    ]
+    assert asv_calls.figures(Results.load(str(file))) == {
+        Key("A.time_a", ("8",)): (2.0, 1.0),
+        Key("A.time_a", ("'x'",)): (),
+        Key("A.track_b", ("8",)): (),
+        Key("A.track_b", ("'x'",)): (0.5,),
+        Key("B.track_c"): (7.0,),
+    }
+    assert [str(Key("A.b")), str(Key("A.b", ("8", "'x'")))] == ["A.b", "A.b(8, 'x')"]

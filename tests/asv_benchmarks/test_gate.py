@@ -12,9 +12,9 @@ from made_up import repository_of, write_results
 
 import asv_calls
 import gate
-from asv_calls import TroubleError
+from asv_calls import Key, TroubleError
 from gate import Commits
-from judgement import FAILED, NEW, REPORTED, SAME, SLOW, Key, Row, Sides
+from judgement import FAILED, NEW, REPORTED, SAME, SLOW, Row, Sides
 
 TIME = "room.A.time_a"
 SHARE = "room.A.track_share_of_peak"

@@ -9,8 +9,9 @@ import pytest
 from made_up import write_results
 
 import history_picture as picture
+from history_picture import PANELS, SHARE, WORKLOAD_COLORS
+from workloads import WORKLOADS
 
-SHARE = "bench_training.Training.track_share_of_peak"
 EMPTY = "bench_cold.Cold.track_first_fit_empty_cache"
 DAY = 86_400_000
 
@@ -45,11 +46,11 @@ def test_results_are_read_by_date_from_one_environment(results) -> None:
 
 def test_what_was_not_measured_is_a_gap(results) -> None:
     found = picture.history(results)
-    lines = {line.label: line.values for line in picture.training_lines(found)}
+    training, start, *_ = PANELS.values()
+    lines = {line.label: line.values(found) for line in (*training, *start)}
     assert lines["tiny"] == pytest.approx([math.nan, 25, 50], nan_ok=True)
-    (empty, warm) = picture.other_lines(found, "Fresh process: import and first fit, s")
-    assert empty.values == pytest.approx([math.nan, 7.5, math.nan], nan_ok=True)
-    assert all(map(math.isnan, warm.values))
+    assert lines["empty cache"] == pytest.approx([math.nan, 7.5, math.nan], nan_ok=True)
+    assert all(map(math.isnan, lines["warm cache"]))
 
 
 def test_lines_stand_where_they_belong_with_names_at_their_ends(results) -> None:
@@ -57,8 +58,8 @@ def test_lines_stand_where_they_belong_with_names_at_their_ends(results) -> None
     training, start, memory, quality = figure.axes
     drawn = {line.get_color(): list(line.get_ydata()) for line in training.lines}
     assert drawn == {
-        picture.WORKLOAD_COLORS["deep"]: pytest.approx([50, 75, math.nan], nan_ok=True),
-        picture.WORKLOAD_COLORS["tiny"]: pytest.approx([math.nan, 25, 50], nan_ok=True),
+        WORKLOAD_COLORS["deep"]: pytest.approx([50, 75, math.nan], nan_ok=True),
+        WORKLOAD_COLORS["tiny"]: pytest.approx([math.nan, 25, 50], nan_ok=True),
     }
     assert [text.get_text() for text in training.texts] == ["deep 75", "tiny 50"]
     assert [text.get_text() for text in start.texts] == ["empty cache 7.5"]
@@ -77,10 +78,8 @@ def test_names_are_moved_apart_as_little_as_can_be() -> None:
 
 
 def test_colors_are_one_a_workload() -> None:
-    from workloads import WORKLOADS
-
-    assert set(picture.WORKLOAD_COLORS) == set(WORKLOADS)
-    assert len(set(picture.WORKLOAD_COLORS.values())) == len(WORKLOADS)
+    assert set(WORKLOAD_COLORS) == set(WORKLOADS)
+    assert len(set(WORKLOAD_COLORS.values())) == len(WORKLOADS)
 
 
 def test_a_file_is_written_or_the_reason_said(results, tmp_path, capsys) -> None:

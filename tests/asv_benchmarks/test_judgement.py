@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import judgement
+from asv_calls import Key
 from judgement import (
     CONFIRMED,
     COUNTED,
@@ -15,7 +16,6 @@ from judgement import (
     SAME,
     SLOW,
     SLOWER,
-    Key,
     Sides,
     judge,
 )

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from asv.results import Results
 from helpers import COMPILED
 
 import fastbp
@@ -17,76 +18,25 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
 SUITE = ROOT / "asv_benchmarks"
-PEAK = "of FMA peak"
-FLOPS = "flops at the FMA peak"
-SECONDS = "seconds"
-NUMBA = "x import numba"
-
-# Results are kept by these names. Who measures something else counts the version up.
-UNITS = {
-    "bench_cold": {
-        "Cold.track_first_fit_empty_cache": SECONDS,
-        "Cold.track_first_fit_empty_cache_ratio": NUMBA,
-        "Cold.track_first_fit_warm_cache": SECONDS,
-        "Cold.track_first_fit_warm_cache_ratio": NUMBA,
-        "Cold.track_import": SECONDS,
-        "Cold.track_import_ratio": NUMBA,
-    },
-    "bench_graph": {
-        "Graph.time_value_and_gradient": SECONDS,
-        "Graph.track_times_faster": "x faster",
-        "Graph.track_times_faster_than_backward": "x faster",
-    },
-    "bench_kernels": {
-        "Activation.time_element": SECONDS,
-        "Activation.track_flops_at_peak": FLOPS,
-        "Forward.time_product": SECONDS,
-        "Forward.track_share_of_peak": PEAK,
-        "InputGradient.time_product": SECONDS,
-        "InputGradient.track_share_of_peak": PEAK,
-        "Loss.time_element": SECONDS,
-        "Loss.track_flops_at_peak": FLOPS,
-        "Update.time_parameter": SECONDS,
-        "Update.track_flops_at_peak": FLOPS,
-        "WeightGradient.time_product": SECONDS,
-        "WeightGradient.track_share_of_peak": PEAK,
-    },
-    "bench_memory": {
-        "Fit.track_bytes_allocated": "bytes",
-        "Fit.track_bytes_allocated_of_parameters": "x the parameters",
-        "Process.track_peak_rss": "MiB",
-        "Process.track_peak_rss_beyond_numpy": "MiB",
-    },
-    "bench_peers": {"Peers.track_times_faster": "x faster"},
-    "bench_predict": {
-        "OneRow.time_predict": SECONDS,
-        "OneRow.track_flops_at_peak": FLOPS,
-        "Rows.time_row": SECONDS,
-        "Rows.track_share_of_peak": PEAK,
-    },
-    "bench_quality": {
-        "Quality.track_breast_cancer_accuracy": "of the test rows",
-        "Quality.track_diabetes_r2": "R^2",
-        "Quality.track_digits_accuracy": "of the test rows",
-    },
-    "bench_training": {
-        "Instructions.track_instructions_of_step": "instructions",
-        "Training.time_step": SECONDS,
-        "Training.track_share_of_peak": PEAK,
-    },
-}
+#: The benchmarks that the committed results are of, by name, with their units and versions.
+KEPT = json.loads((SUITE / "results" / "benchmarks.json").read_text(encoding="utf-8"))
+del KEPT["version"]
+ROOMS = sorted(path.stem for path in (SUITE / "benchmarks").glob("bench_*.py"))
 SKIPS = ("valgrind is not installed", "instructions are counted on x86-64 Linux")
 compiled = pytest.mark.skipif(not COMPILED, reason="benchmarks measure compiled code")
 
 
-def test_there_is_no_other_room() -> None:
-    rooms = {path.stem for path in (SUITE / "benchmarks").glob("bench_*.py")}
-    assert rooms == set(UNITS)
+def test_results_are_kept_of_benchmarks_that_are_listed() -> None:
+    files = list(SUITE.glob("results/reference/*-*.json"))
+    measured = [set(Results.load(str(file)).get_all_result_keys()) for file in files]
+    assert measured and set().union(*measured) <= set(KEPT)
+    assert {name.partition(".")[0] for name in KEPT} <= set(ROOMS)
 
 
 @compiled
-@pytest.mark.parametrize("room", UNITS)
+@pytest.mark.parametrize("room", ROOMS)
 def test_each_benchmark_runs(room) -> None:
+    """With the name and unit of its results; who measures something else counts it up."""
     path = os.pathsep.join(
         [str(Path(fastbp.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     )
@@ -98,7 +48,9 @@ def test_each_benchmark_runs(room) -> None:
         check=True,
     )
     found = json.loads(process.stdout)
-    assert {name.partition(".")[2]: unit for name, (_, unit, _) in found.items()} == UNITS[room]
+    kept = {name: of_name for name, of_name in KEPT.items() if name.startswith(f"{room}.")}
+    assert {name: found[name][1] for name in kept} == {name: kept[name]["unit"] for name in kept}
+    assert all(int(found[name][2]) >= int(kept[name]["version"]) for name in kept)
     for name, (value, _, version) in found.items():
         assert version.isdigit(), f"{name}: asv would take a hash of its source for the version"
         if value in SKIPS:

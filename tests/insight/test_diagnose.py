@@ -306,6 +306,7 @@ def test_saturated_outputs(name: str) -> None:
     assert "saturated units" not in diagnose(sure, LINE, LINE > 0)
 
 
+@pytest.mark.filterwarnings("ignore:the mean loss of the first epoch")
 def test_a_loss_above_that_of_a_constant() -> None:
     one = MLP((1, 16, 1), seed=0)
     y = 5e5 + 2e4 * LINE

@@ -69,24 +69,19 @@ def test_outputs_of_another_shape_are_refused() -> None:
         check_same_outputs(peers, peers["fastbp"].X)
 
 
-class Clock:
-    """Time that passes when an action says so."""
-
-    def __init__(self, monkeypatch) -> None:
-        self.now = 0.0
-        monkeypatch.setattr(timing, "perf_counter", lambda: self.now)
-
-    def takes(self, seconds: float):
-        def action(repetitions: int) -> None:
-            self.now += seconds * repetitions
-
-        return action
-
-
 def test_rounds_take_turns_and_count_repetitions(monkeypatch) -> None:
-    clock = Clock(monkeypatch)
+    """The clock advances by the time of an action at each repetition."""
+    now = 0.0
+
+    def pass_time(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    monkeypatch.setattr(timing, "perf_counter", lambda: now)
     turns = []
-    actions = {"short": clock.takes(1e-3), "long": clock.takes(2.0)}
+    actions = {
+        name: timing.repeated(pass_time, t) for name, t in {"short": 1e-3, "long": 2}.items()
+    }
     found = timing.rounds_of_calls(actions, rounds=3, seconds=0.1, before=turns.append)
     assert found["short"] == pytest.approx([1e-3] * 3)
     assert found["long"] == pytest.approx([2.0] * 3)
