@@ -168,7 +168,7 @@ class BaseMLP(
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        hooks.warn_of_ignored(cls, conversion.their_net)
+        hooks.warn_of_ignored(cls, conversion.their_net, hooks.CALLED)
 
     @classmethod
     @cache
@@ -445,11 +445,11 @@ class BaseMLP(
         self.n_layers_ = len(net.layer_sizes)
         self._own(net)
 
-    def _own(self, net: MLP) -> None:
-        """Make the parameters of a network the fitted attributes."""
+    def _own(self, net: MLP, coefs: Any = (), intercepts: Any = ()) -> None:
+        """Make a network's parameters the fitted attributes, before arrays that do not count."""
         self._net = net
-        self.coefs_ = list(net.weights)
-        self.intercepts_ = list(net.biases)
+        self.coefs_ = [*net.weights, *coefs]
+        self.intercepts_ = [*net.biases, *intercepts]
 
     def _init_coef(
         self, fan_in: int, fan_out: int, dtype: npt.DTypeLike
@@ -513,10 +513,7 @@ class BaseMLP(
             check_is_fitted(self, ["coefs_", "intercepts_", "out_activation_"], all_or_any=all)
             net = networks.of_attributes(self)
             layers = len(net.weights)
-            behind = self.coefs_[layers:], self.intercepts_[layers:]
-            self._own(net)
-            self.coefs_ += behind[0]
-            self.intercepts_ += behind[1]
+            self._own(net, self.coefs_[layers:], self.intercepts_[layers:])
         return net
 
     def _outputs(self, X: Any, logits: bool = False) -> FloatArray:

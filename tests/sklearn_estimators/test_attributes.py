@@ -345,7 +345,7 @@ def test_what_is_missing_is_not_fitted() -> None:
             net.predict(X)
 
 
-def test_an_assigned_network_is_made_once_and_shared_with_nobody() -> None:
+def test_an_assigned_network_is_shared_with_nobody() -> None:
     net = fitted(ours, "multiclass")
     other = ours.MLPClassifier()
     vars(other).update(vars(net))
