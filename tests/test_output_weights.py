@@ -13,7 +13,7 @@ import oracle
 import pytest
 from helpers import DTYPES
 
-from fastbp import MLP, SGD, Adam, explain, graph, gradcheck, lr_find
+from fastbp import MLP, SGD, Adam, explain, gradcheck, graph, lr_find
 from fastbp.fit import sources
 from fastbp.fit.between_epochs import Options
 from fastbp.fit.data import Examples
