@@ -428,7 +428,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             its targets which are there and weigh more than 0; an output with fewer than two of them
             does not count.
         """
-        if not (self.missing_targets or np.ndim(sample_weight) > 1):
+        if not (self.missing_targets or np.asarray(sample_weight).ndim > 1):
             return float(super().score(X, y, sample_weight))
         predicted = self.predict(X)
         weights = checked_weights(sample_weight, predicted, by_output=True)

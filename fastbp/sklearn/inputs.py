@@ -55,7 +55,7 @@ def checked_weights(sample_weight: Any, X: Any, by_output: bool) -> Any:
     """Sample weights in float64, (rows,), or if `by_output` also (rows, n_outputs); None stays."""
     if sample_weight is None:
         return None
-    if by_output and np.ndim(sample_weight) == 2:
+    if by_output and np.asarray(sample_weight).ndim == 2:
         weights = check_array(sample_weight, dtype=np.float64, input_name="sample_weight")
         check_consistent_length(X, weights)
         return weights  # the network checks the number of columns, and the values
