@@ -11,7 +11,7 @@ import helpers
 import numpy as np
 import oracle
 import pytest
-from helpers import DTYPES
+from helpers import DTYPES, long_uncompiled
 
 from fastbp import MLP, SGD, Adam, explain, gradcheck, graph, lr_find
 from fastbp.fit import sources
@@ -34,7 +34,7 @@ def squares(y_pred, y, sample_weight=None):
 
 
 Y_PRED, Y = graph.variables("y_pred y")
-COMPILED = {
+BUILT_IN = {
     "squared_error": "squared_error",
     "absolute_error": "absolute_error",
     "huber": Huber(0.5),
@@ -44,7 +44,7 @@ COMPILED = {
     "gamma": "gamma",
     "binary_cross_entropy": BinaryCrossEntropy(label_smoothing=0.1),
 }
-LOSSES = {**COMPILED, "in Python": CallableLoss(squares), "graph": (Y_PRED - Y) ** 2 / 2}
+LOSSES = {**BUILT_IN, "in Python": CallableLoss(squares), "graph": (Y_PRED - Y) ** 2 / 2}
 each_loss = pytest.mark.parametrize("loss", LOSSES)
 
 
@@ -78,7 +78,7 @@ def with_gaps(y, weights):
 # ---- weights of outputs ----
 
 
-@pytest.mark.parametrize("loss", COMPILED)
+@pytest.mark.parametrize("loss", BUILT_IN)
 @pytest.mark.parametrize("rows", [1, 7, 60, 600])
 def test_loss_and_gradient_agree_with_the_oracle(loss, rows) -> None:
     X, y, weights = data(loss, rows)
@@ -92,6 +92,7 @@ def test_loss_and_gradient_agree_with_the_oracle(loss, rows) -> None:
     assert value != pytest.approx(net.loss(X, y, weights.mean(axis=1)), rel=1e-6)
 
 
+@long_uncompiled
 @pytest.mark.parametrize("dtype", DTYPES)
 @each_loss
 def test_gradients_agree_with_differences(loss, dtype) -> None:
@@ -124,7 +125,7 @@ def test_equal_columns_are_weights_of_the_rows(loss, dtype) -> None:
             )
             for net, given in zip(nets, (plain, matrix), strict=True)
         ]
-        if loss in COMPILED:
+        if loss in BUILT_IN:
             for one, other in zip(*found, strict=True):
                 assert np.array_equal(one, other)
         else:
@@ -152,7 +153,7 @@ def test_an_epoch_of_small_steps_goes_down_the_gradient_of_the_loss(loss, batch_
     assert history.loss[0] == pytest.approx(value, rel=1e-4)
 
 
-@pytest.mark.parametrize("loss", COMPILED)
+@pytest.mark.parametrize("loss", BUILT_IN)
 @pytest.mark.parametrize("batch_size", [1, 8, 600])
 def test_a_fit_agrees_with_the_oracle(loss, batch_size) -> None:
     """In a random order of the rows."""
@@ -164,6 +165,16 @@ def test_a_fit_agrees_with_the_oracle(loss, batch_size) -> None:
     history = net.fit(X, y, epochs=2, batch_size=batch_size, sample_weight=weights)
     np.testing.assert_allclose(history.loss, losses, rtol=1e-10)
     np.testing.assert_allclose(net.params, expected, rtol=1e-7, atol=1e-10)
+
+
+def test_an_activation_in_python_changes_nothing() -> None:
+    X, y, weights = data()
+    net = make()
+    other = make(activation=lambda z: (np.tanh(z), 1 - np.tanh(z) ** 2))
+    for one in (net, other):
+        one.fit(X, y, epochs=2, batch_size=7, sample_weight=weights)
+    np.testing.assert_allclose(net.params, other.params, rtol=1e-10, atol=1e-13)
+    assert net.history.loss == pytest.approx(other.history.loss, rel=1e-12)
 
 
 def test_a_step_divides_by_the_rows() -> None:
@@ -285,7 +296,7 @@ def test_several_levels_share_a_column_with_gaps() -> None:
     assert net.loss(X, column[:, np.newaxis], weights) == pytest.approx(expected, rel=1e-13)
 
 
-@pytest.mark.parametrize("loss", COMPILED)
+@pytest.mark.parametrize("loss", BUILT_IN)
 def test_nan_is_refused_without_the_option_which_is_named(loss) -> None:
     X, y, weights = data(loss)
     net = make(loss)
