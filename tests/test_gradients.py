@@ -238,6 +238,7 @@ def test_many_inputs_are_laid_out_in_groups(rows, dtype):
     np.testing.assert_allclose(net.predict(X), outputs, rtol=bound, atol=bound)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("rows", [33, 64, 600])
 @pytest.mark.parametrize("path", [BY_TILES, BY_OUTPUTS, BY_INPUTS])

@@ -658,6 +658,7 @@ def test_many_small_epochs_run_in_one_compiled_call(monkeypatch):
     assert len(calls) == 1
 
 
+@pytest.mark.slow
 @needs_compiler
 @pytest.mark.parametrize(
     ("sizes", "rows", "batch_size"),

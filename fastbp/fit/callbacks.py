@@ -131,7 +131,23 @@ class _Watch:
             fit.restored = self.epoch
 
 
-class EarlyStopping(Callback):
+class _Monitoring(Callback):
+    """A callback that watches a column.
+
+    `monitor`, `min_delta` and `mode` may be set later: a fit takes what they are when it begins.
+    """
+
+    def __init__(self, monitor: str | None, min_delta: float, mode: str) -> None:
+        self.monitor = monitor
+        self.min_delta = min_delta
+        self.mode = mode
+        self._watch = self._checked()
+
+    def _checked(self, keep: bool = False) -> _Watch:
+        return _Watch(self.monitor, self.min_delta, self.mode, keep)
+
+
+class EarlyStopping(_Monitoring):
     """Stop when a column has not improved for some epochs, and restore the best parameters.
 
     Parameters
@@ -167,10 +183,11 @@ class EarlyStopping(Callback):
     ) -> None:
         self.patience = checks.count("patience", patience)
         self.restore_best = checks.flag("restore_best", restore_best)
-        self._watch = _Watch(monitor, min_delta, mode, keep=self.restore_best)
+        super().__init__(monitor, min_delta, mode)
 
     def on_fit_begin(self, fit: Fit) -> None:
         """Start afresh."""
+        self._watch = self._checked(keep=self.restore_best)
         self._watch.begin(fit)
 
     def on_epoch_end(self, fit: Fit) -> None:
@@ -274,7 +291,7 @@ def _tqdm(epochs: int) -> Any:
     return tqdm(total=epochs, unit="epoch")
 
 
-class Checkpoint(Callback):
+class Checkpoint(_Monitoring):
     """Keep the parameters in a file: ``net.params[:] = numpy.load(path)["params"]``.
 
     The file also has "layer_sizes" and "epoch". It is replaced in one piece, and the disk has it
@@ -301,12 +318,13 @@ class Checkpoint(Callback):
     ) -> None:
         self.path = Path(path)
         self.best_only = checks.flag("best_only", best_only)
-        self._watch = _Watch(monitor, 0.0, mode, keep=False)
+        super().__init__(monitor, 0.0, mode)
 
     def on_fit_begin(self, fit: Fit) -> None:
         """Look for the folder, and for what the file would replace."""
         _check_folder(self.path)
         whole_files.target_of(self.path)
+        self._watch = self._checked()
         self._watch.begin(fit)
 
     def on_epoch_end(self, fit: Fit) -> None:
@@ -432,7 +450,7 @@ class LearningRateSchedule(Callback):
             set_learning_rate(fit.net, self.schedule(fit.epoch))
 
 
-class ReduceOnPlateau(Callback):
+class ReduceOnPlateau(_Monitoring):
     """Lower the learning rate when a column has not improved for some epochs.
 
     The net keeps the rate. A schedule instead of a number is scaled (`Scaled`).
@@ -466,7 +484,7 @@ class ReduceOnPlateau(Callback):
             raise ValueError(f"factor must be above 0 and below 1; got {factor!r}")
         self.patience = checks.count("patience", patience)
         self.min_rate = checks.at_least_zero("min_rate", min_rate)
-        self._watch = _Watch(monitor, min_delta, mode, keep=False)
+        super().__init__(monitor, min_delta, mode)
 
     def on_fit_begin(self, fit: Fit) -> None:
         """Start afresh."""
@@ -475,6 +493,7 @@ class ReduceOnPlateau(Callback):
                 f"min_rate={self.min_rate} needs a learning rate that is a number; the optimizer "
                 f"has {fit.net.optimizer.learning_rate!r}"
             )
+        self._watch = self._checked()
         self._watch.begin(fit)
 
     def on_epoch_end(self, fit: Fit) -> None:

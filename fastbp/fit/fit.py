@@ -26,6 +26,9 @@ from fastbp.machine.jit import without_compiling
 from fastbp.model.net import Net
 from fastbp.model.schedules import counts_epochs
 
+SUSPICIOUS_LOSS = 1e8
+"""A mean loss of the first epoch above which `fit` warns: errors of 10,000 and more."""
+
 
 def fit(
     net: Net, examples: Examples, epochs: int, batch_size: int, shuffle: bool, options: Options,
@@ -75,7 +78,18 @@ def fit(
         if epochs and is_finite_before(net):
             with Guard(net, history, hooks) as guard:
                 guard.status = _run(net, source, epochs, guard, limits, clock)
+    _warn_of_scale(history)
     return history
+
+
+def _warn_of_scale(history: History) -> None:
+    """Warn of a loss that only rows that were never scaled have: it falls, but to nothing good."""
+    if history.loss and history.loss[0] > SUSPICIOUS_LOSS:
+        warn(
+            f"the mean loss of the first epoch was {history.loss[0]:.3g}: inputs or targets are "
+            "far from a scale of 1. Scale each column, for instance to mean 0 and standard "
+            "deviation 1; diagnose(net, X, y) looks for causes"
+        )
 
 
 def rows_in_memory(

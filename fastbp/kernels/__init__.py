@@ -8,9 +8,9 @@ layout          where the parameters stand: the table of layers
 workspace       where a pass stands, and the method that computes a layer's weight gradient
 state           Network, Layer, Data, Gradient, OptimizerState: the handles and their accessors
 finite          NaN and infinity in flat arrays
+elementary      exp, log, tanh and the normal tail, of vectors
 matmul          the three products of a dense layer, by register tiles
 transposes      copies, transposes and packing: how the operands of a product are laid out
-elementary      exp, log, tanh and the normal tail, of vectors
 activations     y and dy/dz of each activation
 losses          each loss and its delta; the average over the rows
 sampling        random streams: orders of rows, dropout

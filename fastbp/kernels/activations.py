@@ -45,6 +45,7 @@ from fastbp.kernels.elementary import (
     normal_tail,
     sigmoid_vector,
     tanh_vector,
+    times_tanh_slope,
 )
 from fastbp.machine.jit import kernel
 from fastbp.machine.simd import (
@@ -259,7 +260,7 @@ def activate_backward_run(code, g, y, count):
             p = advance(g, i)
             out = vload(advance(y, i), width)
             grad = vload(p, width)
-            vstore(p, grad - grad * (out * out), width)
+            vstore(p, times_tanh_slope(grad, out), width)
     elif code == SIGMOID:
         for i in range(0, count, width):
             p = advance(g, i)

@@ -200,6 +200,18 @@ def tanh_vector(p, x):
 
 
 @kernel
+def times_tanh_slope(x, y):
+    """``x (1 - y^2)``, rounded as in a tile.
+
+    In float32 the slope is rounded once, and not y^2 before it: where y is off by 1.5 ulp, that
+    keeps the slope right to 1.8e-7 instead of 2.03e-7.
+    """
+    if is_single(x):
+        return x * vfma(-y, y, splat(x, 1.0))
+    return vfma(-x, y * y, x)
+
+
+@kernel
 def normal_tail(a):
     """The tail of the normal distribution: P and Q with Phi(-a) = P S, a Phi(-a) = Q S; S; and E.
 

@@ -29,6 +29,7 @@ that stay in the second cache (dense.columns_of_group) and operands that are pac
 
 from typing import Any, NamedTuple
 
+from fastbp.kernels.elementary import times_tanh_slope
 from fastbp.machine.jit import kernel
 from fastbp.machine.processor import TILE_ROWS, TILE_VECTORS, VECTOR_REGISTERS
 from fastbp.machine.simd import (
@@ -51,7 +52,6 @@ from fastbp.machine.simd import (
     tile_times_tanh_slope,
     tile_where_positive,
     tile_zeros,
-    vfma,
     vload,
     vstore,
     vwhere_greater,
@@ -143,12 +143,6 @@ def from_column(x, j):
         advance(x.b, j // wide * x.b_wide + j % wide), x.b_step, x.b_wide, x.k, x.start, x.bias,
         x.finish, advance(x.y, j),
     )  # fmt: skip
-
-
-@kernel
-def times_tanh_slope(x, y):
-    """``x (1 - y^2)``, rounded as in a tile."""
-    return vfma(-x, y * y, x)
 
 
 @kernel

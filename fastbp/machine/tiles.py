@@ -250,10 +250,13 @@ def tile_where_positive(typingctx, tile, y, stride, tail):
 
 @intrinsic
 def tile_times_tanh_slope(typingctx, tile, y, stride, tail):
-    """The tile times ``1 - y^2``, as ``x - x y^2``; the rows of y are `stride` apart."""
+    """The tile times ``1 - y^2`` as in `elementary.times_tanh_slope`; y has rows `stride` apart."""
 
     def codegen(context, builder, sig, args):
         def combine(x, y):
+            if tile.dtype.bitwidth == 32:
+                one = all_lanes(tile, 1.0)
+                return builder.fmul(x, by_lane(builder, tile, "fma", [builder.fneg(y), y, one]))
             return by_lane(builder, tile, "fma", [builder.fneg(x), builder.fmul(y, y), x])
 
         return _beside(builder, tile, args, combine)

@@ -126,6 +126,21 @@ def test_the_validation_loss_is_watched_where_there_is_one():
     assert fit.epoch == 4
 
 
+def test_what_is_watched_can_be_set_later():
+    stopping = EarlyStopping(2)
+    stopping.min_delta = 1.0
+    assert play(stopping, [5, 4.5, 3.9, 3.5, 3.4, 0]).epoch == 5
+    stopping.monitor = "val_loss"
+    stopping.mode = "max"
+    assert play(stopping, [1, 3, 1, 1, 9], "val_loss").restored == 2
+    stopping.mode = "most"
+    with pytest.raises(ValueError, match=r"mode must be one of 'auto', 'min', 'max'"):
+        play(stopping, [1])
+    reducing = ReduceOnPlateau(0.5, patience=1)
+    reducing.min_delta = 1.0
+    assert play(reducing, [3, 2.5, 1.9], net=Net(0.8)).net.optimizer.learning_rate == 0.4
+
+
 def test_after_an_error_nothing_is_restored():
     callback = EarlyStopping(5)
     fit = Fit(Net(), 5, History())

@@ -12,6 +12,7 @@ import pytest
 from helpers import counts, long_uncompiled, state
 
 from fastbp import (
+    MLP,
     SGD,
     Adam,
     Callback,
@@ -324,3 +325,18 @@ def test_whole_weights_are_repeated_rows():
             loss = net.step(X, Y, weights / weights.mean())
             assert loss == pytest.approx(twin.step(X[rows], Y[rows]), rel=1e-12)
         np.testing.assert_allclose(net.params, twin.params, rtol=1e-9, atol=1e-12)
+
+
+# ---- rows that were never scaled -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("batches", [False, True])
+def test_rows_of_a_wild_scale_are_told_of(batches):
+    rng = np.random.default_rng(33)
+    X = rng.normal(size=(20, 2))
+    y = rng.normal(size=20)
+    net = MLP((2, 3, 1), dtype="float64", seed=0)
+    wild = ([(1e8 * X, y)],) if batches else (1e8 * X, y)
+    with pytest.warns(UserWarning, match=r"first epoch was \d\S+: .*Scale each column.* diagnose"):
+        net.fit(*wild, epochs=2)
+    net.fit(X, y, epochs=2)  # warns of nothing

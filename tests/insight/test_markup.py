@@ -58,6 +58,7 @@ def test_html_has_the_cells_of_the_text(name) -> None:
     assert "h1 -&gt; o1" in explain(NETS["squares"], X, [0, 1]).to_html()
 
 
+@pytest.mark.slow
 @each_net
 def test_latex_is_a_formula_in_every_line(name) -> None:
     step = explain(NETS[name], X, [0.25, 0.75])
