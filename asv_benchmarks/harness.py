@@ -68,7 +68,7 @@ def loss_and_delta(code, delta, y, target, share, parameters, n, batch, repetiti
     for _ in range(repetitions):
         loss = losses.loss_and_delta(
             code, pointer(delta, 0), pointer(y, 0), pointer(target, 0), pointer(share, 0),
-            pointer(parameters, 0), batch, n, batch,
+            pointer(parameters, 0), batch, n, batch, *APART,
         )  # fmt: skip
     restore_denormals(mode)
     return loss

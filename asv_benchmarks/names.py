@@ -14,8 +14,8 @@ import numba
 from fastbp import MLP
 
 __all__ = [
-    "ACTIVATIONS", "DELTA", "FROM_ZERO", "KERNELS", "LOSSES", "NO_UPDATE", "N_COLUMNS", "OUTPUT",
-    "STRIDE", "VECTOR_BITS", "Gradient", "activations", "begin_update", "delta_below",
+    "ACTIVATIONS", "APART", "DELTA", "FROM_ZERO", "KERNELS", "LOSSES", "NO_UPDATE", "N_COLUMNS",
+    "OUTPUT", "STRIDE", "VECTOR_BITS", "Gradient", "activations", "begin_update", "delta_below",
     "flush_denormals", "layer_gradient", "loss_parameters", "losses", "net_inputs",
     "network_pointers", "optimizer_pointers", "optimizer_state", "outputs", "pointer",
     "restore_denormals", "source_digest", "update", "work_pointers", "work_values", "workspace",
@@ -44,6 +44,9 @@ try:
     from fastbp.kernels.workspace import STRIDE
     from fastbp.machine.jit import source_digest
     from fastbp.model.losses import LOSSES
+
+    #: How far apart the shares of outputs are: the last argument of a loss, which old ones lack.
+    APART = (0,) * (losses.loss_and_delta.py_func.__code__.co_argcount - 9)
 
     ACTIVATIONS = {name: traits.code for name, traits in activations.ACTIVATIONS.items()}
 
@@ -92,6 +95,7 @@ except ImportError:
         def update(optimizer, params, count, grad):
             updates.update(optimizer, params, count, 0, count, grad, 1.0, 0.0)
 
+        APART = ()
         workspace = MLP._space
         optimizer_state = MLP._state
         work_values = attrgetter("numbers")

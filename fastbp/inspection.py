@@ -148,6 +148,7 @@ def _in_float64(net: MLP) -> MLP:
         bias=net.bias,
         l1=net.regularization.l1,
         l2=net.regularization.l2,
+        missing_targets=net.missing_targets,
         seed=0,
     )
     twin.params[:] = net.params

@@ -44,8 +44,8 @@ INSIDE = {
 
 
 SETTABLE = {
-    "_spaces", "_training", "_views", "history", "in_python", "layer_table", "optimizer",
-    "regularization", "rows_in_a_call", "spec", "split_seed", "state", "weight_init",
+    "_spaces", "_training", "_views", "history", "in_python", "layer_table", "missing_targets",
+    "optimizer", "regularization", "rows_in_a_call", "spec", "split_seed", "state", "weight_init",
 }  # fmt: skip
 """Attributes that may be set: `optimizer` by users, the others by this package."""
 
@@ -105,6 +105,10 @@ class MLP(Net):
         al., ICML 2013). Needs a buffer for the whole gradient.
     max_norm : float, optional
         After an update the weights into each unit are scaled to a norm of at most this.
+    missing_targets : bool, default=False
+        Take NaN in the targets for ones that are missing: they have no share in the loss, as with
+        a weight of 0 (`sample_weight` in `fit`). Not for cross_entropy, and other losses that are
+        none of single outputs.
     seed : int or None, default=None
         Seed of all randomness: initial weights, order of the rows, dropout, validation rows. None
         draws a new one.
@@ -153,6 +157,7 @@ class MLP(Net):
         clip_value: float | None = None,
         clip_norm: float | None = None,
         max_norm: float | None = None,
+        missing_targets: bool = False,
         seed: int | None = None,
     ) -> None:
         given = layers.settings(  # gathered from the layers, where there are any
@@ -168,6 +173,9 @@ class MLP(Net):
         )
         dtype = checks.float_dtype(dtype)
         bias = checks.flag("bias", bias)
+        missing_targets = checks.flag("missing_targets", missing_targets)
+        if missing_targets:
+            loss.check_by_output("missing_targets=True", "Leave out the rows without a target")
         regularization = Regularization(
             l1, l2, given.dropout, input_dropout, clip_value, clip_norm, max_norm
         )
@@ -180,6 +188,7 @@ class MLP(Net):
             as_optimizer(optimizer),
         )
         self.history = History()
+        self.missing_targets = missing_targets
         for layer, (pair, units) in enumerate(zip(pairs, self.activations, strict=True)):
             weights = initial_weights(generator, pair, init, layer, units, self.dtype)
             self.weights[layer][...] = weights
@@ -236,6 +245,8 @@ class MLP(Net):
             for item in fields(regularization)
             if getattr(regularization, item.name) != item.default
         ]
+        if self.missing_targets:
+            parts.append("missing_targets=True")
         return f"MLP({', '.join(parts)})"
 
     # ---------------------------------------------------------------- what it computes
@@ -270,7 +281,8 @@ class MLP(Net):
     ) -> float:
         """Loss averaged over the rows, penalties included, without dropout; all as in `fit`.
 
-        With sample weights the average is the weighted one: divided by the sum of the weights.
+        With sample weights the average is the weighted one: divided by the sum of the weights, or,
+        where each output has its own, by their sum over n_out.
         """
         return self._evaluate(X, y, sample_weight, np.empty(0, self.dtype))
 
@@ -297,9 +309,7 @@ class MLP(Net):
         return self._evaluate(X, y, sample_weight, grad), grad
 
     def _evaluate(self, X: Any, y: Any, sample_weight: Any, grad: FloatArray) -> float:
-        rows, count = data.rows_and_targets(
-            X, y, sample_weight, self.layer_sizes, self.spec.loss, self.dtype
-        )
+        rows, count = data.rows_and_targets(X, y, sample_weight, self)
         return evaluation.evaluate(self, rows, count, self.optimizer_state(), grad)
 
     def step(
@@ -311,9 +321,10 @@ class MLP(Net):
         ----------
         X, y : array-like
             As in `fit`; all rows are one batch.
-        sample_weight : array-like, shape (rows,), optional
-            By which the losses of the rows are multiplied, at least 0, taken as they are: the sum
-            is divided by the number of rows. A step of weight 1e-6 is a millionth of a step.
+        sample_weight : array-like, shape (rows,) or (rows, n_out), optional
+            By which the losses of the rows, or of each output, are multiplied, at least 0, taken as
+            they are: the sum is divided by the number of rows. A step of weight 1e-6 is a
+            millionth of a step. Not for each output with cross_entropy.
 
         Returns
         -------
@@ -321,6 +332,20 @@ class MLP(Net):
             The loss before the update, so weighted. When it or an updated parameter is not finite,
             the parameters stay as they were, the optimiser starts afresh and a DivergenceWarning
             says so.
+
+        Examples
+        --------
+        Q-learning knows a target for the action that was taken, and for no other:
+
+        >>> import numpy as np
+        >>> from fastbp import MLP
+        >>> net = MLP((4, 16, 3), missing_targets=True, seed=0)
+        >>> states, actions = np.eye(4), np.array([0, 2, 2, 1])
+        >>> targets = np.full((4, 3), np.nan)
+        >>> targets[np.arange(4), actions] = [1.0, 0.5, -0.5, 0.0]
+        >>> losses = [net.step(states, targets) for _ in range(500)]
+        >>> losses[-1] < 1e-3 * losses[0]
+        True
         """
         return fit.step(self, X, y, sample_weight)
 
@@ -385,12 +410,14 @@ class MLP(Net):
             generator, drawn from the net's seed in each epoch. Several are applied one after the
             other. Ready ones are in `fastbp.augment.images`. Metrics and validation take the rows
             as they are. Not with a method.
-        sample_weight : array-like, shape (rows,), optional
-            By which the losses of the rows are multiplied, at least 0. They are scaled once to a
-            mean of 1 over all rows, so that only their ratios count; the loss of a batch is the sum
-            over its rows divided by their number. Thus the expectation of its gradient is that of
-            ``net.loss(X, y, sample_weight)``, whatever the batch size. The weights of an iterable
-            of batches are taken as they are, as in `step`.
+        sample_weight : array-like, shape (rows,) or (rows, n_out), optional
+            By which the losses of the rows, or of each output, are multiplied, at least 0; not of
+            each output with cross_entropy. They are scaled once to a mean of 1 over all rows, and
+            outputs, so that only their ratios count; the loss of a batch is the sum over its rows
+            divided by their number. Thus the expectation of its gradient is that of
+            ``net.loss(X, y, sample_weight)``, whatever the batch size. The weight of a missing
+            target (`missing_targets`) is 0, in all of this. The weights of an iterable of batches
+            are taken as they are, as in `step`.
         validation_data : (X, y) or (X, y, sample_weight), optional
             Rows that are not trained on; their loss after each epoch is "val_loss".
         validation_fraction : float, optional
@@ -401,7 +428,8 @@ class MLP(Net):
             "accuracy", "mean_squared_error", "mean_absolute_error", "r2", or functions of
             (y_true, y_pred), measured after each epoch on all rows: on those of training by their
             name, on the validation data as "val_" + name. They take a prediction of all rows.
-            Beside batches they are measured on the validation data alone.
+            Beside batches they are measured on the validation data alone. Targets that are missing
+            do not count in those with a name; a function is given them as NaN.
         patience : int, optional
             Stop when "val_loss", without validation data "loss", has not improved for so many
             epochs; at the end, stopped or not, restore the parameters of the best epoch.

@@ -222,9 +222,13 @@ def kinks(net, zs, ys, T):
 
 
 def shares(rows, sample_weight, divisor=None):
-    """What each row counts, (rows, 1): its weight over the `divisor`, the sum of all by default."""
+    """What each row counts, (rows, 1), or each of its outputs, (rows, n_out).
+
+    It is the weight over the `divisor`, by default the sum of the weights of an output.
+    """
     weights = np.ones(rows) if sample_weight is None else np.asarray(sample_weight, np.float64)
-    return (weights / (divisor or weights.sum() or 1.0))[:, np.newaxis]
+    weights = weights.reshape(rows, -1)
+    return weights / (divisor or weights.sum() / weights.shape[1] or 1.0)
 
 
 def penalty(net, params):

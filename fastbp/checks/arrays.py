@@ -170,11 +170,12 @@ def raise_not_finite(
     )
 
 
-def finite(name: str, array: FloatArray, given: Any) -> FloatArray:
-    """`array` itself, if all its values are finite."""
+def finite(name: str, array: FloatArray, given: Any, of_nan: str = "") -> FloatArray:
+    """`array` itself, if all its values are finite; `of_nan` is what else to do about NaN."""
     index = _first_not_finite(array.reshape(-1))
     if index >= 0:
-        raise_not_finite(name, array, index, given)
+        more = of_nan if np.isnan(array.flat[index]) else ""
+        raise_not_finite(name, array, index, given, f"Remove or fill in such rows first{more}")
     return array
 
 
@@ -201,8 +202,13 @@ def weights(name: str, value: Any, shape: tuple[int, int], dtype: npt.DTypeLike)
     return converted
 
 
-def targets(value: Any, rows: int, outputs: int, dtype: npt.DTypeLike) -> FloatArray:
-    """Targets as a (rows, outputs) array; those of a single output may be a flat array."""
+def targets(
+    value: Any, rows: int, outputs: int, dtype: npt.DTypeLike, of_nan: str = ""
+) -> FloatArray:
+    """Targets as a (rows, outputs) array; those of a single output may be a flat array.
+
+    `of_nan` is what to do about NaN, beside leaving out rows.
+    """
     array = numbers("y", value)
     if array.ndim == 1 and outputs == 1:
         array = array.reshape(-1, 1)
@@ -212,18 +218,20 @@ def targets(value: Any, rows: int, outputs: int, dtype: npt.DTypeLike) -> FloatA
             f"y must have shape {accepted}, one column per output; got shape {array.shape}"
         )
     same_rows(array, rows)
-    return finite("y", matrix("y", array, outputs, dtype, "one column per output"), array)
+    return finite("y", matrix("y", array, outputs, dtype, "one column per output"), array, of_nan)
 
 
-def flat(name: str, value: Any, rows: int) -> npt.NDArray[np.float64]:
-    """One number per row, as a flat float64 array."""
-    array = numbers(name, value)
-    if array.shape != (rows,):
+def sample_weights(value: Any, rows: int, outputs: int) -> npt.NDArray[np.float64]:
+    """One number per row, as a float64 array (rows, 1), or one per output, (rows, outputs)."""
+    array = numbers("sample_weight", value)
+    if array.shape not in ((rows,), (rows, outputs)):
+        by_output = f", or ({rows}, {outputs}), one per output" if outputs > 1 else ""
         raise ValueError(
-            f"{name} must have shape ({rows},), one number per row; got shape {array.shape}"
+            f"sample_weight must have shape ({rows},), one number per row{by_output}; got shape "
+            f"{array.shape}"
         )
     with np.errstate(over="ignore"):
-        converted = np.require(array, np.float64, ["C", "A"])
+        converted = np.require(array.reshape(rows, -1), np.float64, ["C", "A"])
     return _writable(converted)
 
 

@@ -257,7 +257,8 @@ PLACES = {
     ),
     **_in_mlp(
         "n_inputs", "activation", "output_activation", "loss", "dtype", "bias", "weight_init",
-        "l1", "l2", "dropout", "input_dropout", "clip_value", "clip_norm", "max_norm", "seed",
+        "l1", "l2", "dropout", "input_dropout", "clip_value", "clip_norm", "max_norm",
+        "missing_targets", "seed",
     ),
     "optimizer": (
         "the net has it: MLP(..., optimizer={value}), or later net.optimizer = {value}"

@@ -323,7 +323,7 @@ def _validation(net: Any, given: Any) -> Examples:
         raise ValueError(f"{accepted}; got {len(given)} parts")
     X, y, weights = Examples(*given)
     try:
-        data.rows_and_targets(X, y, weights, net.layer_sizes, net.spec.loss, net.dtype)
+        data.rows_and_targets(X, y, weights, net)
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"validation_data: {error}") from None

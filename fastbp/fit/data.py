@@ -10,9 +10,10 @@ import numpy.typing as npt
 from fastbp import checks
 from fastbp.kernels.state import Data
 from fastbp.model.activations import traits_of
-from fastbp.model.losses import Loss
+from fastbp.model.net import Net
 
 FloatArray = npt.NDArray[np.floating]
+Weights = npt.NDArray[np.float64]
 
 LEAST_WEIGHT = 1e-300
 MOST_WEIGHT = 1e300
@@ -33,26 +34,79 @@ def inputs(X: npt.ArrayLike, n_in: int, dtype: np.dtype) -> FloatArray:
     return checks.matrix("X", X, n_in, dtype, "one column per input")
 
 
-def sample_weights(sample_weight: Any, rows: int) -> npt.NDArray[np.float64]:
-    """Weights of the rows, (rows,) or (0,) where there are none."""
+def sample_weights(sample_weight: Any, rows: int, net: Net) -> Weights:
+    """Weights of the rows, (rows, 1), or of their outputs, (rows, n_out); (rows, 0) for none."""
     if sample_weight is None:
-        return np.empty(0)
-    weights = checks.flat("sample_weight", sample_weight, rows)
+        return np.empty((rows, 0))
+    weights = checks.sample_weights(sample_weight, rows, net.layer_sizes[-1])
+    if weights.shape[1] > 1:
+        net.spec.loss.check_by_output(
+            f"sample_weight of shape {weights.shape}", f"Pass one number per row, ({rows},)"
+        )
     bad = ~((weights >= 0) & (weights <= MOST_WEIGHT))
     if bad.any():
-        row = int(bad.argmax())
+        row, column = (int(i) for i in np.argwhere(bad)[0])
         raise ValueError(
             f"sample_weight must hold finite numbers of at least 0 and at most {MOST_WEIGHT}; got "
-            f"{weights[row]} at row {row}"
+            f"{weights[row, column]} at row {row}"
+            + (f", column {column}" if weights.shape[1] > 1 else "")
         )
     return weights
 
 
-def total_weight(weights: npt.NDArray[np.float64]) -> float:
-    """The sum of the sample weights, by which can be divided."""
-    total = float(weights.sum())
+def targets_and_gaps(y: Any, missing: bool) -> tuple[Any, npt.NDArray[np.bool_] | None]:
+    """The targets with 1, which every loss takes, for those that are missing; which these are.
+
+    Those that are NaN are, if any may be `missing`; None stands for none.
+    """
+    if not missing:
+        return y, None
+    array = checks.numbers("y", y)
+    gaps = np.isnan(array)
+    if not gaps.any():
+        return array, None
+    return np.where(gaps, np.ones_like(array), array), gaps
+
+
+def weights_beside(gaps: npt.NDArray[np.bool_], weights: Weights) -> Weights:
+    """Sample weights of 0 where a target is missing; without others the rest are 1.
+
+    Parameters
+    ----------
+    gaps : array of bool, shape (rows,), (rows, 1) or (rows, n_out)
+    weights : array of float64, shape (rows, 0), (rows, 1) or (rows, n_out)
+    """
+    rows = len(gaps)
+    return (weights if weights.size else np.ones((rows, 1))) * ~gaps.reshape(rows, -1)
+
+
+def weights_of(data: Data) -> Weights | None:
+    """The sample weights as users pass them, (rows,) or (rows, n_out); None where there are none.
+
+    Those of missing targets are 0.
+    """
+    if not data.n_weights:
+        return None
+    return data.weights if data.n_weights == 1 else data.weights.reshape(-1, data.n_weights)
+
+
+def row_weights(weights: Weights) -> Weights:
+    """Sample weights by rows, (rows,): the mean over the outputs, exact where these are alike."""
+    if weights.ndim == 1:
+        return weights
+    first = weights[:, 0]
+    means: Weights = first + (weights - first[:, np.newaxis]).mean(axis=1)
+    return means
+
+
+def total_weight(weights: Weights) -> float:
+    """The sum of the sample weights, over n_out where outputs have them; can be divided by."""
+    total = float(row_weights(weights).sum())
     if total == 0:
-        raise ValueError("sample_weight must have a sum above 0; all weights are 0")
+        raise ValueError(
+            "sample_weight must have a sum above 0; all weights are 0, and so are those of missing "
+            "targets"
+        )
     if not LEAST_WEIGHT <= total <= MOST_WEIGHT:
         raise ValueError(
             f"sample_weight must have a sum from {LEAST_WEIGHT} to {MOST_WEIGHT}; got {total}. "
@@ -61,69 +115,66 @@ def total_weight(weights: npt.NDArray[np.float64]) -> float:
     return total
 
 
-def scaled_to_mean_1(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def scaled_to_mean_1(weights: Weights) -> Weights:
     """The sample weights of a fit as training takes them: only their ratios count there."""
-    return weights * (weights.size / total_weight(weights))
+    return weights * (len(weights) / total_weight(weights))
 
 
 def rows_and_targets(
     X: npt.ArrayLike,
     y: npt.ArrayLike,
     sample_weight: npt.ArrayLike | None,
-    layer_sizes: tuple[int, ...],
-    loss: Loss,
-    dtype: np.dtype,
+    net: Net,
 ) -> tuple[Data, int]:
     """Checked rows to evaluate, in the order they stand, and how many they are.
 
     Their loss is divided by the sum of their sample weights.
     """
-    data, rows = rows_to_train_on(X, y, sample_weight, layer_sizes, loss, dtype)
+    data, rows = rows_to_train_on(X, y, sample_weight, net)
     return to_evaluate(data), rows
 
 
 def to_evaluate(data: Data) -> Data:
     """Rows whose loss is divided by the sum of their sample weights, from rows to train on."""
-    return data._replace(total=total_weight(data.weights)) if data.n_weights else data
+    weights = weights_of(data)
+    return data if weights is None else data._replace(total=total_weight(weights))
 
 
 def rows_to_train_on(
     X: npt.ArrayLike,
     y: npt.ArrayLike,
     sample_weight: npt.ArrayLike | None,
-    layer_sizes: tuple[int, ...],
-    loss: Loss,
-    dtype: np.dtype,
+    net: Net,
 ) -> tuple[Data, int]:
     """Checked rows to train on, in the order they stand, and how many they are.
 
     The loss of a batch is divided by the number of its rows, however large their weights are: so
     the expectation of its gradient is that of all rows together.
     """
-    matrix = checks.finite("X", inputs(X, layer_sizes[0], dtype), X)
-    data = of_finite(matrix, y, sample_weight, layer_sizes[-1], loss)
-    return data, matrix.shape[0]
+    matrix = checks.finite("X", inputs(X, net.layer_sizes[0], net.dtype), X)
+    return of_finite(matrix, y, sample_weight, net), matrix.shape[0]
 
 
-def of_finite(
-    matrix: FloatArray, y: Any, sample_weight: npt.ArrayLike | None, outputs: int, loss: Loss
-) -> Data:
+def of_finite(matrix: FloatArray, y: Any, sample_weight: npt.ArrayLike | None, net: Net) -> Data:
     """As `rows_to_train_on`, for inputs from `inputs` that are known to be finite."""
     rows = matrix.shape[0]
     dtype = matrix.dtype
     no_integers = np.empty(0, np.int64)
-    targets, labels = loss.targets(y, rows, outputs, dtype)
-    weights = sample_weights(sample_weight, rows)
+    y, gaps = targets_and_gaps(y, net.missing_targets)
+    targets, labels = net.spec.loss.targets(y, rows, net.layer_sizes[-1], dtype)
+    weights = sample_weights(sample_weight, rows, net)
+    if gaps is not None:
+        weights = weights_beside(gaps, weights)
     return Data(
         inputs=matrix.reshape(-1),
         targets=np.empty(0, dtype) if targets is None else targets.reshape(-1),
         labels=no_integers if labels is None else labels,
         order=no_integers,
-        weights=weights,
+        weights=weights.reshape(-1),
         divisors=np.empty(0),
         n_labels=0 if labels is None else rows,
         n_order=0,
-        n_weights=weights.size,
+        n_weights=weights.shape[1],
         n_divisors=0,
         total=float(rows),
     )

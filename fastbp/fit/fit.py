@@ -56,9 +56,9 @@ def fit(
         rows, hooks, examples = rows_in_memory(
             net, examples, epochs, shuffle, options, limits, clock
         )
-        if rows[0].n_weights:
-            weights = data.scaled_to_mean_1(rows[0].weights)
-            rows = rows[0]._replace(weights=weights), rows[1]
+        if examples.sample_weight is not None:
+            weights = data.scaled_to_mean_1(examples.sample_weight)
+            rows = rows[0]._replace(weights=weights.reshape(-1)), rows[1]
             examples = examples._replace(sample_weight=weights)
         if functions:
             pieces = sources.Rows(*examples, batch_size, shuffle, net.state.random, limits)
@@ -66,7 +66,7 @@ def fit(
         else:
             source = sources.Memory(*rows, batch_size, shuffle)
     else:
-        stream = sources.not_in_memory(examples, batch_size, shuffle, net.state.random, limits)
+        stream = sources.not_in_memory(net, examples, batch_size, shuffle, limits)
         hooks = _hooks_beside(net, stream, epochs, shuffle, options, limits, clock)
         source = _changed(net, stream, functions)
     if source.updates == 0:
@@ -97,16 +97,15 @@ def rows_in_memory(
     limits: Limits = LIMITS, clock: Clock = time.perf_counter,
 ) -> tuple[tuple[Data, int], Hooks | None, Examples]:  # fmt: skip
     """The rows to train on, checked, and how many they are; the hooks; the rows as arrays."""
-    shape = net.layer_sizes, net.spec.loss, net.dtype
-    rows, count = data.rows_to_train_on(*examples, *shape)
+    rows, count = data.rows_to_train_on(*examples, net)
     hooks = None
-    weights = rows.weights if rows.n_weights else None
-    whole = Examples(rows.inputs.reshape(count, -1), checks.numbers("y", examples.y), weights)
+    y = checks.numbers("y", examples.y)
+    whole = Examples(rows.inputs.reshape(count, -1), y, data.weights_of(rows))
     if options.any_given():
         hooks, kept = prepare(net, whole, shuffle, epochs, options, limits, clock)
         if kept is not None:
             whole = whole.take(kept)
-            rows, count = data.rows_to_train_on(*whole, *shape)
+            rows, count = data.rows_to_train_on(*whole, net)
     return (rows, count), hooks, whole
 
 
@@ -176,9 +175,7 @@ def step(net: Net, X: Any, y: Any, sample_weight: Any) -> float:
     """`MLP.step`."""
     data.check_trainable(net.activations)
     check_rate_beside(net, "step, which makes one update")
-    rows, count = data.rows_to_train_on(
-        X, y, sample_weight, net.layer_sizes, net.spec.loss, net.dtype
-    )
+    rows, count = data.rows_to_train_on(X, y, sample_weight, net)
     if not is_finite_before(net):
         return math.nan
     with Guard(net, History()) as guard:

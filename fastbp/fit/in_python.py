@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastbp.fit.data import weights_of
 from fastbp.kernels import in_python
 from fastbp.kernels.layout import N_COLUMNS, N_IN, N_OUT, OUTPUT, SLOPE
 from fastbp.kernels.state import PENALTIES_SHARED, Data, Network, OptimizerState
@@ -86,11 +87,12 @@ def _batch_loss(
     chosen = _rows_of(data, first, rows)
     targets = data.targets.reshape(data.inputs.size // n_in, n_out)[chosen]
     targets.setflags(write=False)  # a view of the user's array, where the rows are not shuffled
-    if not data.n_weights:
+    all_weights = weights_of(data)
+    if all_weights is None:
         return loss(out, targets)
-    weights = data.weights[chosen]
+    weights = all_weights[chosen]
     weights.setflags(write=False)
-    total = float(weights.sum())
+    total = float(weights.sum()) / data.n_weights
     if total == 0:  # no mean: such a batch adds nothing
         return 0.0, np.zeros_like(out)
     value, delta = loss(out, targets, weights)

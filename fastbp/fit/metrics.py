@@ -29,6 +29,7 @@ def accuracy(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
     Returns
     -------
     float
+        Targets that are NaN, which are missing, do not count; NaN where all are.
 
     Raises
     ------
@@ -42,7 +43,8 @@ def accuracy(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
         right = _same_shape("accuracy", labels, outputs) == outputs
     elif outputs.ndim == 2 and outputs.shape[1] > 1:
         if labels.ndim == 2 and not np.allclose(labels.sum(axis=1), 1, atol=1e-3):
-            right = (_same_shape("accuracy", labels, outputs) > 0.5) == (outputs > 0.5)
+            labels = _same_shape("accuracy", labels, outputs)
+            right = (labels > 0.5) == (outputs > 0.5)
         else:
             if labels.ndim == 2:
                 labels = _same_shape("accuracy", labels, outputs).argmax(axis=1)
@@ -51,14 +53,15 @@ def accuracy(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
     else:
         flat = outputs.reshape(-1)
         labels = _same_shape("accuracy", labels, flat)
-        if labels.size and not 0 <= labels.min() <= labels.max() <= 1:
+        known = labels[~np.isnan(labels)]
+        if known.size and not 0 <= known.min() <= known.max() <= 1:
             raise ValueError(
                 "accuracy of one output needs targets 0 and 1; got targets from "
-                f"{labels.min()} to {labels.max()}. For others pass a function of your own, such "
+                f"{known.min()} to {known.max()}. For others pass a function of your own, such "
                 "as metrics=[lambda y_true, y_pred: (y_true == y_pred.round().ravel()).mean()]"
             )
         right = (labels > 0.5) == (flat > 0.5)
-    return float(right.mean())
+    return _mean(right[~np.isnan(labels)])
 
 
 def mean_squared_error(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
@@ -67,14 +70,15 @@ def mean_squared_error(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
     Parameters
     ----------
     y_true, y_pred : array-like
-        Both of the same shape; one column may come as a flat array.
+        Both of the same shape; one column may come as a flat array. Targets that are NaN, which
+        are missing, do not count; the result is NaN where all are.
 
     Returns
     -------
     float
     """
     truth, outputs = _columns("mean_squared_error", y_true, y_pred)
-    return float(np.mean((truth - outputs) ** 2))
+    return _mean((truth - outputs)[~np.isnan(truth)] ** 2)
 
 
 def mean_absolute_error(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
@@ -90,7 +94,7 @@ def mean_absolute_error(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
     float
     """
     truth, outputs = _columns("mean_absolute_error", y_true, y_pred)
-    return float(np.mean(np.abs(truth - outputs)))
+    return _mean(np.abs(truth - outputs)[~np.isnan(truth)])
 
 
 def r2(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
@@ -105,15 +109,18 @@ def r2(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
     -------
     float
         An output with constant targets counts 1 where it is met exactly, else 0, as in
-        scikit-learn.
+        scikit-learn; one without targets does not count.
     """
     truth, outputs = _columns("r2", y_true, y_pred)
-    left = ((truth - outputs) ** 2).sum(axis=0)
-    total = ((truth - truth.mean(axis=0)) ** 2).sum(axis=0)
+    known = ~np.isnan(truth)
+    counts = known.sum(axis=0)
+    means = truth.sum(axis=0, where=known) / np.maximum(counts, 1)
+    left = ((truth - outputs) ** 2).sum(axis=0, where=known)
+    total = ((truth - means) ** 2).sum(axis=0, where=known)
     varies = total > 0
     scores = np.where(left == 0, 1.0, 0.0)
     scores[varies] = 1.0 - left[varies] / total[varies]
-    return float(scores.mean())
+    return _mean(scores[counts > 0])
 
 
 METRICS: dict[str, Metric] = {
@@ -165,6 +172,11 @@ def named_metrics(metrics: Any) -> dict[str, Metric]:
             )
         found[name] = function
     return found
+
+
+def _mean(values: npt.NDArray[Any]) -> float:
+    """The mean; of nothing NaN, without NumPy's warning."""
+    return float(values.mean()) if values.size else float("nan")
 
 
 def _same_shape(

@@ -15,7 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp import checks
-from fastbp.fit.data import Examples, Job, job_of, rows_to_train_on, total_weight
+from fastbp.fit.data import (
+    Examples,
+    Job,
+    job_of,
+    row_weights,
+    rows_to_train_on,
+    total_weight,
+    weights_beside,
+)
 from fastbp.fit.limits import LIMITS, Limits
 from fastbp.kernels.state import Data
 from fastbp.model.net import Net
@@ -132,8 +140,7 @@ class Jobs:
             number += 1
 
     def _job(self, piece: Examples) -> Job:
-        net = self.net
-        data, rows = rows_to_train_on(*piece, net.layer_sizes, net.spec.loss, net.dtype)
+        data, rows = rows_to_train_on(*piece, self.net)
         return job_of(data, rows, self.pieces.batch_size, self.pieces.shuffle)
 
 
@@ -160,7 +167,7 @@ def is_in_memory(examples: Examples, limits: Limits = LIMITS) -> bool:
 
 
 def not_in_memory(
-    examples: Examples, batch_size: int, shuffle: bool, random: Random, limits: Limits = LIMITS
+    net: Net, examples: Examples, batch_size: int, shuffle: bool, limits: Limits = LIMITS
 ) -> Batches | Mapped:
     """Batches of an iterable, or the rows of an array on disk.
 
@@ -170,7 +177,7 @@ def not_in_memory(
         For what is neither, and for weights that belong to no row.
     """
     if examples.y is not None:
-        return Mapped(*examples, batch_size, shuffle, random, limits)
+        return Mapped(*examples, batch_size, shuffle, net.state.random, limits, net.missing_targets)
     if examples.sample_weight is not None:
         raise TypeError(
             "sample_weight beside batches has no rows of its own; put the weights into the "
@@ -238,11 +245,13 @@ class Mapped:
     random : array of uint64, shape (1,)
         The net's random stream, which goes on in each epoch.
     limits : Limits
+    missing : bool, default=False
+        Whether NaN in y is a missing target, whose weight is 0.
     """
 
     def __init__(
         self, X: Any, y: Any, sample_weight: Any, batch_size: int, shuffle: bool, random: Random,
-        limits: Limits = LIMITS,
+        limits: Limits = LIMITS, missing: bool = False,
     ) -> None:  # fmt: skip
         weights = None if sample_weight is None else _plain("sample_weight", sample_weight)
         self.examples = Examples(X, _plain("y", y), weights)
@@ -254,7 +263,7 @@ class Mapped:
                     f"X and {name} must have the same number of rows; got {len(X)} and shape "
                     f"{array.shape}"
                 )
-        self.weight_factor = 1.0 if weights is None else _factor_to_mean_1(weights, limits)
+        self.weight_factor = _factor_to_mean_1(self.examples, missing, limits)
         self.batch_size = min(batch_size, len(X))
         self.updates = -(-len(X) // self.batch_size)
         self.shuffle = shuffle
@@ -276,6 +285,8 @@ class Mapped:
             weights = None
             if sample_weight is not None:
                 weights = self._read(sample_weight, some) * self.weight_factor
+            elif self.weight_factor != 1:  # of the targets that are not missing
+                weights = np.full(len(rows), self.weight_factor)
             yield Examples(rows, targets, weights)
 
     def _read(self, array: npt.NDArray[Any], starts: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
@@ -286,17 +297,32 @@ class Mapped:
         return copied
 
 
-def _factor_to_mean_1(weights: npt.NDArray[Any], limits: Limits) -> float:
-    """What scales mapped sample weights to a mean of 1 over all rows.
+def _factor_to_mean_1(examples: Examples, missing: bool, limits: Limits) -> float:
+    """What scales mapped sample weights, 0 for missing targets, to a mean of 1 over all rows.
 
-    Weights that are no numbers of at least 0 are left to the check of the part they stand in.
+    Weights and targets that are none are left to the check of the part they stand in.
     """
-    if weights.ndim != 1 or weights.dtype.kind not in "biuf":
+    X, y, weights = examples
+    arrays = [y] * missing + [weights] * (weights is not None)
+    outputs = {array.shape[1] for array in arrays if array.ndim == 2} - {1}
+    regular = all(array.dtype.kind in "biuf" and array.ndim in (1, 2) for array in arrays)
+    if not arrays or not regular or len(outputs) > 1:
         return 1.0
-    sums = np.array([part.sum(dtype=np.float64) for part in parts_of(weights, limits)])
+    rows = max(1, limits.part_bytes // max(array.nbytes // len(X) for array in arrays))
+    sums = []
+    for first in range(0, len(X), rows):
+        part = slice(first, first + rows)
+        some = np.ones((min(rows, len(X) - first), 1))
+        if weights is not None:
+            some = np.array(weights[part], np.float64).reshape(len(some), -1)
+        if missing:
+            some = weights_beside(np.isnan(y[part]), some)
+        sums.append(row_weights(some).sum())
+        for array in arrays:
+            forget(array)
     if not np.isfinite(sums).all():
         return 1.0
-    return len(weights) / total_weight(sums)
+    return len(X) / total_weight(np.array(sums))
 
 
 def _plain(name: str, value: Any) -> npt.NDArray[Any]:

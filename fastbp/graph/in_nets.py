@@ -78,6 +78,11 @@ class GraphLoss(CallableLoss):
     def __hash__(self) -> int:
         return hash(self.expression)
 
+    @property
+    def by_output(self) -> bool:
+        """Whether y_pred and y are those of one output."""
+        return self.expression.flat().sizes["y_pred"] is None
+
     def check_outputs(self, outputs: int) -> None:
         """Check that the vector y_pred has one item per output."""
         size = self.expression.flat().sizes["y_pred"]
@@ -94,7 +99,7 @@ class GraphLoss(CallableLoss):
         if not np.isfinite(y_pred).all():
             return np.nan, np.zeros_like(y_pred)
         arrays = {"y_pred": y_pred, "y": y}
-        by_output = flat.sizes["y_pred"] is None
+        by_output = self.by_output
         table = np.empty((flat.n_inputs, y_pred.size if by_output else rows))
         for name, where in flat.rows.items():
             table[where] = arrays[name].reshape(1, -1) if by_output else arrays[name].T
@@ -106,15 +111,12 @@ class GraphLoss(CallableLoss):
             if by_output:
                 raise _by_unit(error, outputs, "output") from None
             raise
-        losses = values
-        slopes = found[flat.rows["y_pred"]].T
-        if by_output:
-            losses = values.reshape(y_pred.shape).sum(axis=1)
-            slopes = slopes.reshape(y_pred.shape)
-        share = np.full(rows, 1.0 / rows)
+        losses = values.reshape(rows, -1)
+        slopes = found[flat.rows["y_pred"]].T.reshape(y_pred.shape)
+        share = np.full((rows, 1), 1.0 / rows)
         if sample_weight is not None:
-            share = sample_weight / sample_weight.sum()
-        return float(losses @ share), slopes * share[:, None]
+            share = sample_weight.reshape(rows, -1) / (sample_weight.sum() / sample_weight[0].size)
+        return float((losses * share).sum()), slopes * share
 
 
 class GraphActivation(Activation):

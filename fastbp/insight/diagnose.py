@@ -10,7 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp import checks, inspection
-from fastbp.fit.data import Examples, check_trainable, rows_and_targets, scaled_to_mean_1
+from fastbp.fit.data import (
+    LEAST_WEIGHT,
+    Examples,
+    check_trainable,
+    rows_and_targets,
+    scaled_to_mean_1,
+    weights_of,
+)
 from fastbp.fit.history import History
 from fastbp.fit.warn import DivergenceWarning
 from fastbp.insight.findings import Diagnosis, LayerReport
@@ -193,10 +200,11 @@ def _counting_updates(net: MLP, updates_an_epoch: int) -> MLP:
 
 def _sample(net: MLP, examples: Examples, generator: np.random.Generator) -> _Sample:
     """All rows, checked, or MOST_ROWS of them drawn."""
-    data, rows = rows_and_targets(*examples, net.layer_sizes, net.spec.loss, net.dtype)
+    data, rows = rows_and_targets(*examples, net)
     X = data.inputs.reshape(rows, -1)
     y = checks.numbers("y", examples.y)
-    weights = scaled_to_mean_1(data.weights) if data.n_weights else None  # as a fit takes them
+    given = weights_of(data)
+    weights = None if given is None else scaled_to_mean_1(given)  # as a fit takes them
     if rows > MOST_ROWS:
         chosen = np.sort(generator.choice(rows, MOST_ROWS, replace=False))
         X = X[chosen]
@@ -313,8 +321,12 @@ def _constant_loss(net: MLP, sample: _Sample) -> float:
     constant = MLP(
         (1, n_out), loss=loss, output_activation=None if loss.from_logits else "identity",
         dtype=net.dtype, weight_init="zeros", optimizer="sgd", seed=0,
+        missing_targets=net.missing_targets,
     )  # fmt: skip
-    mean = np.average(_columns(net, sample.y), axis=0, weights=sample.sample_weight)
+    columns = np.nan_to_num(_columns(net, sample.y))  # a missing target has no weight
+    weights = np.ones(len(columns)) if sample.sample_weight is None else sample.sample_weight
+    weights = weights.reshape(len(columns), -1)
+    mean = (weights * columns).sum(axis=0) / np.maximum(weights.sum(axis=0), LEAST_WEIGHT)
     if loss.from_logits:
         constant.biases[0][...] = _net_input(net.activations[-1], mean)
     else:

@@ -209,7 +209,9 @@ def slopes(
 
 def targets_of(net: MLP, row: Any, target: Any) -> FloatArray:
     """The targets, (n_out,); a label becomes a one-hot row."""
-    data, _ = rows_and_targets(row, target, None, net.layer_sizes, net.spec.loss, net.dtype)
+    data, _ = rows_and_targets(row, target, None, net)
+    if data.n_weights:
+        raise ValueError(f"explain needs all targets of a sample; got {target}, with NaN")
     if not data.n_labels:
         return data.targets.copy()
     targets = np.zeros(net.layer_sizes[-1], net.dtype)
@@ -338,6 +340,7 @@ def take_step(net: MLP, x: Any, y: Any) -> Step:
     """Carry out one step on copies of a net; the net is not changed."""
     check_trainable(net.activations)
     row, target = one_sample(net, x, y)
+    targets = targets_of(net, row, target)
     before = twin_with(net, dropout=0.0, input_dropout=0.0)
     total, grad = before.loss_and_grad(row, target)
     penalty = np.zeros_like(grad)
@@ -367,7 +370,6 @@ def take_step(net: MLP, x: Any, y: Any) -> Step:
         layer = replace(layer, d_output=derivatives_of_outputs(before, layer, target, index))
         layers.append(layer)
         below = out
-    targets = targets_of(net, row, target)
     by_output = losses_by_output(before, layers[-1], targets)
     losses = Losses(by_output, total - unpenalized, total, after.loss(row, target))
     number = int(before.state.scalars[UPDATES])

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp import checks
-from fastbp.fit.data import check_trainable, rows_to_train_on, scaled_to_mean_1
+from fastbp.fit.data import check_trainable, rows_to_train_on, scaled_to_mean_1, weights_of
 from fastbp.fit.warn import DivergenceWarning
 from fastbp.inspection import check_net, twin_of, with_schedule
 from fastbp.kernels.optimizers import UPDATES
@@ -185,10 +185,11 @@ def lr_find(
     batch_size = checks.count("batch_size", batch_size)
     beta = checks.number("smoothing", smoothing, "at least 0 and below 1", lambda x: 0 <= x < 1)
     factor = checks.number("divergence", divergence, "a finite number above 1", lambda x: x > 1)
-    data, rows = rows_to_train_on(X, y, sample_weight, net.layer_sizes, net.spec.loss, net.dtype)
+    data, rows = rows_to_train_on(X, y, sample_weight, net)
     inputs = data.inputs.reshape(rows, -1)
     targets = checks.numbers("y", y)
-    weights = scaled_to_mean_1(data.weights) if data.n_weights else None  # as a fit takes them
+    given = weights_of(data)
+    weights = None if given is None else scaled_to_mean_1(given)  # as a fit takes them
     twin = twin_of(net)
     first = int(twin.state.scalars[UPDATES])
     ratio = (high / low) ** (1 / (updates - 1))

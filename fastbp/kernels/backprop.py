@@ -36,14 +36,15 @@ def forward(network, work, data, first, batch, key):
 
 
 @kernel
-def output_delta(network, work, batch):
+def output_delta(network, work, data, batch):
     """The delta of the last layer, which replaces the targets; returns the loss of the rows."""
     last = layer_of(network, work, network.n_layers - 1)
     n, stride = n_units(last), stride_of(last)
     y, d = outputs(last), delta(last)
     loss = loss_and_delta(
-        network.loss, d, y, d, scratch(work, SHARES), network.loss_parameters, stride, n, batch
-    )
+        network.loss, d, y, d, scratch(work, SHARES), network.loss_parameters, stride, n, batch,
+        stride if data.n_weights > 1 else 0,
+    )  # fmt: skip
     delta_through(last, batch)
     return loss
 

@@ -3,7 +3,8 @@
 Legend
 ------
 B rows of the pass, K inputs of the first layer, N outputs of the last
-X (K, B)  inputs, feature by feature     T (N, B)  targets     s (B,)  shares in the loss
+X (K, B)  inputs, feature by feature     T (N, B)  targets
+s (B,)    shares of the rows in the loss, or (N, B), of each of their outputs
 
 The rows of a pass are those from `first` on in the order of the data.
 """
@@ -63,7 +64,10 @@ def batch_divisor(data, first, batch):
 
 @kernel
 def fetch_shares(work, data, first, batch, divisor):
-    """The share of each row of a pass in the loss: its weight, divided by the `divisor`."""
+    """The share of each row of a pass in the loss: its weight, divided by the `divisor`.
+
+    Where each output has weights of its own, its shares stand as its targets do.
+    """
     s = scratch(work, SHARES)
     scale = 1.0 / divisor if divisor > 0.0 else 0.0
     if data.n_weights == 0:
@@ -71,8 +75,12 @@ def fetch_shares(work, data, first, batch, divisor):
         for b in range(0, batch, lanes(s)):
             vstore(advance(s, b), same, batch - b)
         return
-    for b in range(batch):
-        store(s, b, load(data.weights, row_of(data, first + b)) * scale)
+    n = data.n_weights
+    stride = stride_of(work)
+    for i in range(n):
+        for b in range(batch):
+            weight = load(data.weights, row_of(data, first + b) * n + i)
+            store(s, i * stride + b, weight * scale)
 
 
 @kernel

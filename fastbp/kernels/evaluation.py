@@ -42,7 +42,7 @@ def forward_pass(network, work, data, first, rows, divisor, key):
     fetch_shares(work, data, first, rows, divisor)
     fetch_targets(layer_of(network, work, network.n_layers - 1), data, first, rows)
     forward(network, work, data, first, rows, key)
-    return output_delta(network, work, rows)
+    return output_delta(network, work, data, rows)
 
 
 @kernel

@@ -101,7 +101,7 @@ def loss_of_batch(network, work, data, first, batch, divisor):
     """The loop of `built_in_loss`, on pointers."""
     fetch_shares(work, data, first, batch, divisor)
     fetch_targets(layer_of(network, work, network.n_layers - 1), data, first, batch)
-    return output_delta(network, work, batch)
+    return output_delta(network, work, data, batch)
 
 
 @kernel(cached=True)

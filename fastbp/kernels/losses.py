@@ -1,8 +1,10 @@
 """Losses, each beside its delta; the one place that averages over the rows of a batch.
 
 Legend: d delta, z net inputs (N, B), y outputs (N, B), t targets (N, B), feature by feature;
-s weights of the rows (B,), e = y - t, a parameters of the loss: one per output (N,) for huber
-and quantile, three for the cross-entropies, one for squared_error, none for the others.
+s shares of the rows (B,), or of each output of each row (N, B), e = y - t, a parameters of the
+loss: one per output (N,) for huber and quantile, three for the cross-entropies, one for
+squared_error, none for the others. The shares of an output stand `apart` behind those of the one
+before: 0 apart, they are those of the row. cross_entropy knows no others.
 
 ====================  ==========================================  =====================
 loss                  of one row, summed over the N outputs       delta from
@@ -22,8 +24,8 @@ Huber: Huber 1964, Ann. Math. Stat. 35. Quantile: Koenker and Bassett 1978, Econ
 Hinge: Cortes and Vapnik 1995. Poisson and gamma: half the deviance of McCullagh and Nelder,
 Generalized Linear Models, 1989, section 2.3, with a logarithmic link.
 
-Each function writes the delta d times s and returns the loss of the rows, each times its s,
-summed; with s = weight / number of rows that is their mean, and s = 0 beyond the batch. d may be
+Each function writes the delta d times s and returns the losses, each times its s, summed; with
+s = weight / number of rows that is the mean of the rows, and s = 0 beyond the batch. d may be
 t itself. The losses of net inputs never take the logarithm of a rounded probability:
 ``max(z, 0) - z t + log(1 + exp(-|z|))`` and ``log sum exp(z - max z)``. The cross-entropies replace
 t by ``a[0] t + a[1]`` first (label smoothing, Szegedy et al., CVPR 2016, section 7). The returned
@@ -61,7 +63,7 @@ SMALLEST = 1.2e-38
 
 
 @kernel
-def squared_error(d, y, t, s, a, stride, n, batch):
+def squared_error(d, y, t, s, a, stride, n, batch, apart):
     """1/2 (y - t)^2."""
     width = lanes(y)
     total = splat(y, 0.0)
@@ -70,14 +72,14 @@ def squared_error(d, y, t, s, a, stride, n, batch):
             tail = batch - b
             at = i * stride + b
             error = vload(advance(y, at), tail) - vload(advance(t, at), tail)
-            delta = error * vload(advance(s, b), tail)
+            delta = error * vload(advance(s, i * apart + b), tail)
             total = total + error * delta
             vstore(advance(d, at), delta, tail)
     return 0.5 * load(a, 0) * vsum(total)
 
 
 @kernel
-def loss_by_output(code, d, y, t, s, a, stride, n, batch):
+def loss_by_output(code, d, y, t, s, a, stride, n, batch, apart):
     """The losses that are sums over single outputs, each with its target: see the table."""
     width = lanes(y)
     zero = splat(y, 0.0)
@@ -118,14 +120,14 @@ def loss_by_output(code, d, y, t, s, a, stride, n, batch):
                 delta = one - ratio
             else:
                 raise ValueError("unknown loss code")
-            weight = vload(advance(s, b), tail)
+            weight = vload(advance(s, i * apart + b), tail)
             total = total + loss * weight
             vstore(advance(d, at), delta * weight, tail)
     return vsum(total)
 
 
 @kernel
-def binary_cross_entropy(d, z, t, s, a, stride, n, batch):
+def binary_cross_entropy(d, z, t, s, a, stride, n, batch, apart):
     """-t log p - (1 - t) log(1 - p) with p = 1 / (1 + exp(-z))."""
     width = lanes(z)
     zero = splat(z, 0.0)
@@ -139,7 +141,7 @@ def binary_cross_entropy(d, z, t, s, a, stride, n, batch):
             tail = batch - b
             at = i * stride + b
             logit = vload(advance(z, at), tail)
-            weight = vload(advance(s, b), tail)
+            weight = vload(advance(s, i * apart + b), tail)
             target = vload(advance(t, at), tail) * share + rest
             small = exp_vector(z, -vabs(logit))
             loss = vmax(zero, logit) - logit * target + log1p_vector(z, small)
@@ -186,12 +188,12 @@ def cross_entropy(d, z, t, s, a, stride, n, batch):
 
 
 @kernel
-def loss_and_delta(code, d, y, t, s, a, stride, n, batch):
+def loss_and_delta(code, d, y, t, s, a, stride, n, batch, apart):
     """The loss with this code: see the table above."""
     if code == SQUARED_ERROR:
-        return squared_error(d, y, t, s, a, stride, n, batch)
+        return squared_error(d, y, t, s, a, stride, n, batch, apart)
     if code == BINARY_CROSS_ENTROPY:
-        return binary_cross_entropy(d, y, t, s, a, stride, n, batch)
+        return binary_cross_entropy(d, y, t, s, a, stride, n, batch, apart)
     if code == CROSS_ENTROPY:
         return cross_entropy(d, y, t, s, a, stride, n, batch)
-    return loss_by_output(code, d, y, t, s, a, stride, n, batch)
+    return loss_by_output(code, d, y, t, s, a, stride, n, batch, apart)

@@ -70,12 +70,14 @@ class Data(NamedTuple):
         Classes, instead of targets.
     order : int64, shape (rows,) or (0,)
         The order in which to take the rows; empty: as they stand.
-    weights : float64, shape (rows,) or (0,)
-        Sample weights, by which the losses of the rows are multiplied; empty: all are 1.
+    weights : float64, shape (rows x n_weights,)
+        Sample weights, by which the losses of the rows are multiplied, or of each of their outputs.
     divisors : float64, shape (rows,) or (0,)
         The loss of a batch is divided by the sum of its rows' divisors; empty: all are 1.
-    n_labels, n_order, n_weights, n_divisors : int
-        Lengths of `labels`, `order`, `weights` and `divisors`.
+    n_labels, n_order, n_divisors : int
+        Lengths of `labels`, `order` and `divisors`.
+    n_weights : int
+        How many weights a row has: 0, where all are 1; 1; or n_out, one for each output.
     total : float
         By what the loss of all rows is divided; in training the sum of the divisors.
     generator : int, default=0

@@ -70,7 +70,8 @@ INPUTS, TARGETS = 2, 3
 """Offsets of the inputs of a group of the batch, (n_in, INPUT_STRIDE), and of the batch's targets,
 (n_out, STRIDE), which the delta of the last layer replaces."""
 SHARES = 4
-"""Offset of the share of each row of the batch in the loss, (STRIDE,)."""
+"""Offset of the share of each row of the batch in the loss, (STRIDE,), or of each of its outputs,
+(n_out, STRIDE)."""
 PANELS, PACKED, BLOCK, ONES = 5, 6, 7, 8
 """Scratch: a layer's inputs sample by sample; the packed weights of a block of rows; the gradient
 of a block of rows and of the biases. And CAPACITY ones, by which rows are summed."""
@@ -223,7 +224,7 @@ def _place_backward(
     block = SINGLE_BLOCK if capacity == 1 else max(TILE_ROWS, at.lanes) * widest_in
     places[BLOCK] = at.take(block + widest_in + widest_out)
     places[ONES] = at.take(capacity)
-    places[SHARES] = at.take(capacity)
+    places[SHARES] = at.take(int(layers[-1, N_OUT]) * stride)
 
 
 def workspace_for(

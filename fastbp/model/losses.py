@@ -20,6 +20,9 @@ FloatArray = npt.NDArray[np.floating]
 IntArray = npt.NDArray[np.int64]
 LossFunction = Callable[..., tuple[float, npt.ArrayLike]]
 
+OF_NAN = ". Where it stands for a target that is missing, make the net with missing_targets=True"
+"""What else to do about NaN in the targets of a loss that is a sum over the outputs."""
+
 
 class Loss:
     """The base of all losses. The class attributes are the one place that knows a loss's traits.
@@ -45,6 +48,19 @@ class Loss:
     from_logits: ClassVar[bool] = False
     kinked: ClassVar[bool] = False
 
+    @property
+    def by_output(self) -> bool:
+        """Whether it is a sum over the outputs, so that each may be weighted or left out."""
+        return True
+
+    def check_by_output(self, option: str, instead: str) -> None:
+        """Raise a ValueError for an option that a loss of whole rows cannot have."""
+        if not self.by_output:
+            raise ValueError(
+                f"{option} needs a loss that is a sum over the outputs; {self.name} is one for the "
+                f"whole row. {instead}"
+            )
+
     def parameters(self, outputs: int) -> npt.NDArray[np.float64]:
         """The loss's parameters as its kernel takes them; none by default."""
         return np.empty(0)
@@ -56,7 +72,7 @@ class Loss:
         self, y: Any, rows: int, outputs: int, dtype: np.dtype
     ) -> tuple[FloatArray | None, IntArray | None]:
         """`y` as targets (rows, outputs), or as class labels (rows,); the other is None."""
-        return checks.targets(y, rows, outputs, dtype), None
+        return checks.targets(y, rows, outputs, dtype, OF_NAN), None
 
 
 class MakesLoss(Protocol):
@@ -180,7 +196,7 @@ class Quantile(Loss):
         """As for every loss; with several levels, one column of targets serves all of them."""
         shape = checks.shape("y", y)
         if len(self._all()) > 1 and (len(shape) == 1 or shape[1:] == (1,)):
-            column = checks.targets(y, rows, 1, dtype)
+            column = checks.targets(y, rows, 1, dtype, OF_NAN)
             return np.repeat(column, outputs, axis=1), None
         return super().targets(y, rows, outputs, dtype)
 
@@ -203,7 +219,7 @@ class Hinge(Loss):
         self, y: Any, rows: int, outputs: int, dtype: np.dtype
     ) -> tuple[FloatArray | None, IntArray | None]:
         """-1 and 1."""
-        targets = checks.targets(y, rows, outputs, dtype)
+        targets = checks.targets(y, rows, outputs, dtype, OF_NAN)
         bad = np.abs(targets) != 1
         checks.where("y must hold -1 and 1 for hinge; 2 * y - 1 maps 0 and 1", bad, targets)
         return targets, None
@@ -228,7 +244,7 @@ class Poisson(Loss):
         self, y: Any, rows: int, outputs: int, dtype: np.dtype
     ) -> tuple[FloatArray | None, IntArray | None]:
         """At least 0."""
-        targets = checks.targets(y, rows, outputs, dtype)
+        targets = checks.targets(y, rows, outputs, dtype, OF_NAN)
         checks.where("y must be at least 0 for poisson: counts or rates", targets < 0, targets)
         return targets, None
 
@@ -252,7 +268,7 @@ class Gamma(Loss):
         self, y: Any, rows: int, outputs: int, dtype: np.dtype
     ) -> tuple[FloatArray | None, IntArray | None]:
         """Above 0, and normal numbers."""
-        targets = checks.targets(y, rows, outputs, dtype)
+        targets = checks.targets(y, rows, outputs, dtype, OF_NAN)
         least = np.finfo(np.float32).tiny
         checks.where(
             f"y must be above 0 (at least {least:.2g}) for gamma", targets < least, targets
@@ -300,7 +316,7 @@ class BinaryCrossEntropy(Smoothed):
         self, y: Any, rows: int, outputs: int, dtype: np.dtype
     ) -> tuple[FloatArray | None, IntArray | None]:
         """Between 0 and 1."""
-        targets = checks.targets(y, rows, outputs, dtype)
+        targets = checks.targets(y, rows, outputs, dtype, OF_NAN)
         checks.unit_interval(targets, self.name)
         return targets, None
 
@@ -327,6 +343,11 @@ class CrossEntropy(Smoothed):
     name: ClassVar[str] = "cross_entropy"
     code: ClassVar[int] = losses.CROSS_ENTROPY
     activation: ClassVar[str] = "softmax"
+
+    @property
+    def by_output(self) -> bool:
+        """The outputs share one target."""
+        return False
 
     def check_outputs(self, outputs: int) -> None:
         """There must be one output per class."""
@@ -355,7 +376,9 @@ class CallableLoss(Loss):
         takes arrays (rows, outputs) of the net's dtype and returns the loss of the batch and its
         derivative by `y_pred`, (rows, outputs). The function does the averaging: it divides by
         the number of rows, or by the sum of the sample weights. The arrays other than `y_pred` are
-        read-only: they may be views of the user's.
+        read-only: they may be views of the user's. Where several outputs have weights of their own,
+        or targets that may be missing, `sample_weight` is (rows, outputs), and its sum is to be
+        divided by the number of outputs; a missing target is 1, with a weight of 0.
     """
 
     function: LossFunction

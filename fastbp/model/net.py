@@ -147,7 +147,11 @@ class Net:
         Rows that one compiled call of some tenths of a second may take.
     split_seed : int
         What validation rows are drawn with: the same in each fit, unlike the random stream.
+    missing_targets : bool
+        Whether NaN in the targets stands for those that are missing.
     """
+
+    missing_targets: bool = False
 
     def __init__(self, spec: Spec, optimizer: Optimizer) -> None:
         self.spec = spec

@@ -74,7 +74,7 @@ def loss_surface(
     check_net(net)
     span = checks.positive("span", span)
     resolution = checks.count("resolution", resolution, 3)
-    rows_and_targets(X, y, None, net.layer_sizes, net.spec.loss, net.dtype)
+    rows_and_targets(X, y, None, net)
     points = None if path is None else _points(net, path)
     plane, labels = _plane(net, points, directions, checks.generator(seed))
     origin = net.params.astype(np.float64)

@@ -25,7 +25,7 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_parameter_constraints,
 )
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastbp.checks import explained, instead
 from fastbp.fit.callbacks import Callback
@@ -37,7 +37,13 @@ from fastbp.model.losses import Loss
 from fastbp.model.optimizers import OPTIMIZERS, Optimizer
 from fastbp.sklearn import conversion, hooks, lbfgs, networks, pickles, training
 from fastbp.sklearn.callbacks import CallbackSupport, Listener
-from fastbp.sklearn.inputs import dense, in_pieces, refuse_masked, validation_rows
+from fastbp.sklearn.inputs import (
+    checked_weights,
+    dense,
+    in_pieces,
+    refuse_masked,
+    validation_rows,
+)
 from fastbp.sklearn.optimizers import OptimizerMemory
 from fastbp.sklearn.randomness import random_state_of
 from fastbp.sklearn.validation import CheckedRows, Validation, data_to_train_on, split
@@ -213,6 +219,7 @@ class BaseMLP(
         """Store the parameters of `__init__` under their names."""
         self.__dict__.update((name, x) for name, x in parameters.items() if name != "self")
 
+    missing_targets: bool = False
     coefs_: networks.Arrays
     intercepts_: networks.Arrays
     out_activation_: str
@@ -272,6 +279,7 @@ class BaseMLP(
         y : array-like, shape (n_samples,) or (n_samples, n_outputs)
             Classes, or columns of 0 and 1 for several labels; for a regressor numbers.
         sample_weight : array-like, shape (n_samples,), default=None
+            For a regressor also (n_samples, n_outputs), a weight for each output.
         X_val, y_val, sample_weight_val : array-like, default=None
             Validation rows. Early stopping uses them instead of a part of X; without it they only
             give `validation_loss_curve_`.
@@ -386,10 +394,7 @@ class BaseMLP(
         self._check_combination(incremental)
         given = X, y
         X, y = self._validate_input(X, y, incremental, reset=first)
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(
-                sample_weight, X, dtype=np.float64, ensure_non_negative=True
-            )
+        sample_weight = checked_weights(sample_weight, X, by_output=not is_classifier(self))
         weights = self._class_weights(given[1], sample_weight)
         y = y.reshape(-1, 1) if y.ndim == 1 else y
         random_state = random_state_of(self.random_state)
@@ -467,10 +472,7 @@ class BaseMLP(
         if given is not None:
             X, y, weights = given
             X_val = validate_data(self, X, accept_sparse="csr", dtype=net.dtype, reset=False)
-            if weights is not None:
-                weights = _check_sample_weight(
-                    weights, X_val, dtype=np.float64, ensure_non_negative=True
-                )
+            weights = checked_weights(weights, X_val, by_output=not is_classifier(self))
             y_val = self._encode(y)
             check_consistent_length(X_val, y_val)
             held = CheckedRows(dense(X_val), y_val, weights, weights, (X, y))

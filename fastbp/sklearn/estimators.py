@@ -7,17 +7,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import ClassifierMixin, RegressorMixin, _fit_context
-from sklearn.metrics import accuracy_score, r2_score
-from sklearn.utils import column_or_1d, compute_sample_weight
+from sklearn.metrics import accuracy_score
+from sklearn.utils import check_consistent_length, column_or_1d, compute_sample_weight
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 from sklearn.utils.validation import check_array
 
 from fastbp.checks import explained
+from fastbp.fit.data import targets_and_gaps
 from fastbp.model.losses import CallableLoss, Loss, Quantile, as_loss
 from fastbp.sklearn.base import BaseMLP, FloatArray
-from fastbp.sklearn.inputs import checked
+from fastbp.sklearn.inputs import checked, checked_weights
 from fastbp.sklearn.losses import (
     BlockCrossEntropy,
     CutBinaryCrossEntropy,
@@ -26,7 +27,14 @@ from fastbp.sklearn.losses import (
     largest_log_loss,
 )
 from fastbp.sklearn.probabilities import log_sigmoid, log_softmax, of_two_classes
-from fastbp.sklearn.targets import SeveralOutputs, binarizer_for, columns_of
+from fastbp.sklearn.targets import (
+    SeveralOutputs,
+    binarizer_for,
+    columns_of,
+    naming_missing_targets,
+    with_gaps,
+)
+from fastbp.sklearn.validation import r2_of_known
 
 REGRESSION_LOSSES = {
     "squared_error", "poisson", "absolute_error", "huber", "quantile", "gamma",
@@ -265,10 +273,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Returns
         -------
         array, shape (n_samples, n_classes), or list of array
-            In the order of `classes_`; a list for several targets.
+            In the order of `classes_`, one column where there is one class; a list for several
+            targets.
         """
         state = vars(self)
         of_one = state.get("n_outputs_") == 1  # before a fit, the outputs raise
+        if of_one and len(state.get("classes_", ())) == 1:
+            return np.ones_like(self._outputs(X).reshape(-1, 1))
         if of_one and state.get("out_activation_") == "logistic":
             return of_two_classes(self._outputs(X, logits=True).reshape(-1, 1))
         outputs = self._outputs(X)
@@ -301,6 +312,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         of_one = state.get("n_outputs_") == 1
         if isinstance(state.get("_label_binarizer"), SeveralOutputs):
             return self._label_binarizer.log_probabilities(z)
+        if of_one and len(state.get("classes_", ())) == 1:
+            return np.zeros_like(z.reshape(-1, 1))
         if of_one and unit == "logistic":
             z = z.reshape(-1, 1)
             return log_sigmoid(np.concatenate([-z, z], axis=1))
@@ -335,6 +348,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         derivative by y_pred)``.
     hidden_layer_sizes ... weight_init
         See `BaseMLP`.
+    missing_targets : bool, default=False
+        Take NaN in `y` for targets that are missing: they have no share in the loss, as with a
+        weight of 0. Several outputs may have gaps in different rows. `score` and early stopping
+        go by the targets that are there; a scorer of your own is given `y` as it is.
 
     Attributes
     ----------
@@ -358,6 +375,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     _parameter_constraints: dict[str, list[Any]] = {
         **BaseMLP._parameter_constraints,
         "loss": [StrOptions(REGRESSION_LOSSES), Loss, callable],
+        "missing_targets": ["boolean"],
     }
 
     @explained
@@ -374,6 +392,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         optimizer: Any = None, l1_ratio: float = 0.0, weight_decay: float = 0.0,
         dropout: Any = 0.0, clip_norm: float | None = None, scoring: Any = None,
         callbacks: Any = None, dtype: str | None = None, weight_init: Any = None,
+        missing_targets: bool = False,
     ) -> None:  # fmt: skip
         self._keep(locals())
 
@@ -397,16 +416,22 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return self
 
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
-        return checked(self, X, y, self.dtype, reset, y_numeric=True)
+        y, gaps = targets_and_gaps(y, self.missing_targets)
+        with naming_missing_targets():
+            X, y = checked(self, X, y, self.dtype, reset, y_numeric=True)
+        return X, with_gaps(y, gaps)
 
     def _encode(self, y: Any) -> npt.NDArray[Any]:
-        checked: npt.NDArray[Any] = check_array(
-            y, ensure_2d=False, dtype="numeric", input_name="y_val"
-        )
-        return checked.reshape(-1, 1) if checked.ndim == 1 else checked
+        y, gaps = targets_and_gaps(y, self.missing_targets)
+        with naming_missing_targets():
+            y = check_array(y, ensure_2d=False, dtype="numeric", input_name="y_val")
+        targets = with_gaps(y, gaps)
+        return targets.reshape(-1, 1) if targets.ndim == 1 else targets
 
     def _choose_loss(self, n_columns: int, dtype: np.dtype[Any]) -> tuple[Loss, str, int]:
         loss: Loss = MeanSquaredError() if self.loss == "squared_error" else as_loss(self.loss)
+        if self.missing_targets:
+            loss.check_by_output("missing_targets=True", "Leave out the rows without a target")
         outputs = n_columns
         if isinstance(loss, Quantile) and isinstance(loss.levels, tuple) and n_columns == 1:
             outputs = len(loss.levels)
@@ -416,7 +441,31 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         if not np.isfinite(outputs).all():
             return float("nan")
         with np.errstate(over="ignore"):  # shortly before training diverges
-            return float(r2_score(y, outputs, sample_weight=sample_weight))
+            return r2_of_known(y, outputs, sample_weight)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """R^2 of the predictions, averaged over the outputs.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+        y : array-like, shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like, shape (n_samples,) or (n_samples, n_outputs), default=None
+
+        Returns
+        -------
+        float
+            With `missing_targets`, or a weight for each output, the R^2 of an output is that over
+            its targets which are there and weigh more than 0; an output with fewer than two of them
+            does not count.
+        """
+        if not (self.missing_targets or np.asarray(sample_weight).ndim > 1):
+            return float(super().score(X, y, sample_weight))
+        predicted = self.predict(X)
+        weights = checked_weights(sample_weight, predicted, by_output=True)
+        targets = self._encode(y)
+        check_consistent_length(targets, predicted)
+        return r2_of_known(targets, predicted.reshape(len(predicted), -1), weights)
 
     # ---------------------------------------------------------------- prediction
 

@@ -7,8 +7,8 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse
-from sklearn.utils import column_or_1d
-from sklearn.utils.validation import validate_data
+from sklearn.utils import check_array, check_consistent_length, column_or_1d
+from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from fastbp import checks
 
@@ -49,6 +49,17 @@ def checked(
     if y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y, warn=True)
     return X, y
+
+
+def checked_weights(sample_weight: Any, X: Any, by_output: bool) -> Any:
+    """Sample weights in float64, (rows,), or if `by_output` also (rows, n_outputs); None stays."""
+    if sample_weight is None:
+        return None
+    if by_output and np.asarray(sample_weight).ndim == 2:
+        weights = check_array(sample_weight, dtype=np.float64, input_name="sample_weight")
+        check_consistent_length(X, weights)
+        return weights  # the network checks the number of columns, and the values
+    return _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
 
 
 def is_ready(array: Any, dimensions: int) -> bool:

@@ -98,7 +98,9 @@ def build(
     # Without `MLP.__init__`: the estimator has checked the other arguments, and nothing is drawn.
     sizes = checks.layer_sizes(sizes)
     spec = Spec(sizes, tuple(activations), loss, regularization, np.dtype(dtype), True)
-    return MLP.from_spec(spec, optimizer)
+    net = MLP.from_spec(spec, optimizer)
+    net.missing_targets = estimator.missing_targets
+    return net
 
 
 # ---------------------------------------------------------------- the attributes as a network

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -108,3 +111,21 @@ def columns_of(binarizer: LabelBinarizer | SeveralOutputs, y: Any) -> npt.NDArra
     columns = np.zeros((len(y), len(classes)), np.bool_)
     columns[np.arange(len(y)), codes] = True
     return columns
+
+
+@contextmanager
+def naming_missing_targets() -> Iterator[None]:
+    """scikit-learn's error for NaN in y, with the option that takes it."""
+    try:
+        yield
+    except ValueError as error:
+        if not re.match(r"Input y\w* contains NaN", str(error)):
+            raise
+        raise ValueError(
+            f"{error} Where it stands for a target that is missing, set missing_targets=True."
+        ) from None
+
+
+def with_gaps(y: npt.NDArray[Any], gaps: npt.NDArray[np.bool_] | None) -> npt.NDArray[Any]:
+    """Checked targets with NaN for those that are missing; None stands for none."""
+    return y if gaps is None else np.where(gaps.reshape(y.shape), np.nan, y)

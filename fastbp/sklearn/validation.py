@@ -6,11 +6,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import check_scoring
+from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.metrics import check_scoring, r2_score
 from sklearn.model_selection import train_test_split
 
-from fastbp.fit.data import inputs, of_finite, to_evaluate, total_weight
+from fastbp.fit.data import inputs, of_finite, row_weights, to_evaluate, total_weight, weights_of
 from fastbp.fit.evaluation import evaluate
+from fastbp.fit.warn import warn
 from fastbp.kernels.state import Data
 from fastbp.mlp import MLP
 
@@ -25,10 +27,10 @@ class CheckedRows(NamedTuple):
     X : array of the net's dtype, shape (rows, n_in)
         Dense and finite.
     y : array, shape (rows, n_outputs)
-        The network's targets: columns of numbers, or of booleans for classes.
-    sample_weight : array of float64, shape (rows,), or None
+        The network's targets: columns of numbers, NaN for missing ones, or of booleans for classes.
+    sample_weight : array of float64, shape (rows,) or (rows, n_outputs), or None
         Times the class weights.
-    divisors : array of float64, shape (rows,), or None
+    divisors : array of float64, shape as that of `sample_weight`, or None
         The sample weights without them, by whose sum scikit-learn divides; where there are no class
         weights the same array.
     given : tuple (X, y)
@@ -53,8 +55,7 @@ class CheckedRows(NamedTuple):
 def data_of(net: MLP, rows: CheckedRows, targets: npt.NDArray[Any]) -> Data:
     """The arrays that kernels take to evaluate checked rows, with the targets of the loss."""
     matrix = inputs(rows.X, net.layer_sizes[0], net.dtype)
-    data = of_finite(matrix, targets, rows.sample_weight, net.layer_sizes[-1], net.spec.loss)
-    return to_evaluate(data)
+    return to_evaluate(of_finite(matrix, targets, rows.sample_weight, net))
 
 
 def data_to_train_on(
@@ -62,23 +63,52 @@ def data_to_train_on(
 ) -> Data:
     """The arrays that kernels take to train on checked rows, with the targets of the loss.
 
-    scikit-learn divides the loss of a batch by the sum of its sample weights. Class weights only
+    scikit-learn divides the loss of a batch by the sum of its sample weights; where outputs have
+    their own, or targets are missing, by the mean of the outputs' sums. Class weights only
     multiply: divided by their sum, those of a batch without the rare class would come to nothing.
     In a fit they are scaled to a mean of 1 over the rows, each counted by its sample weight;
     `incremental` takes them as they are, since it does not know all rows.
     """
     data = data_of(net, rows, targets)
-    if not data.n_weights:
+    weights = weights_of(data)
+    if weights is None:
         return data
-    if rows.divisors is None:
+    divisors = rows.divisors
+    if divisors is rows.sample_weight:  # there are no class weights
+        divisors = row_weights(weights)
+    if divisors is None:
         data = data._replace(total=float(len(rows.X)))
     else:
-        total = total_weight(rows.divisors)
-        data = data._replace(divisors=rows.divisors, n_divisors=rows.divisors.size, total=total)
+        total = total_weight(divisors)
+        data = data._replace(divisors=divisors, n_divisors=divisors.size, total=total)
     if rows.divisors is not rows.sample_weight and not incremental:
-        factor = data.total / total_weight(data.weights)
+        factor = data.total / total_weight(weights)
         data = data._replace(weights=data.weights * factor)
     return data
+
+
+def r2_of_known(y: FloatArray, predicted: FloatArray, sample_weight: Any) -> float:
+    """R^2 of each output over the targets that it has, averaged over the outputs.
+
+    Targets that are NaN, or whose weight is 0, do not count, nor do outputs with fewer than two.
+
+    Parameters
+    ----------
+    y, predicted : array, shape (rows, n_outputs)
+    sample_weight : array, shape (rows,), (rows, n_outputs), or None
+    """
+    if y.shape != predicted.shape or not (np.ndim(sample_weight) > 1 or np.isnan(y).any()):
+        return float(r2_score(y, predicted, sample_weight=sample_weight))
+    weights = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight)
+    weights = np.broadcast_to(weights.reshape(len(y), -1), y.shape)
+    scores = []
+    for target, output, weight in zip(y.T, predicted.T, weights.T, strict=True):
+        known = ~np.isnan(target) & (weight > 0)
+        if known.sum() > 1:
+            scores.append(r2_score(target[known], output[known], sample_weight=weight[known]))
+    if not scores:
+        warn("R^2 is not defined where no output has two targets or more", UndefinedMetricWarning)
+    return float(np.mean(scores)) if scores else float("nan")
 
 
 def split(

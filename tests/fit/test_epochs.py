@@ -20,8 +20,7 @@ X = np.random.default_rng(0).normal(size=(10, 3))
 
 
 def job(net, rows=10, batch_size=3):
-    shape = net.layer_sizes, net.spec.loss, net.dtype
-    data, count = rows_and_targets(X[:rows], X[:rows, 0], None, *shape)
+    data, count = rows_and_targets(X[:rows], X[:rows, 0], None, net)
     return job_of(data, count, batch_size, False)
 
 

@@ -17,7 +17,7 @@ X = np.random.default_rng(0).normal(size=(10, 3))
 
 def epochs_of(learning_rate=0.1, batch_size=3):
     net = make((3, 1), optimizer=SGD(learning_rate))
-    data, rows = rows_and_targets(X, X[:, 0], None, net.layer_sizes, net.spec.loss, net.dtype)
+    data, rows = rows_and_targets(X, X[:, 0], None, net)
     epochs = Epochs(net)
     epochs.take(job_of(data, rows, batch_size, False))
     return epochs

@@ -88,6 +88,27 @@ def test_bad_shapes(metric, y_true, y_pred, words):
     assert words in str(caught.value)
 
 
+def test_missing_targets_do_not_count():
+    rng = np.random.default_rng(4)
+    truth, outputs = rng.random((20, 3)), rng.random((20, 3))
+    gaps = rng.random((20, 3)) < 0.4
+    gaps[:, 1] = True
+    holes = np.where(gaps, np.nan, truth)
+    difference = (truth - outputs)[~gaps]
+    assert mean_squared_error(holes, outputs) == pytest.approx((difference**2).mean())
+    assert mean_absolute_error(holes, outputs) == pytest.approx(np.abs(difference).mean())
+    kept = [~gaps[:, k] for k in (0, 2)]
+    by_output = [r2(truth[rows, k], outputs[rows, k]) for k, rows in zip((0, 2), kept, strict=True)]
+    assert r2(holes, outputs) == pytest.approx(np.mean(by_output))
+    labels = np.where(gaps, np.nan, truth > 0.5)
+    right = (truth > 0.5) == (outputs > 0.5)
+    assert accuracy(labels, outputs) == right[~gaps].mean()
+    assert accuracy(labels[:, 0], outputs[:, :1]) == right[kept[0], 0].mean()
+    for metric in METRICS.values():
+        assert np.isnan(metric(np.full(4, np.nan), np.ones((4, 1))))
+    assert np.isnan(mean_squared_error([1.0, 2.0], [1.0, np.nan]))
+
+
 def own(y_true, y_pred):
     return 0.5
 

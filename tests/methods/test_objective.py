@@ -14,7 +14,7 @@ def objective(**options):
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(20, 3)), rng.normal(size=20)
     net = MLP((3, 4, 1), activation="tanh", dtype="float64", l2=0.1, seed=0)
-    data, rows = dataset.rows_and_targets(X, y, None, net.layer_sizes, net.spec.loss, net.dtype)
+    data, rows = dataset.rows_and_targets(X, y, None, net)
     return Objective(net, data, rows, net.optimizer_state(), **options), (X, y)
 
 
