@@ -37,8 +37,8 @@ OneActivation = str | Activation | MakesActivation | ActivationFunction
 
 INSIDE = {
     "from_spec", "in_python", "layer_table", "optimizer_state", "regularization",
-    "restart_optimizer", "rows_in_a_call", "settings", "spec", "split_seed", "state",
-    "workspace",
+    "restart_optimizer", "rows_in_a_call", "settings", "share_parameters", "spec", "split_seed",
+    "state", "workspace",
 }  # fmt: skip
 """Names of a net that are for this package's use: completion does not offer them."""
 

@@ -221,7 +221,7 @@ class Epochs:
         passes = net.rows_in_a_call // (4 * min(job.batch_size, capacity))
         self.pace = Pace(passes, self.limits, self.clock)
 
-    def run(self, epochs: int, watch: Watch | None = None) -> int:
+    def run(self, epochs: int, watch: Watch | None = None, trail: FloatArray | None = None) -> int:
         """Run some epochs of the job.
 
         Whatever stops them, `finished` tells how far they came.
@@ -230,6 +230,9 @@ class Epochs:
         ----------
         epochs : int
         watch : Watch, optional
+        trail : array of the net's dtype, shape (epochs + 1, n_params), optional
+            Becomes the parameters at the start and after each epoch; not for nets that are
+            computed in Python.
 
         Returns
         -------
@@ -243,16 +246,22 @@ class Epochs:
         end = int(self.optimizer.scalars[UPDATES]) + epochs * job.updates
         char = self.net.dtype.char
         data = job.data._replace(generator=self.bits.address)
+        snapshot = self.snapshot
+        if trail is not None:
+            snapshot = trail.reshape(-1)
+            trail[0] = self.snapshot
         while True:
             optimizer = self._with_rates(end)
             arguments = (
                 self.network, self.work, data, optimizer, self.grad, self.net.state.random,
-                progress, self.losses, self.snapshot, job.rows, job.batch_size,
+                progress, self.losses, snapshot, job.rows, job.batch_size,
             )  # fmt: skip
             status = self.pace.call(self._train, char, arguments, watch, self._lock)
             running = status == RUNNING
             going = watch is None or watch.look(running)
             if not (running and going):
+                if trail is not None:
+                    self.snapshot[:] = trail[progress[training.EPOCH]]
                 return status
 
     def _with_rates(self, end: int) -> OptimizerState:

@@ -27,6 +27,8 @@ class Limits(NamedTuple):
         Learning rates of a schedule that are computed in advance for one call.
     epochs_a_block : int
         Epochs whose losses are kept in one array.
+    trail_bytes : int
+        Bound on the parameters of several epochs that are kept to be validated afterwards.
     part_bytes, block_bytes : int
         About how much of an array on disk is read at a time, and how much of it in one piece.
     augmented_bytes : int
@@ -39,6 +41,7 @@ class Limits(NamedTuple):
     most_passes: int = 1 << 40
     most_rates: int = 10_000
     epochs_a_block: int = 1 << 16
+    trail_bytes: int = 1 << 24
     part_bytes: int = 1 << 26
     block_bytes: int = 1 << 20
     augmented_bytes: int = 1 << 22

@@ -26,7 +26,7 @@ from fastbp.kernels.transposes import copy
 from fastbp.kernels.updates import begin_update, update_all
 from fastbp.kernels.workspace import DROPS_OUT
 from fastbp.machine.jit import kernel
-from fastbp.machine.simd import flush_denormals, load, pointer, restore_denormals, store
+from fastbp.machine.simd import advance, flush_denormals, load, pointer, restore_denormals, store
 
 # Entries of the array `progress`.
 EPOCH, ROW, DONE = 0, 1, 2
@@ -65,8 +65,8 @@ def train_pass(network, work, data, first, done, batch, divisor, key, grad, opti
 
 @kernel
 def train_passes(network, work, data, optimizer, grad, random, progress, losses, epochs, snapshot,
-                 rows, batch_size, passes):  # fmt: skip
-    """The loop of `train`, on pointers."""
+                 apart, rows, batch_size, passes):  # fmt: skip
+    """The loop of `train`, on pointers; the snapshots of epochs are `apart`, 0 if there is one."""
     epoch, first, done = load(progress, EPOCH), load(progress, ROW), load(progress, DONE)
     batch_loss = load(losses, epochs)
     divisor = load(losses, epochs + 1)
@@ -96,15 +96,15 @@ def train_passes(network, work, data, optimizer, grad, random, progress, losses,
         if not math.isfinite(batch_loss) or (
             first == rows and not all_finite(network.params, network.n_params)
         ):
-            copy(network.params, snapshot, network.n_params)
+            copy(network.params, advance(snapshot, epoch * apart), network.n_params)
             if done > 0:
                 store(losses, epoch, batch_loss)
             return DIVERGED
         if done == 0:
             batch_loss = 0.0
         if first == rows:
-            copy(snapshot, network.params, network.n_params)
             epoch += 1
+            copy(advance(snapshot, epoch * apart), network.params, network.n_params)
             first = 0
         store(progress, EPOCH, epoch)
         store(progress, ROW, first)
@@ -136,8 +136,9 @@ def train(network, work, data, optimizer, grad, random, progress, losses, snapsh
     losses : array of float64, shape (epochs + 2,)
         Mean loss over the rows of each epoch, each batch's before its update; last the loss so
         far of a batch that is not done, and what it is divided by.
-    snapshot : array, shape (parameters,)
-        The parameters after the last epoch that ended finite.
+    snapshot : array, shape (parameters,) or ((epochs + 1) x parameters,)
+        The parameters after the last epoch that ended finite; or those at the start and after each
+        epoch, one after the other.
     rows, batch_size, passes : int
         Rows of the data, rows of a batch (the last may be shorter), bound on the passes.
 
@@ -147,11 +148,12 @@ def train(network, work, data, optimizer, grad, random, progress, losses, snapsh
         RUNNING, FINISHED, or DIVERGED: then the snapshot has been restored.
     """
     mode = flush_denormals()
+    apart = network.n_params if snapshot.shape[0] > network.n_params else 0
     status = train_passes(
         network_pointers(network), work_pointers(work), data_pointers(data),
         optimizer_pointers(optimizer), Gradient(pointer(grad, 0), grad.shape[0], FROM_ZERO),
         pointer(random, 0), pointer(progress, 0), pointer(losses, 0), losses.shape[0] - 2,
-        pointer(snapshot, 0), rows, batch_size, passes,
+        pointer(snapshot, 0), apart, rows, batch_size, passes,
     )  # fmt: skip
     restore_denormals(mode)
     return status

@@ -212,6 +212,12 @@ class Net:
                 )
         self._training = self._training._replace(state=state)
 
+    def share_parameters(self, other: Net) -> None:
+        """Train the parameters of another net, of the same layers, in place."""
+        self.state = self.state._replace(params=other.state.params)
+        self._views = other._views
+        self._spaces = threading.local()
+
     @property
     def settings(self) -> npt.NDArray[np.float64]:
         """Penalties, clipping and groups as the kernels take them."""

@@ -46,6 +46,8 @@ from fastbp.sklearn.inputs import (
 )
 from fastbp.sklearn.optimizers import OptimizerMemory
 from fastbp.sklearn.randomness import random_state_of
+from fastbp.sklearn.scores import Score
+from fastbp.sklearn.streams import Stream
 from fastbp.sklearn.validation import CheckedRows, Validation, data_to_train_on, split
 
 FloatArray = npt.NDArray[np.floating]
@@ -260,8 +262,8 @@ class BaseMLP(
         return unit
 
     @abstractmethod
-    def _score_of(self, outputs: FloatArray, y: npt.NDArray[Any], sample_weight: Any) -> float:
-        """Accuracy or R^2 of outputs against targets from `_encode`."""
+    def _score_against(self, y: npt.NDArray[Any], sample_weight: Any, from_logits: bool) -> Score:
+        """Accuracy or R^2 against these targets, those of `_encode`, of outputs or of logits."""
 
     # ---------------------------------------------------------------- fitting
 
@@ -353,7 +355,16 @@ class BaseMLP(
                 self._restore(before)
             raise
         listener.end()
+        self.__dict__.pop("_stream", None)
+        if incremental and type(self)._fit is BaseMLP._fit and Stream.can_go_on(self, problem.net):
+            columns = problem.rows.y.shape[1]
+            self._stream = Stream(self, problem.net, problem.memory, columns)
         return self
+
+    def _goes_on(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> bool:
+        """Train on more rows of a stream the short way, where the last call prepared it."""
+        stream: Stream | None = self.__dict__.get("_stream")
+        return stream is not None and stream.goes_on(self, X, y, sample_weight, classes)
 
     def _restore(self, before: dict[str, Any]) -> None:
         """Restore the attributes from before a fit, except those that end begun callbacks."""
@@ -407,7 +418,7 @@ class BaseMLP(
         self._hidden_of_fit = hidden
         memory = self._memory(incremental)
         net = networks.build(self, sizes, loss, dtype, memory.optimizer)
-        self._begin(net, first, random_state)
+        self._begin(net, first, incremental, random_state)
         memory.attach(net)
         rows = CheckedRows(dense(X), y, weights, sample_weight, given)
         rows, held = self._validation(net, rows, validation, random_state)
@@ -434,7 +445,9 @@ class BaseMLP(
             self._optimizer = conversion.memory_of(self, self._optimizer)
         return self._optimizer
 
-    def _begin(self, net: MLP, first: bool, random_state: np.random.RandomState) -> None:
+    def _begin(
+        self, net: MLP, first: bool, incremental: bool, random_state: np.random.RandomState
+    ) -> None:
         """Parameters and attributes before training."""
         if first:
             self.t_ = 0
@@ -442,7 +455,10 @@ class BaseMLP(
             networks.draw_initial(net, self, random_state)
         else:
             self.t_ = getattr(self, "t_", 0)
-            net.params[:] = self._network().params
+            if incremental:  # as scikit-learn, whose arrays `partial_fit` changes
+                net.share_parameters(self._network())
+            else:
+                net.params[:] = self._network().params
             networks.draw_dropout(net, random_state)
         if self._by_epochs:
             training.begin_curves(self, first)
@@ -480,7 +496,8 @@ class BaseMLP(
             stratify = is_classifier(self) and rows.y.shape[1] == 1
             whole = rows.given
             rows, held, indices = split(rows, self.validation_fraction, stratify, random_state)
-            held = held._replace(given=tuple(_safe_indexing(part, indices) for part in whole))
+            if self.scoring not in (None, "loss"):
+                held = held._replace(given=tuple(_safe_indexing(part, indices) for part in whole))
         else:
             self.validation_loss_curve_ = None
             return rows, None

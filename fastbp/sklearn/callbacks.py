@@ -20,7 +20,20 @@ except ImportError:  # before 1.9
 HAS_CALLBACKS = hasattr(CallbackSupport, "set_callbacks")
 
 
-class Listener:
+class NobodyListens:
+    """What a training loop needs of a `Listener` where there are no callbacks."""
+
+    listens = False
+
+    def begin_epoch(self) -> None:
+        """Nothing happens."""
+
+    def end_epoch(self) -> bool:
+        """Nobody asks to stop."""
+        return False
+
+
+class Listener(NobodyListens):
     """Calls scikit-learn's callbacks around a fit and around each of its epochs or iterations.
 
     Parameters

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from operator import methodcaller
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import ClassifierMixin, RegressorMixin, _fit_context
-from sklearn.metrics import accuracy_score
 from sklearn.utils import check_consistent_length, column_or_1d, compute_sample_weight
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
@@ -17,7 +19,7 @@ from sklearn.utils.validation import check_array
 from fastbp.checks import explained
 from fastbp.fit.data import targets_and_gaps
 from fastbp.model.losses import CallableLoss, Loss, Quantile, as_loss
-from fastbp.sklearn.base import BaseMLP, FloatArray
+from fastbp.sklearn.base import BaseMLP
 from fastbp.sklearn.inputs import checked, checked_weights
 from fastbp.sklearn.losses import (
     BlockCrossEntropy,
@@ -27,6 +29,7 @@ from fastbp.sklearn.losses import (
     largest_log_loss,
 )
 from fastbp.sklearn.probabilities import log_sigmoid, log_softmax, of_two_classes
+from fastbp.sklearn.scores import R2, Accuracy, Score
 from fastbp.sklearn.targets import (
     SeveralOutputs,
     binarizer_for,
@@ -34,7 +37,6 @@ from fastbp.sklearn.targets import (
     naming_missing_targets,
     with_gaps,
 )
-from fastbp.sklearn.validation import r2_of_known
 
 REGRESSION_LOSSES = {
     "squared_error", "poisson", "absolute_error", "huber", "quantile", "gamma",
@@ -118,7 +120,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     # ---------------------------------------------------------------- fitting
 
     @available_if(lambda estimator: estimator._check_solver())
-    @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None
     ) -> MLPClassifier:
@@ -135,9 +136,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         -------
         self
         """
+        if not self._goes_on(X, y, sample_weight, classes):
+            self._checked_partial_fit(X, y, sample_weight, classes)
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def _checked_partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any) -> None:
         more = {} if classes is None else {"classes": classes}
         self._fit(X, y, sample_weight=sample_weight, incremental=True, **more)
-        return self
 
     def _begin_partial_fit(self, y: Any, classes: Any) -> None:
         if self.class_weight == "balanced":
@@ -207,20 +213,16 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         class_weight = compute_sample_weight(self.class_weight, y)
         return class_weight if sample_weight is None else class_weight * sample_weight
 
-    def _score_of(self, outputs: FloatArray, y: npt.NDArray[Any], sample_weight: Any) -> float:
-        if not np.isfinite(outputs).all():
-            return float("nan")
+    def _score_against(self, y: npt.NDArray[Any], sample_weight: Any, from_logits: bool) -> Score:
         binarizer = self._label_binarizer
+        decide: Callable[[Any], npt.NDArray[Any]]
         if isinstance(binarizer, SeveralOutputs):
-            right = binarizer.inverse_transform(outputs) == binarizer.inverse_transform(y)
-            return float(np.average(right.all(axis=1), weights=sample_weight))
-        if binarizer.y_type_ == "multiclass":
-            y = y.argmax(axis=1)
-            predicted = outputs.argmax(axis=1)
+            decide = binarizer.inverse_transform
+        elif binarizer.y_type_ == "multiclass":
+            decide = methodcaller("argmax", axis=1)
         else:
-            predicted = outputs > 0.5
-        y, predicted = (a.ravel() if a.ndim == 2 and a.shape[1] == 1 else a for a in (y, predicted))
-        return float(accuracy_score(y, predicted, sample_weight=sample_weight))
+            decide = partial(np.less, 0.0 if from_logits else 0.5)
+        return Accuracy(decide, y, sample_weight)
 
     # ---------------------------------------------------------------- prediction
 
@@ -399,7 +401,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     # ---------------------------------------------------------------- fitting
 
     @available_if(lambda estimator: estimator._check_solver())
-    @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
         """Train for one epoch, starting from the current parameters; not with the solver "lbfgs".
 
@@ -412,8 +413,13 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         -------
         self
         """
-        self._fit(X, y, sample_weight=sample_weight, incremental=True)
+        if not self._goes_on(X, y, sample_weight):
+            self._checked_partial_fit(X, y, sample_weight)
         return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def _checked_partial_fit(self, X: Any, y: Any, sample_weight: Any) -> None:
+        self._fit(X, y, sample_weight=sample_weight, incremental=True)
 
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
         y, gaps = targets_and_gaps(y, self.missing_targets)
@@ -437,11 +443,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             outputs = len(loss.levels)
         return loss, loss.activation, outputs
 
-    def _score_of(self, outputs: FloatArray, y: npt.NDArray[Any], sample_weight: Any) -> float:
-        if not np.isfinite(outputs).all():
-            return float("nan")
-        with np.errstate(over="ignore"):  # shortly before training diverges
-            return r2_of_known(y, outputs, sample_weight)
+    def _score_against(self, y: npt.NDArray[Any], sample_weight: Any, from_logits: bool) -> Score:
+        return R2(y, sample_weight)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """R^2 of the predictions, averaged over the outputs.
@@ -465,7 +468,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         weights = checked_weights(sample_weight, predicted, by_output=True)
         targets = self._encode(y)
         check_consistent_length(targets, predicted)
-        return r2_of_known(targets, predicted.reshape(len(predicted), -1), weights)
+        return R2(targets, weights)(predicted.reshape(len(predicted), -1))
 
     # ---------------------------------------------------------------- prediction
 

@@ -27,7 +27,7 @@ def written(attributes: dict[str, Any]) -> dict[str, Any]:
     attributes : dict of str
         Left as it is.
     """
-    state = {name: value for name, value in attributes.items() if name != "_net"}
+    state = {name: value for name, value in attributes.items() if name not in ("_net", "_stream")}
     if "coefs_" not in state:
         return state
     state["_format"] = FORMAT

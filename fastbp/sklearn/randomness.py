@@ -34,6 +34,30 @@ def _seeded(seed: int | npt.NDArray[np.uint32]) -> np.random.RandomState:
     return state
 
 
+class Reseeded:
+    """`random_state_of` for one random state again and again, without making one each time.
+
+    Parameters
+    ----------
+    given : int, RandomState instance or None
+    """
+
+    def __init__(self, given: Any) -> None:
+        self.given = given
+        self._own = _seeded(int(given)) if isinstance(given, Integral) else None
+
+    def is_for(self, given: Any) -> bool:
+        """Whether this is the random state of that parameter."""
+        return given is self.given
+
+    def begin(self) -> np.random.RandomState:
+        """The random state at its beginning; an instance, or NumPy's own, goes on."""
+        if self._own is None:
+            return random_state_of(self.given)
+        self._own.seed(int(self.given))
+        return self._own
+
+
 SEED_WORDS = 4
 """32-bit words that NumPy's global generator gives for the seed of a fit's shuffles."""
 

@@ -23,7 +23,7 @@ from fastbp.machine.jit import without_compiling
 from fastbp.mlp import MLP
 from fastbp.sklearn.optimizers import OptimizerMemory
 from fastbp.sklearn.randomness import bits_of, shuffling_state_of
-from fastbp.sklearn.validation import Validation
+from fastbp.sklearn.validation import FloatArray, Validation
 
 NOT_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and "
@@ -224,12 +224,13 @@ class Trainer:
         clock = without_compiling(time.perf_counter)
         while estimator.n_iter_ < self.max_iter:
             self.listener.begin_epoch()
+            at_once = self._at_once()
+            trail = self._trail(at_once)
             start = clock()
             try:
-                finite = self.epochs.run(self._at_once()) == FINISHED
+                finite = self.epochs.run(at_once, trail=trail) == FINISHED
             finally:
-                for loss in self.epochs.finished:
-                    self._note(loss, clock() - start)
+                self._note_all(trail, clock() - start)
             if not finite:
                 if first and estimator.n_iter_ == 0:
                     raise ValueError(NOT_FINITE)
@@ -248,10 +249,30 @@ class Trainer:
         estimator = self.estimator
         stopping = self.stopping
         seen = estimator.verbose or self.listener.listens or self.hooks is not None
-        if seen or stopping.validation is not None or self.memory.rule == "invscaling":
-            return 1
         most = min(self.max_iter - estimator.n_iter_, self.epochs.limits.epochs_a_block)
-        return int(min(stopping.patience, most))
+        if stopping.validation is not None:
+            seen = seen or not stopping.validation.can_wait or self.net.in_python is not None
+            most = min(most, self.epochs.limits.trail_bytes // self.net.params.nbytes)
+        if seen or self.memory.rule == "invscaling":
+            return 1
+        return int(max(1, min(stopping.patience, most)))
+
+    def _trail(self, epochs: int) -> FloatArray | None:
+        """Room for the parameters after each epoch where validation wants them afterwards."""
+        if epochs == 1 or self.stopping.validation is None:
+            return None
+        return np.empty((epochs + 1, self.net.params.size), self.net.dtype)
+
+    def _note_all(self, trail: FloatArray | None, seconds: float) -> None:
+        """Write down the epochs of a run, each with the parameters that it ended with."""
+        params = self.net.params
+        last = params.copy() if trail is not None else params
+        for number, loss in enumerate(self.epochs.finished, 1):
+            if trail is not None:
+                params[:] = trail[number]
+            self._note(loss, seconds)
+        if trail is not None:
+            params[:] = last
 
     def _note(self, loss: float, seconds: float) -> None:
         """Write an epoch down and measure what is to be measured."""
@@ -324,5 +345,3 @@ def begin_curves(estimator: Any, first: bool) -> None:
         known = getattr(estimator, name, None)
         if first or known is None:
             setattr(estimator, name, value)
-        elif isinstance(known, list):
-            setattr(estimator, name, list(known))  # the old list stays what it was

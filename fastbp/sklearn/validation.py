@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.exceptions import UndefinedMetricWarning
-from sklearn.metrics import check_scoring, r2_score
+from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 
 from fastbp.fit.data import inputs, of_finite, row_weights, to_evaluate, total_weight, weights_of
 from fastbp.fit.evaluation import evaluate
-from fastbp.fit.warn import warn
+from fastbp.kernels.layout import N_COLUMNS, OUTPUT
 from fastbp.kernels.state import Data
+from fastbp.kernels.workspace import CAPACITY, STRIDE
 from fastbp.mlp import MLP
 
 FloatArray = npt.NDArray[np.floating]
@@ -87,30 +88,6 @@ def data_to_train_on(
     return data
 
 
-def r2_of_known(y: FloatArray, predicted: FloatArray, sample_weight: Any) -> float:
-    """R^2 of each output over the targets that it has, averaged over the outputs.
-
-    Targets that are NaN, or whose weight is 0, do not count, nor do outputs with fewer than two.
-
-    Parameters
-    ----------
-    y, predicted : array, shape (rows, n_outputs)
-    sample_weight : array, shape (rows,), (rows, n_outputs), or None
-    """
-    if y.shape != predicted.shape or not (np.ndim(sample_weight) > 1 or np.isnan(y).any()):
-        return float(r2_score(y, predicted, sample_weight=sample_weight))
-    weights = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight)
-    weights = np.broadcast_to(weights.reshape(len(y), -1), y.shape)
-    scores = []
-    for target, output, weight in zip(y.T, predicted.T, weights.T, strict=True):
-        known = ~np.isnan(target) & (weight > 0)
-        if known.sum() > 1:
-            scores.append(r2_score(target[known], output[known], sample_weight=weight[known]))
-    if not scores:
-        warn("R^2 is not defined where no output has two targets or more", UndefinedMetricWarning)
-    return float(np.mean(scores)) if scores else float("nan")
-
-
 def split(
     rows: CheckedRows, fraction: float, stratify: bool, random_state: np.random.RandomState
 ) -> tuple[CheckedRows, CheckedRows, npt.NDArray[np.intp]]:
@@ -121,12 +98,14 @@ def split(
     ValueError
         For fewer than two validation rows, and whatever scikit-learn's `train_test_split` raises.
     """
-    kept, held = train_test_split(
-        np.arange(len(rows.X)),
-        random_state=random_state,
-        test_size=fraction,
-        stratify=rows.y if stratify else None,
-    )
+    count = len(rows.X)
+    if stratify or not 1 <= math.ceil(fraction * count) < count:
+        kept, held = train_test_split(
+            np.arange(count), random_state=random_state, test_size=fraction,
+            stratify=rows.y if stratify else None,
+        )  # fmt: skip
+    else:  # the same without 0.2 ms of checks
+        held, kept = np.split(random_state.permutation(count), [math.ceil(fraction * count)])
     if len(held) < 2:
         raise ValueError(
             "The validation set is too small. Increase 'validation_fraction' or the size of your "
@@ -155,9 +134,18 @@ class Validation:
         self.data = data_of(net, rows, targets)
         self.no_penalties = net.optimizer_state()._replace(settings=np.zeros_like(net.settings))
         self.no_gradient = net.params[:0].copy()
+        network, work = net.workspace(len(rows.X), training=True)
+        self.in_one_pass = net.in_python is None and len(rows.X) <= work.places[CAPACITY]
+        from_logits = self.in_one_pass and net.spec.loss.from_logits
+        self.own_score = estimator._score_against(rows.y, rows.sample_weight, from_logits)
         self.scorer = None
         if estimator.scoring not in (None, "loss"):
             self.scorer = check_scoring(estimator, scoring=estimator.scoring)
+
+    @property
+    def can_wait(self) -> bool:
+        """Whether several epochs may be trained first: a scorer sees the estimator itself."""
+        return self.scorer is None
 
     def loss(self, net: MLP) -> float:
         """The loss, without penalties and dropout."""
@@ -165,10 +153,26 @@ class Validation:
         return evaluate(net, self.data, count, self.no_penalties, self.no_gradient)
 
     def score(self, estimator: Any, net: MLP) -> float:
-        """The score by the estimator's `scoring`; by default accuracy or R^2."""
-        weights = self.rows.sample_weight
+        """The score by the estimator's `scoring`, after `loss`; by default accuracy or R^2."""
         if self.scorer is None:
-            return float(estimator._score_of(net.predict(self.rows.X), self.rows.y, weights))
+            return self.own_score(self._outputs_after_loss(net))
+        weights = self.rows.sample_weight
         if weights is None:
             return float(self.scorer(estimator, *self.rows.given))
         return float(self.scorer(estimator, *self.rows.given, sample_weight=weights))
+
+    def _outputs_after_loss(self, net: MLP) -> FloatArray:
+        """Outputs for all rows, or net inputs where the loss takes these.
+
+        Where they took a single pass, `loss` has left them in the workspace: to compute them again
+        would take as long as the loss.
+        """
+        if not self.in_one_pass:
+            return net.predict(self.rows.X)
+        count = len(self.rows.X)
+        network, work = net.workspace(count, training=True)
+        first = int(network.layers[OUTPUT - N_COLUMNS])  # of the last layer
+        stride = int(work.places[STRIDE])
+        n_outputs = net.layer_sizes[-1]
+        outputs = work.values[first : first + n_outputs * stride].reshape(n_outputs, stride)
+        return outputs[:, :count].T
