@@ -67,7 +67,8 @@ def layer_outputs(net: MLP, X: npt.ArrayLike) -> tuple[FloatArray, ...]:
     for first in range(0, rows, PASS_ROWS):
         some = slice(first, min(first + PASS_ROWS, rows))
         count = some.stop - first
-        network, work = net.workspace(count, training=False)
+        sparse = isinstance(inputs, checks.SparseRows)
+        network, work = net.workspace(count, training=False, sparse=sparse)
         last = np.empty((count, net.layer_sizes[-1]), net.dtype)
         index = predict_piece(net, network, work, inputs[some], last)
         if index >= 0:
