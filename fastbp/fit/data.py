@@ -36,7 +36,7 @@ def inputs(X: npt.ArrayLike, n_in: int, dtype: np.dtype) -> FloatArray:
 
 def inputs_or_sparse(X: Any, n_in: int, dtype: np.dtype) -> FloatArray | SparseRows:
     """X as `inputs` or as sparse rows, of which only the latter are checked for NaN."""
-    if checks.is_sparse(X):
+    if type(X) is not np.ndarray and checks.is_sparse(X):
         return checks.sparse_rows("X", X, n_in, dtype)
     return inputs(X, n_in, dtype)
 

@@ -11,10 +11,24 @@ from fastbp import checks
 from fastbp.checks import SparseRows
 from fastbp.fit import data, in_python
 from fastbp.kernels import evaluation
-from fastbp.kernels.state import Data, Network, OptimizerState
+from fastbp.kernels.state import Data, Entries, Network, OptimizerState
 from fastbp.kernels.workspace import Workspace
 from fastbp.machine.jit import call
-from fastbp.model.net import FloatArray, Net
+from fastbp.model.net import SECONDS_A_CALL, FloatArray, Net
+
+
+PRODUCTS_A_SECOND = 5e8
+"""Of entries of sparse rows with weights; most processors are faster."""
+
+
+def rows_in_a_call(net: Net, rows: int, entries: Entries | None) -> int:
+    """Rows that one compiled call of some tenths of a second may take."""
+    if entries is None:
+        return net.rows_in_a_call
+    first = net.weights[0]
+    products = float(entries.starts[-1] - entries.starts[0]) * first.shape[1]
+    products += rows * (net.params.size - first.size)
+    return max(1, int(SECONDS_A_CALL * PRODUCTS_A_SECOND * rows / max(products, 1.0)))
 
 
 def evaluate(
@@ -37,7 +51,7 @@ def evaluate(
     if own is not None:
         return in_python.evaluate(own, network, work, rows, optimizer, grad, count)
     shared = network, work, rows, optimizer, grad
-    most = net.rows_in_a_call
+    most = rows_in_a_call(net, count, rows.entries)
     kind = data.kind_of(rows)
     loss = 0.0
     for first in range(0, count, most):
@@ -57,6 +71,8 @@ def predict(net: Net, X: Any, logits: bool) -> FloatArray:
     out = np.empty((rows, spec.layer_sizes[-1]), spec.dtype)
     network, work = net.workspace(rows, False, logits, isinstance(inputs, SparseRows))
     most = net.rows_in_a_call
+    if isinstance(inputs, SparseRows):
+        most = rows_in_a_call(net, rows, data.entries_of(inputs))
     for first, some, their_outputs in (
         ((0, inputs, out),) if rows <= most else pieces(most, inputs, out)
     ):

@@ -21,18 +21,21 @@ from fastbp.kernels.matmul import FROM_ZERO
 from fastbp.kernels.state import (
     activation_of,
     biases,
+    data_rows,
     delta,
     has_biases,
     n_inputs,
     n_units,
     outputs,
+    scratch,
     sparse_rows,
     stride_of,
     weights,
 )
-from fastbp.kernels.workspace import SPARSE_BLOCK, SPARSE_UNITS
+from fastbp.kernels.transposes import transpose
+from fastbp.kernels.workspace import SPARSE_BLOCK, SPARSE_UNITS, SPARSE_WEIGHTS
 from fastbp.machine.jit import kernel
-from fastbp.machine.simd import advance, lanes, load, splat, store, vstore
+from fastbp.machine.simd import advance, lanes, load, splat, store, vload, vstore
 
 
 @kernel
@@ -96,12 +99,69 @@ def net_inputs_of_some_units(layer, entries, unit, batch):
 
 
 @kernel
+def fetch_weights(layer, done, units):
+    """Transpose the weights of some units: in SPARSE_WEIGHTS a vector for each input."""
+    k = n_inputs(layer)
+    rows = data_rows(layer)  # nothing that will be needed stands there now
+    for i in range(units):
+        store(rows, i, (done + i) * k)
+    to = scratch(layer, SPARSE_WEIGHTS)
+    transpose(to, lanes(to), weights(layer), rows, units, k)
+
+
+@kernel
+def net_inputs_of_vector(layer, entries, done, units, batch):
+    """Net inputs of at most a vector of units, from weights transposed for them."""
+    w = scratch(layer, SPARSE_WEIGHTS)
+    width = lanes(w)
+    sums = advance(w, width * n_inputs(layer))
+    rows = sparse_rows(layer)
+    fetch_weights(layer, done, units)
+    for b in range(batch):
+        row = load(rows, b)
+        first = load(entries.starts, row)
+        end = load(entries.starts, row + 1)
+        z0 = splat(w, 0.0)
+        z1 = z0
+        for entry in range(first, end - 1, 2):  # two sums: one would wait for itself
+            w0 = vload(advance(w, width * load(entries.columns, entry)), width)
+            w1 = vload(advance(w, width * load(entries.columns, entry + 1)), width)
+            z0 = z0 + w0 * load(entries.values, entry)
+            z1 = z1 + w1 * load(entries.values, entry + 1)
+        if (end - first) % 2 == 1:
+            last = vload(advance(w, width * load(entries.columns, end - 1)), width)
+            z0 = z0 + last * load(entries.values, end - 1)
+        vstore(sums, z0 + z1, width)
+        for i in range(units):
+            store_net_input(layer, done + i, b, load(sums, i) + bias_or_zero(layer, done + i))
+
+
+@kernel
+def entries_of_pass(layer, entries, batch):
+    """How many entries the rows of the pass have."""
+    rows = sparse_rows(layer)
+    count = 0
+    for b in range(batch):
+        row = load(rows, b)
+        count += load(entries.starts, row + 1) - load(entries.starts, row)
+    return count
+
+
+@kernel
 def net_inputs_of_entries(layer, entries, batch):
-    """Z = W X + b of the sparse rows of a pass; with ReLU these are the outputs."""
+    """Z = W X + b of the sparse rows of a pass; with ReLU these are the outputs.
+
+    Where there are as many entries as inputs, it pays to transpose the weights.
+    """
     n = n_units(layer)
+    width = lanes(outputs(layer))
+    transposed = batch >= width and entries_of_pass(layer, entries, batch) >= n_inputs(layer)
     done = 0
     while done < n:
-        if n - done >= SPARSE_UNITS:
+        if transposed and n - done > 1:
+            net_inputs_of_vector(layer, entries, done, min(width, n - done), batch)
+            done += width
+        elif n - done >= SPARSE_UNITS:
             net_inputs_of_some_units(layer, entries, done, batch)
             done += SPARSE_UNITS
         else:

@@ -87,10 +87,11 @@ features are apart then."""
 INPUT_PANELS = 15
 """Offset of the batch's inputs sample by sample, in panels, or -1: then they are made from INPUTS,
 and INPUT_GROUP is the whole batch."""
-SPARSE_ROWS, SPARSE_BLOCK = 16, 17
+SPARSE_ROWS, SPARSE_BLOCK, SPARSE_WEIGHTS = 16, 17, 18
 """For sparse rows, for which nothing is placed at INPUTS: in `offsets`, the rows of the batch in the
-data; units of the first layer whose gradient is computed at a time."""
-N_PLACES = 18
+data; units of the first layer whose gradient is computed at a time; their weights, transposed, a
+vector for each input, and one vector more."""
+N_PLACES = 19
 
 
 def round_up(number: int, multiple: int) -> int:
@@ -289,7 +290,9 @@ def workspace_for(
     places[SPARSE_ROWS] = features + capacity
     places[SPARSE_BLOCK] = sparse_block(*layers[0, [N_IN, N_OUT]].tolist(), dtype.itemsize)
     at = _Offsets(lanes)
-    if not sparse:
+    if sparse:
+        places[SPARSE_WEIGHTS] = at.take((int(layers[0, N_IN]) + 1) * lanes)
+    else:
         _place_inputs(layers, places, at, training)
     for layer in layers:
         layer[OUTPUT] = at.take(int(layer[N_OUT]) * stride)

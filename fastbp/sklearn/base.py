@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from functools import cache, partial
+from functools import cache
 from inspect import Parameter, signature
 from numbers import Integral, Real
 from typing import Any, NamedTuple, Self
@@ -30,6 +30,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from fastbp.checks import explained, instead
 from fastbp.fit.callbacks import Callback
+from fastbp.fit.data import inputs_or_sparse
 from fastbp.inspection import layer_outputs
 from fastbp.kernels.state import Data
 from fastbp.mlp import MLP
@@ -39,7 +40,7 @@ from fastbp.model.pickles import FORMAT
 from fastbp.older import check_format
 from fastbp.sklearn import lbfgs, networks, training
 from fastbp.sklearn.callbacks import CallbackSupport, Listener
-from fastbp.sklearn.inputs import dense, in_pieces, refuse_masked, validation_rows
+from fastbp.sklearn.inputs import refuse_masked, validation_rows
 from fastbp.sklearn.optimizers import OptimizerMemory
 from fastbp.sklearn.randomness import random_state_of
 from fastbp.sklearn.validation import CheckedRows, Validation, data_to_train_on, split
@@ -380,7 +381,7 @@ class BaseMLP(
         net = networks.build(self, sizes, loss, dtype, memory.optimizer)
         self._begin(net, first, random_state)
         memory.attach(net)
-        rows = CheckedRows(dense(X), y, weights, sample_weight, given)
+        rows = CheckedRows(inputs_or_sparse(X, sizes[0], dtype), y, weights, sample_weight, given)
         rows, held = self._validation(net, rows, validation, random_state)
         data = data_to_train_on(net, rows, self._targets(rows.y), incremental)
         self._check_penalty(data.total)
@@ -444,7 +445,8 @@ class BaseMLP(
                 )
             y_val = self._encode(y)
             check_consistent_length(X_val, y_val)
-            held = CheckedRows(dense(X_val), y_val, weights, weights, (X, y))
+            X_val = inputs_or_sparse(X_val, net.layer_sizes[0], net.dtype)
+            held = CheckedRows(X_val, y_val, weights, weights, (X, y))
         elif self.early_stopping and self._by_epochs:
             stratify = is_classifier(self) and rows.y.shape[1] == 1
             whole = rows.given
@@ -503,7 +505,7 @@ class BaseMLP(
                 pass
         refuse_masked(X=X)
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        return in_pieces(partial(net.predict, logits=logits), X)
+        return net.predict(X, logits=logits)
 
     def transform(self, X: Any) -> FloatArray:
         """Activations of the last hidden layer.
@@ -526,7 +528,7 @@ class BaseMLP(
             raise ValueError("transform needs a hidden layer; hidden_layer_sizes is empty.")
         refuse_masked(X=X)
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        return in_pieces(lambda rows: layer_outputs(net, rows)[-2], X)
+        return layer_outputs(net, X)[-2]
 
     @property
     def _n_features_out(self) -> int:

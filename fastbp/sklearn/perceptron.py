@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import StratifiedShuffleSplit
@@ -17,11 +16,13 @@ from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from fastbp.checks import explained
+from fastbp.checks import explained, sparse_rows
+from fastbp.fit.data import entries_of
 from fastbp.fit.warn import warn
+from fastbp.kernels.state import Entries
 from fastbp.machine import jit
 from fastbp.perceptron import plane
-from fastbp.sklearn.inputs import dense, refuse_masked
+from fastbp.sklearn.inputs import refuse_masked
 from fastbp.sklearn.randomness import random_state_of
 
 FloatArray = npt.NDArray[np.floating]
@@ -36,9 +37,9 @@ class UnitData(NamedTuple):
 
     Attributes
     ----------
-    X : array, shape (rows, n_features)
-    is_sparse : bool
-        Whether X came as a sparse matrix.
+    X : array or sparse matrix, shape (rows, n_features)
+    entries : Entries or None
+        Those of a sparse matrix.
     is_class : array of bool, shape (rows,)
         Whether a row belongs to the unit's class.
     sample_weight : array of float64, shape (rows,)
@@ -46,8 +47,8 @@ class UnitData(NamedTuple):
         Rows to validate on.
     """
 
-    X: FloatArray
-    is_sparse: bool
+    X: Any
+    entries: Entries | None
     is_class: npt.NDArray[np.bool_]
     sample_weight: npt.NDArray[np.float64]
     held: npt.NDArray[np.bool_]
@@ -58,10 +59,9 @@ class Perceptron(ClassifierMixin, BaseEstimator):
 
     With the same `random_state` and float64 data it is the same model: the same shuffles,
     updates, penalties and stopping rules. With more than two classes, each has its own unit, which
-    is trained to separate it from all others. The number of epochs may differ if there is a penalty
-    and rows are sparse or L1 is part of it: the loss that stops training includes the penalty of
-    all weights here, but in scikit-learn (1.9) only of those that the last correction changed,
-    before L1.
+    is trained to separate it from all others. The number of epochs may differ if L1 is part of the
+    penalty and rows are dense: the loss that stops training includes the penalty of all weights
+    here, but in scikit-learn (1.9) of those before the last L1.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ class Perceptron(ClassifierMixin, BaseEstimator):
     Notes
     -----
     A unit whose net input is exactly 0 counts as a mistake here, whatever the class; in
-    `fastbp.Perceptron` its output is 0. Sparse matrices are made dense, in `fit` as a whole.
+    `fastbp.Perceptron` its output is 0. A sparse row takes the time of its entries, also with L2.
 
     Examples
     --------
@@ -316,8 +316,9 @@ class Perceptron(ClassifierMixin, BaseEstimator):
         refuse_masked(sample_weight=sample_weight)
         sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
         random_state = random_state_of(self.random_state)
-        X_dense = np.ascontiguousarray(dense(X))
-        sparse = scipy.sparse.issparse(X)
+        entries = None
+        if hasattr(X, "tocsr"):
+            entries = entries_of(sparse_rows("X", X, X.shape[1], X.dtype))
         coef = coef.copy()
         intercept = intercept.copy()
         held = self._held_out(y, sample_weight) if several else None
@@ -326,7 +327,7 @@ class Perceptron(ClassifierMixin, BaseEstimator):
         for unit, seed in enumerate(seeds):
             is_class = y == classes[unit if several else 1]
             mask = self._held_out(is_class, sample_weight) if held is None else held
-            data = UnitData(X_dense, sparse, is_class, sample_weight, mask)
+            data = UnitData(X, entries, is_class, sample_weight, mask)
             stream = random_state if seed is None else random_state_of(int(seed))
             stream.randint(1, MOST_SEED)  # scikit-learn draws one for its data set first
             rest = 1.0 if several else weights[0]
@@ -339,7 +340,7 @@ class Perceptron(ClassifierMixin, BaseEstimator):
         self.coef_ = coef
         self.intercept_ = intercept
         self.n_iter_ = most
-        self.t_ += most * len(X_dense)
+        self.t_ += most * len(y)
 
     def _train_unit(
         self, data: UnitData, factors: npt.NDArray[np.float64], w: FloatArray, bias: float,
@@ -348,18 +349,20 @@ class Perceptron(ClassifierMixin, BaseEstimator):
         """Train one unit, its weights in place; returns its bias and the number of epochs."""
         l1 = {"l1": 1.0, "elasticnet": self.l1_ratio}.get(self.penalty or "", 0.0)
         alpha = 0.0 if self.penalty is None else self.alpha
-        decay = (SPARSE_DECAY if data.is_sparse else 1.0) * self.fit_intercept
-        settings = np.array([self.eta0, decay, alpha * (1 - l1), alpha * l1, data.is_sparse])
-        state = np.array([bias, 0.0])
+        sparse = data.entries is not None
+        decay = (SPARSE_DECAY if sparse else 1.0) * self.fit_intercept
+        settings = np.array([self.eta0, decay, alpha * (1 - l1), alpha * l1])
+        state = np.array([bias, 0.0, w @ w, np.abs(w).sum()] if sparse else [bias, 0.0])
+        run = plane.sparse_plane_epoch if sparse else plane.plane_epoch
         targets = np.where(data.is_class, 1.0, -1.0)
         arguments = (
-            w, state, np.zeros_like(w), data.X, targets,
+            w, state, np.zeros(len(w), w.dtype), data.entries if sparse else data.X, targets,
             np.where(data.held, -1.0, data.sample_weight * factors), np.arange(len(targets)),
             settings, seed if self.shuffle else -1,
         )  # fmt: skip
         patience = _Patience(self.tol, int(self.n_iter_no_change))
         for epoch in range(1, epochs + 1):
-            loss = float(jit.call(plane.plane_epoch, w.dtype.char, *arguments))
+            loss = float(jit.call(run, w.dtype.char, *arguments))
             if not (np.isfinite(state[0]) and np.isfinite(w).all()):
                 raise ValueError(
                     f"Floating-point under-/overflow occurred at epoch #{epoch}. Scaling input "
