@@ -5,10 +5,11 @@ Row by row, with z = w.x + b:
 
     w <- (1 - rate l2) w,  and if t z <= 0:  w <- w + rate s t x,  b <- b + decay rate s t
 
-and then L1. Sparse rows are those of `kernels.state.Entries`: a row takes the time of its entries,
-for w is stored divided by a factor, which L2 shrinks, and L1 is applied to weights of entries only.
-Unlike in kernels.py, z = 0 is a mistake whatever the target is. The order of the
-rows is that of scikit-learn, draw by draw.
+and then L1. Unlike in kernels.py, z = 0 is a mistake whatever the target is. The order of the rows
+is that of scikit-learn, draw by draw.
+
+A sparse row takes the time of its entries: w is `factor` times what is stored, and L2 shrinks the
+factor; L1 is applied to the weights of entries alone.
 """
 
 from fastbp.kernels.regularization import scale
@@ -158,13 +159,13 @@ def add_entries(w, entries, first, end, step):
 
 
 @kernel
-def sparse_plane_rows(w, state, q, entries, targets, weights, order, settings, rows, k):
-    """The loop of `sparse_plane_epoch`, on pointers; w is stored divided by `factor` meanwhile."""
+def sparse_plane_rows(w, state, q, entries, targets, weights, bias_steps, order, settings, rows,
+                      k):  # fmt: skip
+    """The loop of `sparse_plane_epoch`, on pointers."""
     rate = load(settings, 0)
-    decay = load(settings, 1)
     l2 = load(settings, 2)
     l1 = load(settings, 3)
-    factor = 1.0
+    factor = load(state, 4)
     shrink = max(0.0, 1.0 - rate * l2)
     squares = load(state, 2)
     magnitudes = load(state, 3)
@@ -193,21 +194,21 @@ def sparse_plane_rows(w, state, q, entries, targets, weights, order, settings, r
             squares, magnitudes = add_entries(w, entries, first, end, step / factor)
             squares *= factor * factor
             magnitudes *= factor
-            store(state, 0, load(state, 0) + step * decay)
+            store(state, 0, load(state, 0) + load(bias_steps, row))
         if l1 > 0.0:
             u = load(state, 1) + rate * l1
             store(state, 1, u)
             for entry in range(first, end):
                 truncate(w, q, load(entries.columns, entry), u, factor)
-    if factor != 1.0:
-        scale(w, factor, k)
     store(state, 2, squares)
     store(state, 3, magnitudes)
+    store(state, 4, factor)
     return total / learned
 
 
 @kernel(cached=True)
-def sparse_plane_epoch(weights, state, q, entries, targets, row_weights, order, settings, seed):
+def sparse_plane_epoch(weights, state, q, entries, targets, row_weights, bias_steps, order,
+                       settings, seed):  # fmt: skip
     """As `plane_epoch`, for sparse rows.
 
     The penalty in the loss is that of scikit-learn (1.9): of the weights that the last correction
@@ -216,16 +217,20 @@ def sparse_plane_epoch(weights, state, q, entries, targets, row_weights, order, 
     Parameters
     ----------
     weights, q, targets, row_weights, order, settings, seed
-        As in `plane_epoch`.
-    state : array of float64, shape (4,)
+        As in `plane_epoch`, but for the factor of the weights.
+    state : array of float64, shape (5,)
         The bias; the cumulative L1 penalty; the sums of squares and of magnitudes that the penalty
-        in the loss is computed from, at first those of all weights.
+        in the loss is computed from, at first those of all weights; by what the weights are to be
+        multiplied, at first 1.
     entries : Entries
+    bias_steps : array of float64, shape (rows,)
+        What a mistake adds to the bias: computed outside, where the product is rounded before it is
+        added, as in scikit-learn. Where L1 makes all weights 0, its last bit decides.
     """
     if seed >= 0:
         shuffle_rows(pointer(order, 0), order.shape[0], seed)
     return sparse_plane_rows(
         pointer(weights, 0), pointer(state, 0), pointer(q, 0), entries_pointers(entries),
-        pointer(targets, 0), pointer(row_weights, 0), pointer(order, 0), pointer(settings, 0),
-        order.shape[0], weights.shape[0],
+        pointer(targets, 0), pointer(row_weights, 0), pointer(bias_steps, 0), pointer(order, 0),
+        pointer(settings, 0), order.shape[0], weights.shape[0],
     )  # fmt: skip
