@@ -12,6 +12,7 @@ from fastbp.checks import SparseRows
 from fastbp.kernels.state import Data, Entries
 from fastbp.model.activations import traits_of
 from fastbp.model.losses import Loss
+from fastbp.model.net import Net
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -204,4 +205,14 @@ def check_trainable(activations: tuple[Any, ...]) -> None:
         raise ValueError(
             "a net with step units cannot be trained by backpropagation: their derivative is 0 or "
             f"undefined; activations are {activations}. Train with sigmoid, tanh or relu"
+        )
+
+
+def check_dropout(net: Net, data: Data) -> None:
+    """Raise a ValueError for training on sparse rows with dropout of the inputs."""
+    rate = net.regularization.input_dropout
+    if rate and data.entries is not None:
+        raise ValueError(
+            f"input_dropout={rate:g} takes dense rows; X is sparse. Pass X.toarray(), or a net with "
+            "input_dropout=0, such as one with dropout behind its first hidden layer"
         )
