@@ -47,6 +47,13 @@ def entries_of(rows: SparseRows) -> Entries:
     return Entries(rows.values, rows.columns, rows.starts)
 
 
+def inputs_and_entries(rows: FloatArray | SparseRows) -> tuple[FloatArray, Entries | None]:
+    """Two fields of `Data`, the first empty or the second None."""
+    if isinstance(rows, SparseRows):
+        return np.empty(0, rows.dtype), entries_of(rows)
+    return rows.reshape(-1), None
+
+
 def kind_of(data: Data) -> str:
     """What the compiled types of the data depend on, for `fastbp.machine.jit.call`."""
     return data.inputs.dtype.char + ("" if data.entries is None else " sparse")
@@ -138,12 +145,12 @@ def of_finite(
     """As `rows_to_train_on`, for inputs from `inputs_or_sparse` that are known to be finite."""
     rows = matrix.shape[0]
     dtype = matrix.dtype
-    sparse = isinstance(matrix, SparseRows)
+    flat, entries = inputs_and_entries(matrix)
     no_integers = np.empty(0, np.int64)
     targets, labels = loss.targets(y, rows, outputs, dtype)
     weights = sample_weights(sample_weight, rows)
     return Data(
-        inputs=np.empty(0, dtype) if sparse else matrix.reshape(-1),
+        inputs=flat,
         targets=np.empty(0, dtype) if targets is None else targets.reshape(-1),
         labels=no_integers if labels is None else labels,
         order=no_integers,
@@ -154,7 +161,7 @@ def of_finite(
         n_weights=weights.size,
         n_divisors=0,
         total=float(rows),
-        entries=entries_of(matrix) if sparse else None,
+        entries=entries,
     )
 
 
@@ -213,6 +220,6 @@ def check_dropout(net: Net, data: Data) -> None:
     rate = net.regularization.input_dropout
     if rate and data.entries is not None:
         raise ValueError(
-            f"input_dropout={rate:g} takes dense rows; X is sparse. Pass X.toarray(), or a net with "
-            "input_dropout=0, such as one with dropout behind its first hidden layer"
+            f"input_dropout={rate:g} takes dense rows; X is sparse. Pass X.toarray(), or take "
+            "dropout, that of the hidden layers, instead"
         )

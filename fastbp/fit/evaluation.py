@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -15,7 +15,6 @@ from fastbp.kernels.state import Data, Entries, Network, OptimizerState
 from fastbp.kernels.workspace import Workspace
 from fastbp.machine.jit import call
 from fastbp.model.net import SECONDS_A_CALL, FloatArray, Net
-
 
 PRODUCTS_A_SECOND = 5e8
 """Of entries of sparse rows with weights; most processors are faster."""
@@ -78,7 +77,9 @@ def predict(net: Net, X: Any, logits: bool) -> FloatArray:
     ):
         index = predict_piece(net, network, work, some, their_outputs)
         if index >= 0:
-            checks.raise_not_finite("X", inputs, first * inputs.shape[1] + index, X)
+            checks.raise_not_finite(
+                "X", cast(FloatArray, inputs), first * inputs.shape[1] + index, X
+            )
     return out
 
 

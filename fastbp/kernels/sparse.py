@@ -10,10 +10,11 @@ W (N, K)  weights, unit by unit     D (N, B)  the delta, dE/dZ     dW (N, K)
     dW[i, j] = sum over the entries of column j of x D[i, b]
 
 Both go unit by unit through all entries of the pass: the weights of a unit, or their gradient, stay
-in the second cache meanwhile, and no transposed copy of W is needed. SPARSE_UNITS units side by
+in the second cache meanwhile. SPARSE_UNITS units side by
 side share the loads of an entry, and their sums do not wait for each other, where the cache holds
-so many (`workspace.sparse_block`). The gradient of a
-block of units exists only until they are updated, as in gradient.py.
+so many (`workspace.sparse_block`). The gradient of a block of units exists only until they are
+updated, as in gradient.py. Passes of many entries do transpose the weights, a vector of units at a
+time: then an entry takes one load and one product for all of these.
 """
 
 from fastbp.kernels.activations import RELU

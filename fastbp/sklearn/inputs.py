@@ -10,6 +10,7 @@ from sklearn.utils.validation import validate_data
 
 from fastbp import checks
 
+
 def checked(
     estimator: Any, X: Any, y: Any, dtype: str | None, reset: bool, **options: Any
 ) -> tuple[Any, Any]:

@@ -8,7 +8,6 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 import pytest
-import scipy.sparse
 from bad_input import EXAMPLES, INF, NAN, X, Y, attempt, check_refused, good_or_bad, state
 from hypothesis import given
 from hypothesis import strategies as st

@@ -50,7 +50,10 @@ def test_as_dense_rows(seed: int, dtype: str, monkeypatch) -> None:
     exact = 1e-12 if dtype == "float64" else 2e-5
     close = {"rtol": exact, "atol": exact}
     np.testing.assert_allclose(sparse.predict(X), dense.predict(rows), **close)
-    (loss, grad), (expected_loss, expected) = sparse.loss_and_grad(X, y), dense.loss_and_grad(rows, y)
+    (loss, grad), (expected_loss, expected) = (
+        sparse.loss_and_grad(X, y),
+        dense.loss_and_grad(rows, y),
+    )
     assert loss == pytest.approx(expected_loss, rel=exact)
     np.testing.assert_allclose(grad, expected, **close)
     for net, inputs in ((dense, rows), (sparse, X)):

@@ -119,7 +119,7 @@ PENALTIES = (None, "l2", "l1", "elasticnet")
 @pytest.mark.parametrize("penalty", PENALTIES)
 @pytest.mark.parametrize("classes", CLASSES)
 def test_perceptron(classes: int, penalty, alpha: float) -> None:
-    """Also the number of epochs: the loss is scikit-learn's, which has the penalty of few weights."""
+    """Also the number of epochs: the loss has the penalty of few weights, as in scikit-learn."""
     y = CLASSES[classes]
     for options in ({"eta0": 0.1}, {"fit_intercept": False}, {"class_weight": "balanced"}):
         theirs, ours = both("Perceptron", penalty=penalty, alpha=alpha, **options)
