@@ -37,6 +37,7 @@ from fastbp.checks.options import (
     number,
     positive,
 )
+from fastbp.checks.sparse import Sparse, SparseRows, is_sparse, refuse_sparse, sparse_rows
 from fastbp.checks.suggestions import (
     described,
     explained,
@@ -47,6 +48,8 @@ from fastbp.checks.suggestions import (
 )
 
 __all__ = [
+    "Sparse",
+    "SparseRows",
     "at_least_zero",
     "choice",
     "classes",
@@ -60,6 +63,7 @@ __all__ = [
     "fraction",
     "generator",
     "instead",
+    "is_sparse",
     "labels",
     "layer_indices",
     "layer_sizes",
@@ -70,10 +74,12 @@ __all__ = [
     "positive",
     "raise_not_finite",
     "refuse_masked",
+    "refuse_sparse",
     "refuse_to_set",
     "same_rows",
     "sample_weights",
     "shape",
+    "sparse_rows",
     "targets",
     "unit_interval",
     "weights",

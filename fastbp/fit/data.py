@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp import checks
-from fastbp.kernels.state import Data
+from fastbp.checks import SparseRows
+from fastbp.kernels.state import Data, Entries
 from fastbp.model.activations import traits_of
 from fastbp.model.net import Net
 
@@ -32,6 +33,35 @@ def inputs(X: npt.ArrayLike, n_in: int, dtype: np.dtype) -> FloatArray:
     ):
         return X
     return checks.matrix("X", X, n_in, dtype, "one column per input")
+
+
+def inputs_or_sparse(X: Any, n_in: int, dtype: np.dtype) -> FloatArray | SparseRows:
+    """X as `inputs` or as sparse rows, of which only the latter are checked for NaN."""
+    if type(X) is not np.ndarray and checks.is_sparse(X):
+        return checks.sparse_rows("X", X, n_in, dtype)
+    return inputs(X, n_in, dtype)
+
+
+def entries_of(rows: SparseRows) -> Entries:
+    """Sparse rows as kernels take them."""
+    return Entries(rows.values, rows.columns, rows.starts)
+
+
+def inputs_and_entries(rows: FloatArray | SparseRows) -> tuple[FloatArray, Entries | None]:
+    """Two fields of `Data`, the first empty or the second None."""
+    if isinstance(rows, SparseRows):
+        return np.empty(0, rows.dtype), entries_of(rows)
+    return rows.reshape(-1), None
+
+
+def kind_of(data: Data) -> str:
+    """What the compiled types of the data depend on, for `fastbp.machine.jit.call`."""
+    return data.inputs.dtype.char + ("" if data.entries is None else " sparse")
+
+
+def row_count(data: Data, n_in: int) -> int:
+    """How many rows the data have."""
+    return data.inputs.size // n_in if data.entries is None else len(data.entries.starts) - 1
 
 
 def sample_weights(sample_weight: Any, rows: int, net: Net) -> Weights:
@@ -151,14 +181,19 @@ def rows_to_train_on(
     The loss of a batch is divided by the number of its rows, however large their weights are: so
     the expectation of its gradient is that of all rows together.
     """
-    matrix = checks.finite("X", inputs(X, net.layer_sizes[0], net.dtype), X)
+    matrix = inputs_or_sparse(X, net.layer_sizes[0], net.dtype)
+    if not isinstance(matrix, SparseRows):
+        checks.finite("X", matrix, X)
     return of_finite(matrix, y, sample_weight, net), matrix.shape[0]
 
 
-def of_finite(matrix: FloatArray, y: Any, sample_weight: npt.ArrayLike | None, net: Net) -> Data:
-    """As `rows_to_train_on`, for inputs from `inputs` that are known to be finite."""
+def of_finite(
+    matrix: FloatArray | SparseRows, y: Any, sample_weight: npt.ArrayLike | None, net: Net
+) -> Data:
+    """As `rows_to_train_on`, for inputs from `inputs_or_sparse` that are known to be finite."""
     rows = matrix.shape[0]
     dtype = matrix.dtype
+    flat, entries = inputs_and_entries(matrix)
     no_integers = np.empty(0, np.int64)
     y, gaps = targets_and_gaps(y, net.missing_targets)
     targets, labels = net.spec.loss.targets(y, rows, net.layer_sizes[-1], dtype)
@@ -166,7 +201,7 @@ def of_finite(matrix: FloatArray, y: Any, sample_weight: npt.ArrayLike | None, n
     if gaps is not None:
         weights = weights_beside(gaps, weights)
     return Data(
-        inputs=matrix.reshape(-1),
+        inputs=flat,
         targets=np.empty(0, dtype) if targets is None else targets.reshape(-1),
         labels=no_integers if labels is None else labels,
         order=no_integers,
@@ -177,6 +212,7 @@ def of_finite(matrix: FloatArray, y: Any, sample_weight: npt.ArrayLike | None, n
         n_weights=weights.shape[1],
         n_divisors=0,
         total=float(rows),
+        entries=entries,
     )
 
 
@@ -227,4 +263,14 @@ def check_trainable(activations: tuple[Any, ...]) -> None:
         raise ValueError(
             "a net with step units cannot be trained by backpropagation: their derivative is 0 or "
             f"undefined; activations are {activations}. Train with sigmoid, tanh or relu"
+        )
+
+
+def check_dropout(net: Net, data: Data) -> None:
+    """Raise a ValueError for training on sparse rows with dropout of the inputs."""
+    rate = net.regularization.input_dropout
+    if rate and data.entries is not None:
+        raise ValueError(
+            f"input_dropout={rate:g} takes dense rows; X is sparse. Pass X.toarray(), or take "
+            "dropout, that of the hidden layers, instead"
         )

@@ -51,6 +51,8 @@ def fit(
     shuffle = checks.flag("shuffle", shuffle)
     data.check_trainable(net.activations)
     functions = sources.augmentations(augment)
+    if functions:
+        checks.refuse_sparse("X", examples.X, "augment")
     source: sources.Source
     if sources.is_in_memory(examples, limits):
         rows, hooks, examples = rows_in_memory(
@@ -98,9 +100,12 @@ def rows_in_memory(
 ) -> tuple[tuple[Data, int], Hooks | None, Examples]:  # fmt: skip
     """The rows to train on, checked, and how many they are; the hooks; the rows as arrays."""
     rows, count = data.rows_to_train_on(*examples, net)
+    data.check_dropout(net, rows)
     hooks = None
-    y = checks.numbers("y", examples.y)
-    whole = Examples(rows.inputs.reshape(count, -1), y, data.weights_of(rows))
+    inputs: Any = rows.inputs.reshape(count, -1)
+    if rows.entries is not None:
+        inputs = checks.SparseRows(*rows.entries, net.layer_sizes[0])
+    whole = Examples(inputs, checks.numbers("y", examples.y), data.weights_of(rows))
     if options.any_given():
         hooks, kept = prepare(net, whole, shuffle, epochs, options, limits, clock)
         if kept is not None:
@@ -176,6 +181,7 @@ def step(net: Net, X: Any, y: Any, sample_weight: Any) -> float:
     data.check_trainable(net.activations)
     check_rate_beside(net, "step, which makes one update")
     rows, count = data.rows_to_train_on(X, y, sample_weight, net)
+    data.check_dropout(net, rows)
     if not is_finite_before(net):
         return math.nan
     with Guard(net, History()) as guard:

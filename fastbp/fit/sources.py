@@ -18,6 +18,7 @@ from fastbp import checks
 from fastbp.fit.data import (
     Examples,
     Job,
+    check_dropout,
     job_of,
     row_weights,
     rows_to_train_on,
@@ -141,6 +142,7 @@ class Jobs:
 
     def _job(self, piece: Examples) -> Job:
         data, rows = rows_to_train_on(*piece, self.net)
+        check_dropout(self.net, data)
         return job_of(data, rows, self.pieces.batch_size, self.pieces.shuffle)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from functools import cache, partial
+from functools import cache
 from inspect import Parameter, signature
 from numbers import Integral, Real
 from typing import Any, NamedTuple, Self
@@ -29,6 +29,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastbp.checks import explained, instead
 from fastbp.fit.callbacks import Callback
+from fastbp.fit.data import inputs_or_sparse
 from fastbp.inspection import layer_outputs
 from fastbp.kernels.state import Data
 from fastbp.mlp import MLP
@@ -37,13 +38,7 @@ from fastbp.model.losses import Loss
 from fastbp.model.optimizers import OPTIMIZERS, Optimizer
 from fastbp.sklearn import conversion, hooks, lbfgs, networks, pickles, training
 from fastbp.sklearn.callbacks import CallbackSupport, Listener
-from fastbp.sklearn.inputs import (
-    checked_weights,
-    dense,
-    in_pieces,
-    refuse_masked,
-    validation_rows,
-)
+from fastbp.sklearn.inputs import checked_weights, refuse_masked, validation_rows
 from fastbp.sklearn.optimizers import OptimizerMemory
 from fastbp.sklearn.randomness import random_state_of
 from fastbp.sklearn.scores import Score
@@ -420,7 +415,7 @@ class BaseMLP(
         net = networks.build(self, sizes, loss, dtype, memory.optimizer)
         self._begin(net, first, incremental, random_state)
         memory.attach(net)
-        rows = CheckedRows(dense(X), y, weights, sample_weight, given)
+        rows = CheckedRows(inputs_or_sparse(X, sizes[0], dtype), y, weights, sample_weight, given)
         rows, held = self._validation(net, rows, validation, random_state)
         data = data_to_train_on(net, rows, self._targets(rows.y), incremental)
         self._check_penalty(data.total)
@@ -491,7 +486,8 @@ class BaseMLP(
             weights = checked_weights(weights, X_val, by_output=not is_classifier(self))
             y_val = self._encode(y)
             check_consistent_length(X_val, y_val)
-            held = CheckedRows(dense(X_val), y_val, weights, weights, (X, y))
+            X_val = inputs_or_sparse(X_val, net.layer_sizes[0], net.dtype)
+            held = CheckedRows(X_val, y_val, weights, weights, (X, y))
         elif self.early_stopping and self._by_epochs:
             stratify = is_classifier(self) and rows.y.shape[1] == 1
             whole = rows.given
@@ -549,11 +545,11 @@ class BaseMLP(
                     pass
         refuse_masked(X=X)
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        return in_pieces(partial(net.predict, logits=logits), X)
+        return net.predict(X, logits=logits)
 
     def _forward_pass_fast(self, X: Any, check_input: bool = True) -> FloatArray:
         """Outputs of the network: scikit-learn's private name of it."""
-        return self._outputs(X) if check_input else in_pieces(self._network().predict, X)
+        return self._outputs(X) if check_input else self._network().predict(X)
 
     def transform(self, X: Any) -> FloatArray:
         """Activations of the last hidden layer.
@@ -576,7 +572,7 @@ class BaseMLP(
             raise ValueError("transform needs a hidden layer; hidden_layer_sizes is empty.")
         refuse_masked(X=X)
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        return in_pieces(lambda rows: layer_outputs(net, rows)[-2], X)
+        return layer_outputs(net, X)[-2]
 
     @property
     def _n_features_out(self) -> int:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 
-from fastbp.fit.data import inputs, of_finite, row_weights, to_evaluate, total_weight, weights_of
-from fastbp.fit.evaluation import evaluate
+from fastbp.checks import SparseRows
+from fastbp.fit.data import (
+    inputs_or_sparse,
+    of_finite,
+    row_weights,
+    to_evaluate,
+    total_weight,
+    weights_of,
+)
+from fastbp.fit.evaluation import evaluate, rows_in_a_call
 from fastbp.kernels.layout import N_COLUMNS, OUTPUT
-from fastbp.kernels.state import Data
-from fastbp.kernels.workspace import CAPACITY, STRIDE
+from fastbp.kernels.state import Data, Network
+from fastbp.kernels.workspace import CAPACITY, STRIDE, Workspace
 from fastbp.mlp import MLP
 
 FloatArray = npt.NDArray[np.floating]
@@ -25,8 +33,8 @@ class CheckedRows(NamedTuple):
 
     Attributes
     ----------
-    X : array of the net's dtype, shape (rows, n_in)
-        Dense and finite.
+    X : array or SparseRows of the net's dtype, shape (rows, n_in)
+        Finite.
     y : array, shape (rows, n_outputs)
         The network's targets: columns of numbers, NaN for missing ones, or of booleans for classes.
     sample_weight : array of float64, shape (rows,) or (rows, n_outputs), or None
@@ -38,7 +46,7 @@ class CheckedRows(NamedTuple):
         The data as the user passed them, for scorers.
     """
 
-    X: FloatArray
+    X: FloatArray | SparseRows
     y: npt.NDArray[Any]
     sample_weight: npt.NDArray[np.float64] | None
     divisors: npt.NDArray[np.float64] | None
@@ -55,7 +63,7 @@ class CheckedRows(NamedTuple):
 
 def data_of(net: MLP, rows: CheckedRows, targets: npt.NDArray[Any]) -> Data:
     """The arrays that kernels take to evaluate checked rows, with the targets of the loss."""
-    matrix = inputs(rows.X, net.layer_sizes[0], net.dtype)
+    matrix = inputs_or_sparse(rows.X, net.layer_sizes[0], net.dtype)
     return to_evaluate(of_finite(matrix, targets, rows.sample_weight, net))
 
 
@@ -134,8 +142,9 @@ class Validation:
         self.data = data_of(net, rows, targets)
         self.no_penalties = net.optimizer_state()._replace(settings=np.zeros_like(net.settings))
         self.no_gradient = net.params[:0].copy()
-        network, work = net.workspace(len(rows.X), training=True)
-        self.in_one_pass = net.in_python is None and len(rows.X) <= work.places[CAPACITY]
+        _, work = self._workspace(net)
+        at_once = min(work.places[CAPACITY], rows_in_a_call(net, len(rows.X), self.data.entries))
+        self.in_one_pass = net.in_python is None and len(rows.X) <= at_once
         from_logits = self.in_one_pass and net.spec.loss.from_logits
         self.own_score = estimator._score_against(rows.y, rows.sample_weight, from_logits)
         self.scorer = None
@@ -161,6 +170,11 @@ class Validation:
             return float(self.scorer(estimator, *self.rows.given))
         return float(self.scorer(estimator, *self.rows.given, sample_weight=weights))
 
+    def _workspace(self, net: MLP) -> tuple[Network, Workspace]:
+        return net.workspace(
+            len(self.rows.X), training=True, sparse=isinstance(self.rows.X, SparseRows)
+        )
+
     def _outputs_after_loss(self, net: MLP) -> FloatArray:
         """Outputs for all rows, or net inputs where the loss takes these.
 
@@ -168,11 +182,12 @@ class Validation:
         would take as long as the loss.
         """
         if not self.in_one_pass:
-            return net.predict(self.rows.X)
+            return net.predict(cast(Any, self.rows.X))
         count = len(self.rows.X)
-        network, work = net.workspace(count, training=True)
+        network, work = self._workspace(net)
         first = int(network.layers[OUTPUT - N_COLUMNS])  # of the last layer
         stride = int(work.places[STRIDE])
         n_outputs = net.layer_sizes[-1]
         outputs = work.values[first : first + n_outputs * stride].reshape(n_outputs, stride)
-        return outputs[:, :count].T
+        their: FloatArray = outputs[:, :count].T
+        return their

@@ -51,8 +51,13 @@ def of(cpu: str | None = None, features: str | None = None) -> dict[str, object]
         ("haswell", 256, 16, 6),
         ("znver3", 256, 16, 6),
         pytest.param(
-            "znver4", 512, 32, 12,
-            marks=pytest.mark.skipif(llvm.llvm_version_info < (16,), reason="LLVM has it from 16 on"),
+            "znver4",
+            512,
+            32,
+            12,
+            marks=pytest.mark.skipif(
+                llvm.llvm_version_info < (16,), reason="LLVM has it from 16 on"
+            ),
         ),
     ],
 )
