@@ -58,6 +58,7 @@ ON_DEMAND = {  # imported inside functions
     "sklearn.randomness": {"sklearn"},
     "sklearn.targets": {"sklearn"},
     "sklearn.training": {"sklearn"},
+    "sklearn.scores": {"sklearn"},
     "sklearn.validation": {"sklearn"},
 }
 ON_TOP = {"sklearn": {"scipy", "sklearn"}}  # what a package that is itself on demand is made of

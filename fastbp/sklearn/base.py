@@ -356,11 +356,6 @@ class BaseMLP(
             self._stream = Stream(self, problem.net, problem.memory, columns)
         return self
 
-    def _goes_on(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> bool:
-        """Train on more rows of a stream the short way, where the last call prepared it."""
-        stream: Stream | None = self.__dict__.get("_stream")
-        return stream is not None and stream.goes_on(self, X, y, sample_weight, classes)
-
     def _restore(self, before: dict[str, Any]) -> None:
         """Restore the attributes from before a fit, except those that end begun callbacks."""
         running = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")

@@ -30,6 +30,7 @@ from fastbp.sklearn.losses import (
 )
 from fastbp.sklearn.probabilities import log_sigmoid, log_softmax, of_two_classes
 from fastbp.sklearn.scores import R2, Accuracy, Score
+from fastbp.sklearn.streams import goes_on
 from fastbp.sklearn.targets import (
     SeveralOutputs,
     binarizer_for,
@@ -120,6 +121,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     # ---------------------------------------------------------------- fitting
 
     @available_if(lambda estimator: estimator._check_solver())
+    @goes_on
+    @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None
     ) -> MLPClassifier:
@@ -136,14 +139,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         -------
         self
         """
-        if not self._goes_on(X, y, sample_weight, classes):
-            self._checked_partial_fit(X, y, sample_weight, classes)
-        return self
-
-    @_fit_context(prefer_skip_nested_validation=True)
-    def _checked_partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any) -> None:
         more = {} if classes is None else {"classes": classes}
         self._fit(X, y, sample_weight=sample_weight, incremental=True, **more)
+        return self
 
     def _begin_partial_fit(self, y: Any, classes: Any) -> None:
         if self.class_weight == "balanced":
@@ -397,6 +395,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     # ---------------------------------------------------------------- fitting
 
     @available_if(lambda estimator: estimator._check_solver())
+    @goes_on
+    @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
         """Train for one epoch, starting from the current parameters; not with the solver "lbfgs".
 
@@ -409,13 +409,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         -------
         self
         """
-        if not self._goes_on(X, y, sample_weight):
-            self._checked_partial_fit(X, y, sample_weight)
-        return self
-
-    @_fit_context(prefer_skip_nested_validation=True)
-    def _checked_partial_fit(self, X: Any, y: Any, sample_weight: Any) -> None:
         self._fit(X, y, sample_weight=sample_weight, incremental=True)
+        return self
 
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
         y, gaps = targets_and_gaps(y, self.missing_targets)

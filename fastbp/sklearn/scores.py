@@ -18,7 +18,7 @@ from fastbp.fit.warn import warn
 
 FloatArray = npt.NDArray[np.floating]
 Score = Callable[[FloatArray], float]
-"""Of a network's outputs, (rows, n_outputs); NaN where they are not finite."""
+"""Takes a network's outputs, (rows, n_outputs); NaN where they are not finite."""
 
 
 class Accuracy:

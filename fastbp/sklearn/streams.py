@@ -8,7 +8,9 @@ Every other call takes the way of the first, with the same results.
 from __future__ import annotations
 
 import threading
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +25,24 @@ from fastbp.sklearn.optimizers import OptimizerMemory
 from fastbp.sklearn.randomness import Reseeded
 from fastbp.sklearn.targets import is_plain
 from fastbp.sklearn.validation import CheckedRows, data_to_train_on
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def goes_on(partial_fit: Method) -> Method:
+    """`partial_fit` that first tries to go on from the call before."""
+
+    @wraps(partial_fit)
+    def call(self: Any, X: Any, y: Any, sample_weight: Any = None, *args: Any, **more: Any) -> Any:
+        stream: Stream | None = self.__dict__.get("_stream")
+        if stream is not None:
+            classes = args[0] if args else more.get("classes")
+            if stream.goes_on(self, X, y, sample_weight, classes):
+                return self
+        return partial_fit(self, X, y, sample_weight, *args, **more)
+
+    return cast(Method, call)
+
 
 UNCHANGING = (bool, int, float, str, tuple, type(None), np.generic, Optimizer, Loss)
 """Parameters of these types are the same where they are the same object."""

@@ -24,6 +24,7 @@ from fastbp.kernels.layout import N_COLUMNS, OUTPUT
 from fastbp.kernels.state import Data, Network
 from fastbp.kernels.workspace import CAPACITY, STRIDE, Workspace
 from fastbp.mlp import MLP
+from fastbp.sklearn.scores import Score
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -146,7 +147,7 @@ class Validation:
         at_once = min(work.places[CAPACITY], rows_in_a_call(net, len(rows.X), self.data.entries))
         self.in_one_pass = net.in_python is None and len(rows.X) <= at_once
         from_logits = self.in_one_pass and net.spec.loss.from_logits
-        self.own_score = estimator._score_against(rows.y, rows.sample_weight, from_logits)
+        self.own_score: Score = estimator._score_against(rows.y, rows.sample_weight, from_logits)
         self.scorer = None
         if estimator.scoring not in (None, "loss"):
             self.scorer = check_scoring(estimator, scoring=estimator.scoring)

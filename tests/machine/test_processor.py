@@ -55,9 +55,7 @@ def of(cpu: str | None = None, features: str | None = None) -> dict[str, object]
             512,
             32,
             12,
-            marks=pytest.mark.skipif(
-                llvm.llvm_version_info < (16,), reason="LLVM has it from 16 on"
-            ),
+            marks=pytest.mark.skipif(llvm.llvm_version_info < (16,), reason="LLVM 16 has it"),
         ),
     ],
 )

@@ -93,6 +93,7 @@ def test_what_is_for_the_package_is_not_offered() -> None:
     assert {"fit", "predict", "params", "weights", "layer_sizes", "optimizer"} <= offered
     inside = {name for name in vars(Net) if not name.startswith("_")} - offered
     assert inside == {
-        "optimizer_state", "regularization", "restart_optimizer", "settings", "state", "workspace",
+        "optimizer_state", "regularization", "restart_optimizer", "settings",
+        "share_parameters", "state", "workspace",
     }  # fmt: skip
     assert {"spec", "state", "rules", "layer_table", "in_python", "split_seed"}.isdisjoint(offered)

@@ -171,9 +171,9 @@ def count_calls(monkeypatch):
     """A list that gets the number of epochs of each run."""
     runs, run = [], training.Epochs.run
 
-    def counted(self, epochs):
+    def counted(self, epochs, **options):
         runs.append(epochs)
-        return run(self, epochs)
+        return run(self, epochs, **options)
 
     monkeypatch.setattr(training.Epochs, "run", counted)
     return runs
@@ -194,7 +194,8 @@ def test_epochs_run_together_until_training_may_stop(monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("options", [
-    {"verbose": True}, {"early_stopping": True}, {"callbacks": [ReduceOnPlateau()]},
+    {"verbose": True}, {"early_stopping": True, "scoring": "accuracy"},
+    {"callbacks": [ReduceOnPlateau()]},
     {"solver": "sgd", "learning_rate": "invscaling"},
 ])  # fmt: skip
 @ignore_convergence
@@ -470,3 +471,44 @@ def test_losses_have_the_type_of_scikit_learns(options) -> None:
     for name in ("loss_curve_", "validation_loss_curve_"):
         assert {type(loss) for loss in getattr(ours, name, None) or []} <= {np.float64}
     assert type(ours.loss_) is np.float64
+
+
+# ---- epochs that are validated after some of them ------------------------------------------------
+
+
+@ignore_convergence
+@pytest.mark.filterwarnings("ignore::fastbp.DivergenceWarning")
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"early_stopping": True, "max_iter": 30, "n_iter_no_change": 2, "tol": 0.01},
+        {"early_stopping": True, "max_iter": 7},
+        {"early_stopping": True, "max_iter": 9, "scoring": "loss", "dropout": 0.2},
+        {"early_stopping": True, "solver": "sgd", "learning_rate": "adaptive", "max_iter": 40,
+         "n_iter_no_change": 1, "tol": 0.1},
+        {"early_stopping": True, "solver": "sgd", "learning_rate_init": 1e150, "max_iter": 12},
+        {"max_iter": 9, "tol": 1.0, "n_iter_no_change": 3},
+    ],
+    ids=str,
+)  # fmt: skip
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+def test_they_are_as_if_validated_one_by_one(kind, parameters) -> None:
+    y = Y if kind is MLPClassifier else X @ [1.0, -1.0, 0.5, 0.2]
+    options = {} if parameters.get("early_stopping") else {"X_val": X[::5], "y_val": y[::5]}
+    fitted = []
+    for callbacks in (None, [Callback()]):  # with callbacks an epoch a call
+        net = kind(hidden_layer_sizes=(5,), random_state=0, callbacks=callbacks, **parameters)
+        try:
+            net.fit(X, y, **options)
+        except ValueError as error:  # the first epoch is not finite
+            assert "non-finite" in str(error)
+        fitted.append(net)
+    one, other = fitted
+    assert vars(one).keys() == vars(other).keys()
+    for name in (
+        "n_iter_", "loss_curve_", "validation_scores_", "validation_loss_curve_", "best_loss_",
+        "best_validation_score_", "t_",
+    ):  # fmt: skip
+        np.testing.assert_equal(getattr(one, name, None), getattr(other, name, None), err_msg=name)
+    for a, b in zip(getattr(one, "coefs_", ()), getattr(other, "coefs_", ()), strict=True):
+        np.testing.assert_array_equal(a, b)
