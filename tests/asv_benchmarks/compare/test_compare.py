@@ -8,7 +8,7 @@ import pytest
 from made_up import SMALL, HalfRate, OtherOutputs, measured, startup
 
 from compare import __main__ as compare
-from compare import estimators, further, measure, timing
+from compare import estimators, further, measure, sparse, timing
 from compare import startup as fresh
 from compare.peer_base import CannotRunError
 from compare.peer_numpy import NumPy
@@ -133,9 +133,14 @@ def test_goals_of_fresh_processes_stand_with_the_further_goals(monkeypatch) -> N
     row = Row("a", "1", "2", True)
     monkeypatch.setattr(further, "further_rows", lambda rounds, seconds: [row])
     monkeypatch.setattr(estimators, "estimator_rows", lambda rounds, seconds: [row, row])
+    monkeypatch.setattr(sparse, "sparse_rows", lambda rounds, seconds: [row])
     args = compare.parse([])
     title = "`fastbp.sklearn` beside scikit-learn, in its own dtypes"
-    assert compare.further_goals(args, 0.1, None) == {"Further goals": [row], title: [row, row]}
+    assert compare.further_goals(args, 0.1, None) == {
+        "Further goals": [row],
+        title: [row, row],
+        "`fastbp.sklearn` on sparse rows beside scikit-learn": [row],
+    }
     rows = compare.further_goals(args, 0.1, startup())["Further goals"]
     assert [r.what for r in rows][:2] == ["a", "import and first fit, empty cache"]
 
