@@ -7,10 +7,10 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse
-from sklearn.utils import column_or_1d
 from sklearn.utils.validation import validate_data
 
 from fastbp import checks
+from fastbp.sklearn.recognition import one_column
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -47,7 +47,7 @@ def checked(
         reset=reset, **options,
     )  # fmt: skip
     if y.ndim == 2 and y.shape[1] == 1:
-        y = column_or_1d(y, warn=True)
+        y = one_column(y)
     return X, y
 
 

@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model._base import LinearClassifierMixin, SparseCoefMixin
 from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.utils import compute_class_weight
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from fastbp.checks import explained
 from fastbp.fit.warn import warn
@@ -23,6 +23,7 @@ from fastbp.machine import jit
 from fastbp.perceptron import plane
 from fastbp.sklearn.inputs import dense, refuse_masked
 from fastbp.sklearn.randomness import random_state_of
+from fastbp.sklearn.recognition import PLANES, Recognised
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -53,7 +54,7 @@ class UnitData(NamedTuple):
     held: npt.NDArray[np.bool_]
 
 
-class Perceptron(ClassifierMixin, BaseEstimator):
+class Perceptron(Recognised, SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
     """The perceptron, a drop-in for `sklearn.linear_model.Perceptron`.
 
     With the same `random_state` and float64 data it is the same model: the same shuffles,
@@ -98,6 +99,7 @@ class Perceptron(ClassifierMixin, BaseEstimator):
     ----------
     classes_ : array, shape (n_classes,)
     coef_ : array, shape (1, n_features) for two classes, else (n_classes, n_features)
+        A sparse matrix after `sparsify`, until the next `fit`, `partial_fit` or `densify`.
     intercept_ : array, shape (1,) or (n_classes,)
     n_iter_ : int
         Number of epochs, the largest over the classes.
@@ -137,9 +139,16 @@ class Perceptron(ClassifierMixin, BaseEstimator):
         "warm_start": ["boolean"],
     }
 
+    _their_package = "sklearn.linear_model"
+    loss = "perceptron"
+
     classes_: npt.NDArray[Any]
-    coef_: FloatArray
+    coef_: Any
     intercept_: FloatArray
+    n_iter_: int
+    t_: float
+    n_features_in_: int
+    feature_names_in_: npt.NDArray[Any]
 
     @explained
     def __init__(
@@ -214,7 +223,7 @@ class Perceptron(ClassifierMixin, BaseEstimator):
                 f"The number of classes has to be greater than one; got {len(classes)} class"
             )
         if self.warm_start and hasattr(self, "coef_"):
-            coef_init = self.coef_ if coef_init is None else coef_init
+            coef_init = dense(self.coef_) if coef_init is None else coef_init
             intercept_init = self.intercept_ if intercept_init is None else intercept_init
         coef, intercept = _initial_parameters(X, len(classes), coef_init, intercept_init)
         self.classes_ = classes
@@ -225,6 +234,7 @@ class Perceptron(ClassifierMixin, BaseEstimator):
                 "Maximum number of iteration reached before convergence. Consider increasing "
                 "max_iter to improve the fit.",
                 ConvergenceWarning,
+                PLANES,
             )
         return self
 
@@ -268,7 +278,7 @@ class Perceptron(ClassifierMixin, BaseEstimator):
                 f"{self.classes_!r}"
             )
         self._check_parameters()
-        self._train(X, y, sample_weight, 1, self.coef_, self.intercept_)
+        self._train(X, y, sample_weight, 1, dense(self.coef_), self.intercept_)
         return self
 
     def _check_parameters(self) -> None:
@@ -406,27 +416,9 @@ class Perceptron(ClassifierMixin, BaseEstimator):
         array, shape (n_samples,) for two classes, else (n_samples, n_classes)
             Above 0 for the class; with two classes, for the second.
         """
-        check_is_fitted(self)
         refuse_masked(X=X)
-        X = validate_data(self, X, accept_sparse="csr", reset=False)
-        scores: FloatArray = safe_sparse_dot(X, self.coef_.T, dense_output=True) + self.intercept_
-        return scores.ravel() if scores.shape[1] == 1 else scores
-
-    def predict(self, X: Any) -> npt.NDArray[Any]:
-        """Predict classes.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix, shape (n_samples, n_features)
-
-        Returns
-        -------
-        array, shape (n_samples,)
-        """
-        scores = self.decision_function(X)
-        indices = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
-        chosen: npt.NDArray[Any] = self.classes_[indices]
-        return chosen
+        scores: FloatArray = super().decision_function(X)
+        return scores
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
