@@ -16,7 +16,7 @@ from fastbp.kernels.layout import N_COLUMNS, N_OUT, OUTPUT, weight_views
 from fastbp.kernels.workspace import STRIDE
 from fastbp.mlp import MLP
 from fastbp.model.activations import traits_of
-from fastbp.model.net import PASS_ROWS, FloatArray
+from fastbp.model.net import PASS_ROWS, SPARSE_PASS_ROWS, FloatArray
 from fastbp.model.optimizers import Optimizer
 from fastbp.model.schedules import Rate
 
@@ -64,10 +64,12 @@ def layer_outputs(net: MLP, X: npt.ArrayLike) -> tuple[FloatArray, ...]:
     inputs = checked_inputs(check_net(net), X)
     rows = inputs.shape[0]
     outputs = tuple(np.empty((rows, size), net.dtype) for size in net.layer_sizes[1:])
-    for first in range(0, rows, PASS_ROWS):
-        some = slice(first, min(first + PASS_ROWS, rows))
+    sparse = isinstance(inputs, checks.SparseRows)
+    pass_rows = SPARSE_PASS_ROWS if sparse else PASS_ROWS
+    for first in range(0, rows, pass_rows):
+        some = slice(first, min(first + pass_rows, rows))
         count = some.stop - first
-        network, work = net.workspace(count, training=False)
+        network, work = net.workspace(count, training=False, sparse=sparse)
         last = np.empty((count, net.layer_sizes[-1]), net.dtype)
         index = predict_piece(net, network, work, inputs[some], last)
         if index >= 0:

@@ -37,6 +37,7 @@ from fastbp.checks.options import (
     number,
     positive,
 )
+from fastbp.checks.sparse import SparseRows, is_sparse, refuse_sparse, sparse_rows
 from fastbp.checks.suggestions import (
     described,
     explained,
@@ -47,6 +48,7 @@ from fastbp.checks.suggestions import (
 )
 
 __all__ = [
+    "SparseRows",
     "at_least_zero",
     "choice",
     "classes",
@@ -61,6 +63,7 @@ __all__ = [
     "fraction",
     "generator",
     "instead",
+    "is_sparse",
     "labels",
     "layer_indices",
     "layer_sizes",
@@ -71,9 +74,11 @@ __all__ = [
     "positive",
     "raise_not_finite",
     "refuse_masked",
+    "refuse_sparse",
     "refuse_to_set",
     "same_rows",
     "shape",
+    "sparse_rows",
     "targets",
     "unit_interval",
     "weights",

@@ -19,6 +19,9 @@ IntArray = npt.NDArray[np.int64]
 PIECE_VALUES = 1 << 16
 """Values that are looked at in one piece, so that what NumPy makes of them stays in the cache."""
 
+REMEDY = "Remove or fill in such rows first"
+"""What to do about values that are not finite."""
+
 
 def numbers(name: str, value: Any, remedy: str = "") -> npt.NDArray[Any]:
     """`value` as an array of real numbers, whatever its dtype.
@@ -51,8 +54,7 @@ def numbers(name: str, value: Any, remedy: str = "") -> npt.NDArray[Any]:
         if hasattr(value, "toarray"):
             raise TypeError(
                 f"{name} must hold real numbers in a dense array; got the sparse "
-                f"{type(value).__name__}. Pass {name}.toarray(), or use fastbp.sklearn, which "
-                "takes sparse matrices"
+                f"{type(value).__name__}. Pass {name}.toarray()"
             )
         array, got = _from_objects(name, array)
     if array.dtype.kind not in "biuf":
@@ -109,7 +111,7 @@ def shape(name: str, value: Any) -> tuple[int, ...]:
     return numbers(name, value).shape
 
 
-def _writable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def writable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """A view that is not marked read-only, so that the kernels need not be compiled twice.
 
     They read inputs and targets and never write them.
@@ -129,23 +131,26 @@ def _writable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.asarray(Holder())
 
 
+def check_shape(name: str, shape: tuple[int, ...], columns: int, what: str) -> None:
+    """Raise a ValueError where the shape is not (rows, `columns`), or has no rows."""
+    if len(shape) != 2 or shape[1] != columns:
+        hint = ""
+        if len(shape) == 1 and columns == 1:
+            hint = f"; one column is {name}.reshape(-1, 1)"
+        elif len(shape) == 1 and shape[0] == columns:
+            hint = f"; one row is {name}.reshape(1, -1)"
+        raise ValueError(f"{name} must have shape (rows, {columns}), {what}; got shape {shape}{hint}")
+    if shape[0] == 0:
+        raise ValueError(f"{name} must have at least one row; got shape {shape}")
+
+
 def matrix(name: str, value: Any, columns: int, dtype: npt.DTypeLike, what: str) -> FloatArray:
     """`value` as a C-contiguous (rows, `columns`) array of `dtype`, copied only where necessary."""
     array = numbers(name, value)
-    if array.ndim != 2 or array.shape[1] != columns:
-        hint = ""
-        if array.ndim == 1 and columns == 1:
-            hint = f"; one column is {name}.reshape(-1, 1)"
-        elif array.ndim == 1 and array.shape[0] == columns:
-            hint = f"; one row is {name}.reshape(1, -1)"
-        raise ValueError(
-            f"{name} must have shape (rows, {columns}), {what}; got shape {array.shape}{hint}"
-        )
-    if array.shape[0] == 0:
-        raise ValueError(f"{name} must have at least one row; got shape {array.shape}")
+    check_shape(name, array.shape, columns, what)
     with np.errstate(over="ignore"):
         converted = np.require(array, dtype, ["C", "A"])
-    return _writable(converted)
+    return writable(converted)
 
 
 def raise_not_finite(
@@ -153,16 +158,22 @@ def raise_not_finite(
     array: FloatArray,
     index: int,
     given: Any,
-    remedy: str = "Remove or fill in such rows first",
+    remedy: str = REMEDY,
 ) -> None:
     """Raise a ValueError that says where the NaN or infinity at flat `index` of `array` is."""
     row, column = divmod(index, array.shape[1])
-    value = array[row, column]
     original = numbers(name, given).reshape(array.shape)[row, column]
+    refuse_not_finite(name, array[row, column], original, row, column, remedy)
+
+
+def refuse_not_finite(
+    name: str, value: Any, original: Any, row: int, column: int, remedy: str = REMEDY
+) -> None:
+    """Raise a ValueError for a value that is NaN or infinite, or has become so in its dtype."""
     if np.isinf(value) and np.isfinite(original):
         raise ValueError(
             f"{name} holds {original} at row {row}, column {column}, which is beyond "
-            f"{array.dtype}; scale the values or use dtype='float64'"
+            f"{value.dtype}; scale the values or use dtype='float64'"
         )
     raise ValueError(
         f"{name} holds {value} at row {row}, column {column}; only finite numbers are accepted. "
@@ -172,13 +183,13 @@ def raise_not_finite(
 
 def finite(name: str, array: FloatArray, given: Any) -> FloatArray:
     """`array` itself, if all its values are finite."""
-    index = _first_not_finite(array.reshape(-1))
+    index = first_not_finite(array.reshape(-1))
     if index >= 0:
         raise_not_finite(name, array, index, given)
     return array
 
 
-def _first_not_finite(values: FloatArray) -> int:
+def first_not_finite(values: FloatArray) -> int:
     """Index of the first NaN or infinity in a flat array, -1 when there is none."""
     for first in range(0, values.size, PIECE_VALUES):
         is_finite = np.isfinite(values[first : first + PIECE_VALUES])
@@ -195,7 +206,7 @@ def weights(name: str, value: Any, shape: tuple[int, int], dtype: npt.DTypeLike)
         raise ValueError(f"{name} must have shape {shape}; got shape {array.shape}{hint}")
     with np.errstate(over="ignore"):
         converted: FloatArray = array.astype(dtype)
-    index = _first_not_finite(converted.reshape(-1))
+    index = first_not_finite(converted.reshape(-1))
     if index >= 0:
         raise_not_finite(name, converted, index, array, "Replace it")
     return converted
@@ -224,7 +235,7 @@ def flat(name: str, value: Any, rows: int) -> npt.NDArray[np.float64]:
         )
     with np.errstate(over="ignore"):
         converted = np.require(array, np.float64, ["C", "A"])
-    return _writable(converted)
+    return writable(converted)
 
 
 def same_rows(y: npt.NDArray[Any], rows: int) -> None:

@@ -327,7 +327,8 @@ def _validation(net: Any, given: Any) -> Examples:
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"validation_data: {error}") from None
-    return Examples(data.inputs(X, net.layer_sizes[0], net.dtype), checks.numbers("y", y), weights)
+    inputs = data.inputs_or_sparse(X, net.layer_sizes[0], net.dtype)
+    return Examples(inputs, checks.numbers("y", y), weights)
 
 
 def _split(rows: int, held: int, seed: int | None) -> tuple[Any, Any]:

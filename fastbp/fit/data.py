@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp import checks
-from fastbp.kernels.state import Data
+from fastbp.checks import SparseRows
+from fastbp.kernels.state import Data, Entries
 from fastbp.model.activations import traits_of
 from fastbp.model.losses import Loss
 
@@ -31,6 +32,28 @@ def inputs(X: npt.ArrayLike, n_in: int, dtype: np.dtype) -> FloatArray:
     ):
         return X
     return checks.matrix("X", X, n_in, dtype, "one column per input")
+
+
+def inputs_or_sparse(X: Any, n_in: int, dtype: np.dtype) -> FloatArray | SparseRows:
+    """X as `inputs` or as sparse rows, of which only the latter are checked for NaN."""
+    if type(X) is not np.ndarray and checks.is_sparse(X):
+        return checks.sparse_rows("X", X, n_in, dtype)
+    return inputs(X, n_in, dtype)
+
+
+def entries_of(rows: SparseRows) -> Entries:
+    """Sparse rows as kernels take them."""
+    return Entries(rows.values, rows.columns, rows.starts)
+
+
+def kind_of(data: Data) -> str:
+    """What the compiled types of the data depend on, for `fastbp.machine.jit.call`."""
+    return data.inputs.dtype.char + ("" if data.entries is None else " sparse")
+
+
+def row_count(data: Data, n_in: int) -> int:
+    """How many rows the data have."""
+    return data.inputs.size // n_in if data.entries is None else len(data.entries.starts) - 1
 
 
 def sample_weights(sample_weight: Any, rows: int) -> npt.NDArray[np.float64]:
@@ -100,22 +123,26 @@ def rows_to_train_on(
     The loss of a batch is divided by the number of its rows, however large their weights are: so
     the expectation of its gradient is that of all rows together.
     """
-    matrix = checks.finite("X", inputs(X, layer_sizes[0], dtype), X)
+    matrix = inputs_or_sparse(X, layer_sizes[0], dtype)
+    if not isinstance(matrix, SparseRows):
+        checks.finite("X", matrix, X)
     data = of_finite(matrix, y, sample_weight, layer_sizes[-1], loss)
     return data, matrix.shape[0]
 
 
 def of_finite(
-    matrix: FloatArray, y: Any, sample_weight: npt.ArrayLike | None, outputs: int, loss: Loss
-) -> Data:
-    """As `rows_to_train_on`, for inputs from `inputs` that are known to be finite."""
+    matrix: FloatArray | SparseRows, y: Any, sample_weight: npt.ArrayLike | None, outputs: int,
+    loss: Loss,
+) -> Data:  # fmt: skip
+    """As `rows_to_train_on`, for inputs from `inputs_or_sparse` that are known to be finite."""
     rows = matrix.shape[0]
     dtype = matrix.dtype
+    sparse = isinstance(matrix, SparseRows)
     no_integers = np.empty(0, np.int64)
     targets, labels = loss.targets(y, rows, outputs, dtype)
     weights = sample_weights(sample_weight, rows)
     return Data(
-        inputs=matrix.reshape(-1),
+        inputs=np.empty(0, dtype) if sparse else matrix.reshape(-1),
         targets=np.empty(0, dtype) if targets is None else targets.reshape(-1),
         labels=no_integers if labels is None else labels,
         order=no_integers,
@@ -126,6 +153,7 @@ def of_finite(
         n_weights=weights.size,
         n_divisors=0,
         total=float(rows),
+        entries=entries_of(matrix) if sparse else None,
     )
 
 

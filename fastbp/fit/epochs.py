@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp.fit import in_python
-from fastbp.fit.data import Job
+from fastbp.fit.data import Job, kind_of
 from fastbp.fit.limits import LIMITS, Clock, Limits
 from fastbp.kernels import training
 from fastbp.kernels.optimizers import UPDATES
@@ -213,7 +213,8 @@ class Epochs:
             return
         net = self.net
         self.job = job
-        self.network, self.work = net.workspace(job.batch_size, training=True)
+        sparse = job.data.entries is not None
+        self.network, self.work = net.workspace(job.batch_size, training=True, sparse=sparse)
         self.refresh()
         capacity = int(self.work.places[CAPACITY])
         whole = job.batch_size > capacity or self.optimizer.settings[CLIP_NORM] > 0
@@ -241,7 +242,7 @@ class Epochs:
         progress.fill(0)
         self.losses = np.zeros(epochs + 2)
         end = int(self.optimizer.scalars[UPDATES]) + epochs * job.updates
-        char = self.net.dtype.char
+        kind = kind_of(job.data)
         data = job.data._replace(generator=self.bits.address)
         while True:
             optimizer = self._with_rates(end)
@@ -249,7 +250,7 @@ class Epochs:
                 self.network, self.work, data, optimizer, self.grad, self.net.state.random,
                 progress, self.losses, self.snapshot, job.rows, job.batch_size,
             )  # fmt: skip
-            status = self.pace.call(self._train, char, arguments, watch, self._lock)
+            status = self.pace.call(self._train, kind, arguments, watch, self._lock)
             running = status == RUNNING
             going = watch is None or watch.look(running)
             if not (running and going):

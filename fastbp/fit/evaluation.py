@@ -8,12 +8,27 @@ from typing import Any
 import numpy as np
 
 from fastbp import checks
+from fastbp.checks import SparseRows
 from fastbp.fit import data, in_python
 from fastbp.kernels import evaluation
-from fastbp.kernels.state import Data, Network, OptimizerState
+from fastbp.kernels.state import Data, Entries, Network, OptimizerState
 from fastbp.kernels.workspace import Workspace
 from fastbp.machine.jit import call
-from fastbp.model.net import FloatArray, Net
+from fastbp.model.net import SECONDS_A_CALL, FloatArray, Net
+
+
+PRODUCTS_A_SECOND = 5e8
+"""Of entries of sparse rows with weights; most processors are faster."""
+
+
+def rows_in_a_call(net: Net, rows: int, entries: Entries | None) -> int:
+    """Rows that one compiled call of some tenths of a second may take."""
+    if entries is None:
+        return net.rows_in_a_call
+    first = net.weights[0]
+    products = float(entries.starts[-1] - entries.starts[0]) * first.shape[1]
+    products += rows * (net.params.size - first.size)
+    return max(1, int(SECONDS_A_CALL * PRODUCTS_A_SECOND * rows / max(products, 1.0)))
 
 
 def evaluate(
@@ -31,16 +46,17 @@ def evaluate(
         Its penalties are part of the loss.
     grad : array of the net's dtype, shape (n_params,) or (0,)
     """
-    network, work = net.workspace(count, training=True)
+    network, work = net.workspace(count, training=True, sparse=rows.entries is not None)
     own = net.in_python
     if own is not None:
         return in_python.evaluate(own, network, work, rows, optimizer, grad, count)
     shared = network, work, rows, optimizer, grad
-    most = net.rows_in_a_call
+    most = rows_in_a_call(net, count, rows.entries)
+    kind = data.kind_of(rows)
     loss = 0.0
     for first in range(0, count, most):
         some = min(most, count - first)
-        loss += call(evaluation.evaluate, net.dtype.char, *shared, first, some, count)
+        loss += call(evaluation.evaluate, kind, *shared, first, some, count)
     return loss
 
 
@@ -48,13 +64,15 @@ def predict(net: Net, X: Any, logits: bool) -> FloatArray:
     """`MLP.predict`; for few rows it is one compiled call, with little Python beside it."""
     spec = net.spec
     if net.in_python is None:
-        inputs = data.inputs(X, spec.layer_sizes[0], spec.dtype)
+        inputs = data.inputs_or_sparse(X, spec.layer_sizes[0], spec.dtype)
     else:
         inputs = checked_inputs(net, X)
     rows = inputs.shape[0]
     out = np.empty((rows, spec.layer_sizes[-1]), spec.dtype)
-    network, work = net.workspace(rows, False, logits)
+    network, work = net.workspace(rows, False, logits, isinstance(inputs, SparseRows))
     most = net.rows_in_a_call
+    if isinstance(inputs, SparseRows):
+        most = rows_in_a_call(net, rows, data.entries_of(inputs))
     for first, some, their_outputs in (
         ((0, inputs, out),) if rows <= most else pieces(most, inputs, out)
     ):
@@ -64,23 +82,27 @@ def predict(net: Net, X: Any, logits: bool) -> FloatArray:
     return out
 
 
-def checked_inputs(net: Net, X: Any) -> FloatArray:
+def checked_inputs(net: Net, X: Any) -> FloatArray | SparseRows:
     """X as the kernels take it, checked but for what `predict_piece` finds."""
     spec = net.spec
-    inputs = data.inputs(X, spec.layer_sizes[0], spec.dtype)
+    inputs = data.inputs_or_sparse(X, spec.layer_sizes[0], spec.dtype)
     own = net.in_python
-    if own is not None and own.activations:
+    if own is not None and own.activations and not isinstance(inputs, SparseRows):
         checks.finite("X", inputs, X)
     return inputs
 
 
 def predict_piece(
-    net: Net, network: Network, work: Workspace, inputs: FloatArray, out: FloatArray
+    net: Net, network: Network, work: Workspace, inputs: FloatArray | SparseRows, out: FloatArray
 ) -> int:
     """Outputs of some rows in `out`; -1, or the flat index of the first input not finite."""
     own = net.in_python
     if own is not None and own.activations:
         in_python.predict(own, network, work, inputs, out)
+        return -1
+    if isinstance(inputs, SparseRows):
+        kind = inputs.dtype.char
+        call(evaluation.predict_sparse, kind, network, work, data.entries_of(inputs), out)
         return -1
     index: int = call(
         evaluation.predict, inputs.dtype.char, network.params, network.layers, *work, inputs, out
@@ -89,8 +111,8 @@ def predict_piece(
 
 
 def pieces(
-    most: int, inputs: FloatArray, out: FloatArray
-) -> Iterable[tuple[int, FloatArray, FloatArray]]:
+    most: int, inputs: FloatArray | SparseRows, out: FloatArray
+) -> Iterable[tuple[int, FloatArray | SparseRows, FloatArray]]:
     """At most so many rows of both arrays at a time, and the number of the first of them."""
     rows = inputs.shape[0]
     if rows <= most:  # slices would take a tenth of the time of one row's prediction

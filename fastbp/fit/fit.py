@@ -87,7 +87,10 @@ def rows_in_memory(
     rows, count = data.rows_to_train_on(*examples, *shape)
     hooks = None
     weights = rows.weights if rows.n_weights else None
-    whole = Examples(rows.inputs.reshape(count, -1), checks.numbers("y", examples.y), weights)
+    inputs: Any = rows.inputs.reshape(count, -1)
+    if rows.entries is not None:
+        inputs = checks.SparseRows(*rows.entries, net.layer_sizes[0])
+    whole = Examples(inputs, checks.numbers("y", examples.y), weights)
     if options.any_given():
         hooks, kept = prepare(net, whole, shuffle, epochs, options, limits, clock)
         if kept is not None:

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastbp.checks import SparseRows
+from fastbp.fit.data import entries_of, kind_of
 from fastbp.kernels import in_python
-from fastbp.kernels.layout import N_COLUMNS, N_IN, N_OUT, OUTPUT, SLOPE
+from fastbp.kernels.layout import N_COLUMNS, N_OUT, OUTPUT, SLOPE
 from fastbp.kernels.state import PENALTIES_SHARED, Data, Network, OptimizerState
 from fastbp.kernels.training import DIVERGED, DONE, EPOCH, FINISHED, ROW, RUNNING
 from fastbp.kernels.updates import NO_UPDATE
@@ -46,11 +48,11 @@ def _outputs(
 ) -> None:  # fmt: skip
     """Outputs of some rows in `out`, unless that is empty, and in the workspace."""
     done = -1
-    char = network.params.dtype.char
+    kind = kind_of(data)
     while done < network.n_layers:
         if done >= 0:
             _activate(own, network, work, done, rows)
-        done = call(in_python.outputs, char, network, work, data, first, rows, done, random, out)
+        done = call(in_python.outputs, kind, network, work, data, first, rows, done, random, out)
 
 
 def _rows_of(data: Data, first: int, rows: int) -> Any:
@@ -74,17 +76,15 @@ def _batch_loss(
     The derivative of a compiled loss stands in the workspace, and the array is empty.
     """
     layers = network.layers.reshape(-1, N_COLUMNS)
-    n_in = int(layers[0, N_IN])
     n_out = int(layers[-1, N_OUT])
     loss = own.loss
     out = np.empty((rows if loss is not None else 0, n_out), network.params.dtype)
     _outputs(own, network, work, data, first, rows, random, out)
     if loss is None:
-        char = out.dtype.char
-        value = call(in_python.built_in_loss, char, network, work, data, first, rows, divisor)
+        value = call(in_python.built_in_loss, kind_of(data), network, work, data, first, rows, divisor)
         return float(value), out
     chosen = _rows_of(data, first, rows)
-    targets = data.targets.reshape(data.inputs.size // n_in, n_out)[chosen]
+    targets = data.targets.reshape(-1, n_out)[chosen]
     targets.setflags(write=False)  # a view of the user's array, where the rows are not shuffled
     if not data.n_weights:
         return loss(out, targets)
@@ -101,17 +101,20 @@ def _batch_loss(
 
 
 def predict(
-    own: InPython, network: Network, work: Workspace, inputs: FloatArray, out: FloatArray
-) -> None:
+    own: InPython, network: Network, work: Workspace, inputs: FloatArray | SparseRows,
+    out: FloatArray,
+) -> None:  # fmt: skip
     """Outputs of all rows, (rows, n_in), in `out`, (rows, n_out)."""
     rows = inputs.shape[0]
     capacity = int(work.places[CAPACITY])
     no_integers = np.empty(0, np.int64)
     no_random = np.empty(0, np.uint64)
     no_targets = np.empty(0, inputs.dtype)
+    sparse = isinstance(inputs, SparseRows)
     data = Data(
-        inputs.reshape(-1), no_targets, no_integers, no_integers, np.empty(0), np.empty(0), 0, 0, 0,
-        0, float(rows),
+        no_targets if sparse else inputs.reshape(-1), no_targets, no_integers, no_integers,
+        np.empty(0), np.empty(0), 0, 0, 0, 0, float(rows),
+        entries=entries_of(inputs) if sparse else None,
     )  # fmt: skip
     for first in range(0, rows, capacity):
         batch = min(capacity, rows - first)
@@ -144,6 +147,8 @@ def train(
     generator. Every batch is one pass. An error in the user's functions leaves the updates so far.
     """
     char = network.params.dtype.char
+    kind = kind_of(data)
+    entries = data.entries
     epochs = len(losses) - 2
     epoch = int(progress[EPOCH])
     first = int(progress[ROW])
@@ -159,7 +164,8 @@ def train(
         share = batch / rows if optimizer.settings[PENALTIES_SHARED] else divisor / data.total
         losses[epoch] += value * share
         if math.isfinite(value):
-            call(in_python.descend, char, network, work, delta, optimizer, grad, batch, divisor)
+            arguments = network, work, entries, delta, optimizer, grad, batch, divisor
+            call(in_python.descend, kind, *arguments)
         first += batch
         ended = first == rows
         if not math.isfinite(value) or (ended and not np.isfinite(network.params).all()):
@@ -185,5 +191,6 @@ def evaluate(
     value, delta = _batch_loss(own, network, work, data, 0, rows, data.total, no_dropout)
     if grad.size:
         paused = optimizer._replace(code=NO_UPDATE)
-        call(in_python.descend, char, network, work, delta, paused, grad, rows, data.total)
+        arguments = network, work, data.entries, delta, paused, grad, rows, data.total
+        call(in_python.descend, kind_of(data), *arguments)
     return value + float(call(in_python.penalties, char, network, optimizer, data.total))

@@ -19,6 +19,7 @@ optimizers      the steps of SGD, Adam ... Lion
 regularization  penalties, clipping and norms
 updates         which optimiser updates which parameters, at which rate
 gradient        a layer: dW and db, by four methods, each followed by the update
+sparse          the first layer on sparse rows: Z and dW from their entries
 batches         rows of the data into the workspace
 backprop        FORWARD, DELTA, BACKWARD: one screen
 evaluation      loss, gradient and predictions of many rows

@@ -10,6 +10,7 @@ from fastbp.kernels.batches import first_net_inputs
 from fastbp.kernels.dense import activate_layer, delta_below, delta_through, net_inputs
 from fastbp.kernels.gradient import layer_gradient
 from fastbp.kernels.losses import loss_and_delta
+from fastbp.kernels.sparse import gradient_of_entries
 from fastbp.kernels.state import (
     delta,
     layer_of,
@@ -26,7 +27,7 @@ from fastbp.machine.jit import kernel
 def forward(network, work, data, first, batch, key):
     """Outputs of all layers for the rows of a pass; `key` is that of dropout, 0 for none."""
     layer = layer_of(network, work, 0)
-    first_net_inputs(layer, data, first, batch, key)
+    first_net_inputs(layer, data, data.entries, first, batch, key)
     activate_layer(layer, batch, key)
     for number in range(1, network.n_layers):
         x = outputs(layer)
@@ -49,12 +50,23 @@ def output_delta(network, work, batch):
 
 
 @kernel
-def backward(network, work, batch, grad, optimizer):
-    """Gradients of all layers from the delta of the last one, each followed by its update."""
+def first_gradient(layer, entries, batch, grad, optimizer):
+    """The gradient of the first layer, from its inputs in the workspace or the entries of its rows."""
+    if entries is None:
+        layer_gradient(layer, scratch(layer, INPUTS), batch, grad, optimizer)
+    else:
+        gradient_of_entries(layer, entries, batch, grad, optimizer)
+
+
+@kernel
+def backward(network, work, entries, batch, grad, optimizer):
+    """Gradients of all layers from the delta of the last one, each followed by its update.
+
+    `entries` are those of the data: None where its rows are dense.
+    """
     for number in range(network.n_layers - 1, 0, -1):
         layer = layer_of(network, work, number)
         below = layer_of(network, work, number - 1)
         delta_below(layer, below, batch)
         layer_gradient(layer, outputs(below), batch, grad, optimizer)
-    layer = layer_of(network, work, 0)
-    layer_gradient(layer, scratch(work, INPUTS), batch, grad, optimizer)
+    first_gradient(layer_of(network, work, 0), entries, batch, grad, optimizer)

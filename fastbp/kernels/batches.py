@@ -10,12 +10,14 @@ The rows of a pass are those from `first` on in the order of the data.
 
 from fastbp.kernels.dense import net_inputs, net_inputs_of_group
 from fastbp.kernels.sampling import drop_out
+from fastbp.kernels.sparse import net_inputs_of_entries
 from fastbp.kernels.state import (
     data_rows,
     is_single_sample,
     n_inputs,
     n_units,
     scratch,
+    sparse_rows,
     stride_of,
 )
 from fastbp.kernels.transposes import copy, transpose, transpose_blocks
@@ -122,11 +124,8 @@ def drop_inputs(layer, batch, key):
 
 
 @kernel
-def first_net_inputs(layer, data, first, batch, key):
-    """Net inputs of the first layer: one group of rows after the other is fetched and multiplied.
-
-    See `workspace._input_group` for why; `key` is that of dropout, 0 for none.
-    """
+def net_inputs_of_dense_rows(layer, data, first, batch, key):
+    """One group of rows after the other is fetched and multiplied; `workspace._input_group` has why."""
     k = n_inputs(layer)
     x = scratch(layer, INPUTS)
     rows = data_rows(layer)
@@ -143,3 +142,13 @@ def first_net_inputs(layer, data, first, batch, key):
         fetch_inputs(layer, data, done, count, batch)
         drop_inputs(layer, count, key)
         net_inputs_of_group(layer, x, stride, done, count)
+
+
+@kernel
+def first_net_inputs(layer, data, entries, first, batch, key):
+    """Net inputs of the first layer; `key` is that of dropout, 0 for none."""
+    if entries is None:
+        net_inputs_of_dense_rows(layer, data, first, batch, key)
+    else:
+        row_offsets(sparse_rows(layer), data, first, batch, 1)
+        net_inputs_of_entries(layer, entries, batch)

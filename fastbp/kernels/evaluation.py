@@ -17,6 +17,7 @@ from fastbp.kernels.state import (
     OptimizerState,
     capacity_of,
     data_pointers,
+    entries_pointers,
     feature_rows,
     layer_of,
     n_inputs,
@@ -46,7 +47,7 @@ def forward_pass(network, work, data, first, rows, divisor, key):
 
 
 @kernel
-def add_gradient(network, work, done, rows, grad, optimizer):
+def add_gradient(network, work, entries, done, rows, grad, optimizer):
     """Backward of a pass after `done` rows of its batch, into `grad` and without an update."""
     o = optimizer
     paused = OptimizerState(
@@ -54,7 +55,7 @@ def add_gradient(network, work, done, rows, grad, optimizer):
         o.penalty_share,
     )  # fmt: skip
     start = FROM_ZERO if done == 0 else FROM_OUTPUT
-    backward(network, work, rows, Gradient(grad.values, grad.length, start), paused)
+    backward(network, work, entries, rows, Gradient(grad.values, grad.length, start), paused)
 
 
 @kernel
@@ -66,7 +67,7 @@ def evaluate_rows(network, work, data, optimizer, grad, first, count, rows):
         batch = min(end - first, capacity_of(work))
         loss += forward_pass(network, work, data, first, batch, data.total, 0)
         if grad.length > 0:
-            add_gradient(network, work, first, batch, grad, optimizer)
+            add_gradient(network, work, data.entries, first, batch, grad, optimizer)
         first += batch
     if end == rows:
         shared = share_penalties(optimizer, data.total)
@@ -94,17 +95,28 @@ def evaluate(network, work, data, optimizer, grad, first, count, rows):
 
 
 @kernel
-def predict_rows(network, work, inputs, out, rows):
-    """The loop of `predict`, on pointers."""
+def rows_to_predict(work, inputs, entries):
+    """Data of rows as they stand, without targets: pointers."""
     none = work.offsets
-    data = Data(inputs, inputs, none, none, inputs, inputs, 0, 0, 0, 0, 0.0, 0)
+    return Data(inputs, inputs, none, none, inputs, inputs, 0, 0, 0, 0, 0.0, 0, entries)
+
+
+@kernel
+def first_not_finite(inputs, entries, k, batch):
+    """Index of the first input that is not finite, -1 if there is none; entries were checked."""
+    return find_not_finite(inputs, batch * k) if entries is None else -1
+
+
+@kernel
+def predict_rows(network, work, data, out, rows):
+    """The loop of `predict`, on pointers."""
     k = n_inputs(layer_of(network, work, 0))
     last = layer_of(network, work, network.n_layers - 1)
     n = n_units(last)
     capacity = capacity_of(work)
     for first in range(0, rows, capacity):
         batch = min(rows - first, capacity)
-        index = find_not_finite(advance(inputs, first * k), batch * k)
+        index = first_not_finite(advance(data.inputs, first * k), data.entries, k, batch)
         if index >= 0:
             return first * k + index
         forward(network, work, data, first, batch, 0)
@@ -127,6 +139,18 @@ def predict(params, layers, values, offsets, places, inputs, out):
         pointer(params, 0),
     )  # fmt: skip
     work = Workspace(pointer(values, 0), pointer(offsets, 0), pointer(places, 0))
-    index = predict_rows(network, work, pointer(inputs, 0), pointer(out, 0), inputs.shape[0])
+    data = rows_to_predict(work, pointer(inputs, 0), None)
+    index = predict_rows(network, work, data, pointer(out, 0), inputs.shape[0])
     restore_denormals(mode)
     return index
+
+
+@kernel(cached=True)
+def predict_sparse(network, work, entries, out):
+    """Outputs of all sparse rows in `out`, (rows, n_out)."""
+    mode = flush_denormals()
+    at = work_pointers(work)
+    given = entries_pointers(entries)
+    data = rows_to_predict(at, given.values, given)
+    predict_rows(network_pointers(network), at, data, pointer(out, 0), out.shape[0])
+    restore_denormals(mode)

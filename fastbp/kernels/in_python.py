@@ -20,6 +20,7 @@ from fastbp.kernels.state import (
     data_pointers,
     data_rows,
     delta,
+    entries_pointers,
     feature_rows,
     layer_of,
     n_units,
@@ -50,7 +51,7 @@ def layers_from(network, work, data, first, start, batch, key):
     for number in range(start, network.n_layers):
         layer = layer_of(network, work, number)
         if number == 0:
-            first_net_inputs(layer, data, first, batch, key)
+            first_net_inputs(layer, data, data.entries, first, batch, key)
         else:
             x = state.outputs(layer_of(network, work, number - 1))
             net_inputs(layer, x, batch)
@@ -128,32 +129,33 @@ def fetch_delta(last, source, batch):
 
 
 @kernel
-def step_back(network, work, source, has_delta, optimizer, grad, batch):
+def step_back(network, work, entries, source, has_delta, optimizer, grad, batch):
     """The loop of `descend`, on pointers."""
     if has_delta:
         fetch_delta(layer_of(network, work, network.n_layers - 1), source, batch)
     if optimizer.code == NO_UPDATE:
-        add_gradient(network, work, 0, batch, grad, optimizer)
+        add_gradient(network, work, entries, 0, batch, grad, optimizer)
         penalize_all(network, optimizer, grad.values)
         return
     begin_update(optimizer)
     if grad.length == 0:
-        backward(network, work, batch, grad, optimizer)
+        backward(network, work, entries, batch, grad, optimizer)
     else:
-        add_gradient(network, work, 0, batch, grad, optimizer)
+        add_gradient(network, work, entries, 0, batch, grad, optimizer)
         update_all(network, optimizer, grad.values)
 
 
 @kernel(cached=True)
-def descend(network, work, source, optimizer, grad, batch, divisor):
+def descend(network, work, entries, source, optimizer, grad, batch, divisor):
     """Update the parameters after `outputs`, from dE/dY in `source`, (batch, n_out).
 
-    An empty `source` takes the delta of `built_in_loss`; `divisor` is what the loss of the batch
+    `entries` are those of the data. An empty `source` takes the delta of `built_in_loss`; `divisor` is what the loss of the batch
     was divided by. With NO_UPDATE the gradient, penalties included, goes to `grad`.
     """
     mode = flush_denormals()
     step_back(
-        network_pointers(network), work_pointers(work), pointer(source, 0), source.shape[0] > 0,
+        network_pointers(network), work_pointers(work), entries_pointers(entries),
+        pointer(source, 0), source.shape[0] > 0,
         share_penalties(optimizer_pointers(optimizer), divisor),
         Gradient(pointer(grad, 0), grad.shape[0], FROM_ZERO), batch,
     )  # fmt: skip

@@ -31,7 +31,14 @@ from fastbp.kernels.layout import (
     SLOPE,
     WEIGHTS,
 )
-from fastbp.kernels.workspace import CAPACITY, DATA_ROWS, FEATURE_ROWS, STRIDE, Workspace
+from fastbp.kernels.workspace import (
+    CAPACITY,
+    DATA_ROWS,
+    FEATURE_ROWS,
+    SPARSE_ROWS,
+    STRIDE,
+    Workspace,
+)
 from fastbp.machine.jit import kernel
 from fastbp.machine.simd import advance, load, pointer
 
@@ -59,12 +66,30 @@ class Network(NamedTuple):
     loss_parameters: npt.NDArray[np.float64]
 
 
+class Entries(NamedTuple):
+    """The inputs of sparse rows, one row after the other (CSR): arrays or pointers.
+
+    An entry may be 0, stand anywhere in its row and share its column with others, whose sum counts.
+
+    Attributes
+    ----------
+    values : float, shape (entries,)
+    columns : int32, shape (entries,)
+    starts : int64, shape (rows + 1,)
+        Where the entries of each row start; those of the last end at the last of these.
+    """
+
+    values: npt.NDArray[np.floating]
+    columns: npt.NDArray[np.int32]
+    starts: npt.NDArray[np.int64]
+
+
 class Data(NamedTuple):
     """Rows to train on or to evaluate: arrays at the boundary, pointers within.
 
     Attributes
     ----------
-    inputs : float, shape (rows x n_in,)
+    inputs : float, shape (rows x n_in,), or (0,) with `entries`
     targets : float, shape (rows x n_out,) or (0,)
     labels : int64, shape (rows,) or (0,)
         Classes, instead of targets.
@@ -81,6 +106,9 @@ class Data(NamedTuple):
     generator : int, default=0
         Address of the NumPy bit generator that permutes `order` for each epoch; 0: an epoch draws
         its order from fastbp's own stream.
+    entries : Entries or None, default=None
+        The inputs of sparse rows. Its type decides what is compiled: where it is None, no code for
+        sparse rows, else none for dense ones.
     """
 
     inputs: npt.NDArray[np.floating]
@@ -95,6 +123,7 @@ class Data(NamedTuple):
     n_divisors: int
     total: float
     generator: int = 0
+    entries: Entries | None = None
 
 
 class Gradient(NamedTuple):
@@ -183,12 +212,23 @@ def work_pointers(work):
 
 
 @kernel
+def entries_pointers(entries):
+    """The tuple with pointers instead of arrays; None stays None."""
+    if entries is None:
+        return None
+    return Entries(
+        pointer(entries.values, 0), pointer(entries.columns, 0), pointer(entries.starts, 0)
+    )
+
+
+@kernel
 def data_pointers(data):
     """The tuple with pointers instead of arrays."""
     return Data(
         pointer(data.inputs, 0), pointer(data.targets, 0), pointer(data.labels, 0),
         pointer(data.order, 0), pointer(data.weights, 0), pointer(data.divisors, 0),
         data.n_labels, data.n_order, data.n_weights, data.n_divisors, data.total, data.generator,
+        entries_pointers(data.entries),
     )  # fmt: skip
 
 
@@ -368,3 +408,9 @@ def feature_rows(work):
 def data_rows(work):
     """Offsets of the rows of the pass in the data, as `batches.row_offsets` has written them."""
     return advance(work.offsets, load(work.places, DATA_ROWS))
+
+
+@kernel
+def sparse_rows(work):
+    """The sparse rows of the pass in the data."""
+    return advance(work.offsets, load(work.places, SPARSE_ROWS))

@@ -54,9 +54,9 @@ def train_pass(network, work, data, first, done, batch, divisor, key, grad, opti
         return loss
     if grad.length == 0:
         begin_update(optimizer)
-        backward(network, work, rows, grad, optimizer)
+        backward(network, work, data.entries, rows, grad, optimizer)
         return loss
-    add_gradient(network, work, done, rows, grad, optimizer)
+    add_gradient(network, work, data.entries, done, rows, grad, optimizer)
     if done + rows == batch:
         begin_update(optimizer)
         update_all(network, optimizer, grad.values)

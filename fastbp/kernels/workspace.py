@@ -37,6 +37,9 @@ FEW_OUTPUTS, FEW_INPUTS = 8, 4
 COMMON_BATCH = 128
 """Rows of the batch for which BY_OUTPUTS and BY_INPUTS are compared."""
 
+SPARSE_UNITS = 4
+"""Units that are computed side by side from the entries of sparse rows."""
+
 SINGLE_BLOCK = 2048
 """Weights whose gradient BLOCK holds for a single sample, besides those of one more unit."""
 
@@ -84,7 +87,11 @@ features are apart then."""
 INPUT_PANELS = 15
 """Offset of the batch's inputs sample by sample, in panels, or -1: then they are made from INPUTS,
 and INPUT_GROUP is the whole batch."""
-N_PLACES = 16
+SPARSE_ROWS, SPARSE_BLOCK, SPARSE_WEIGHTS = 16, 17, 18
+"""For sparse rows, for which nothing is placed at INPUTS: in `offsets`, the rows of the batch in the
+data; units of the first layer whose gradient is computed at a time; their weights, transposed, a
+vector for each input, and one vector more."""
+N_PLACES = 19
 
 
 def round_up(number: int, multiple: int) -> int:
@@ -134,6 +141,16 @@ def gradient_path(n_in: int, n_out: int, lanes: int, first: bool) -> tuple[int, 
     products, end = costs[method]
     saved = tiles - 0.7 * products  # per row
     return (method, math.ceil(products * end / saved)) if saved > 0 else (BY_TILES, 0)
+
+
+def sparse_block(n_in: int, n_out: int, itemsize: int) -> int:
+    """Units of the first layer whose gradient is computed at a time from sparse rows.
+
+    SPARSE_UNITS of them share the loads of an entry, if their gradient fills at most half of the
+    second cache.
+    """
+    fit = SECOND_CACHE_BYTES // 2 // (n_in * itemsize)
+    return min(n_out, SPARSE_UNITS if fit >= SPARSE_UNITS else 1)
 
 
 def _stride(batch: int, lanes: int, itemsize: int) -> int:
@@ -199,7 +216,7 @@ def _place_inputs(layers: IntTable, places: IntTable, at: _Offsets, training: bo
 
 
 def _place_backward(
-    layers: IntTable, places: IntTable, at: _Offsets, slopes: Collection[int]
+    layers: IntTable, places: IntTable, at: _Offsets, slopes: Collection[int], sparse: bool
 ) -> None:
     """Where deltas, slopes and the scratch of a backward pass stand.
 
@@ -207,7 +224,8 @@ def _place_backward(
     """
     capacity = int(places[CAPACITY])
     stride = int(places[STRIDE])
-    widest_in = int(layers[:, N_IN].max())
+    dense = layers[1:] if sparse else layers
+    widest_in = int(dense[:, N_IN].max(initial=0))
     widest_out = int(layers[:, N_OUT].max())
     hidden = int(layers[:-1, N_OUT].max(initial=0))
     deltas = [at.take(hidden * stride), at.take(hidden * stride if len(layers) > 2 else 0)]
@@ -216,12 +234,14 @@ def _place_backward(
         layer[SLOPE] = at.take(int(layer[N_OUT]) * stride) if index in slopes else -1
     places[TARGETS] = at.take(int(layers[-1, N_OUT]) * stride)
     layers[-1, DELTA] = places[TARGETS]
-    in_panels = layers[1 if places[INPUT_PANELS] >= 0 else 0 :, N_IN]
+    in_panels = layers[1 if sparse or places[INPUT_PANELS] >= 0 else 0 :, N_IN]
     columns = TILE_VECTORS * at.lanes
     places[PANELS] = at.take(capacity * round_up(int(in_panels.max(initial=0)), columns))
     places[PACKED] = at.take(TILE_ROWS * widest_out + at.lanes)
-    block = SINGLE_BLOCK if capacity == 1 else max(TILE_ROWS, at.lanes) * widest_in
-    places[BLOCK] = at.take(block + widest_in + widest_out)
+    block = (SINGLE_BLOCK if capacity == 1 else max(TILE_ROWS, at.lanes) * widest_in) + widest_in
+    if sparse:
+        block = max(block, int(places[SPARSE_BLOCK] * layers[0, N_IN]))
+    places[BLOCK] = at.take(block + widest_out)
     places[ONES] = at.take(capacity)
     places[SHARES] = at.take(capacity)
 
@@ -233,6 +253,7 @@ def workspace_for(
     training: bool,
     slopes: Collection[int] = (),
     input_dropout: int = 0,
+    sparse: bool = False,
 ) -> tuple[IntTable, Workspace]:
     """Allocate a workspace and return the table of layers with its offsets filled in.
 
@@ -249,6 +270,8 @@ def workspace_for(
         Indices of the layers whose dY/dZ is stored in training.
     input_dropout : int, default=0
         See INPUT_DROPOUT.
+    sparse : bool, default=False
+        Whether the rows are sparse. Then no part of the workspace grows with rows times inputs.
     """
     dtype = np.dtype(dtype)
     lanes = LANES_BYTES // dtype.itemsize
@@ -256,7 +279,7 @@ def workspace_for(
     for index, layer in enumerate(layers):
         n_in, n_out = int(layer[N_IN]), int(layer[N_OUT])
         layer[[GRADIENT, GRADIENT_FROM]] = gradient_path(n_in, n_out, lanes, index == 0)
-    features = int(layers[:, [N_IN, N_OUT]].max())
+    features = int(layers[:, N_OUT].max() if sparse else layers[:, [N_IN, N_OUT]].max())
     stride = _stride(capacity, lanes, dtype.itemsize)
     places = np.zeros(N_PLACES, dtype=np.int64)
     places[CAPACITY] = capacity
@@ -264,15 +287,20 @@ def workspace_for(
     places[INPUT_DROPOUT] = input_dropout
     places[FEATURE_ROWS] = 0
     places[DATA_ROWS] = features
+    places[SPARSE_ROWS] = features + capacity
+    places[SPARSE_BLOCK] = sparse_block(*layers[0, [N_IN, N_OUT]].tolist(), dtype.itemsize)
     at = _Offsets(lanes)
-    _place_inputs(layers, places, at, training)
+    if sparse:
+        places[SPARSE_WEIGHTS] = at.take((int(layers[0, N_IN]) + 1) * lanes)
+    else:
+        _place_inputs(layers, places, at, training)
     for layer in layers:
         layer[OUTPUT] = at.take(int(layer[N_OUT]) * stride)
     if training:
-        _place_backward(layers, places, at, slopes)
+        _place_backward(layers, places, at, slopes, sparse)
     values = _aligned_zeros(at.size, dtype)
     if training:
         values[places[ONES] : places[ONES] + capacity] = 1.0
-    offsets = np.zeros(features + capacity, dtype=np.int64)
+    offsets = np.zeros(features + (2 if sparse else 1) * capacity, dtype=np.int64)
     offsets[:features] = np.arange(features) * stride
     return layers, Workspace(values, offsets, places)

@@ -201,8 +201,8 @@ def ready(function: Any, kind: str, arguments: tuple[Any, ...]) -> None:
     ----------
     function : dispatcher
     kind : str
-        What the types of the arguments depend on, such as the name of a dtype: looking it up is
-        faster than asking Numba for the types.
+        What the types of the arguments depend on, such as the character of a dtype, which is the
+        first if there is one: looking it up is faster than asking Numba for the types.
     arguments : tuple
         Arguments of the call that follows.
     """

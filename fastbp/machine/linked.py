@@ -12,15 +12,17 @@ compiles inner kernels as Numba does by itself.
 from __future__ import annotations
 
 from graphlib import TopologicalSorter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 from llvmlite import binding
 from llvmlite.binding import Linkage
+from numba import types
+from numba.core.analysis import dead_branch_prune
 from numba.core.codegen import CodeLibrary, JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.compiler_lock import global_compiler_lock
-from numba.core.compiler_machinery import PassManager
+from numba.core.compiler_machinery import FunctionPass, PassManager, register_pass
 from numba.core.registry import CPUDispatcher
 from numba.core.sigutils import normalize_signature
 from numba.core.typed_passes import (
@@ -167,10 +169,36 @@ class EntryCompiler(Compiler):  # type: ignore[misc]
         return super().compile_extra(func)
 
 
+class _NotNone(NamedTuple):
+    """The type of an argument, as `dead_branch_prune` knows those that are not None."""
+
+    literal_type: Any
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _PruneByNone(FunctionPass):  # type: ignore[misc]
+    """Keep one branch of ``if x is None`` for an argument x, by its type.
+
+    Numba does so only where x is None; without it the other branch would be typed too.
+    """
+
+    _name = "prune_by_none"
+
+    def __init__(self) -> None:
+        """Without it the class would be abstract."""
+        super().__init__()
+
+    def run_pass(self, state: Any) -> bool:
+        """Prune."""
+        args = [a if isinstance(a, types.NoneType) else _NotNone(a) for a in state.args]
+        dead_branch_prune(state.func_ir, args)
+        return True
+
+
 _PASSES = (
-    TranslateByteCode, FixupArgs, IRProcessing, GenericRewrites, RewriteDynamicRaises,
-    ReconstructSSA, NopythonTypeInference, PreLowerStripPhis, IRLegalization, NativeLowering,
-    NoPythonBackend,
+    TranslateByteCode, FixupArgs, IRProcessing, _PruneByNone, GenericRewrites,
+    RewriteDynamicRaises, ReconstructSSA, NopythonTypeInference, PreLowerStripPhis, IRLegalization,
+    NativeLowering, NoPythonBackend,
 )  # fmt: skip
 
 

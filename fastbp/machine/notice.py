@@ -102,7 +102,7 @@ def line_about(name: str, kind: str) -> str:
     name, kind : str
         As in `say`.
     """
-    what = f"for {np.dtype(kind).name} ({name})" if kind else f"({name})"
+    what = f"for {np.dtype(kind[0]).name} ({name})" if kind else f"({name})"
     often = "once per processor" if cache.keeps() else "in each process, as nothing is cached"
     return f"fastbp: compiling {what}, {often}, about 10 s"
 

@@ -28,6 +28,8 @@ PASS_ROWS = 256
 """Rows of a pass when a batch is cut into several: their activations fit the second cache."""
 WHOLE_BATCH = 512
 """Batches up to this size go through in one pass."""
+SPARSE_PASS_ROWS = 4096
+"""Both of these for sparse rows: each pass reads all weights of the first layer."""
 SECONDS_A_CALL = 0.1
 """About how long one compiled call lasts: Ctrl-C and progress are seen between calls."""
 
@@ -331,7 +333,7 @@ class Net:
                 bias_masks[layer][...] = value
 
     def workspace(
-        self, rows: int, training: bool, logits: bool = False
+        self, rows: int, training: bool, logits: bool = False, sparse: bool = False
     ) -> tuple[Network, Workspace]:
         """Network and workspace for batches of `rows` rows, kept for this thread's next call.
 
@@ -339,17 +341,21 @@ class Net:
         """
         kept: dict[str, tuple[int, tuple[Network, Workspace]]] = self._spaces.__dict__
         use = "training" if training else "logits" if logits else "prediction"
+        most, pass_rows = WHOLE_BATCH, PASS_ROWS
+        if sparse:
+            use = f"sparse {use}"
+            most = pass_rows = SPARSE_PASS_ROWS
         found = kept.get(use)
-        whole = rows <= WHOLE_BATCH or (training and self.in_python is not None)
-        capacity = rows if whole else PASS_ROWS
+        whole = rows <= most or (training and self.in_python is not None)
+        capacity = rows if whole else pass_rows
         if found is not None and found[0] == capacity:
             return found[1]
-        made = self._new_workspace(capacity, training, logits)
+        made = self._new_workspace(capacity, training, logits, sparse)
         kept[use] = capacity, made
         return made
 
     def _new_workspace(
-        self, capacity: int, training: bool, logits: bool
+        self, capacity: int, training: bool, logits: bool, sparse: bool
     ) -> tuple[Network, Workspace]:
         """The net as the kernels take it, and buffers for a pass of so many rows.
 
@@ -366,7 +372,9 @@ class Net:
         # What the outputs alone do not tell, or a mask is multiplied into, is stored.
         slopes = {i for i, a in enumerate(spec.activations) if traits_of(a).stores_slope}
         slopes |= {i for i, rate in enumerate(dropout[1:]) if rate > 0}
-        layers, work = workspace_for(layers, capacity, spec.dtype, training, slopes, shares[0])
+        layers, work = workspace_for(
+            layers, capacity, spec.dtype, training, slopes, shares[0], sparse
+        )
         work.places[DROPS_OUT] = any(shares)
         network = Network(
             params=self.state.params,

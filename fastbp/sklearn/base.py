@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from functools import cache, partial
+from functools import cache
 from inspect import Parameter, signature
 from numbers import Integral, Real
 from typing import Any, NamedTuple, Self
@@ -23,6 +23,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from fastbp.checks import explained, instead
 from fastbp.fit.callbacks import Callback
+from fastbp.fit.data import inputs_or_sparse
 from fastbp.kernels.state import Data
 from fastbp.mlp import MLP
 from fastbp.model.initializers import WEIGHT_INITS
@@ -32,7 +33,7 @@ from fastbp.sklearn import conversion, hooks, lbfgs, networks, pickles, training
 from fastbp.sklearn.annotations import NetAttributes
 from fastbp.sklearn.callbacks import CallbackSupport, Listener
 from fastbp.sklearn.features import HiddenFeatures
-from fastbp.sklearn.inputs import dense, in_pieces, refuse_masked, validation_rows
+from fastbp.sklearn.inputs import refuse_masked, validation_rows
 from fastbp.sklearn.optimizers import OptimizerMemory
 from fastbp.sklearn.randomness import random_state_of
 from fastbp.sklearn.recognition import Recognised
@@ -397,7 +398,7 @@ class BaseMLP(CallbackSupport, HiddenFeatures, Recognised, NetAttributes, BaseEs
         net = networks.build(self, sizes, loss, dtype, memory.optimizer)
         self._begin(net, first, random_state)
         memory.attach(net)
-        rows = CheckedRows(dense(X), y, weights, sample_weight, given)
+        rows = CheckedRows(inputs_or_sparse(X, sizes[0], dtype), y, weights, sample_weight, given)
         rows, held = self._validation(net, rows, validation, random_state)
         data = data_to_train_on(net, rows, self._targets(rows.y), incremental)
         self._check_penalty(data.total)
@@ -483,7 +484,8 @@ class BaseMLP(CallbackSupport, HiddenFeatures, Recognised, NetAttributes, BaseEs
                 )
             y_val = self._encode(y)
             check_consistent_length(X_val, y_val)
-            held = CheckedRows(dense(X_val), y_val, weights, weights, (X, y))
+            X_val = inputs_or_sparse(X_val, net.layer_sizes[0], net.dtype)
+            held = CheckedRows(X_val, y_val, weights, weights, (X, y))
         elif self.early_stopping and self._by_epochs:
             stratify = is_classifier(self) and rows.y.shape[1] == 1
             whole = rows.given
@@ -543,11 +545,11 @@ class BaseMLP(CallbackSupport, HiddenFeatures, Recognised, NetAttributes, BaseEs
                     pass
         refuse_masked(X=X)
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        return in_pieces(partial(net.predict, logits=logits), X)
+        return net.predict(X, logits=logits)
 
     def _forward_pass_fast(self, X: Any, check_input: bool = True) -> FloatArray:
         """Outputs of the network: scikit-learn's private name of it."""
-        return self._outputs(X) if check_input else in_pieces(self._network().predict, X)
+        return self._outputs(X) if check_input else self._network().predict(X)
 
     # ---------------------------------------------------------------- copies and conversion
 

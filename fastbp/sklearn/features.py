@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import TransformerTags
 from sklearn.utils.metaestimators import available_if
@@ -11,7 +13,7 @@ from sklearn.utils.validation import validate_data
 
 from fastbp.inspection import layer_outputs
 from fastbp.sklearn import networks
-from fastbp.sklearn.inputs import FloatArray, in_pieces, refuse_masked
+from fastbp.sklearn.inputs import refuse_masked
 
 
 def asked_for(estimator: Any) -> bool:
@@ -32,7 +34,7 @@ def asked_for(estimator: Any) -> bool:
 class _Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
     """The methods of a transformer, whose outputs scikit-learn wraps in tables."""
 
-    def transform(self, X: Any) -> FloatArray:
+    def transform(self, X: Any) -> npt.NDArray[np.floating]:
         """Activations of the last hidden layer, if `as_transformer` is set.
 
         Parameters
@@ -53,7 +55,7 @@ class _Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
             raise ValueError("transform needs a hidden layer; hidden_layer_sizes is empty.")
         refuse_masked(X=X)
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        return in_pieces(lambda rows: layer_outputs(net, rows)[-2], X)
+        return layer_outputs(net, X)[-2]
 
 
 class HiddenFeatures:

@@ -1,21 +1,14 @@
-"""The data that estimators are given: checked inputs and targets, validation rows, sparse rows."""
+"""The data that estimators are given: checked inputs and targets, validation rows."""
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import scipy.sparse
 from sklearn.utils.validation import validate_data
 
 from fastbp import checks
 from fastbp.sklearn.recognition import one_column
-
-FloatArray = npt.NDArray[np.floating]
-
-SPARSE_VALUES = 1 << 22
-"""Values of a sparse matrix that a prediction makes dense at a time."""
 
 
 def checked(
@@ -91,19 +84,3 @@ def validation_rows(X_val: Any, y_val: Any, sample_weight_val: Any, eval_set: An
     if X_val is None:
         raise ValueError("y_val is provided, but X_val was not provided.")
     return given
-
-
-def dense(X: Any) -> npt.NDArray[Any]:
-    """A matrix that may be sparse, as an array."""
-    array: npt.NDArray[Any] = X.toarray() if scipy.sparse.issparse(X) else X
-    return array
-
-
-def in_pieces(function: Any, X: Any) -> FloatArray:
-    """Apply a function to the rows; a sparse matrix is made dense some rows at a time."""
-    if not scipy.sparse.issparse(X):
-        return cast(FloatArray, function(X))
-    rows = max(1, SPARSE_VALUES // X.shape[1])
-    X = X.tocsr()
-    parts = [function(X[first : first + rows].toarray()) for first in range(0, X.shape[0], rows)]
-    return np.concatenate(parts)

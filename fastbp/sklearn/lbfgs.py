@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fastbp.fit.data import row_count
 from fastbp.fit.warn import DivergenceWarning, warn
 from fastbp.kernels.state import L1, L2, PENALTIES_SHARED, Data
 from fastbp.methods.objective import Objective, scipy_lbfgs
@@ -20,7 +21,7 @@ def objective_of(net: MLP, data: Data) -> Objective:
     state = net.optimizer_state()._replace(settings=net.settings.copy())
     state.settings[[L1, L2]] /= data.total
     state.settings[PENALTIES_SHARED] = 0
-    return Objective(net, data, data.inputs.size // net.layer_sizes[0], state)
+    return Objective(net, data, row_count(data, net.layer_sizes[0]), state)
 
 
 def minimize(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model._base import LinearClassifierMixin, SparseCoefMixin
@@ -17,11 +17,13 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from fastbp.checks import explained
+from fastbp.checks import explained, is_sparse, sparse_rows
+from fastbp.fit.data import entries_of
 from fastbp.fit.warn import warn
+from fastbp.kernels.state import Entries
 from fastbp.machine import jit
 from fastbp.perceptron import plane
-from fastbp.sklearn.inputs import dense, refuse_masked
+from fastbp.sklearn.inputs import refuse_masked
 from fastbp.sklearn.randomness import random_state_of
 from fastbp.sklearn.recognition import PLANES, Recognised
 
@@ -37,9 +39,9 @@ class UnitData(NamedTuple):
 
     Attributes
     ----------
-    X : array, shape (rows, n_features)
-    is_sparse : bool
-        Whether X came as a sparse matrix.
+    X : array or sparse matrix, shape (rows, n_features)
+    entries : Entries or None
+        Those of a sparse matrix.
     is_class : array of bool, shape (rows,)
         Whether a row belongs to the unit's class.
     sample_weight : array of float64, shape (rows,)
@@ -47,8 +49,8 @@ class UnitData(NamedTuple):
         Rows to validate on.
     """
 
-    X: FloatArray
-    is_sparse: bool
+    X: Any
+    entries: Entries | None
     is_class: npt.NDArray[np.bool_]
     sample_weight: npt.NDArray[np.float64]
     held: npt.NDArray[np.bool_]
@@ -59,10 +61,9 @@ class Perceptron(Recognised, SparseCoefMixin, LinearClassifierMixin, BaseEstimat
 
     With the same `random_state` and float64 data it is the same model: the same shuffles,
     updates, penalties and stopping rules. With more than two classes, each has its own unit, which
-    is trained to separate it from all others. The number of epochs may differ if there is a penalty
-    and rows are sparse or L1 is part of it: the loss that stops training includes the penalty of
-    all weights here, but in scikit-learn (1.9) only of those that the last correction changed,
-    before L1.
+    is trained to separate it from all others. The number of epochs may differ if L1 is part of the
+    penalty and rows are dense: the loss that stops training includes the penalty of all weights
+    here, but in scikit-learn (1.9) of those before the last L1.
 
     Parameters
     ----------
@@ -79,7 +80,7 @@ class Perceptron(Recognised, SparseCoefMixin, LinearClassifierMixin, BaseEstimat
         `early_stopping`; None trains for `max_iter` epochs.
     shuffle : bool, default=True
     verbose : int, default=0
-        Above 0, print one line per epoch.
+        Above 0, print scikit-learn's lines after each epoch.
     eta0 : float, default=1.0
         The learning rate.
     n_jobs : int, default=None
@@ -111,7 +112,7 @@ class Perceptron(Recognised, SparseCoefMixin, LinearClassifierMixin, BaseEstimat
     Notes
     -----
     A unit whose net input is exactly 0 counts as a mistake here, whatever the class; in
-    `fastbp.Perceptron` its output is 0. Sparse matrices are made dense, in `fit` as a whole.
+    `fastbp.Perceptron` its output is 0. A sparse row takes the time of its entries, also with L2.
 
     Examples
     --------
@@ -223,12 +224,12 @@ class Perceptron(Recognised, SparseCoefMixin, LinearClassifierMixin, BaseEstimat
                 f"The number of classes has to be greater than one; got {len(classes)} class"
             )
         if self.warm_start and hasattr(self, "coef_"):
-            coef_init = dense(self.coef_) if coef_init is None else coef_init
+            coef_init = self._dense_coef() if coef_init is None else coef_init
             intercept_init = self.intercept_ if intercept_init is None else intercept_init
         coef, intercept = _initial_parameters(X, len(classes), coef_init, intercept_init)
         self.classes_ = classes
         self.t_ = 1.0
-        self._train(X, y, sample_weight, self.max_iter, coef, intercept)
+        self._train(X, y, sample_weight, self.max_iter, coef, intercept, True)
         if self.tol is not None and self.n_iter_ == self.max_iter:
             warn(
                 "Maximum number of iteration reached before convergence. Consider increasing "
@@ -278,8 +279,12 @@ class Perceptron(Recognised, SparseCoefMixin, LinearClassifierMixin, BaseEstimat
                 f"{self.classes_!r}"
             )
         self._check_parameters()
-        self._train(X, y, sample_weight, 1, dense(self.coef_), self.intercept_)
+        self._train(X, y, sample_weight, 1, self._dense_coef(), self.intercept_, first)
         return self
+
+    def _dense_coef(self) -> FloatArray:
+        coef: FloatArray = self.coef_.toarray() if is_sparse(self.coef_) else self.coef_
+        return coef
 
     def _check_parameters(self) -> None:
         """Raise a ValueError for parameters of other shapes, which anyone may have assigned."""
@@ -312,31 +317,66 @@ class Perceptron(Recognised, SparseCoefMixin, LinearClassifierMixin, BaseEstimat
             self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], order="C",
             accept_large_sparse=False, reset=first,
         )  # fmt: skip
-        check_classification_targets(y)
+        if y.dtype.kind not in "biu":  # integers are classes, and looking at them takes a while
+            check_classification_targets(y)
         return X, y
 
     def _train(
         self, X: Any, y: npt.NDArray[Any], sample_weight: Any, epochs: int, coef: FloatArray,
-        intercept: FloatArray,
+        intercept: FloatArray, fresh: bool,
     ) -> None:  # fmt: skip
-        """Train a unit for each class, or one for two classes."""
+        """Train a unit for each class, or one for two classes.
+
+        An error changes no parameters, unless they are `fresh`: made for this training.
+        """
         classes = self.classes_
-        several = len(self.classes_) > 2
-        weights = compute_class_weight(self.class_weight, classes=classes, y=y)
+        weights = np.ones(len(classes))
+        if self.class_weight is not None:
+            weights = compute_class_weight(self.class_weight, classes=classes, y=y)
         refuse_masked(sample_weight=sample_weight)
-        sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+        if sample_weight is None:
+            sample_weight = np.ones(len(y))
+        else:
+            sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+        kept = None
+        entries = None
+        if is_sparse(X):
+            entries = entries_of(sparse_rows("X", X, X.shape[1], coef.dtype))
+        else:
+            X = np.ascontiguousarray(X, coef.dtype)
+        if not fresh:
+            intercept = intercept.copy()
+            if entries is not None and self.penalty in (None, "l1") and coef.flags.carray:
+                kept = coef.take(entries.columns, axis=1)  # a copy of all would take longer
+            else:
+                coef = coef.copy()
+        try:
+            most = self._train_units(X, y, entries, sample_weight, epochs, coef, intercept, weights)
+        except BaseException:
+            if kept is not None and entries is not None:  # no other weights have changed
+                coef[:, entries.columns] = kept
+            raise
+        self.coef_ = coef
+        self.intercept_ = intercept
+        self.n_iter_ = most
+        self.t_ += most * len(y)
+
+    def _train_units(
+        self, X: Any, y: npt.NDArray[Any], entries: Entries | None,
+        sample_weight: npt.NDArray[np.float64], epochs: int, coef: FloatArray,
+        intercept: FloatArray, weights: npt.NDArray[np.float64],
+    ) -> int:  # fmt: skip
+        """Train all units in place, with class weights; returns the largest number of epochs."""
+        classes = self.classes_
+        several = len(classes) > 2
         random_state = random_state_of(self.random_state)
-        X_dense = np.ascontiguousarray(dense(X))
-        sparse = scipy.sparse.issparse(X)
-        coef = coef.copy()
-        intercept = intercept.copy()
         held = self._held_out(y, sample_weight) if several else None
         seeds = random_state.randint(MOST_SEED, size=len(classes)) if several else [None]
         most = 0
         for unit, seed in enumerate(seeds):
             is_class = y == classes[unit if several else 1]
             mask = self._held_out(is_class, sample_weight) if held is None else held
-            data = UnitData(X_dense, sparse, is_class, sample_weight, mask)
+            data = UnitData(X, entries, is_class, sample_weight, mask)
             stream = random_state if seed is None else random_state_of(int(seed))
             stream.randint(1, MOST_SEED)  # scikit-learn draws one for its data set first
             rest = 1.0 if several else weights[0]
@@ -346,10 +386,7 @@ class Perceptron(Recognised, SparseCoefMixin, LinearClassifierMixin, BaseEstimat
                 int(stream.randint(MOST_SEED)),
             )  # fmt: skip
             most = max(most, count)
-        self.coef_ = coef
-        self.intercept_ = intercept
-        self.n_iter_ = most
-        self.t_ += most * len(X_dense)
+        return most
 
     def _train_unit(
         self, data: UnitData, factors: npt.NDArray[np.float64], w: FloatArray, bias: float,
@@ -358,29 +395,41 @@ class Perceptron(Recognised, SparseCoefMixin, LinearClassifierMixin, BaseEstimat
         """Train one unit, its weights in place; returns its bias and the number of epochs."""
         l1 = {"l1": 1.0, "elasticnet": self.l1_ratio}.get(self.penalty or "", 0.0)
         alpha = 0.0 if self.penalty is None else self.alpha
-        decay = (SPARSE_DECAY if data.is_sparse else 1.0) * self.fit_intercept
-        settings = np.array([self.eta0, decay, alpha * (1 - l1), alpha * l1, data.is_sparse])
-        state = np.array([bias, 0.0])
+        sparse = data.entries is not None
+        decay = (SPARSE_DECAY if sparse else 1.0) * self.fit_intercept
+        settings = np.array([self.eta0, decay, alpha * (1 - l1), alpha * l1])
+        squares = w @ w if settings[2] > 0 else 0.0
+        magnitudes = np.abs(w).sum() if settings[3] > 0 else 0.0
+        state = np.array([bias, 0.0, squares, magnitudes, 1.0, 0.0])
+        run = plane.sparse_plane_epoch if sparse else plane.plane_epoch
         targets = np.where(data.is_class, 1.0, -1.0)
+        weights = np.where(data.held, -1.0, data.sample_weight * factors)
+        steps = (self.eta0 * targets * weights * decay,) if sparse else ()
+        q = np.zeros(len(w), w.dtype) if settings[3] > 0 else w
         arguments = (
-            w, state, np.zeros_like(w), data.X, targets,
-            np.where(data.held, -1.0, data.sample_weight * factors), np.arange(len(targets)),
-            settings, seed if self.shuffle else -1,
+            w, state, q, data.entries if sparse else data.X, targets,
+            weights, *steps, np.arange(len(targets)), settings, seed if self.shuffle else -1,
         )  # fmt: skip
         patience = _Patience(self.tol, int(self.n_iter_no_change))
+        lines = _Lines(int(np.count_nonzero(~data.held)))
         for epoch in range(1, epochs + 1):
-            loss = float(jit.call(plane.plane_epoch, w.dtype.char, *arguments))
-            if not (np.isfinite(state[0]) and np.isfinite(w).all()):
+            if self.verbose:
+                lines.begin_epoch()
+            loss = float(jit.call(run, w.dtype.char, *arguments))
+            if not (np.isfinite(state[0]) and _is_finite(w)):
                 raise ValueError(
                     f"Floating-point under-/overflow occurred at epoch #{epoch}. Scaling input "
                     "data with StandardScaler or MinMaxScaler might help."
                 )
-            value = -_accuracy(data, w, state[0]) if self.early_stopping else loss
+            value = -_accuracy(data, w * state[4], state[0]) if self.early_stopping else loss
             if self.verbose:
-                name = "validation score" if self.early_stopping else "mean loss"
-                print(f"epoch {epoch}: {name} {abs(value):.6g}, bias {state[0]:.6g}")
+                lines.end_epoch(w * state[4], state, loss, -value if self.early_stopping else None)
             if patience.is_over(value):
+                if self.verbose:
+                    lines.end()
                 break
+        if state[4] != 1:
+            w *= state[4]
         return float(state[0]), epoch
 
     def _held_out(
@@ -441,6 +490,41 @@ class _Patience:
         self.count = self.count + 1 if fails else 0
         self.best = min(self.best, value)
         return self.count >= self.patience
+
+
+class _Lines:
+    """Prints what scikit-learn prints of the training of a unit on so many rows."""
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+        self.epochs = 0
+        self.clock = jit.without_compiling(time.perf_counter)
+        self.start = self.clock()
+
+    def begin_epoch(self) -> None:
+        self.epochs += 1
+        print(f"-- Epoch {self.epochs}")
+
+    def end_epoch(
+        self, w: FloatArray, state: FloatArray, objective: float, score: float | None
+    ) -> None:
+        line = (
+            f"Norm: {np.linalg.norm(w):.2f}, NNZs: {np.count_nonzero(w)}, Bias: {state[0]:.6f}, "
+            f"T: {self.epochs * self.rows}, Avg. loss: {state[plane.MEAN_LOSS]:f}, "
+            f"Objective: {objective:f}"
+        )
+        print(line if score is None else f"{line}, Validation score: {score:f}")
+        print(f"Total training time: {self.clock() - self.start:.2f} seconds.")
+
+    def end(self) -> None:
+        seconds = self.clock() - self.start
+        print(f"Convergence after {self.epochs} epochs took {seconds:.2f} seconds")
+
+
+def _is_finite(w: FloatArray) -> bool:
+    """Whether all weights are finite, which a finite sum proves."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(w.sum()) or np.isfinite(w).all())
 
 
 def _accuracy(data: UnitData, w: FloatArray, bias: float) -> float:

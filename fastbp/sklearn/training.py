@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastbp.fit.between_epochs import Hooks
 from fastbp.fit.callbacks import Fit, Progress
-from fastbp.fit.data import Job
+from fastbp.fit.data import Job, row_count
 from fastbp.fit.epochs import NO_BITS, Bits, Epochs
 from fastbp.fit.history import History
 from fastbp.fit.limits import LIMITS, Limits
@@ -50,7 +50,7 @@ def epochs_of(
         scikit-learn's shuffles. NumPy's global generator only gives a seed.
     limits : Limits
     """
-    rows = data.inputs.size // net.layer_sizes[0]
+    rows = row_count(data, net.layer_sizes[0])
     bits = NO_BITS
     if random_state is not None:
         stream = shuffling_state_of(random_state)

@@ -9,7 +9,8 @@ import numpy.typing as npt
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 
-from fastbp.fit.data import inputs, of_finite, to_evaluate, total_weight
+from fastbp.checks import SparseRows
+from fastbp.fit.data import inputs_or_sparse, of_finite, to_evaluate, total_weight
 from fastbp.fit.evaluation import evaluate
 from fastbp.kernels.state import Data
 from fastbp.mlp import MLP
@@ -22,8 +23,8 @@ class CheckedRows(NamedTuple):
 
     Attributes
     ----------
-    X : array of the net's dtype, shape (rows, n_in)
-        Dense and finite.
+    X : array or SparseRows of the net's dtype, shape (rows, n_in)
+        Finite.
     y : array, shape (rows, n_outputs)
         The network's targets: columns of numbers, or of booleans for classes.
     sample_weight : array of float64, shape (rows,), or None
@@ -35,7 +36,7 @@ class CheckedRows(NamedTuple):
         The data as the user passed them, for scorers.
     """
 
-    X: FloatArray
+    X: FloatArray | SparseRows
     y: npt.NDArray[Any]
     sample_weight: npt.NDArray[np.float64] | None
     divisors: npt.NDArray[np.float64] | None
@@ -52,7 +53,7 @@ class CheckedRows(NamedTuple):
 
 def data_of(net: MLP, rows: CheckedRows, targets: npt.NDArray[Any]) -> Data:
     """The arrays that kernels take to evaluate checked rows, with the targets of the loss."""
-    matrix = inputs(rows.X, net.layer_sizes[0], net.dtype)
+    matrix = inputs_or_sparse(rows.X, net.layer_sizes[0], net.dtype)
     data = of_finite(matrix, targets, rows.sample_weight, net.layer_sizes[-1], net.spec.loss)
     return to_evaluate(data)
 
