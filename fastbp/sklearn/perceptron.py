@@ -56,7 +56,7 @@ class UnitData(NamedTuple):
     held: npt.NDArray[np.bool_]
 
 
-class Perceptron(Recognised, SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
+class Perceptron(Recognised, LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
     """The perceptron, a drop-in for `sklearn.linear_model.Perceptron`.
 
     With the same `random_state` and float64 data it is the same model: the same shuffles,

@@ -170,7 +170,7 @@ def test_verbose_prints_scikit_learns_lines(rows, options, capfd) -> None:
     for kind in (Perceptron, THEIRS):
         model = kind(verbose=1, **options).fit(rows(X), y)
         text = capfd.readouterr().out
-        printed.append(re.sub(r"(?<=time: |took )[0-9.]+", "...", text).splitlines())
+        printed.append(re.sub(r"(time:|took) [0-9.]+", r"\1", text).splitlines())
         assert text.count("-- Epoch") == model.n_iter_
     assert printed[0] == printed[1]
     assert printed[0][0] == "-- Epoch 1"
@@ -192,8 +192,9 @@ def test_sparse_coefficients(name) -> None:
     assert model.sparsify() is model
     assert type(model.coef_) is type(theirs.coef_)
     assert model.coef_.nnz == np.count_nonzero(kept) < kept.size
-    np.testing.assert_allclose(model.decision_function(X), scores, rtol=1e-12)
-    np.testing.assert_allclose(model.decision_function(scipy.sparse.csr_matrix(X)), scores, rtol=1e-12)
+    np.testing.assert_allclose(model.decision_function(X), scores, rtol=1e-9)
+    rows = scipy.sparse.csr_matrix(X)
+    np.testing.assert_allclose(model.decision_function(rows), scores, rtol=1e-9)
     assert np.array_equal(model.predict(X), classes)
     assert np.array_equal(model.densify().coef_, kept)
     assert model.densify() is model
@@ -221,11 +222,12 @@ def test_before_a_fit_there_is_nothing_to_convert() -> None:
 
 
 def test_checks_of_linear_classifiers_run() -> None:
-    checks = estimator_checks_generator(Perceptron(), mark=None)
-    names = {getattr(check, "func", check).__name__ for _, check in checks}
-    theirs = estimator_checks_generator(THEIRS(), mark=None)
-    assert {getattr(check, "func", check).__name__ for _, check in theirs} <= names
-    assert {"check_class_weight_balanced_linear_classifier", "check_sparsify_coefficients"} <= names
+    ours, theirs = (
+        {getattr(check, "func", check).__name__ for _, check in estimator_checks_generator(kind())}
+        for kind in (Perceptron, THEIRS)
+    )
+    assert theirs <= ours
+    assert {"check_class_weight_balanced_linear_classifier", "check_sparsify_coefficients"} <= ours
 
 
 def test_in_a_search() -> None:
