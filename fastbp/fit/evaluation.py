@@ -16,7 +16,6 @@ from fastbp.kernels.workspace import Workspace
 from fastbp.machine.jit import call
 from fastbp.model.net import SECONDS_A_CALL, FloatArray, Net
 
-
 PRODUCTS_A_SECOND = 5e8
 """Of entries of sparse rows with weights; most processors are faster."""
 

@@ -104,7 +104,6 @@ def _net(estimator: Any) -> Any:
 
 def _plane(estimator: Any) -> Any:
     """The perceptron itself, by which skl2onnx finds its options."""
-    check_is_fitted(estimator)
     if issparse(estimator.coef_):
         raise ValueError("skl2onnx takes no sparse coef_: call densify() first.")
     return estimator
