@@ -49,6 +49,7 @@ ON_DEMAND = {  # imported inside functions
     "sklearn.display": {"sklearn"},
     "methods.objective": {"scipy"},
     "sklearn.base": {"sklearn"},
+    "sklearn.conversion": {"sklearn"},
     "sklearn.estimators": {"sklearn"},
     "sklearn.features": {"sklearn"},
     "sklearn.inputs": {"sklearn"},

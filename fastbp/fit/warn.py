@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 import warnings
 
-NOT_THE_USERS = ("fastbp", "sklearn")
-"""Packages that warnings do not point into: scikit-learn wraps the methods of estimators."""
+NOT_THE_USERS = ("fastbp", "sklearn", "abc")
+"""Packages that warnings do not point into: scikit-learn wraps the methods of estimators, and `abc`
+makes their subclasses."""
 
 
 class DivergenceWarning(RuntimeWarning):

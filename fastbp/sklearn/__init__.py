@@ -14,8 +14,9 @@ class, such as mlflow's autologging and m2cgen.
 
 Inside: `estimators` and their `base`; `inputs`, `targets` and `validation` check and encode data;
 `networks`, `losses`, `optimizers` and `randomness` make scikit-learn's model of fastbp's parts;
-`training` and `lbfgs` fit it, `callbacks` calls scikit-learn's callbacks. What other people's code
-sees is in `annotations`, `features`, `recognition`, `conversion` and `onnx`.
+`training` and `lbfgs` fit it, `callbacks` calls scikit-learn's callbacks, `hooks` warns of
+methods that nothing calls; `pickles` and `conversion` take estimators elsewhere. What other
+people's code sees is in `annotations`, `features`, `recognition` and `onnx`.
 """
 
 from fastbp.sklearn.display import LossCurveDisplay

@@ -45,7 +45,10 @@ MOST_PENALTY = 1e30
 """Of alpha over the sum of the sample weights: beyond, steps that shrink the weights overflow."""
 
 
-class BaseMLP(CallbackSupport, HiddenFeatures, Recognised, NetAttributes, BaseEstimator, ABC):
+class BaseMLP(
+    conversion.ConvertsNets, CallbackSupport, HiddenFeatures, Recognised, NetAttributes,
+    BaseEstimator, ABC,
+):  # fmt: skip
     """The common part of `MLPClassifier` and `MLPRegressor`; not to be used by itself.
 
     Parameters
@@ -167,7 +170,7 @@ class BaseMLP(CallbackSupport, HiddenFeatures, Recognised, NetAttributes, BaseEs
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        hooks.warn_of_ignored(cls)
+        hooks.warn_of_ignored(cls, conversion.their_net)
 
     @classmethod
     @cache
@@ -213,6 +216,7 @@ class BaseMLP(CallbackSupport, HiddenFeatures, Recognised, NetAttributes, BaseEs
         self.__dict__.update((name, x) for name, x in parameters.items() if name != "self")
 
     _their_package = "sklearn.neural_network"
+    _hidden_of_fit: list[int]
     _random_state: np.random.RandomState
     _unit_to_draw: str
 
@@ -244,7 +248,7 @@ class BaseMLP(CallbackSupport, HiddenFeatures, Recognised, NetAttributes, BaseEs
     @property
     def _unit_of_outputs(self) -> str:
         """The activation of the network's outputs, by scikit-learn's name or fastbp's."""
-        unit: str = self.out_activation_
+        unit: str = vars(self).get("out_activation_", "")
         return unit
 
     @abstractmethod
@@ -388,12 +392,13 @@ class BaseMLP(CallbackSupport, HiddenFeatures, Recognised, NetAttributes, BaseEs
         weights = self._class_weights(given[1], sample_weight)
         y = y.reshape(-1, 1) if y.ndim == 1 else y
         random_state = random_state_of(self.random_state)
-        dtype = np.dtype(self.dtype or X.dtype) if first else networks.dtype_of(self)
+        dtype = np.dtype(self.dtype or X.dtype) if first else self._network().dtype
         loss, unit, n_outputs = self._choose_loss(y.shape[1], dtype)
         sizes = [X.shape[1], *hidden, n_outputs]
         if not first:
-            self._check_layers(sizes, unit)
+            sizes = networks.sizes_to_go_on_with(self, sizes, unit)
         self.out_activation_ = unit
+        self._hidden_of_fit = hidden
         memory = self._memory(incremental)
         net = networks.build(self, sizes, loss, dtype, memory.optimizer)
         self._begin(net, first, random_state)
@@ -423,23 +428,6 @@ class BaseMLP(CallbackSupport, HiddenFeatures, Recognised, NetAttributes, BaseEs
             self._optimizer = conversion.memory_of(self, self._optimizer)
         return self._optimizer
 
-    def _check_layers(self, sizes: list[int], unit: str) -> None:
-        """Raise a ValueError if the layers of the attributes are not those that are needed."""
-        weights, _ = networks.parameters_of(self)
-        before = [len(weights[0]), *(w.shape[1] for w in weights)]
-        if sizes != before:
-            raise ValueError(
-                f"warm_start and partial_fit continue with the existing layers, {before}; "
-                f"hidden_layer_sizes={self.hidden_layer_sizes} and the data need {sizes}. Set "
-                f"hidden_layer_sizes={tuple(before[1:-1])}, or fit a new estimator."
-            )
-        found = vars(self).get("out_activation_", unit)
-        if networks.ALIASES.get(found, found) != networks.ALIASES.get(unit, unit):
-            raise ValueError(
-                f"warm_start and partial_fit train outputs of out_activation_={unit!r}, which the "
-                f"loss belongs to; got {found!r}. Set out_activation_ back, or fit anew."
-            )
-
     def _begin(self, net: MLP, first: bool, random_state: np.random.RandomState) -> None:
         """Parameters and attributes before training."""
         if first:
@@ -448,7 +436,7 @@ class BaseMLP(CallbackSupport, HiddenFeatures, Recognised, NetAttributes, BaseEs
             networks.draw_initial(net, self, random_state)
         else:
             self.t_ = getattr(self, "t_", 0)
-            networks.load(net, *networks.parameters_of(self))
+            net.params[:] = self._network().params
             networks.draw_dropout(net, random_state)
         if self._by_epochs:
             training.begin_curves(self, first)
@@ -551,77 +539,15 @@ class BaseMLP(CallbackSupport, HiddenFeatures, Recognised, NetAttributes, BaseEs
         """Outputs of the network: scikit-learn's private name of it."""
         return self._outputs(X) if check_input else self._network().predict(X)
 
-    # ---------------------------------------------------------------- copies and conversion
+    # ---------------------------------------------------------------- copies
 
     def __getstate__(self) -> dict[str, Any]:
         return pickles.written(dict(super().__getstate__()))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__({**_defaults(type(self)), **pickles.read(type(self), state)})
-
-    @classmethod
-    def from_sklearn(cls, estimator: Any) -> Self:
-        """An estimator with the parameters and fitted attributes of scikit-learn's.
-
-        It shares nothing with the other. `partial_fit` and warm starts go on with the numbers that
-        scikit-learn's would give, the optimiser's state included.
-
-        Parameters
-        ----------
-        estimator : sklearn.neural_network.MLPClassifier or MLPRegressor
-            Fitted or not; of a `random_state` that is a `RandomState` a copy is taken.
-
-        Returns
-        -------
-        MLPClassifier or MLPRegressor
-
-        Raises
-        ------
-        TypeError
-            For another kind of estimator.
-        ValueError
-            For fitted attributes that do not fit each other.
-
-        Examples
-        --------
-        >>> import sklearn.neural_network
-        >>> from fastbp.sklearn import MLPRegressor
-        >>> theirs = sklearn.neural_network.MLPRegressor(alpha=0.5)
-        >>> MLPRegressor.from_sklearn(theirs)
-        MLPRegressor(alpha=0.5)
-        """
-        return conversion.net_from_sklearn(cls, estimator)
-
-    def to_sklearn(self, *, for_prediction: bool = False) -> Any:
-        """scikit-learn's estimator with the same parameters and fitted attributes.
-
-        It shares nothing with this one; its arrays are C-contiguous. `partial_fit` and warm starts
-        go on with the same numbers, the optimiser's state included.
-
-        Parameters
-        ----------
-        for_prediction : bool, default=False
-            Leave out what scikit-learn lacks and only training uses, such as `dropout`,
-            `class_weight`, `optimizer` and its state, and losses. Without it they are errors, lest
-            the other go on by other rules.
-
-        Returns
-        -------
-        sklearn.neural_network.MLPClassifier or MLPRegressor
-
-        Raises
-        ------
-        ValueError
-            For what scikit-learn cannot express: beside the parameters that it lacks, activations
-            other than its four, and targets of several columns with more than two classes.
-
-        Examples
-        --------
-        >>> from fastbp.sklearn import MLPRegressor
-        >>> type(MLPRegressor(alpha=0.5).to_sklearn()).__module__
-        'sklearn.neural_network._multilayer_perceptron'
-        """
-        return conversion.net_to_sklearn(self, for_prediction)
+        names = set(self._get_param_names())  # a pickle from before may lack new parameters
+        new = {n: value for n, value in _defaults(type(self)).items() if n in names}
+        super().__setstate__(new | pickles.read(type(self), state))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

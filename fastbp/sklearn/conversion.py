@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.base import ClassifierMixin
 
 from fastbp.kernels.layout import table_of_layers, weight_views
 from fastbp.kernels.optimizers import LEARNING_RATE, N_SCALARS, UPDATES, WEIGHTS_1, WEIGHTS_2
@@ -34,23 +35,93 @@ OUTPUT_ACTIVATIONS = (*ACTIVATIONS, "softmax", "exp")
 LOSSES = ("squared_error", "poisson")
 
 
+class ConvertsNets:
+    """Mixin of `MLPClassifier` and `MLPRegressor`: from scikit-learn's estimator, and to it."""
+
+    @classmethod
+    def from_sklearn(cls, estimator: Any) -> Self:
+        """An estimator with the parameters and fitted attributes of scikit-learn's.
+
+        It shares nothing with the other. `partial_fit` and warm starts go on with the numbers that
+        scikit-learn's would give, the optimiser's state included.
+
+        Parameters
+        ----------
+        estimator : sklearn.neural_network.MLPClassifier or MLPRegressor
+            Fitted or not; of a `random_state` that is a `RandomState` a copy is taken.
+
+        Returns
+        -------
+        MLPClassifier or MLPRegressor
+
+        Raises
+        ------
+        TypeError
+            For another kind of estimator.
+        ValueError
+            For fitted attributes that do not fit each other.
+
+        Examples
+        --------
+        >>> import sklearn.neural_network
+        >>> from fastbp.sklearn import MLPRegressor
+        >>> theirs = sklearn.neural_network.MLPRegressor(alpha=0.5)
+        >>> MLPRegressor.from_sklearn(theirs)
+        MLPRegressor(alpha=0.5)
+        """
+        ours: Self = net_from_sklearn(cls, estimator)
+        return ours
+
+    def to_sklearn(self, *, for_prediction: bool = False) -> Any:
+        """scikit-learn's estimator with the same parameters and fitted attributes.
+
+        It shares nothing with this one; its arrays are C-contiguous. `partial_fit` and warm starts
+        go on with the same numbers, the optimiser's state included.
+
+        Parameters
+        ----------
+        for_prediction : bool, default=False
+            Leave out what scikit-learn lacks and only training uses, such as `dropout`,
+            `class_weight`, `optimizer` and its state, and losses. Without it they are errors, lest
+            the other go on by other rules.
+
+        Returns
+        -------
+        sklearn.neural_network.MLPClassifier or MLPRegressor
+
+        Raises
+        ------
+        ValueError
+            For what scikit-learn cannot express: beside the parameters that it lacks, activations
+            other than its four, and targets of several columns with more than two classes.
+
+        Examples
+        --------
+        >>> from fastbp.sklearn import MLPRegressor
+        >>> type(MLPRegressor(alpha=0.5).to_sklearn()).__module__
+        'sklearn.neural_network._multilayer_perceptron'
+        """
+        return net_to_sklearn(self, for_prediction)
+
+
 def perceptron_from_sklearn(kind: type, estimator: Any) -> Any:
     """A perceptron of the class `kind` from scikit-learn's."""
-    return _from_theirs(kind, _their_perceptron(), estimator, PERCEPTRON)
+    return _from_theirs(kind, their_perceptron(kind), estimator, PERCEPTRON)
 
 
 def perceptron_to_sklearn(estimator: Any) -> Any:
     """scikit-learn's perceptron from fastbp's."""
-    kind = _their_perceptron()
+    kind = their_perceptron(type(estimator))
     _refuse(estimator, kind, _additions(estimator, kind))
     theirs = kind(**_parameters_for(kind, estimator))
+    _take_requests(theirs, estimator)
     vars(theirs).update(_attributes_of(estimator, PERCEPTRON))
     return theirs
 
 
 def net_from_sklearn(kind: type, estimator: Any) -> Any:
     """A classifier or regressor of the class `kind` from scikit-learn's."""
-    ours = _from_theirs(kind, _their_net(kind), estimator, NET)
+    ours = _from_theirs(kind, their_net(kind), estimator, NET)
     if hasattr(ours, "coefs_"):
         ours.validation_loss_curve_ = None
         if hasattr(estimator, "_optimizer"):
@@ -61,7 +132,7 @@ def net_from_sklearn(kind: type, estimator: Any) -> Any:
 
 def net_to_sklearn(estimator: Any, for_prediction: bool) -> Any:
     """scikit-learn's classifier or regressor from fastbp's."""
-    kind = _their_net(type(estimator))
+    kind = their_net(type(estimator))
     parameters = _parameters_for(kind, estimator)
     parameters["activation"] = _their_activation(estimator)
     missing = _additions(estimator, kind)
@@ -83,6 +154,7 @@ def net_to_sklearn(estimator: Any, for_prediction: bool) -> Any:
         hint = " to_sklearn(for_prediction=True) leaves out what only training uses."
         _refuse(estimator, kind, missing, hint)
     theirs = kind(**parameters)
+    _take_requests(theirs, estimator)
     if not fitted:
         return theirs
     attributes = _attributes_of(estimator, NET)
@@ -95,23 +167,25 @@ def net_to_sklearn(estimator: Any, for_prediction: bool) -> Any:
         theirs._optimizer = _their_optimizer(memory, theirs.coefs_, theirs.intercepts_)
     elif memory is not None:  # scikit-learn's own, from its attributes
         theirs._optimizer = copy.deepcopy(memory)
-    if theirs.early_stopping:  # a warm start that does not improve takes these
-        theirs._best_coefs = [w.copy() for w in theirs.coefs_]
-        theirs._best_intercepts = [b.copy() for b in theirs.intercepts_]
+    # What a warm start with early stopping falls back to.
+    theirs._best_coefs = [w.copy() for w in theirs.coefs_]
+    theirs._best_intercepts = [b.copy() for b in theirs.intercepts_]
     return theirs
 
 
 # ---------------------------------------------------------------- parameters and attributes
 
 
-def _their_net(kind: type) -> type:
+def their_net(kind: type) -> type:
+    """scikit-learn's class in whose place a subclass of fastbp's stands."""
     from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-    their: type = MLPClassifier if hasattr(kind, "predict_proba") else MLPRegressor
+    their: type = MLPClassifier if issubclass(kind, ClassifierMixin) else MLPRegressor
     return their
 
 
-def _their_perceptron() -> type:
+def their_perceptron(kind: type) -> type:
+    """scikit-learn's `Perceptron`."""
     from sklearn.linear_model import Perceptron
 
     their: type = Perceptron
@@ -127,7 +201,21 @@ def _from_theirs(kind: type, their: Any, estimator: Any, names: Iterable[str]) -
         )
     ours = kind(**_parameters_for(their, estimator))
     vars(ours).update(_attributes_of(estimator, names))
+    _take_requests(ours, estimator)
     return ours
+
+
+def _take_requests(to: Any, estimator: Any) -> None:
+    """Take over the metadata that were asked for, by ``set_fit_request`` and the like."""
+    if not hasattr(estimator, "_metadata_request"):
+        return
+    requests = to._get_metadata_request()
+    for method in ("fit", "partial_fit", "predict", "score"):
+        known = getattr(requests, method)
+        for name, alias in getattr(estimator._metadata_request, method).requests.items():
+            if alias is not None and name in known.requests:
+                known.add_request(param=name, alias=alias)
+    to._metadata_request = requests
 
 
 def _parameters_for(their: Any, estimator: Any) -> dict[str, Any]:

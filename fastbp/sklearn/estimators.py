@@ -128,7 +128,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         -------
         self
         """
-        self._fit(X, y, sample_weight, incremental=True, classes=classes)
+        more = {} if classes is None else {"classes": classes}
+        self._fit(X, y, sample_weight=sample_weight, incremental=True, **more)
         return self
 
     def _begin_partial_fit(self, y: Any, classes: Any) -> None:
@@ -249,9 +250,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     @property
     def _unit_of_outputs(self) -> str:
         """The network of several targets gives logits: each has a softmax of its own."""
+        unit: str = super()._unit_of_outputs
+        if unit != "softmax":
+            return unit
         several = isinstance(vars(self).get("_label_binarizer"), SeveralOutputs)
-        unit: str = self.out_activation_
-        return "identity" if several and unit == "softmax" else unit
+        return "identity" if several else unit
 
     def predict_proba(self, X: Any) -> Any:
         """Predict the probabilities of the classes.
@@ -392,7 +395,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         -------
         self
         """
-        self._fit(X, y, sample_weight, incremental=True)
+        self._fit(X, y, sample_weight=sample_weight, incremental=True)
         return self
 
     def _validate_input(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:

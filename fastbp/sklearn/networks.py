@@ -180,10 +180,12 @@ def is_current(net: MLP, estimator: Any) -> bool:
 
     `coefs_` and `intercepts_` are then its own views, so that their shapes and dtype need no look.
     """
-    coefs, intercepts = estimator.coefs_, estimator.intercepts_
+    state = vars(estimator)
+    coefs = state.get("coefs_", ())
+    intercepts = state.get("intercepts_", ())
     layers = len(net.weights)
     return bool(
-        vars(estimator).get("n_layers_", len(coefs) + 1) == layers + 1
+        state.get("n_layers_", len(coefs) + 1) == layers + 1
         and len(coefs) >= layers
         and len(intercepts) >= layers
         and all(map(is_, net.weights, coefs))
@@ -216,6 +218,43 @@ def of_attributes(estimator: Any) -> MLP:
     net = MLP.from_spec(spec, SGD())
     load(net, weights, biases)
     return net
+
+
+def sizes_to_go_on_with(estimator: Any, wanted: list[int], unit: str) -> list[int]:
+    """The layer sizes of the attributes, to be trained further.
+
+    Hidden layers of other widths are no reason not to, if arrays were assigned: scikit-learn goes
+    on with them, too.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier or MLPRegressor
+    wanted : list of int
+        The sizes by the data and `hidden_layer_sizes`.
+    unit : str
+        The output activation that belongs to the loss.
+
+    Raises
+    ------
+    ValueError
+        If the data, `hidden_layer_sizes` since the last fit or the loss want others.
+    """
+    sizes = list(estimator._network().layer_sizes)
+    hidden = wanted[1:-1]
+    changed = hidden != sizes[1:-1] and vars(estimator).get("_hidden_of_fit", hidden) != hidden
+    if changed or (wanted[0], wanted[-1]) != (sizes[0], sizes[-1]):
+        raise ValueError(
+            f"warm_start and partial_fit continue with the existing layers, {sizes}; "
+            f"hidden_layer_sizes={estimator.hidden_layer_sizes} and the data need {wanted}. Set "
+            "hidden_layer_sizes back, or fit a new estimator."
+        )
+    found = estimator.out_activation_
+    if ALIASES.get(found, found) != ALIASES.get(unit, unit):
+        raise ValueError(
+            f"warm_start and partial_fit train outputs of out_activation_={unit!r}, which the loss "
+            f"belongs to; got {found!r}. Set out_activation_={unit!r}, or fit anew."
+        )
+    return sizes
 
 
 # ---------------------------------------------------------------- initial parameters
@@ -254,7 +293,7 @@ def draw_initial(net: MLP, estimator: Any, random_state: np.random.RandomState) 
     if estimator.weight_init is not None:
         _draw_by_name(net, estimator, random_state)
     else:
-        units = [*net.activations[:-1], *net.activations[-2:-1]]
+        units: list[Any] = [*net.activations[:-1], *net.activations[-2:-1]]
         units = units or hidden_activations(estimator, 1)
         for layer, (unit, weights) in enumerate(zip(units, net.weights, strict=True)):
             # For `_init_coef`, which subclasses know to find the stream here.

@@ -44,7 +44,8 @@ class SolverAdam(Adam):
 
     def correction(self, updates: float) -> float:
         """The factor of the learning rate after so many updates, Kingma and Ba, section 2."""
-        return math.sqrt(1.0 - self.beta_2**updates) / (1.0 - self.beta_1**updates)
+        factor: float = math.sqrt(1.0 - self.beta_2**updates) / (1.0 - self.beta_1**updates)
+        return factor
 
     def write(self, scalars: Scalars) -> None:
         """Write the hyper-parameters to the entries that the kernels read."""
@@ -67,9 +68,8 @@ def optimizer_of(estimator: Any) -> Optimizer:
     return SolverAdam(rate, *moments, float(estimator.epsilon), weight_decay=decay)
 
 
-KINDS: dict[str, type[Optimizer]] = {
-    kind.__name__: kind for kind in (SolverSGD, SolverAdam, *OPTIMIZERS.values())
-}
+_KINDS: list[type[Optimizer]] = [SolverSGD, SolverAdam, *OPTIMIZERS.values()]
+KINDS = {kind.__name__: kind for kind in _KINDS}
 """Optimisers by the names that a pickled state has for them."""
 
 
@@ -95,14 +95,12 @@ class OptimizerMemory:
     learning_rate_init : float or callable
         The rate that "adam" and "invscaling" go by. It may be set.
     layer_sizes : tuple of int or None
-        Of the net whose state this is; None before the first epoch.
+        Those of the net whose state this is; None before the first epoch.
     scalars, slots : array or None
         The state that the kernels keep; None before the first epoch.
     """
 
-    def __init__(
-        self, optimizer: Optimizer, rule: str = "constant", power_t: float = 0.5
-    ) -> None:
+    def __init__(self, optimizer: Optimizer, rule: str = "constant", power_t: float = 0.5) -> None:
         self.optimizer = optimizer
         self.rule = rule
         self.power_t = power_t

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from numbers import Integral, Real
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ from fastbp.fit.warn import warn
 from fastbp.kernels.state import Entries
 from fastbp.machine import jit
 from fastbp.perceptron import plane
+from fastbp.sklearn import conversion, hooks
 from fastbp.sklearn.inputs import refuse_masked
 from fastbp.sklearn.randomness import random_state_of
 from fastbp.sklearn.recognition import PLANES, Recognised
@@ -188,6 +189,10 @@ class Perceptron(Recognised, LinearClassifierMixin, SparseCoefMixin, BaseEstimat
         self.n_iter_no_change = n_iter_no_change
         self.class_weight = class_weight
         self.warm_start = warm_start
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        hooks.warn_of_ignored(cls, conversion.their_perceptron)
 
     # ---------------------------------------------------------------- fitting
 
@@ -468,6 +473,53 @@ class Perceptron(Recognised, LinearClassifierMixin, SparseCoefMixin, BaseEstimat
         refuse_masked(X=X)
         scores: FloatArray = super().decision_function(X)
         return scores
+
+    # ---------------------------------------------------------------- conversion
+
+    @classmethod
+    def from_sklearn(cls, estimator: Any) -> Self:
+        """A perceptron with the parameters and fitted attributes of scikit-learn's, as copies.
+
+        `partial_fit` and warm starts go on with the same numbers.
+
+        Parameters
+        ----------
+        estimator : sklearn.linear_model.Perceptron
+            Fitted or not.
+
+        Returns
+        -------
+        Perceptron
+
+        Raises
+        ------
+        TypeError
+            For another kind of estimator.
+
+        Examples
+        --------
+        >>> import sklearn.linear_model
+        >>> from fastbp.sklearn import Perceptron
+        >>> Perceptron.from_sklearn(sklearn.linear_model.Perceptron(alpha=0.5))
+        Perceptron(alpha=0.5)
+        """
+        ours: Self = conversion.perceptron_from_sklearn(cls, estimator)
+        return ours
+
+    def to_sklearn(self) -> Any:
+        """scikit-learn's perceptron with the same parameters and fitted attributes, as copies.
+
+        Returns
+        -------
+        sklearn.linear_model.Perceptron
+
+        Examples
+        --------
+        >>> from fastbp.sklearn import Perceptron
+        >>> type(Perceptron().to_sklearn()).__module__
+        'sklearn.linear_model._perceptron'
+        """
+        return conversion.perceptron_to_sklearn(self)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -18,8 +18,6 @@ FORMAT = 2
 """To be raised with whatever changes the meaning of the state of an estimator; that of its
 optimiser has the number of `fastbp.model.pickles`. In format 1 the state held a network."""
 
-MADE_AGAIN = {"_net", "_known_classes"}
-
 
 def written(attributes: dict[str, Any]) -> dict[str, Any]:
     """The state that is pickled, of an estimator's attributes.
@@ -29,7 +27,7 @@ def written(attributes: dict[str, Any]) -> dict[str, Any]:
     attributes : dict of str
         Left as it is.
     """
-    state = {name: value for name, value in attributes.items() if name not in MADE_AGAIN}
+    state = {name: value for name, value in attributes.items() if name != "_net"}
     if "coefs_" not in state:
         return state
     state["_format"] = FORMAT
@@ -38,8 +36,11 @@ def written(attributes: dict[str, Any]) -> dict[str, Any]:
             state[name] = list(state[name])
     if isinstance(state.get("_optimizer"), OptimizerMemory):
         state["_optimizer"] = state["_optimizer"].as_dict()
-    if isinstance(state.get("_label_binarizer"), SeveralOutputs):
-        state["_label_binarizer"] = {"classes": state["_label_binarizer"].classes_}
+    binarizer = state.get("_label_binarizer")
+    if "_known_classes" in state:  # what matters is whether they are the same object
+        state["_known_classes"] = state["_known_classes"] is getattr(binarizer, "classes_", None)
+    if isinstance(binarizer, SeveralOutputs):
+        state["_label_binarizer"] = {"classes": binarizer.classes_}
     return state
 
 
@@ -49,7 +50,7 @@ def read(kind: type, state: dict[str, Any]) -> dict[str, Any]:
     Parameters
     ----------
     kind : type
-        Of the estimator, for the message.
+        The estimator's class, for the message.
     state : dict of str
         Left as it is.
 
@@ -72,6 +73,6 @@ def read(kind: type, state: dict[str, Any]) -> dict[str, Any]:
         several = SeveralOutputs()
         several.classes_ = list(binarizer["classes"])
         attributes["_label_binarizer"] = several
-    if binarizer is not None:
+    if attributes.pop("_known_classes", False):
         attributes["_known_classes"] = attributes["_label_binarizer"].classes_
     return attributes

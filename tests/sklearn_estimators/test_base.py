@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import pickletools
 
 import joblib
 import numpy as np
@@ -18,10 +19,11 @@ from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from fastbp import Progress
-from fastbp.model.pickles import FORMAT
+from fastbp import SGD, AdamW, CosineDecay, Progress
+from fastbp.model.optimizers import Group
 from fastbp.older import PickleError
 from fastbp.sklearn import MLPClassifier, MLPRegressor
+from fastbp.sklearn.pickles import FORMAT
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 X, Y = load_iris(return_X_y=True)
@@ -196,8 +198,7 @@ def test_copies_go_on_as_the_original(way, tmp_path) -> None:
         joblib.dump(net, tmp_path / "net")
         twin = joblib.load(tmp_path / "net", mmap_mode="r" if "mapped" in way else None)
     assert np.array_equal(twin.predict_proba(X), net.predict_proba(X))
-    if way == "copy":  # shares the optimiser
-        return
+    twin.coefs_[0][:1] += 0.0  # not read-only
     twin.partial_fit(X, Y)
     assert not np.array_equal(twin.coefs_[0], net.coefs_[0])
     net.partial_fit(X, Y)
@@ -214,7 +215,24 @@ def test_a_pickle_of_another_format_is_refused() -> None:
         with pytest.raises(PickleError, match=f"pickle of an MLPClassifier {said}.*coefs_"):
             MLPClassifier().__setstate__(dict(state))
         state.setdefault("_format", 0)
-    assert pickle.loads(pickle.dumps(small())).hidden_layer_sizes == (5,)  # not fitted: read right
+    old = {"_format": 1, "_net": None, "hidden_layer_sizes": (5,)}  # what format 1 held
+    with pytest.raises(PickleError, match="has the format 1, so another version"):
+        MLPClassifier().__setstate__(old)
+    state = net.__getstate__()
+    state["_optimizer"]["format"] += 1
+    with pytest.raises(PickleError, match="pickle of an optimizer has the format"):
+        MLPClassifier().__setstate__(state)
+
+
+def test_an_estimator_that_is_not_fitted_is_read_right() -> None:
+    """A parameter that was not there yet has its default."""
+    assert pickle.loads(pickle.dumps(small())).hidden_layer_sizes == (5,)
+    state = small(alpha=0.5).__getstate__()
+    del state["weight_init"]
+    net = MLPClassifier.__new__(MLPClassifier)
+    net.__setstate__(state)
+    assert net.weight_init is None and net.alpha == 0.5
+    assert np.array_equal(net.fit(X, Y).coefs_[0], small(alpha=0.5).fit(X, Y).coefs_[0])
 
 
 @pytest.mark.parametrize("size", [0, 3])
@@ -223,6 +241,63 @@ def test_an_edited_optimizer_reads_nothing_beyond_its_numbers(size) -> None:
     net._optimizer.scalars = np.zeros(size)
     with pytest.raises(PickleError, match=rf"scalars .* shape \(13,\).*got shape \({size},\)"):
         net.partial_fit(X, Y)
+
+
+PLAIN = (bool, int, float, str, type(None), np.ndarray, np.generic, np.random.RandomState)
+
+
+def parts(value):
+    """All that a state is made of, but for containers."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from parts(key)
+            yield from parts(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from parts(item)
+    else:
+        yield value
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"solver": "sgd"}, {"solver": "lbfgs"}, {"early_stopping": True}, {"optimizer": "lion"},
+     {"random_state": np.random.RandomState(0)}],
+    ids=str,
+)  # fmt: skip
+def test_a_pickle_names_no_class_of_fastbp_but_its_own(options) -> None:
+    nets = [small(**options).fit(X, Y), MLPRegressor(**options).fit(X, X)]
+    nets.append(small(**options).fit(X, np.stack([Y, Y[::-1]], axis=1)))
+    for net in nets:
+        net.predict(X)
+        for part in parts(net.__getstate__()):
+            assert isinstance(part, PLAIN) or type(part).__module__.startswith("sklearn."), part
+        text = pickletools.genops(pickle.dumps(net))
+        named = {arg for _, arg, _ in text if isinstance(arg, str) and arg.startswith("fastbp")}
+        assert named == {"fastbp.sklearn.estimators"}
+        assert np.array_equal(pickle.loads(pickle.dumps(net)).predict(X), net.predict(X))
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    ["lion", AdamW(CosineDecay(0.01, 40)), SGD(0.1, 0.9, groups=[Group([0], learning_rate=0.01)])],
+)
+def test_a_pickle_goes_on_with_any_optimizer(optimizer) -> None:
+    net = small(optimizer=optimizer).partial_fit(X, Y, classes=[0, 1, 2])
+    twin = pickle.loads(pickle.dumps(net))
+    assert twin._optimizer.optimizer == net._optimizer.optimizer
+    for _ in range(2):
+        net.partial_fit(X, Y)
+        twin.partial_fit(X, Y)
+    assert np.array_equal(twin.coefs_[0], net.coefs_[0])
+    assert np.array_equal(twin._optimizer.slots, net._optimizer.slots)
+
+
+def test_an_unknown_optimizer_is_refused() -> None:
+    state = small().fit(X, Y).__getstate__()
+    state["_optimizer"]["optimizer"]["name"] = "SolverNone"
+    with pytest.raises(PickleError, match="must be one of .*'SolverSGD'.*got 'SolverNone'"):
+        MLPClassifier().__setstate__(state)
 
 
 def test_a_pickle_holds_the_parameters_once() -> None:

@@ -47,7 +47,7 @@ def test_sgd_keeps_its_speed_when_the_rate_changes(momentum, nesterov) -> None:
     rates = [0.1, 0.1, 0.02, 0.02, 0.3, 1e-5, 1e-5, 1e-200, 1e-200, 1e-200]
     params = np.zeros(2)
     theirs = SGDOptimizer([params], 0.1, "constant", momentum, nesterov)
-    memory = OptimizerMemory(MLPClassifier(solver="sgd", momentum=momentum))
+    memory = OptimizerMemory.of(MLPClassifier(solver="sgd", momentum=momentum))
 
     def before(net, number) -> None:
         memory.attach(net)
@@ -63,7 +63,7 @@ def test_sgd_keeps_its_speed_when_the_rate_changes(momentum, nesterov) -> None:
 
 def test_rules_of_the_learning_rate() -> None:
     constant, adaptive, scaling = (
-        OptimizerMemory(MLPClassifier(solver="sgd", learning_rate=rule, learning_rate_init=0.1))
+        OptimizerMemory.of(MLPClassifier(solver="sgd", learning_rate=rule, learning_rate_init=0.1))
         for rule in ("constant", "adaptive", "invscaling")
     )
     scaling.end_epoch(99)
@@ -75,7 +75,7 @@ def test_rules_of_the_learning_rate() -> None:
     assert adaptive.stops() == "Setting learning rate to 0.020000"
     adaptive.learning_rate = 1e-6
     assert adaptive.stops() == "Learning rate too small. Stopping."
-    unused = OptimizerMemory(MLPClassifier(learning_rate="adaptive"))
+    unused = OptimizerMemory.of(MLPClassifier(learning_rate="adaptive"))
     assert unused.stops() == "Stopping."
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -95,28 +97,58 @@ class Configuration:
             found["warm_start"] = True
         return found
 
-    def fit(self, module: Any) -> Any:
-        """An estimator of one of the two modules, fitted."""
-        regression = self.kind in ("one target", "three targets", "poisson")
-        name = "MLPRegressor" if regression else "MLPClassifier"
-        estimator = getattr(module, name)(**self.parameters)
+    def new(self, module: Any) -> Any:
+        """An estimator of one of the two modules."""
+        name = "MLPRegressor" if self.regression else "MLPClassifier"
+        return getattr(module, name)(**self.parameters)
+
+    @property
+    def regression(self) -> bool:
+        return self.kind in ("one target", "three targets", "poisson")
+
+    def calls(self) -> list[Callable[[Any], Any]]:
+        """What is done to an estimator, step by step."""
+        if self.way == "partial_fit":
+            return [partial(self.train_on, part) for part in self.parts()]
+        return [self.fit_all] * (2 if self.way == "warm start" else 1)
+
+    def parts(self) -> list[np.ndarray]:
+        return np.array_split(np.arange(self.rows), 3) * 3
+
+    def train_on(self, part: np.ndarray, estimator: Any) -> None:
+        classes = {} if self.regression else {"classes": np.unique(self.y)}
+        weights = None if self.weights is None else self.weights[part]
+        estimator.partial_fit(self.X[part], self.y[part], weights, **classes)
+
+    def fit_all(self, estimator: Any) -> None:
+        estimator.fit(self.X, self.y, sample_weight=self.weights)
+
+    def fit(self, module: Any, convert: Callable[[Any], Any] | None = None) -> Any:
+        """An estimator of one of the two modules, fitted; it may be converted on the way."""
+        estimator = self.new(module)
+        calls = self.calls()
+        middle = len(calls) // 2
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             warnings.simplefilter("ignore", DivergenceWarning)
             warnings.filterwarnings("ignore", message="Got `batch_size`")
-            if module is sklearn.neural_network:  # overflow, and NaN where it diverges
-                warnings.simplefilter("ignore", RuntimeWarning)
-            if self.way == "partial_fit":
-                classes = {} if regression else {"classes": np.unique(self.y)}
-                parts = np.array_split(np.arange(self.rows), 3)
-                for part in parts * 3:
-                    weights = None if self.weights is None else self.weights[part]
-                    estimator.partial_fit(self.X[part], self.y[part], weights, **classes)
-                return estimator
-            estimator.fit(self.X, self.y, sample_weight=self.weights)
-            if self.way == "warm start":
-                estimator.fit(self.X, self.y, sample_weight=self.weights)
+            if module is sklearn.neural_network or convert is not None:
+                warnings.simplefilter("ignore", RuntimeWarning)  # overflow, NaN: it diverges
+            for number, call in enumerate(calls):
+                if convert is not None and number == middle:
+                    estimator = convert(estimator)
+                call(estimator)
         return estimator
+
+
+def to_fastbp(estimator: Any) -> Any:
+    """Convert an estimator of scikit-learn."""
+    return getattr(fastbp.sklearn, type(estimator).__name__).from_sklearn(estimator)
+
+
+def to_scikit_learn(estimator: Any) -> Any:
+    """Convert an estimator of fastbp."""
+    return estimator.to_sklearn()
 
 
 def distance(ours: Any, theirs: Any) -> float:
@@ -166,6 +198,14 @@ def compare(configuration: Configuration, ours: Any, theirs: Any) -> None:
         assert ours.predict(X).shape == theirs.predict(X).shape
 
 
+def compare_converted(configuration: Configuration, theirs: Any) -> None:
+    """Begin in either library, cross over in the middle of training, end as the other's alone."""
+    if configuration.way not in ("partial_fit", "warm start"):
+        return
+    compare(configuration, configuration.fit(sklearn.neural_network, to_fastbp), theirs)
+    compare(configuration, configuration.fit(fastbp.sklearn, to_scikit_learn), theirs)
+
+
 def same_bug(configuration: Configuration, theirs: Any) -> bool:
     """Early stopping in a warm start: scikit-learn loses the best parameters of the fit before.
 
@@ -201,6 +241,7 @@ def test_random_configurations(part: int, tally) -> None:
                 assert all(np.isfinite(coef).all() for coef in ours.coefs_)
                 continue
             compare(configuration, ours, theirs)
+            compare_converted(configuration, theirs)
         except BaseException as error:
             error.add_note(
                 f"seed {seed}: {configuration.kind}, {configuration.way}, weights "
