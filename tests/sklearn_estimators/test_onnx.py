@@ -1,4 +1,4 @@
-"""What `register_onnx` converts and what it refuses; test_clients.py compares with scikit-learn's."""
+"""What `register_onnx` converts and what it refuses. test_clients.py has the comparisons."""
 
 from __future__ import annotations
 
@@ -90,9 +90,8 @@ def test_names_of_classes() -> None:
 def test_maps_of_probabilities() -> None:
     model = net()
     _, maps = outputs(model)
-    np.testing.assert_allclose(
-        [list(row.values()) for row in maps], model.predict_proba(X), atol=1e-5
-    )
+    found = [list(row.values()) for row in maps]
+    np.testing.assert_allclose(found, model.predict_proba(X), atol=1e-5)
     assert list(maps[0]) == [0, 1, 2]
 
 
@@ -120,7 +119,7 @@ def test_three_labels() -> None:
 
 ONE = [(X[:, 0] > 5.8), X[:, 1] > 3]
 LEFT_OUT = {
-    "gelu": (lambda: net(activation="gelu"), r"among \['identity', 'logistic', 'tanh', 'relu'\]; .*gelu"),
+    "gelu": (lambda: net(activation="gelu"), r"among .*; got .*gelu"),
     "mixed": (lambda: net(activation=["tanh", "relu"]), "one activation for all hidden layers"),
     "poisson": (lambda: net(MLPRegressor, loss="poisson"), "got 'exp', that of loss='poisson'"),
     "columns": (lambda: net(MLPRegressor, X[:, :2]), "MLPRegressor mixes up 2 columns"),
