@@ -87,6 +87,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         **BaseMLP._parameter_constraints,
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
+    class_weight: Any
+    classes_: Any
     _label_binarizer: Any
     _known_classes: Any
     loss = "log_loss"
@@ -360,6 +362,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         **BaseMLP._parameter_constraints,
         "loss": [StrOptions(REGRESSION_LOSSES), Loss, callable],
     }
+    loss: Any
 
     @explained
     def __init__(
