@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ from fastbp import checks
 from fastbp.fit.evaluation import checked_inputs, predict_piece
 from fastbp.kernels.layout import N_COLUMNS, N_OUT, OUTPUT, weight_views
 from fastbp.kernels.workspace import STRIDE
-from fastbp.mlp import MLP
+from fastbp.mlp import MLP, Rows
 from fastbp.model.activations import traits_of
 from fastbp.model.net import PASS_ROWS, SPARSE_PASS_ROWS, FloatArray
 from fastbp.model.optimizers import Optimizer
@@ -35,13 +35,13 @@ def check_net(net: object) -> MLP:
     return net
 
 
-def layer_outputs(net: MLP, X: npt.ArrayLike) -> tuple[FloatArray, ...]:
+def layer_outputs(net: MLP, X: Rows) -> tuple[FloatArray, ...]:
     """Outputs of every layer, after its activation, as `MLP.predict` computes them.
 
     Parameters
     ----------
     net : MLP
-    X : array-like, shape (rows, n_in)
+    X : array-like or sparse matrix, shape (rows, n_in)
 
     Returns
     -------
@@ -73,7 +73,8 @@ def layer_outputs(net: MLP, X: npt.ArrayLike) -> tuple[FloatArray, ...]:
         last = np.empty((count, net.layer_sizes[-1]), net.dtype)
         index = predict_piece(net, network, work, inputs[some], last)
         if index >= 0:
-            checks.raise_not_finite("X", inputs, first * inputs.shape[1] + index, X)
+            dense = cast(FloatArray, inputs)
+            checks.raise_not_finite("X", dense, first * dense.shape[1] + index, X)
         stride = int(work.places[STRIDE])  # the workspace still holds the one pass
         for layer, out in zip(network.layers.reshape(-1, N_COLUMNS), outputs, strict=True):
             start = int(layer[OUTPUT])

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp import checks
+from fastbp.checks import Sparse
 from fastbp.fit import data, evaluation, fit
 from fastbp.fit.between_epochs import Options
 from fastbp.fit.callbacks import Callback
@@ -33,6 +34,9 @@ BATCH_SIZE = 32
 
 OneActivation = str | Activation | MakesActivation | ActivationFunction
 """An activation by name, of a graph (`fastbp.graph`), or a function."""
+
+Rows = npt.ArrayLike | Sparse
+"""Inputs, row by row."""
 
 
 INSIDE = {
@@ -97,7 +101,7 @@ class MLP(Net):
         Share of the outputs of the hidden layers that each pass of training sets to 0, the others
         scaled up (Srivastava et al., JMLR 2014); one rate, or one for each hidden layer.
     input_dropout : float, default=0.0
-        Share of the inputs that each pass of training sets to 0.
+        Share of the inputs that each pass of training sets to 0. Only for dense rows.
     clip_value : float, optional
         Each partial derivative is cut off to +-clip_value before an update.
     clip_norm : float, optional
@@ -240,13 +244,13 @@ class MLP(Net):
 
     # ---------------------------------------------------------------- what it computes
 
-    def predict(self, X: npt.ArrayLike, *, logits: bool = False) -> FloatArray:
+    def predict(self, X: Rows, *, logits: bool = False) -> FloatArray:
         """Outputs, after the output activation.
 
         Parameters
         ----------
-        X : array-like, shape (rows, n_in)
-            Not copied when it is a C-contiguous array of the net's dtype.
+        X : array-like or sparse matrix, shape (rows, n_in)
+            Not copied when it is a C-contiguous array of the net's dtype. Sparse rows as in `fit`.
         logits : bool, default=False
             Return the net inputs of the output layer instead, before its activation. They keep
             what probabilities lose to rounding: 1 - p is ``1 / (1 + exp(z))`` and log p is
@@ -265,9 +269,7 @@ class MLP(Net):
             logits = checks.flag("logits", logits)
         return evaluation.predict(self, X, logits)
 
-    def loss(
-        self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
-    ) -> float:
+    def loss(self, X: Rows, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> float:
         """Loss averaged over the rows, penalties included, without dropout; all as in `fit`.
 
         With sample weights the average is the weighted one: divided by the sum of the weights.
@@ -275,7 +277,7 @@ class MLP(Net):
         return self._evaluate(X, y, sample_weight, np.empty(0, self.dtype))
 
     def loss_and_grad(
-        self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+        self, X: Rows, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
     ) -> tuple[float, FloatArray]:
         """Loss averaged over the rows, and its gradient, laid out like `params`.
 
@@ -283,7 +285,7 @@ class MLP(Net):
 
         Parameters
         ----------
-        X, y, sample_weight : array-like
+        X, y, sample_weight
             As in `fit`.
 
         Returns
@@ -302,9 +304,7 @@ class MLP(Net):
         )
         return evaluation.evaluate(self, rows, count, self.optimizer_state(), grad)
 
-    def step(
-        self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
-    ) -> float:
+    def step(self, X: Rows, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> float:
         """One optimiser update on this batch.
 
         Parameters
@@ -327,7 +327,7 @@ class MLP(Net):
     @checks.explained
     def fit(
         self,
-        X: npt.ArrayLike | Iterable[Any],
+        X: Rows | Iterable[Any],
         y: npt.ArrayLike | None = None,
         *,
         epochs: int = 10,
@@ -353,8 +353,10 @@ class MLP(Net):
 
         Parameters
         ----------
-        X : array-like, shape (rows, n_in), or iterable of batches
-            Not copied when it is a C-contiguous array of the net's dtype. A memory-mapped array
+        X : array-like or sparse matrix, shape (rows, n_in), or iterable of batches
+            Not copied when it is a C-contiguous array of the net's dtype. Of a sparse matrix or
+            array of SciPy (best in CSR), only the entries are gone through: the model is that of
+            dense rows but for rounding, in the memory of the entries. A memory-mapped array
             (`numpy.memmap`) of more than 64 MiB is read a part at a time, so that it may exceed
             memory; with `shuffle` in a random order of blocks of about 1 MiB, the rows of a part
             at random among each other. Without `y`, an iterable of tuples (X, y) or (X, y,
@@ -384,7 +386,7 @@ class MLP(Net):
             the net's dtype, with the same shape; it may change X in place. `rng` is a NumPy
             generator, drawn from the net's seed in each epoch. Several are applied one after the
             other. Ready ones are in `fastbp.augment.images`. Metrics and validation take the rows
-            as they are. Not with a method.
+            as they are. Not with a method, and not with sparse rows.
         sample_weight : array-like, shape (rows,), optional
             By which the losses of the rows are multiplied, at least 0. They are scaled once to a
             mean of 1 over all rows, so that only their ratios count; the loss of a batch is the sum

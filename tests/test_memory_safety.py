@@ -23,6 +23,7 @@ import limited
 import numba
 import numpy as np
 import pytest
+import scipy.sparse
 from helpers import COMPILED, SOAK
 
 import fastbp
@@ -46,12 +47,13 @@ NO_ACCESS, READ_ONLY = 0, 1  # PROT_NONE, PROT_READ
 # What each entry point only reads.
 ALWAYS_READ = {
     "layers", "inputs", "targets", "labels", "frozen", "weights", "loss_parameters", "rates",
-    "settings", "places",
+    "settings", "places", "columns", "starts",
 }  # fmt: skip
 ONLY_READ = {
     "train": ALWAYS_READ,
     "evaluate": ALWAYS_READ | {"params", "scalars", "slots", "order"},
     "predict": ALWAYS_READ | {"params"},
+    "predict_sparse": ALWAYS_READ | {"params"},
     "shuffle": set(),
     "outputs": ALWAYS_READ | {"params", "order"},
     "built_in_loss": ALWAYS_READ | {"params", "order"},
@@ -175,7 +177,10 @@ def random_case(seed: int) -> dict:
         # No time at all: one pass a call.
         "seconds_a_call": float(rng.choice([0.0, 0.1])),
         "steps": bool(rng.integers(0, 2)),
+        "sparse": bool(rng.integers(0, 2)),
     }
+    if case["sparse"]:
+        case["input_dropout"] = 0.0
     if case["output_activation"] == "softmax":  # which needs two outputs
         sizes[-1] = max(sizes[-1], 2)
     return case
@@ -201,6 +206,7 @@ def run_case(case: dict) -> list[np.ndarray]:
     """Everything that fit, step, loss_and_grad and predict compute."""
     rng = np.random.default_rng(case["seed"])
     net.WHOLE_BATCH, net.PASS_ROWS = case["whole_batch"], case["pass_rows"]
+    net.SPARSE_PASS_ROWS = case["pass_rows"]
     net.SECONDS_A_CALL = case["seconds_a_call"]
     mlp = MLP(
         case["layer_sizes"],
@@ -215,6 +221,8 @@ def run_case(case: dict) -> list[np.ndarray]:
     )
     rows, n_out = case["rows"], case["layer_sizes"][-1]
     X = rng.normal(size=(rows, case["layer_sizes"][0])).astype(case["dtype"])
+    if case["sparse"]:
+        X = scipy.sparse.csr_array(X * (rng.random(X.shape) < rng.choice([0.0, 0.1, 0.5])))
     y = rng.dirichlet(np.ones(n_out), size=rows).astype(case["dtype"])
     if case["loss"] == "cross_entropy" and case["labels"]:
         y = rng.integers(0, n_out, rows)

@@ -138,8 +138,12 @@ def further_goals(
     goals = {"Further goals": rows if startup is None else rows + startup_rows(startup)}
     if find_spec("sklearn") is not None:
         from compare.estimators import estimator_rows
+        from compare.sparse import sparse_rows
 
         goals["`fastbp.sklearn` beside scikit-learn, in its own dtypes"] = estimator_rows(
+            args.rounds, seconds
+        )
+        goals["`fastbp.sklearn` on sparse rows beside scikit-learn"] = sparse_rows(
             args.rounds, seconds
         )
     return goals

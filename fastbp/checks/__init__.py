@@ -37,7 +37,7 @@ from fastbp.checks.options import (
     number,
     positive,
 )
-from fastbp.checks.sparse import SparseRows, is_sparse, refuse_sparse, sparse_rows
+from fastbp.checks.sparse import Sparse, SparseRows, is_sparse, refuse_sparse, sparse_rows
 from fastbp.checks.suggestions import (
     described,
     explained,
@@ -48,6 +48,7 @@ from fastbp.checks.suggestions import (
 )
 
 __all__ = [
+    "Sparse",
     "SparseRows",
     "at_least_zero",
     "choice",

@@ -139,7 +139,9 @@ def check_shape(name: str, shape: tuple[int, ...], columns: int, what: str) -> N
             hint = f"; one column is {name}.reshape(-1, 1)"
         elif len(shape) == 1 and shape[0] == columns:
             hint = f"; one row is {name}.reshape(1, -1)"
-        raise ValueError(f"{name} must have shape (rows, {columns}), {what}; got shape {shape}{hint}")
+        raise ValueError(
+            f"{name} must have shape (rows, {columns}), {what}; got shape {shape}{hint}"
+        )
     if shape[0] == 0:
         raise ValueError(f"{name} must have at least one row; got shape {shape}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,13 @@ from fastbp.checks.arrays import (
 )
 
 FloatArray = npt.NDArray[np.floating]
+
+
+class Sparse(Protocol):
+    """A sparse matrix or array, of SciPy or alike."""
+
+    def tocsr(self) -> Any:
+        """The same in compressed rows."""
 
 
 class SparseRows:

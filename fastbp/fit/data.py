@@ -12,6 +12,7 @@ from fastbp.checks import SparseRows
 from fastbp.kernels.state import Data, Entries
 from fastbp.model.activations import traits_of
 from fastbp.model.losses import Loss
+from fastbp.model.net import Net
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -44,6 +45,13 @@ def inputs_or_sparse(X: Any, n_in: int, dtype: np.dtype) -> FloatArray | SparseR
 def entries_of(rows: SparseRows) -> Entries:
     """Sparse rows as kernels take them."""
     return Entries(rows.values, rows.columns, rows.starts)
+
+
+def inputs_and_entries(rows: FloatArray | SparseRows) -> tuple[FloatArray, Entries | None]:
+    """Two fields of `Data`, the first empty or the second None."""
+    if isinstance(rows, SparseRows):
+        return np.empty(0, rows.dtype), entries_of(rows)
+    return rows.reshape(-1), None
 
 
 def kind_of(data: Data) -> str:
@@ -137,12 +145,12 @@ def of_finite(
     """As `rows_to_train_on`, for inputs from `inputs_or_sparse` that are known to be finite."""
     rows = matrix.shape[0]
     dtype = matrix.dtype
-    sparse = isinstance(matrix, SparseRows)
+    flat, entries = inputs_and_entries(matrix)
     no_integers = np.empty(0, np.int64)
     targets, labels = loss.targets(y, rows, outputs, dtype)
     weights = sample_weights(sample_weight, rows)
     return Data(
-        inputs=np.empty(0, dtype) if sparse else matrix.reshape(-1),
+        inputs=flat,
         targets=np.empty(0, dtype) if targets is None else targets.reshape(-1),
         labels=no_integers if labels is None else labels,
         order=no_integers,
@@ -153,7 +161,7 @@ def of_finite(
         n_weights=weights.size,
         n_divisors=0,
         total=float(rows),
-        entries=entries_of(matrix) if sparse else None,
+        entries=entries,
     )
 
 
@@ -204,4 +212,14 @@ def check_trainable(activations: tuple[Any, ...]) -> None:
         raise ValueError(
             "a net with step units cannot be trained by backpropagation: their derivative is 0 or "
             f"undefined; activations are {activations}. Train with sigmoid, tanh or relu"
+        )
+
+
+def check_dropout(net: Net, data: Data) -> None:
+    """Raise a ValueError for training on sparse rows with dropout of the inputs."""
+    rate = net.regularization.input_dropout
+    if rate and data.entries is not None:
+        raise ValueError(
+            f"input_dropout={rate:g} takes dense rows; X is sparse. Pass X.toarray(), or take "
+            "dropout, that of the hidden layers, instead"
         )

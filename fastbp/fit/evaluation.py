@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -77,7 +77,9 @@ def predict(net: Net, X: Any, logits: bool) -> FloatArray:
     ):
         index = predict_piece(net, network, work, some, their_outputs)
         if index >= 0:
-            checks.raise_not_finite("X", inputs, first * inputs.shape[1] + index, X)
+            checks.raise_not_finite(
+                "X", cast(FloatArray, inputs), first * inputs.shape[1] + index, X
+            )
     return out
 
 

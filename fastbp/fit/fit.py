@@ -48,6 +48,8 @@ def fit(
     shuffle = checks.flag("shuffle", shuffle)
     data.check_trainable(net.activations)
     functions = sources.augmentations(augment)
+    if functions:
+        checks.refuse_sparse("X", examples.X, "augment")
     source: sources.Source
     if sources.is_in_memory(examples, limits):
         rows, hooks, examples = rows_in_memory(
@@ -85,6 +87,7 @@ def rows_in_memory(
     """The rows to train on, checked, and how many they are; the hooks; the rows as arrays."""
     shape = net.layer_sizes, net.spec.loss, net.dtype
     rows, count = data.rows_to_train_on(*examples, *shape)
+    data.check_dropout(net, rows)
     hooks = None
     weights = rows.weights if rows.n_weights else None
     inputs: Any = rows.inputs.reshape(count, -1)
@@ -168,6 +171,7 @@ def step(net: Net, X: Any, y: Any, sample_weight: Any) -> float:
     rows, count = data.rows_to_train_on(
         X, y, sample_weight, net.layer_sizes, net.spec.loss, net.dtype
     )
+    data.check_dropout(net, rows)
     if not is_finite_before(net):
         return math.nan
     with Guard(net, History()) as guard:

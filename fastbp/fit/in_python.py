@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp.checks import SparseRows
-from fastbp.fit.data import entries_of, kind_of
+from fastbp.fit.data import inputs_and_entries, kind_of
 from fastbp.kernels import in_python
 from fastbp.kernels.layout import N_COLUMNS, N_OUT, OUTPUT, SLOPE
 from fastbp.kernels.state import PENALTIES_SHARED, Data, Network, OptimizerState
@@ -81,7 +81,9 @@ def _batch_loss(
     out = np.empty((rows if loss is not None else 0, n_out), network.params.dtype)
     _outputs(own, network, work, data, first, rows, random, out)
     if loss is None:
-        value = call(in_python.built_in_loss, kind_of(data), network, work, data, first, rows, divisor)
+        value = call(
+            in_python.built_in_loss, kind_of(data), network, work, data, first, rows, divisor
+        )
         return float(value), out
     chosen = _rows_of(data, first, rows)
     targets = data.targets.reshape(-1, n_out)[chosen]
@@ -110,11 +112,11 @@ def predict(
     no_integers = np.empty(0, np.int64)
     no_random = np.empty(0, np.uint64)
     no_targets = np.empty(0, inputs.dtype)
-    sparse = isinstance(inputs, SparseRows)
+    flat, entries = inputs_and_entries(inputs)
     data = Data(
-        no_targets if sparse else inputs.reshape(-1), no_targets, no_integers, no_integers,
+        flat, no_targets, no_integers, no_integers,
         np.empty(0), np.empty(0), 0, 0, 0, 0, float(rows),
-        entries=entries_of(inputs) if sparse else None,
+        entries=entries,
     )  # fmt: skip
     for first in range(0, rows, capacity):
         batch = min(capacity, rows - first)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp import checks
-from fastbp.fit.data import Examples, Job, job_of, rows_to_train_on, total_weight
+from fastbp.fit.data import Examples, Job, check_dropout, job_of, rows_to_train_on, total_weight
 from fastbp.fit.limits import LIMITS, Limits
 from fastbp.kernels.state import Data
 from fastbp.model.net import Net
@@ -134,6 +134,7 @@ class Jobs:
     def _job(self, piece: Examples) -> Job:
         net = self.net
         data, rows = rows_to_train_on(*piece, net.layer_sizes, net.spec.loss, net.dtype)
+        check_dropout(net, data)
         return job_of(data, rows, self.pieces.batch_size, self.pieces.shuffle)
 
 

@@ -193,6 +193,7 @@ def _counting_updates(net: MLP, updates_an_epoch: int) -> MLP:
 
 def _sample(net: MLP, examples: Examples, generator: np.random.Generator) -> _Sample:
     """All rows, checked, or MOST_ROWS of them drawn."""
+    checks.refuse_sparse("X", examples.X, "diagnose")
     data, rows = rows_and_targets(*examples, net.layer_sizes, net.spec.loss, net.dtype)
     X = data.inputs.reshape(rows, -1)
     y = checks.numbers("y", examples.y)

@@ -185,6 +185,7 @@ def lr_find(
     batch_size = checks.count("batch_size", batch_size)
     beta = checks.number("smoothing", smoothing, "at least 0 and below 1", lambda x: 0 <= x < 1)
     factor = checks.number("divergence", divergence, "a finite number above 1", lambda x: x > 1)
+    checks.refuse_sparse("X", X, "lr_find")
     data, rows = rows_to_train_on(X, y, sample_weight, net.layer_sizes, net.spec.loss, net.dtype)
     inputs = data.inputs.reshape(rows, -1)
     targets = checks.numbers("y", y)

@@ -51,7 +51,7 @@ def output_delta(network, work, batch):
 
 @kernel
 def first_gradient(layer, entries, batch, grad, optimizer):
-    """The gradient of the first layer, from its inputs in the workspace or the entries of its rows."""
+    """The gradient of the first layer, from its inputs in the workspace or from `entries`."""
     if entries is None:
         layer_gradient(layer, scratch(layer, INPUTS), batch, grad, optimizer)
     else:

@@ -125,7 +125,7 @@ def drop_inputs(layer, batch, key):
 
 @kernel
 def net_inputs_of_dense_rows(layer, data, first, batch, key):
-    """One group of rows after the other is fetched and multiplied; `workspace._input_group` has why."""
+    """Fetch and multiply one group of rows after the other: see `workspace._input_group`."""
     k = n_inputs(layer)
     x = scratch(layer, INPUTS)
     rows = data_rows(layer)

@@ -149,8 +149,9 @@ def step_back(network, work, entries, source, has_delta, optimizer, grad, batch)
 def descend(network, work, entries, source, optimizer, grad, batch, divisor):
     """Update the parameters after `outputs`, from dE/dY in `source`, (batch, n_out).
 
-    `entries` are those of the data. An empty `source` takes the delta of `built_in_loss`; `divisor` is what the loss of the batch
-    was divided by. With NO_UPDATE the gradient, penalties included, goes to `grad`.
+    `entries` are those of the data. An empty `source` takes the delta of `built_in_loss`; `divisor`
+    is what the loss of the batch was divided by. With NO_UPDATE the gradient, penalties included,
+    goes to `grad`.
     """
     mode = flush_denormals()
     step_back(

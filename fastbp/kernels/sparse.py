@@ -10,9 +10,11 @@ W (N, K)  weights, unit by unit     D (N, B)  the delta, dE/dZ     dW (N, K)
     dW[i, j] = sum over the entries of column j of x D[i, b]
 
 Both go unit by unit through all entries of the pass: the weights of a unit, or their gradient, stay
-in the second cache meanwhile, and no transposed copy of W is needed. SPARSE_UNITS units side by
-side share the loads of an entry, and their sums do not wait for each other. The gradient of a
-block of units exists only until they are updated, as in gradient.py.
+in the second cache meanwhile. SPARSE_UNITS units side by
+side share the loads of an entry, and their sums do not wait for each other, where the cache holds
+so many (`workspace.sparse_block`). The gradient of a block of units exists only until they are
+updated, as in gradient.py. Passes of many entries do transpose the weights, a vector of units at a
+time: then an entry takes one load and one product for all of these.
 """
 
 from fastbp.kernels.activations import RELU
@@ -60,10 +62,16 @@ def net_inputs_of_unit(layer, entries, unit, batch):
     bias = bias_or_zero(layer, unit)
     for b in range(batch):
         row = load(rows, b)
-        z = bias
-        for entry in range(load(entries.starts, row), load(entries.starts, row + 1)):
-            z += load(w, load(entries.columns, entry)) * load(entries.values, entry)
-        store_net_input(layer, unit, b, z)
+        first = load(entries.starts, row)
+        end = load(entries.starts, row + 1)
+        z0 = bias
+        z1 = 0.0
+        for entry in range(first, end - 1, 2):  # two sums: one would wait for itself
+            z0 += load(w, load(entries.columns, entry)) * load(entries.values, entry)
+            z1 += load(w, load(entries.columns, entry + 1)) * load(entries.values, entry + 1)
+        if (end - first) % 2 == 1:
+            z0 += load(w, load(entries.columns, end - 1)) * load(entries.values, end - 1)
+        store_net_input(layer, unit, b, z0 + z1)
 
 
 @kernel
@@ -123,7 +131,7 @@ def net_inputs_of_vector(layer, entries, done, units, batch):
         end = load(entries.starts, row + 1)
         z0 = splat(w, 0.0)
         z1 = z0
-        for entry in range(first, end - 1, 2):  # two sums: one would wait for itself
+        for entry in range(first, end - 1, 2):  # two sums again
             w0 = vload(advance(w, width * load(entries.columns, entry)), width)
             w1 = vload(advance(w, width * load(entries.columns, entry + 1)), width)
             z0 = z0 + w0 * load(entries.values, entry)
@@ -156,12 +164,13 @@ def net_inputs_of_entries(layer, entries, batch):
     n = n_units(layer)
     width = lanes(outputs(layer))
     transposed = batch >= width and entries_of_pass(layer, entries, batch) >= n_inputs(layer)
+    side_by_side = load(layer.places, SPARSE_BLOCK) == SPARSE_UNITS
     done = 0
     while done < n:
         if transposed and n - done > 1:
             net_inputs_of_vector(layer, entries, done, min(width, n - done), batch)
             done += width
-        elif n - done >= SPARSE_UNITS:
+        elif side_by_side and n - done >= SPARSE_UNITS:
             net_inputs_of_some_units(layer, entries, done, batch)
             done += SPARSE_UNITS
         else:

@@ -88,9 +88,9 @@ INPUT_PANELS = 15
 """Offset of the batch's inputs sample by sample, in panels, or -1: then they are made from INPUTS,
 and INPUT_GROUP is the whole batch."""
 SPARSE_ROWS, SPARSE_BLOCK, SPARSE_WEIGHTS = 16, 17, 18
-"""For sparse rows, for which nothing is placed at INPUTS: in `offsets`, the rows of the batch in the
-data; units of the first layer whose gradient is computed at a time; their weights, transposed, a
-vector for each input, and one vector more."""
+"""For sparse rows, for which nothing is placed at INPUTS: in `offsets`, the rows of the batch in
+the data; units of the first layer whose gradient is computed at a time; scratch for the weights of
+a vector of them, transposed, and for a vector more."""
 N_PLACES = 19
 
 

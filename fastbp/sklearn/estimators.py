@@ -70,8 +70,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     Notes
     -----
-    Sparse matrices are made dense, in `fit` as a whole. Several targets with more than two classes
-    (`y` of shape (n_samples, n_targets)) have one softmax each; their loss is computed in Python.
+    Several targets with more than two classes (`y` of shape (n_samples, n_targets)) have one
+    softmax each; their loss is computed in Python.
 
     Examples
     --------
@@ -343,10 +343,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     ----------
     coefs_, intercepts_, loss_curve_, validation_loss_curve_, ...
         As in `MLPClassifier`; there is no `classes_`.
-
-    Notes
-    -----
-    Sparse matrices are made dense, in `fit` as a whole.
 
     Examples
     --------

@@ -14,8 +14,9 @@ from sklearn.linear_model._base import LinearClassifierMixin, SparseCoefMixin
 from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.utils import compute_class_weight
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from fastbp.checks import explained, is_sparse, sparse_rows
 from fastbp.fit.data import entries_of
@@ -470,9 +471,27 @@ class Perceptron(Recognised, LinearClassifierMixin, SparseCoefMixin, BaseEstimat
         array, shape (n_samples,) for two classes, else (n_samples, n_classes)
             Above 0 for the class; with two classes, for the second.
         """
+        check_is_fitted(self)
         refuse_masked(X=X)
-        scores: FloatArray = super().decision_function(X)
-        return scores
+        X = validate_data(self, X, accept_sparse="csr", reset=False)
+        scores: FloatArray = safe_sparse_dot(X, self.coef_.T, dense_output=True) + self.intercept_
+        return scores.ravel() if scores.shape[1] == 1 else scores
+
+    def predict(self, X: Any) -> npt.NDArray[Any]:
+        """Predict classes.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+
+        Returns
+        -------
+        array, shape (n_samples,)
+        """
+        scores = self.decision_function(X)
+        indices = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
+        chosen: npt.NDArray[Any] = self.classes_[indices]
+        return chosen
 
     # ---------------------------------------------------------------- conversion
 

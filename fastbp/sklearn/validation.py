@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -139,7 +139,8 @@ class Validation:
         """The score by the estimator's `scoring`; by default accuracy or R^2."""
         weights = self.rows.sample_weight
         if self.scorer is None:
-            return float(estimator._score_of(net.predict(self.rows.X), self.rows.y, weights))
+            outputs = net.predict(cast(Any, self.rows.X))
+            return float(estimator._score_of(outputs, self.rows.y, weights))
         if weights is None:
             return float(self.scorer(estimator, *self.rows.given))
         return float(self.scorer(estimator, *self.rows.given, sample_weight=weights))

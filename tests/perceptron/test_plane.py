@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.sparse
 from sklearn.utils._seq_dataset import ArrayDataset64
 
+from fastbp.kernels.state import Entries
 from fastbp.perceptron import plane
 
 ROWS, K = 30, 21
@@ -13,29 +15,47 @@ ROWS, K = 30, 21
 
 def reference(w, bias, q, X, t, weights, order, rules):
     rate, decay, l2, l1, sparse = rules
-    total, u, learned = 0.0, 0.0, 0
+    total, losses, u, learned = 0.0, 0.0, 0.0, 0
+    squares, magnitudes = w @ w, np.abs(w).sum()
     for row in order:
         if weights[row] < 0:
             continue
         learned += 1
         margin = t[row] * (w @ X[row] + bias)
-        total += max(0.0, -margin) + l2 * (w @ w) / 2 + l1 * np.abs(w).sum()
-        w *= max(0.0, 1 - rate * l2)
+        if not sparse:
+            squares, magnitudes = w @ w, np.abs(w).sum()
+        losses += max(0.0, -margin)
+        total += max(0.0, -margin) + l2 * squares / 2 + l1 * magnitudes
+        shrink = max(0.0, 1 - rate * l2)
+        w *= shrink
+        squares, magnitudes = squares * shrink**2, magnitudes * shrink
         if margin <= 0:
             w += rate * weights[row] * t[row] * X[row]
             bias += decay * rate * weights[row] * t[row]
+            if weights[row]:
+                of_entries = w[X[row] != 0]
+                squares, magnitudes = of_entries @ of_entries, np.abs(of_entries).sum()
         u += rate * l1
         touched = (X[row] != 0) if sparse else np.ones(len(w), bool)
         before = w.copy()
         down = np.where(w > 0, np.maximum(0, w - (u + q)), np.minimum(0, w + (u - q)))
         w[touched] = np.where(w == 0, 0, down)[touched]
         q += w - before
-    return total / learned, bias, u
+    return total / learned, bias, u, losses / learned
 
 
 @pytest.mark.parametrize(
     "rules",
-    [(1.0, 1.0, 0, 0, 0), (0.3, 0.0, 0.1, 0, 0), (0.5, 0.01, 0, 0.02, 1), (0.5, 1, 0.1, 0.05, 0)],
+    [
+        (1.0, 1.0, 0, 0, 0),
+        (0.3, 0.0, 0.1, 0, 0),
+        (0.5, 1, 0.1, 0.05, 0),
+        (1.0, 0.01, 0, 0, 1),
+        (0.5, 0.01, 0, 0.02, 1),
+        (0.5, 0.0, 0.1, 0.05, 1),
+        (0.9, 1, 1, 0.1, 1),
+        (1.0, 1.0, 1.5, 0, 1),
+    ],
 )
 @pytest.mark.parametrize("start", [0.0, 1.0])
 def test_epoch(rules, start) -> None:
@@ -48,10 +68,20 @@ def test_epoch(rules, start) -> None:
     w, state, q = start * rng.normal(size=K), np.array([start / 2, 0, 0, 0, 1, 0.0]), np.zeros(K)
     expected_w, expected_q = w.copy(), q.copy()
     expected = reference(expected_w, start / 2, expected_q, X, t, weights, range(ROWS), rules)
-    loss = plane.plane_epoch(
-        w, state, q, X, t, weights, np.arange(ROWS), np.array(rules, float), -1
-    )
-    np.testing.assert_allclose([loss, *state[:2]], expected, rtol=1e-12, atol=1e-14)
+    settings = np.array(rules[:4], float)
+    if rules[4]:
+        rows = scipy.sparse.csr_array(X)
+        entries = Entries(rows.data, rows.indices.astype(np.int32), rows.indptr.astype(np.int64))
+        state = np.array([start / 2, 0.0, w @ w, np.abs(w).sum(), 1.0, 0.0])
+        steps = rules[1] * rules[0] * weights * t
+        loss = plane.sparse_plane_epoch(
+            w, state, q, entries, t, weights, steps, np.arange(ROWS), settings, -1
+        )
+        w *= state[4]
+    else:
+        loss = plane.plane_epoch(w, state, q, X, t, weights, np.arange(ROWS), settings, -1)
+    found = [loss, *state[:2], state[plane.MEAN_LOSS]]
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(w, expected_w, rtol=1e-11, atol=1e-13)
     np.testing.assert_allclose(q, expected_q, rtol=1e-11, atol=1e-13)
 
@@ -64,7 +94,7 @@ def test_shuffle_is_scikit_learns() -> None:
         for _ in range(3):  # goes on from the order before, with the same stream
             theirs._shuffle_py(seed)
             plane.plane_epoch(
-                np.zeros(1), np.zeros(6), np.zeros(1), X, one, one, order, np.zeros(5), seed
+                np.zeros(1), np.zeros(6), np.zeros(1), X, one, one, order, np.zeros(4), seed
             )
             expected = [int(theirs._next_py()[3]) for _ in range(ROWS)]
             assert order.tolist() == expected

@@ -251,7 +251,6 @@ def test_mlxtend_stacks_and_votes() -> None:
     assert_close(*found)
 
 
-@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 def test_optuna() -> None:
     """A search that prunes between epochs."""
     optuna = library("optuna")

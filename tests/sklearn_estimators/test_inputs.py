@@ -110,20 +110,6 @@ def test_a_dtype_that_is_asked_for_and_the_features_of_before(monkeypatch) -> No
     assert not hasattr(estimator, "feature_names_in_")
 
 
-def test_sparse_rows_are_made_dense_in_pieces(monkeypatch) -> None:
-    net, made = small().fit(X, Y), []
-    monkeypatch.setattr(inputs, "SPARSE_VALUES", 4 * 40)
-    original = scipy.sparse.csr_matrix.toarray
-
-    def toarray(self, *arguments, **options):
-        made.append(self.shape)
-        return original(self, *arguments, **options)
-
-    monkeypatch.setattr(scipy.sparse.csr_matrix, "toarray", toarray)
-    assert np.array_equal(net.predict(scipy.sparse.csr_matrix(X)), net.predict(X))
-    assert made == [(40, 4), (40, 4), (40, 4), (30, 4)]
-
-
 MASKED = np.ma.masked_greater(X, 7.0)
 MASKED_CLASSES = np.ma.masked_equal(Y, 2)
 
