@@ -170,7 +170,7 @@ class BaseMLP(
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        hooks.warn_of_ignored(cls, conversion.their_net)
+        hooks.warn_of_ignored(cls, conversion.their_net, hooks.CALLED)
 
     @classmethod
     @cache
@@ -248,7 +248,7 @@ class BaseMLP(
     @property
     def _unit_of_outputs(self) -> str:
         """The activation of the network's outputs, by scikit-learn's name or fastbp's."""
-        unit: str = vars(self).get("out_activation_", "")
+        unit: str = self.__dict__.get("out_activation_", "")
         return unit
 
     @abstractmethod
@@ -444,11 +444,11 @@ class BaseMLP(
         self.n_layers_ = len(net.layer_sizes)
         self._own(net)
 
-    def _own(self, net: MLP) -> None:
-        """Make the parameters of a network the fitted attributes."""
+    def _own(self, net: MLP, coefs: Any = (), intercepts: Any = ()) -> None:
+        """Make a network's parameters the fitted attributes, before arrays that do not count."""
         self._net = net
-        self.coefs_ = list(net.weights)
-        self.intercepts_ = list(net.biases)
+        self.coefs_ = [*net.weights, *coefs]
+        self.intercepts_ = [*net.biases, *intercepts]
 
     def _init_coef(
         self, fan_in: int, fan_out: int, dtype: npt.DTypeLike
@@ -508,21 +508,18 @@ class BaseMLP(
         If others were assigned, or units changed, a new network takes their place: another
         estimator may share the one before.
         """
-        net: MLP | None = vars(self).get("_net")
+        net: MLP | None = self.__dict__.get("_net")
         if net is None or not networks.is_current(net, self):
             check_is_fitted(self, ["coefs_", "intercepts_", "out_activation_"], all_or_any=all)
             net = networks.of_attributes(self)
             layers = len(net.weights)
-            behind = self.coefs_[layers:], self.intercepts_[layers:]
-            self._own(net)
-            self.coefs_ += behind[0]
-            self.intercepts_ += behind[1]
+            self._own(net, self.coefs_[layers:], self.intercepts_[layers:])
         return net
 
     def _outputs(self, X: Any, logits: bool = False) -> FloatArray:
         """Outputs of the network, (rows, n_outputs_), or the net inputs of its last layer."""
         net = self._network()
-        state = vars(self)
+        state = self.__dict__
         if type(X) is np.ndarray and X.ndim == 2 and X.dtype == net.dtype and len(X) > 0:
             width = net.layer_sizes[0]
             expected = state.get("n_features_in_", width)

@@ -252,11 +252,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     @property
     def _unit_of_outputs(self) -> str:
         """The network of several targets gives logits: each has a softmax of its own."""
-        unit: str = super()._unit_of_outputs
-        if unit != "softmax":
-            return unit
-        several = isinstance(vars(self).get("_label_binarizer"), SeveralOutputs)
-        return "identity" if several else unit
+        state = self.__dict__
+        unit: str = state.get("out_activation_", "")
+        if unit == "softmax" and type(state.get("_label_binarizer")) is SeveralOutputs:
+            return "identity"
+        return unit
 
     def predict_proba(self, X: Any) -> Any:
         """Predict the probabilities of the classes.

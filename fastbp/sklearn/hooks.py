@@ -38,7 +38,7 @@ def private_methods(kind: type) -> set[str]:
     }
 
 
-def warn_of_ignored(cls: type, their: Callable[[type], type]) -> None:
+def warn_of_ignored(cls: type, their: Callable[[type], type], called: set[str]) -> None:
     """Warn if a class defines private methods that scikit-learn would call and fastbp never does.
 
     Parameters
@@ -47,10 +47,12 @@ def warn_of_ignored(cls: type, their: Callable[[type], type]) -> None:
         A subclass of one of fastbp's estimators.
     their : callable
         Gives scikit-learn's class in whose place it stands.
+    called : set of str
+        The names that fastbp does call.
     """
     if cls.__module__.partition(".")[0] == __name__.partition(".")[0]:
         return
-    ignored = sorted((vars(cls).keys() & private_methods(their(cls))) - CALLED)
+    ignored = sorted((vars(cls).keys() & private_methods(their(cls))) - called)
     if ignored:
         ways = "; ".join(f"for {n}, {INSTEAD[n]}" for n in ignored if n in INSTEAD)
         warn(

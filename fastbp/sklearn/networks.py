@@ -124,12 +124,12 @@ def n_layers_of(estimator: Any) -> int:
 
 def units_of(estimator: Any, layers: int) -> tuple[str, ...]:
     """fastbp's names of the activations of so many layers, the outputs included."""
-    given, outputs = estimator.activation, estimator._unit_of_outputs
+    given = estimator.activation
+    outputs = estimator._unit_of_outputs
+    last = (ALIASES.get(outputs, outputs),)
     if isinstance(given, str):  # checked where a network is made
-        hidden = (ALIASES.get(given, given),) * (layers - 1)
-    else:
-        hidden = tuple(hidden_activations(estimator, layers - 1))
-    return (*hidden, ALIASES.get(outputs, outputs))
+        return (ALIASES.get(given, given),) * (layers - 1) + last
+    return (*hidden_activations(estimator, layers - 1), *last)
 
 
 def dtype_of(estimator: Any) -> np.dtype[Any]:
@@ -180,17 +180,17 @@ def is_current(net: MLP, estimator: Any) -> bool:
 
     `coefs_` and `intercepts_` are then its own views, so that their shapes and dtype need no look.
     """
-    state = vars(estimator)
+    state = estimator.__dict__
     coefs = state.get("coefs_", ())
     intercepts = state.get("intercepts_", ())
-    layers = len(net.weights)
-    return bool(
+    units = net.spec.activations
+    layers = len(units)
+    return (
         state.get("n_layers_", len(coefs) + 1) == layers + 1
-        and len(coefs) >= layers
-        and len(intercepts) >= layers
+        and len(coefs) >= layers <= len(intercepts)
+        and units == units_of(estimator, layers)
         and all(map(is_, net.weights, coefs))
         and all(map(is_, net.biases, intercepts))
-        and net.activations == units_of(estimator, layers)
     )
 
 

@@ -193,7 +193,7 @@ class Perceptron(Recognised, LinearClassifierMixin, SparseCoefMixin, BaseEstimat
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        hooks.warn_of_ignored(cls, conversion.their_perceptron)
+        hooks.warn_of_ignored(cls, conversion.their_perceptron, set())
 
     # ---------------------------------------------------------------- fitting
 

@@ -114,8 +114,9 @@ def test_private_methods_that_are_never_called_are_warned_of() -> None:
             def _backprop(self):
                 return None
 
-    with pytest.warns(UserWarning, match="fastbp does not call _fit_binary of Mine"):
-        type("Mine", (ours.Perceptron,), {"_fit_binary": None})
+    for name in ("_fit_binary", "_fit"):
+        with pytest.warns(UserWarning, match=f"fastbp does not call {name} of Mine"):
+            type("Mine", (ours.Perceptron,), {name: None})
 
 
 def test_every_private_method_of_a_name_like_theirs_is_called_or_warned_of() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.optimize import check_grad
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_iris, make_moons
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier as Theirs
 
@@ -36,6 +36,27 @@ def test_objective(weights) -> None:
     penalty = 10.0 / total * sum((w**2).sum() for w in estimator.coefs_)
     expected = np.average(-np.log(proba[np.arange(150), Y]), weights=weights) + penalty
     assert value == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.slow
+def test_it_differs_as_scikit_learn_does_from_itself() -> None:
+    """A thousand iterations amplify rounding; a hundred do not."""
+    data, signs = make_moons(noise=0.3, random_state=0)
+    data = (data - data.mean(axis=0)) / data.std(axis=0)
+    own = []
+    between = []
+    for alpha in np.logspace(-1, 1, 5):  # scikit-learn's example plot_mlp_alpha
+        options = {"solver": "lbfgs", "alpha": alpha, "random_state": 1, "max_iter": 2000}
+        theirs = Theirs((10, 10), **options).fit(data, signs)
+        again = Theirs((10, 10), **options).fit(data * (1 + 1e-15), signs)
+        ours = MLPClassifier((10, 10), **options).fit(data, signs)
+        own.append(np.abs(again.coefs_[0] - theirs.coefs_[0]).max())
+        between.append(np.abs(ours.coefs_[0] - theirs.coefs_[0]).max())
+        if theirs.n_iter_ < 100:
+            assert ours.n_iter_ == theirs.n_iter_
+            assert between[-1] < 1e-7
+    assert max(own) > 1e-3
+    assert max(between) < 30 * max(own)
 
 
 def test_l1_makes_weights_small() -> None:
