@@ -11,7 +11,6 @@ from fastbp import checks
 from fastbp.sklearn.recognition import one_column
 
 
-
 def checked(
     estimator: Any, X: Any, y: Any, dtype: str | None, reset: bool, **options: Any
 ) -> tuple[Any, Any]:
