@@ -354,9 +354,9 @@ class MLP(Net):
         Parameters
         ----------
         X : array-like or sparse matrix, shape (rows, n_in), or iterable of batches
-            Not copied when it is a C-contiguous array of the net's dtype. Of a sparse matrix or
-            array of SciPy (best in CSR), only the entries are gone through: the model is that of
-            dense rows but for rounding, in the memory of the entries. A memory-mapped array
+            Not copied when it is a C-contiguous array of the net's dtype. A sparse matrix or array
+            of SciPy (best in CSR) is not made dense: only its entries are gone through, and the
+            model is that of dense rows but for rounding. A memory-mapped array
             (`numpy.memmap`) of more than 64 MiB is read a part at a time, so that it may exceed
             memory; with `shuffle` in a random order of blocks of about 1 MiB, the rows of a part
             at random among each other. Without `y`, an iterable of tuples (X, y) or (X, y,

@@ -11,6 +11,7 @@ import numpy as np
 
 from fastbp.augment.images import ImageRotation, ImageShift
 from fastbp.augment.kernels import shift_images, warp_images
+from fastbp.checks import SparseRows
 from fastbp.commands import DTYPES
 from fastbp.commands.info import cache_lines
 from fastbp.graph import variable
@@ -100,6 +101,8 @@ def warm_up(dtypes: Sequence[str] = DTYPES) -> Iterator[FirstCall]:
     for dtype in dtypes:
         X = np.zeros((4, 2), dtype)
         y = np.zeros((4, 1), dtype)
+        entries = np.ones(4, dtype), np.zeros(4, np.int32), np.arange(5)
+        sparse: Any = SparseRows(*entries, 2)
         net = MLP((2, 3, 1), dtype=dtype, seed=0)
         ours = MLP((2, 3, 1), loss=_no_loss, dtype=dtype, seed=0)
         units = MLP((2, 3, 1), activation=_no_activation, dtype=dtype, seed=0)
@@ -115,6 +118,9 @@ def warm_up(dtypes: Sequence[str] = DTYPES) -> Iterator[FirstCall]:
             (shift_images, lambda: ImageShift((1, 2))(X, rng)),  # noqa: B023
             (warp_images, lambda: ImageRotation((1, 2))(X, rng)),  # noqa: B023
             (in_python.built_in_loss, lambda: units.loss(X, y)),  # noqa: B023
+            (evaluation.predict_sparse, lambda: net.predict(sparse)),  # noqa: B023
+            (evaluation.evaluate, lambda: net.loss(sparse, y)),  # noqa: B023
+            (training.train, lambda: net.fit(sparse, y, epochs=1)),  # noqa: B023
         )
         for function, call in calls:
             yield first_call(function, dtype, call)

@@ -341,7 +341,8 @@ class Net:
         """
         kept: dict[str, tuple[int, tuple[Network, Workspace]]] = self._spaces.__dict__
         use = "training" if training else "logits" if logits else "prediction"
-        most, pass_rows = WHOLE_BATCH, PASS_ROWS
+        most = WHOLE_BATCH
+        pass_rows = PASS_ROWS
         if sparse:
             use = f"sparse {use}"
             most = pass_rows = SPARSE_PASS_ROWS

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import scipy.sparse
 from helpers import needs_compiler
 
 import fastbp
@@ -44,12 +45,13 @@ pytestmark = pytest.mark.slow
 
 NAMES = [
     "fma_loop", "predict", "evaluate", "train", "outputs", "descend", "dot",
-    "rprop", "shift_images", "warp_images", "built_in_loss",
+    "rprop", "shift_images", "warp_images", "built_in_loss", "predict_sparse", "evaluate", "train",
 ]  # fmt: skip
 GRAPHS = ["value", "gradient", "jvp", "local_derivatives"]
 ENTRY_POINTS = [
     peak.fma_loop,
     evaluation.predict,
+    evaluation.predict_sparse,
     evaluation.evaluate,
     training.train,
     *(getattr(in_python, name) for name in (*NAMES[4:6], NAMES[10], "shuffle", "penalties")),
@@ -89,6 +91,10 @@ def use_everything(dtype: str) -> None:
     net.loss_and_grad(X[::2], Y[::2])
     gradcheck(net, X[:3], Y[:3])
     net.loss(np.tile(X, (30, 1)), np.tile(Y, (30, 1)))
+    for rows in (scipy.sparse.csr_matrix(X), scipy.sparse.csc_array(X > 0)):
+        net.fit(rows, Y, epochs=1, validation_fraction=0.1, sample_weight=np.ones(600))
+        net.step(rows, Y)
+        net.predict(rows)
     options = {"dropout": 0.1, "l1": 0.1, "clip_norm": 1.0, "dtype": dtype, "seed": 0}
     optimizer = Adam(InverseScaling(0.1), groups=Group(weight_decay=0.1))
     for loss in ("poisson", lambda y_pred, y, weights=None: (0.0, 0 * y_pred)):
