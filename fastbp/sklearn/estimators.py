@@ -80,7 +80,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     >>> X, y = make_classification(n_samples=100, random_state=1)
     >>> net = MLPClassifier(random_state=1, max_iter=300).fit(X, y)
     >>> net.predict(X[:5]).tolist()
-    [0, 0, 1, 1, 0]
+    [1, 1, 1, 0, 0]
     """
 
     _parameter_constraints: dict[str, list[Any]] = {

@@ -41,7 +41,7 @@ def small(**parameters):
 
 def epochs_of(random_state, rows=37, batch_size=10, limits=LIMITS):
     estimator = MLPRegressor()
-    memory = OptimizerMemory(estimator)
+    memory = OptimizerMemory.of(estimator)
     net = build(estimator, (2, 3, 1), estimator._choose_loss(1, np.dtype("float64"))[0], "float64",
                 memory.optimizer)  # fmt: skip
     x = np.random.default_rng(0).normal(size=(rows, 2))
