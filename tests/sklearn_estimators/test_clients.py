@@ -27,7 +27,10 @@ IRIS = load_iris(return_X_y=True)
 X, Y = scale(IRIS[0]), IRIS[1]
 CANCER = scale(load_breast_cancer(return_X_y=True)[0]), load_breast_cancer(return_X_y=True)[1]
 DIABETES = scale(load_diabetes(return_X_y=True)[0]), scale(load_diabetes(return_X_y=True)[1])
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
 
 
 def library(name: str) -> Any:
