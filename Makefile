@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick test-nojit test-mutants soak lint compare perf perf-selftest perf-history page-scripts
+.PHONY: help demo test quick test-clients test-nojit test-mutants soak lint compare perf perf-selftest perf-history page-scripts
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,10 @@ test-nojit: $(VENV)/.installed-test  ## run the tests uncompiled, with coverage 
 
 test-mutants: $(VENV)/.installed-test  ## break fastbp in many places and see the tests fail
 	$(RUN) tests/mutants.py
+
+test-clients: $(VENV)/.installed-test $(VENV)/.installed-clients  ## run the tests with other people's libraries
+	$(RUN) -m pytest tests/sklearn_estimators/test_clients.py tests/sklearn_estimators/test_onnx.py \
+		tests/sklearn_estimators/test_annotations.py
 
 soak: $(VENV)/.installed-test  ## run the tests at their full counts; prints a table of the promises
 	FASTBP_SOAK=1 $(RUN) -m pytest

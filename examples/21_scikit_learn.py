@@ -32,6 +32,7 @@ X_train, X_val, y_train, y_val = train_test_split(X / 16, y, random_state=0)
 model = MLPClassifier(
     (64, 32), ["gelu", "tanh"], class_weight="balanced", dropout=0.5, optimizer=AdamW(5e-3),
     early_stopping=True, scoring="loss", random_state=0, dtype="float32",
+    as_transformer=True,
 )  # fmt: skip
 model.fit(X_train, y_train, X_val=X_val, y_val=y_val)
 best = int(np.argmin(model.validation_loss_curve_)) + 1

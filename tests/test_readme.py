@@ -8,7 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sklearn.linear_model
+import sklearn.neural_network
 from helpers import long_uncompiled
+
+import fastbp.sklearn
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 TEXT = README.read_text(encoding="utf-8")
@@ -52,6 +56,18 @@ def test_third_block_explains_derives_and_diagnoses() -> None:
 def test_fourth_block_imports_the_estimators() -> None:
     names = run(blocks("python")[3])
     assert {"MLPClassifier", "MLPRegressor"} < names.keys()
+
+
+@pytest.mark.parametrize("name", ["MLPClassifier", "MLPRegressor", "Perceptron"])
+def test_the_keys_that_scikit_learn_lacks_are_listed(name: str) -> None:
+    (line,) = re.findall(r"^- `get_params\(\)` has these keys more: .*$", TEXT, re.MULTILINE)
+    ours = getattr(fastbp.sklearn, name)()
+    theirs = next(t for t in (sklearn.neural_network, sklearn.linear_model) if hasattr(t, name))
+    more = ours.get_params().keys() - getattr(theirs, name)().get_params().keys()
+    assert more <= set(re.findall(r"`(\w+)`", line.partition(";")[0]))
+    if name == "MLPClassifier":
+        requests = ours.get_metadata_routing().fit.requests.keys() - {"sample_weight"}
+        assert {*more, *requests, "get_params"} == set(re.findall(r"`(\w+)", line)) - {"fit"}
 
 
 def test_every_python_block_is_one_of_those() -> None:

@@ -14,7 +14,7 @@ class DivergenceWarning(RuntimeWarning):
     """Training produced numbers that are not finite and was stopped."""
 
 
-def warn(message: str, category: type[Warning] = UserWarning) -> None:
+def warn(message: str, category: type[Warning] = UserWarning, module: str | None = None) -> None:
     """Warn at the innermost line outside this package and scikit-learn that led here.
 
     A count of the frames from here to there would be wrong with every function that is extracted.
@@ -24,13 +24,20 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
     ----------
     message : str
     category : type of Warning, default=UserWarning
+    module : str, default=None
+        The name of the module that filters see; None means that of the line.
     """
     frame = sys._getframe(1)
-    level = 2
     while frame.f_back is not None and _package(frame.f_globals) in NOT_THE_USERS:
         frame = frame.f_back
-        level += 1
-    warnings.warn(message, category, stacklevel=level)
+    warnings.warn_explicit(
+        message,
+        category,
+        frame.f_code.co_filename,
+        frame.f_lineno,
+        module or str(frame.f_globals.get("__name__") or "<unknown>"),
+        frame.f_globals.setdefault("__warningregistry__", {}),
+    )
 
 
 def _package(names: dict[str, object]) -> str:

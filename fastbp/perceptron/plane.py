@@ -21,6 +21,9 @@ from fastbp.perceptron.kernels import add_scaled, net_input
 LEAST_FACTOR = 1e-9
 """Below, the factor of L2 is multiplied into the weights of sparse rows."""
 
+MEAN_LOSS = 5
+"""Index in `state` of the mean loss of an epoch without the penalties."""
+
 
 @kernel
 def shuffle_rows(order, count, seed):
@@ -77,6 +80,7 @@ def plane_rows(w, state, q, inputs, targets, weights, order, settings, rows, k):
     l2 = load(settings, 2)
     l1 = load(settings, 3)
     total = 0.0
+    losses = 0.0
     learned = 0
     for at in range(rows):
         row = load(order, at)
@@ -87,6 +91,7 @@ def plane_rows(w, state, q, inputs, targets, weights, order, settings, rows, k):
         x = advance(inputs, row * k)
         t = load(targets, row)
         margin = net_input(w, x, load(state, 0), k) * t
+        losses += max(0.0, -margin)
         total += max(0.0, -margin)
         if l1 + l2 > 0.0:
             squares, magnitudes = norms(w, k)
@@ -101,6 +106,7 @@ def plane_rows(w, state, q, inputs, targets, weights, order, settings, rows, k):
             store(state, 1, load(state, 1) + rate * l1)
             for i in range(k):
                 truncate(w, q, i, load(state, 1), 1.0)
+    store(state, MEAN_LOSS, losses / learned)
     return total / learned
 
 
@@ -111,8 +117,9 @@ def plane_epoch(weights, state, q, inputs, targets, row_weights, order, settings
     Parameters
     ----------
     weights : array, shape (K,)
-    state : array of float64, shape (2,)
-        The bias, and the cumulative L1 penalty.
+    state : array of float64, shape (6,)
+        The bias; the cumulative L1 penalty; three numbers of sparse rows; afterwards the mean loss
+        without the penalties.
     q : array, shape (K,)
         See `truncate`.
     inputs : array, shape (rows, K)
@@ -170,6 +177,7 @@ def sparse_plane_rows(w, state, q, entries, targets, weights, bias_steps, order,
     squares = load(state, 2)
     magnitudes = load(state, 3)
     total = 0.0
+    losses = 0.0
     learned = 0
     for at in range(rows):
         row = load(order, at)
@@ -181,6 +189,7 @@ def sparse_plane_rows(w, state, q, entries, targets, weights, bias_steps, order,
         end = load(entries.starts, row + 1)
         t = load(targets, row)
         margin = (net_input_of_entries(w, entries, first, end) * factor + load(state, 0)) * t
+        losses += max(0.0, -margin)
         total += max(0.0, -margin) + l2 * 0.5 * squares + l1 * magnitudes
         if l2 > 0.0:
             factor *= shrink
@@ -203,6 +212,7 @@ def sparse_plane_rows(w, state, q, entries, targets, weights, bias_steps, order,
     store(state, 2, squares)
     store(state, 3, magnitudes)
     store(state, 4, factor)
+    store(state, MEAN_LOSS, losses / learned)
     return total / learned
 
 
@@ -218,10 +228,10 @@ def sparse_plane_epoch(weights, state, q, entries, targets, row_weights, bias_st
     ----------
     weights, q, targets, row_weights, order, settings, seed
         As in `plane_epoch`, but for the factor of the weights.
-    state : array of float64, shape (5,)
+    state : array of float64, shape (6,)
         The bias; the cumulative L1 penalty; the sums of squares and of magnitudes that the penalty
         in the loss is computed from, at first those of all weights; by what the weights are to be
-        multiplied, at first 1.
+        multiplied, at first 1; afterwards the mean loss without the penalties.
     entries : Entries
     bias_steps : array of float64, shape (rows,)
         What a mistake adds to the bias: computed outside, where the product is rounded before it is

@@ -5,18 +5,26 @@ MLPClassifier     a drop-in for `sklearn.neural_network.MLPClassifier`
 MLPRegressor      a drop-in for `sklearn.neural_network.MLPRegressor`
 Perceptron        a drop-in for `sklearn.linear_model.Perceptron`
 LossCurveDisplay  draws the loss curves of a fitted network, with matplotlib
+register_onnx     lets skl2onnx convert the three estimators
 ================  =========================================================================
 
-It needs scikit-learn: ``pip install 'fastbp[sklearn]'``.
+It needs scikit-learn: ``pip install 'fastbp[sklearn]'``. To `isinstance` the three are
+scikit-learn's classes of the same names; ``to_sklearn()`` gives one to tools that ask for the exact
+class, such as mlflow's autologging and m2cgen.
 
 Inside: `estimators` and their `base`; `inputs`, `targets` and `validation` check and encode data;
 `networks`, `losses`, `optimizers` and `randomness` make scikit-learn's model of fastbp's parts;
 `training` and `lbfgs` fit it, `callbacks` calls scikit-learn's callbacks, `hooks` warns of
-methods that nothing calls; `pickles` and `conversion` take estimators elsewhere.
+methods that nothing calls; `pickles` and `conversion` take estimators elsewhere. What other
+people's code sees is in `annotations`, `features`, `recognition` and `onnx`.
 """
 
 from fastbp.sklearn.display import LossCurveDisplay
 from fastbp.sklearn.estimators import MLPClassifier, MLPRegressor
+from fastbp.sklearn.onnx import register_onnx
 from fastbp.sklearn.perceptron import Perceptron
+from fastbp.sklearn.recognition import register
 
-__all__ = ["LossCurveDisplay", "MLPClassifier", "MLPRegressor", "Perceptron"]
+__all__ = ["LossCurveDisplay", "MLPClassifier", "MLPRegressor", "Perceptron", "register_onnx"]
+
+register((MLPClassifier, MLPRegressor), Perceptron)

@@ -10,13 +10,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import (
-    BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    _fit_context,
-    is_classifier,
-)
+from sklearn.base import BaseEstimator, _fit_context, is_classifier
 from sklearn.utils import _safe_indexing, check_consistent_length
 from sklearn.utils._param_validation import (
     Interval,
@@ -30,17 +24,19 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from fastbp.checks import explained, instead
 from fastbp.fit.callbacks import Callback
 from fastbp.fit.data import inputs_or_sparse
-from fastbp.inspection import layer_outputs
 from fastbp.kernels.state import Data
 from fastbp.mlp import MLP
 from fastbp.model.initializers import WEIGHT_INITS
 from fastbp.model.losses import Loss
 from fastbp.model.optimizers import OPTIMIZERS, Optimizer
 from fastbp.sklearn import conversion, hooks, lbfgs, networks, pickles, training
+from fastbp.sklearn.annotations import NetAttributes
 from fastbp.sklearn.callbacks import CallbackSupport, Listener
+from fastbp.sklearn.features import HiddenFeatures
 from fastbp.sklearn.inputs import checked_weights, refuse_masked, validation_rows
 from fastbp.sklearn.optimizers import OptimizerMemory
 from fastbp.sklearn.randomness import random_state_of
+from fastbp.sklearn.recognition import Recognised
 from fastbp.sklearn.scores import Score
 from fastbp.sklearn.streams import Stream
 from fastbp.sklearn.validation import CheckedRows, Validation, data_to_train_on, split
@@ -52,7 +48,7 @@ MOST_PENALTY = 1e30
 
 
 class BaseMLP(
-    conversion.ConvertsNets, CallbackSupport, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
+    conversion.ConvertsNets, CallbackSupport, HiddenFeatures, Recognised, NetAttributes,
     BaseEstimator, ABC,
 ):  # fmt: skip
     """The common part of `MLPClassifier` and `MLPRegressor`; not to be used by itself.
@@ -93,7 +89,8 @@ class BaseMLP(
         How much loss or score must improve; with lbfgs, convergence is when no partial derivative
         is larger.
     verbose : bool, int or "bar", default=False
-        Print one line per epoch; "bar" shows a progress bar if tqdm is installed.
+        Print one line per epoch, with lbfgs none, as scikit-learn; "bar" shows a progress bar if
+        tqdm is installed.
     warm_start : bool, default=False
         Let `fit` continue from the current parameters.
     momentum : float, default=0.9
@@ -132,6 +129,9 @@ class BaseMLP(
         Dtype of parameters and computation; None takes that of the data.
     weight_init : str, callable or sequence of str, callable or array, default=None
         The initial weights as in `fastbp.MLP`, with biases of 0; None draws both as scikit-learn.
+    as_transformer : bool, default=False
+        Add `transform`, which gives the activations of the last hidden layer, and with it
+        `fit_transform`, `get_feature_names_out` and `set_output`.
     """
 
     _parameter_constraints: dict[str, list[Any]] = {
@@ -167,6 +167,7 @@ class BaseMLP(
         "callbacks": [list, tuple, None],
         "dtype": [StrOptions({"float32", "float64"}), None],
         "weight_init": [StrOptions(set(WEIGHT_INITS)), callable, "array-like", None],
+        "as_transformer": ["boolean"],
     }
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -217,13 +218,10 @@ class BaseMLP(
         self.__dict__.update((name, x) for name, x in parameters.items() if name != "self")
 
     missing_targets: bool = False
-    coefs_: networks.Arrays
-    intercepts_: networks.Arrays
-    out_activation_: str
+    _their_package = "sklearn.neural_network"
     _hidden_of_fit: list[int]
     _random_state: np.random.RandomState
     _unit_to_draw: str
-    validation_loss_curve_: list[float] | None
 
     # ---------------------------------------------------------------- for each subclass
 
@@ -546,33 +544,6 @@ class BaseMLP(
         """Outputs of the network: scikit-learn's private name of it."""
         return self._outputs(X) if check_input else self._network().predict(X)
 
-    def transform(self, X: Any) -> FloatArray:
-        """Activations of the last hidden layer.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix, shape (n_samples, n_features)
-
-        Returns
-        -------
-        array of the parameters' dtype, shape (n_samples, hidden_layer_sizes[-1])
-
-        Raises
-        ------
-        ValueError
-            If there are no hidden layers.
-        """
-        net = self._network()
-        if len(net.layer_sizes) < 3:
-            raise ValueError("transform needs a hidden layer; hidden_layer_sizes is empty.")
-        refuse_masked(X=X)
-        X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        return layer_outputs(net, X)[-2]
-
-    @property
-    def _n_features_out(self) -> int:
-        return int(self.coefs_[networks.n_layers_of(self) - 1].shape[0])
-
     # ---------------------------------------------------------------- copies
 
     def __getstate__(self) -> dict[str, Any]:
@@ -586,7 +557,6 @@ class BaseMLP(
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import ClassifierMixin, RegressorMixin, _fit_context
-from sklearn.utils import check_consistent_length, column_or_1d, compute_sample_weight
+from sklearn.utils import check_consistent_length, compute_sample_weight
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
@@ -29,6 +29,7 @@ from fastbp.sklearn.losses import (
     largest_log_loss,
 )
 from fastbp.sklearn.probabilities import log_sigmoid, log_softmax, of_two_classes
+from fastbp.sklearn.recognition import one_column
 from fastbp.sklearn.scores import R2, Accuracy, Score
 from fastbp.sklearn.streams import goes_on
 from fastbp.sklearn.targets import (
@@ -52,7 +53,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     Parameters
     ----------
-    hidden_layer_sizes ... weight_init
+    hidden_layer_sizes ... as_transformer
         See `BaseMLP`.
     class_weight : dict or "balanced", default=None
         Factors of the losses of the rows: one per class, or "balanced" for the inverse of its
@@ -97,6 +98,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         **BaseMLP._parameter_constraints,
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
+    class_weight: Any
+    classes_: Any
     _label_binarizer: Any
     _known_classes: Any
     loss = "log_loss"
@@ -114,7 +117,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         class_weight: Any = None, optimizer: Any = None, l1_ratio: float = 0.0,
         weight_decay: float = 0.0, dropout: Any = 0.0, clip_norm: float | None = None,
         scoring: Any = None, callbacks: Any = None, dtype: str | None = None,
-        weight_init: Any = None,
+        weight_init: Any = None, as_transformer: bool = False,
     ) -> None:  # fmt: skip
         self._keep(locals())
 
@@ -183,7 +186,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _encode(self, y: Any) -> npt.NDArray[Any]:
         y = check_array(y, ensure_2d=False, dtype=None, accept_sparse="csr", input_name="y_val")
         if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
+            y = one_column(y)
         if not isinstance(self.classes_, list):
             unknown = np.setdiff1d(unique_labels(y), self.classes_, assume_unique=True)
             if len(unknown):
@@ -346,7 +349,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         "absolute_error", "huber", "quantile", "gamma", an object such as ``Quantile((0.1, 0.9))``
         (for one target it gives one column per level), or a function ``(y_pred, y) -> (value,
         derivative by y_pred)``.
-    hidden_layer_sizes ... weight_init
+    hidden_layer_sizes ... as_transformer
         See `BaseMLP`.
     missing_targets : bool, default=False
         Take NaN in `y` for targets that are missing: they have no share in the loss, as with a
@@ -373,6 +376,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         "loss": [StrOptions(REGRESSION_LOSSES), Loss, callable],
         "missing_targets": ["boolean"],
     }
+    loss: Any
+    missing_targets: bool
 
     @explained
     def __init__(
@@ -388,7 +393,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         optimizer: Any = None, l1_ratio: float = 0.0, weight_decay: float = 0.0,
         dropout: Any = 0.0, clip_norm: float | None = None, scoring: Any = None,
         callbacks: Any = None, dtype: str | None = None, weight_init: Any = None,
-        missing_targets: bool = False,
+        as_transformer: bool = False, missing_targets: bool = False,
     ) -> None:  # fmt: skip
         self._keep(locals())
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_array, check_consistent_length, column_or_1d
+from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from fastbp import checks
+from fastbp.sklearn.recognition import one_column
 
 
 def checked(
@@ -40,7 +41,7 @@ def checked(
         reset=reset, **options,
     )  # fmt: skip
     if y.ndim == 2 and y.shape[1] == 1:
-        y = column_or_1d(y, warn=True)
+        y = one_column(y)
     return X, y
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.utils.optimize import _check_optimize_result
 
 from fastbp.fit.data import row_count
 from fastbp.fit.warn import DivergenceWarning, warn
 from fastbp.kernels.state import L1, L2, PENALTIES_SHARED, Data
 from fastbp.methods.objective import Objective, scipy_lbfgs
 from fastbp.mlp import MLP
+from fastbp.sklearn.recognition import warn_unless_converged
 from fastbp.sklearn.training import NOT_FINITE
 from fastbp.sklearn.validation import Validation
 
@@ -42,8 +42,6 @@ def minimize(
         net.params[:] = last
         estimator.n_iter_ += 1
         estimator.loss_ = np.float64(intermediate_result.fun)
-        if estimator.verbose:
-            print(f"Iteration {estimator.n_iter_}, loss = {estimator.loss_:.8f}")
         if validation is not None:
             estimator.validation_loss_curve_.append(np.float64(validation.loss(net)))
         stop = listener.end_epoch()
@@ -67,4 +65,5 @@ def minimize(
             "finite ones. Scale the inputs",
             DivergenceWarning,
         )
-    estimator.n_iter_ = _check_optimize_result("lbfgs", result, estimator.max_iter)
+    estimator.n_iter_ = min(int(result.nit), int(estimator.max_iter))
+    warn_unless_converged(result, estimator.n_iter_, estimator.max_iter)

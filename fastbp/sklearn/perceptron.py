@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from numbers import Integral, Real
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model._base import LinearClassifierMixin, SparseCoefMixin
 from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.utils import compute_class_weight
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -25,6 +27,7 @@ from fastbp.perceptron import plane
 from fastbp.sklearn import conversion, hooks
 from fastbp.sklearn.inputs import refuse_masked
 from fastbp.sklearn.randomness import random_state_of
+from fastbp.sklearn.recognition import PLANES, Recognised
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -55,7 +58,7 @@ class UnitData(NamedTuple):
     held: npt.NDArray[np.bool_]
 
 
-class Perceptron(ClassifierMixin, BaseEstimator):
+class Perceptron(Recognised, LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
     """The perceptron, a drop-in for `sklearn.linear_model.Perceptron`.
 
     With the same `random_state` and float64 data it is the same model: the same shuffles,
@@ -79,7 +82,7 @@ class Perceptron(ClassifierMixin, BaseEstimator):
         `early_stopping`; None trains for `max_iter` epochs.
     shuffle : bool, default=True
     verbose : int, default=0
-        Above 0, print one line per epoch.
+        Above 0, print scikit-learn's lines after each epoch.
     eta0 : float, default=1.0
         The learning rate.
     n_jobs : int, default=None
@@ -99,6 +102,7 @@ class Perceptron(ClassifierMixin, BaseEstimator):
     ----------
     classes_ : array, shape (n_classes,)
     coef_ : array, shape (1, n_features) for two classes, else (n_classes, n_features)
+        A sparse matrix after `sparsify`, until the next `fit`, `partial_fit` or `densify`.
     intercept_ : array, shape (1,) or (n_classes,)
     n_iter_ : int
         Number of epochs, the largest over the classes.
@@ -138,9 +142,16 @@ class Perceptron(ClassifierMixin, BaseEstimator):
         "warm_start": ["boolean"],
     }
 
+    _their_package = "sklearn.linear_model"
+    loss = "perceptron"
+
     classes_: npt.NDArray[Any]
-    coef_: FloatArray
+    coef_: Any
     intercept_: FloatArray
+    n_iter_: int
+    t_: float
+    n_features_in_: int
+    feature_names_in_: npt.NDArray[Any]
 
     @explained
     def __init__(
@@ -219,7 +230,7 @@ class Perceptron(ClassifierMixin, BaseEstimator):
                 f"The number of classes has to be greater than one; got {len(classes)} class"
             )
         if self.warm_start and hasattr(self, "coef_"):
-            coef_init = self.coef_ if coef_init is None else coef_init
+            coef_init = self._dense_coef() if coef_init is None else coef_init
             intercept_init = self.intercept_ if intercept_init is None else intercept_init
         coef, intercept = _initial_parameters(X, len(classes), coef_init, intercept_init)
         self.classes_ = classes
@@ -230,6 +241,7 @@ class Perceptron(ClassifierMixin, BaseEstimator):
                 "Maximum number of iteration reached before convergence. Consider increasing "
                 "max_iter to improve the fit.",
                 ConvergenceWarning,
+                PLANES,
             )
         return self
 
@@ -273,8 +285,12 @@ class Perceptron(ClassifierMixin, BaseEstimator):
                 f"{self.classes_!r}"
             )
         self._check_parameters()
-        self._train(X, y, sample_weight, 1, self.coef_, self.intercept_, first)
+        self._train(X, y, sample_weight, 1, self._dense_coef(), self.intercept_, first)
         return self
+
+    def _dense_coef(self) -> FloatArray:
+        coef: FloatArray = self.coef_.toarray() if is_sparse(self.coef_) else self.coef_
+        return coef
 
     def _check_parameters(self) -> None:
         """Raise a ValueError for parameters of other shapes, which anyone may have assigned."""
@@ -390,7 +406,7 @@ class Perceptron(ClassifierMixin, BaseEstimator):
         settings = np.array([self.eta0, decay, alpha * (1 - l1), alpha * l1])
         squares = w @ w if settings[2] > 0 else 0.0
         magnitudes = np.abs(w).sum() if settings[3] > 0 else 0.0
-        state = np.array([bias, 0.0, squares, magnitudes, 1.0])
+        state = np.array([bias, 0.0, squares, magnitudes, 1.0, 0.0])
         run = plane.sparse_plane_epoch if sparse else plane.plane_epoch
         targets = np.where(data.is_class, 1.0, -1.0)
         weights = np.where(data.held, -1.0, data.sample_weight * factors)
@@ -401,7 +417,10 @@ class Perceptron(ClassifierMixin, BaseEstimator):
             weights, *steps, np.arange(len(targets)), settings, seed if self.shuffle else -1,
         )  # fmt: skip
         patience = _Patience(self.tol, int(self.n_iter_no_change))
+        lines = _Lines(int(np.count_nonzero(~data.held)))
         for epoch in range(1, epochs + 1):
+            if self.verbose:
+                lines.begin_epoch()
             loss = float(jit.call(run, w.dtype.char, *arguments))
             if not (np.isfinite(state[0]) and _is_finite(w)):
                 raise ValueError(
@@ -410,9 +429,10 @@ class Perceptron(ClassifierMixin, BaseEstimator):
                 )
             value = -_accuracy(data, w * state[4], state[0]) if self.early_stopping else loss
             if self.verbose:
-                name = "validation score" if self.early_stopping else "mean loss"
-                print(f"epoch {epoch}: {name} {abs(value):.6g}, bias {state[0]:.6g}")
+                lines.end_epoch(w * state[4], state, loss, -value if self.early_stopping else None)
             if patience.is_over(value):
+                if self.verbose:
+                    lines.end()
                 break
         if state[4] != 1:
             w *= state[4]
@@ -541,6 +561,35 @@ class _Patience:
         self.count = self.count + 1 if fails else 0
         self.best = min(self.best, value)
         return self.count >= self.patience
+
+
+class _Lines:
+    """Prints what scikit-learn prints of the training of a unit on so many rows."""
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+        self.epochs = 0
+        self.clock = jit.without_compiling(time.perf_counter)
+        self.start = self.clock()
+
+    def begin_epoch(self) -> None:
+        self.epochs += 1
+        print(f"-- Epoch {self.epochs}")
+
+    def end_epoch(
+        self, w: FloatArray, state: FloatArray, objective: float, score: float | None
+    ) -> None:
+        line = (
+            f"Norm: {np.linalg.norm(w):.2f}, NNZs: {np.count_nonzero(w)}, Bias: {state[0]:.6f}, "
+            f"T: {self.epochs * self.rows}, Avg. loss: {state[plane.MEAN_LOSS]:f}, "
+            f"Objective: {objective:f}"
+        )
+        print(line if score is None else f"{line}, Validation score: {score:f}")
+        print(f"Total training time: {self.clock() - self.start:.2f} seconds.")
+
+    def end(self) -> None:
+        seconds = self.clock() - self.start
+        print(f"Convergence after {self.epochs} epochs took {seconds:.2f} seconds")
 
 
 def _is_finite(w: FloatArray) -> bool:

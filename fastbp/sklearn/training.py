@@ -23,6 +23,7 @@ from fastbp.machine.jit import without_compiling
 from fastbp.mlp import MLP
 from fastbp.sklearn.optimizers import OptimizerMemory
 from fastbp.sklearn.randomness import bits_of, shuffling_state_of
+from fastbp.sklearn.recognition import NETWORKS
 from fastbp.sklearn.validation import FloatArray, Validation
 
 NOT_FINITE = (
@@ -216,7 +217,7 @@ class Trainer:
             except KeyboardInterrupt:
                 if not np.isfinite(self.net.params).all():
                     self.net.params[:] = self.epochs.snapshot
-                warn("Training interrupted by user.")
+                warn("Training interrupted by user.", module=NETWORKS)
             self.stopping.end()
 
     def _train(self, first: bool) -> None:
@@ -242,6 +243,7 @@ class Trainer:
             f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the "
             "optimization hasn't converged yet.",
             ConvergenceWarning,
+            NETWORKS,
         )
 
     def _at_once(self) -> int:
@@ -328,7 +330,10 @@ def clipped_batch_size(estimator: Any, rows: int) -> int:
     if isinstance(estimator.batch_size, str):  # "auto"
         return min(200, rows)
     if estimator.batch_size > rows:
-        warn("Got `batch_size` less than 1 or larger than sample size. It is going to be clipped")
+        warn(
+            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
+            module=NETWORKS,
+        )
     return int(min(estimator.batch_size, rows))
 
 

@@ -15,7 +15,7 @@ ROWS, K = 30, 21
 
 def reference(w, bias, q, X, t, weights, order, rules):
     rate, decay, l2, l1, sparse = rules
-    total, u, learned = 0.0, 0.0, 0
+    total, losses, u, learned = 0.0, 0.0, 0.0, 0
     squares, magnitudes = w @ w, np.abs(w).sum()
     for row in order:
         if weights[row] < 0:
@@ -24,6 +24,7 @@ def reference(w, bias, q, X, t, weights, order, rules):
         margin = t[row] * (w @ X[row] + bias)
         if not sparse:
             squares, magnitudes = w @ w, np.abs(w).sum()
+        losses += max(0.0, -margin)
         total += max(0.0, -margin) + l2 * squares / 2 + l1 * magnitudes
         shrink = max(0.0, 1 - rate * l2)
         w *= shrink
@@ -40,7 +41,7 @@ def reference(w, bias, q, X, t, weights, order, rules):
         down = np.where(w > 0, np.maximum(0, w - (u + q)), np.minimum(0, w + (u - q)))
         w[touched] = np.where(w == 0, 0, down)[touched]
         q += w - before
-    return total / learned, bias, u
+    return total / learned, bias, u, losses / learned
 
 
 @pytest.mark.parametrize(
@@ -64,14 +65,14 @@ def test_epoch(rules, start) -> None:
     t, weights = rng.choice([-1.0, 1.0], ROWS), rng.uniform(0, 2, ROWS)
     weights[[4, 9]] = -1  # held out
     weights[5] = 0
-    w, state, q = start * rng.normal(size=K), np.array([start / 2, 0.0]), np.zeros(K)
+    w, state, q = start * rng.normal(size=K), np.array([start / 2, 0, 0, 0, 1, 0.0]), np.zeros(K)
     expected_w, expected_q = w.copy(), q.copy()
     expected = reference(expected_w, start / 2, expected_q, X, t, weights, range(ROWS), rules)
     settings = np.array(rules[:4], float)
     if rules[4]:
         rows = scipy.sparse.csr_array(X)
         entries = Entries(rows.data, rows.indices.astype(np.int32), rows.indptr.astype(np.int64))
-        state = np.array([start / 2, 0.0, w @ w, np.abs(w).sum(), 1.0])
+        state = np.array([start / 2, 0.0, w @ w, np.abs(w).sum(), 1.0, 0.0])
         steps = rules[1] * rules[0] * weights * t
         loss = plane.sparse_plane_epoch(
             w, state, q, entries, t, weights, steps, np.arange(ROWS), settings, -1
@@ -79,7 +80,8 @@ def test_epoch(rules, start) -> None:
         w *= state[4]
     else:
         loss = plane.plane_epoch(w, state, q, X, t, weights, np.arange(ROWS), settings, -1)
-    np.testing.assert_allclose([loss, *state[:2]], expected, rtol=1e-12, atol=1e-14)
+    found = [loss, *state[:2], state[plane.MEAN_LOSS]]
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(w, expected_w, rtol=1e-11, atol=1e-13)
     np.testing.assert_allclose(q, expected_q, rtol=1e-11, atol=1e-13)
 
@@ -92,7 +94,7 @@ def test_shuffle_is_scikit_learns() -> None:
         for _ in range(3):  # goes on from the order before, with the same stream
             theirs._shuffle_py(seed)
             plane.plane_epoch(
-                np.zeros(1), np.zeros(2), np.zeros(1), X, one, one, order, np.zeros(4), seed
+                np.zeros(1), np.zeros(6), np.zeros(1), X, one, one, order, np.zeros(4), seed
             )
             expected = [int(theirs._next_py()[3]) for _ in range(ROWS)]
             assert order.tolist() == expected

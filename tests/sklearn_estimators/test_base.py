@@ -118,7 +118,7 @@ def test_errors_are_scikit_learns() -> None:
 
 
 def test_bad_input_of_predictions() -> None:
-    net = small().fit(X, Y)
+    net = small(as_transformer=True).fit(X, Y)
     bad = X.copy()
     bad[3, 1] = np.nan
     for method in (net.predict, net.predict_proba, net.transform):
@@ -137,8 +137,8 @@ def test_bad_input_of_predictions() -> None:
     ids=["pandas", "polars", "csr_matrix", "csc_array", "coo", "Fortran order", "lists"],
 )  # fmt: skip
 def test_kinds_of_data(kind) -> None:
-    expected = small().fit(X, Y)
-    net = small().fit(kind(X), Y)
+    expected = small(as_transformer=True).fit(X, Y)
+    net = small(as_transformer=True).fit(kind(X), Y)
     exact = 1e-12 if scipy.sparse.issparse(kind(X)) else 0  # sums in another order
     for got, wanted in (
         (net.coefs_[0], expected.coefs_[0]),
@@ -161,7 +161,8 @@ def test_names_of_features(frame) -> None:
         net.predict(X)
     early = small(early_stopping=True, scoring="accuracy", max_iter=3).fit(table, Y)
     assert len(early.validation_scores_) == 3, "scorers get tables with names, or they would warn"
-    output = small().set_output(transform="pandas").fit(table, Y).transform(table)
+    net = small(as_transformer=True).set_output(transform="pandas")
+    output = net.fit(table, Y).transform(table)
     assert list(output.columns) == [f"mlpclassifier{i}" for i in range(5)]
 
 
@@ -366,7 +367,6 @@ def test_grid_search_and_pipelines(backend) -> None:
         ours.cv_results_["mean_test_score"], expected.cv_results_["mean_test_score"], atol=1e-12
     )
     assert ours.best_params_ == expected.best_params_
-    assert ours.best_estimator_.transform(X).shape in ((150, 3), (150, 9))
     assert np.array_equal(ours.predict(X), expected.predict(X))
 
 

@@ -82,7 +82,7 @@ def test_before_fit() -> None:
     for method in ("predict", "transform"):
         for kind in (MLPClassifier, MLPRegressor):
             with pytest.raises(NotFittedError, match=f"This {kind.__name__} instance is not fit"):
-                getattr(kind(), method)(X_IRIS)
+                getattr(kind(as_transformer=True), method)(X_IRIS)
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
@@ -238,7 +238,7 @@ def test_units_one_name_a_layer() -> None:
     for names in (["logistic", "logistic"], ("sigmoid", "logistic")):
         same = MLPClassifier(activation=names, **options).fit(X, y)
         assert np.array_equal(one.coefs_[0], same.coefs_[0])
-    mixed = MLPClassifier(activation=["gelu", "tanh"], **options).fit(X, y)
+    mixed = MLPClassifier(activation=["gelu", "tanh"], as_transformer=True, **options).fit(X, y)
     hidden = np.tanh(1.0 * gelu(X @ mixed.coefs_[0] + mixed.intercepts_[0]) @ mixed.coefs_[1]
                      + mixed.intercepts_[1])  # fmt: skip
     np.testing.assert_allclose(mixed.transform(X), hidden, rtol=1e-10, atol=1e-12)
@@ -259,7 +259,7 @@ def gelu(z):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_transform_gives_the_last_hidden_layer(dtype) -> None:
     X = X_IRIS.astype(dtype)
-    net = MLPClassifier((9, 4), max_iter=3, random_state=0).fit(X, Y_IRIS)
+    net = MLPClassifier((9, 4), max_iter=3, random_state=0, as_transformer=True).fit(X, Y_IRIS)
     first = np.maximum(X @ net.coefs_[0] + net.intercepts_[0], 0)
     second = np.maximum(first @ net.coefs_[1] + net.intercepts_[1], 0)
     hidden = net.transform(X)
@@ -267,7 +267,7 @@ def test_transform_gives_the_last_hidden_layer(dtype) -> None:
     np.testing.assert_allclose(hidden, second, rtol=1e-5, atol=1e-6)
     assert net.get_feature_names_out().tolist() == [f"mlpclassifier{i}" for i in range(4)]
     with pytest.raises(ValueError, match="transform needs a hidden layer"):
-        MLPClassifier((), max_iter=3).fit(X, Y_IRIS).transform(X)
+        MLPClassifier((), max_iter=3, as_transformer=True).fit(X, Y_IRIS).transform(X)
 
 
 def test_without_hidden_layers_it_is_scikit_learns_linear_model() -> None:

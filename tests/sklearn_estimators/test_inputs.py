@@ -125,7 +125,7 @@ MASKED_CLASSES = np.ma.masked_equal(Y, 2)
         lambda net: net.partial_fit(MASKED, Y, classes=[0, 1, 2]),
         lambda net: net.fit(X, Y).predict(MASKED),
         lambda net: net.fit(X, Y).predict_proba(MASKED),
-        lambda net: net.fit(X, Y).transform(MASKED),
+        lambda net: net.set_params(as_transformer=True).fit(X, Y).transform(MASKED),
         lambda net: net.fit(X, Y).score(MASKED, Y),
         lambda net: MLPRegressor().fit(X, np.ma.masked_equal(Y.astype(float), 2)),
         lambda net: Perceptron().fit(MASKED, Y),

@@ -80,8 +80,7 @@ def test_attributes_and_limits(capsys) -> None:
     with pytest.warns(ConvergenceWarning, match="lbfgs failed to converge after 4 iteration"):
         net = MLPClassifier((5,), solver="lbfgs", max_iter=4, verbose=True).fit(X, Y)
     assert net.n_iter_ == 4
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[-1] == f"Iteration 4, loss = {net.loss_:.8f}"
+    assert capsys.readouterr().out == "", "scikit-learn prints nothing"
     assert not hasattr(net, "loss_curve_")
     assert not hasattr(net, "_optimizer")
     assert net.t_ == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,9 @@ import scipy.sparse
 import sklearn.linear_model
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
 from fastbp.sklearn import Perceptron
 
@@ -159,12 +160,74 @@ def test_parameters_of_another_shape_are_refused_before_a_kernel_reads_them(name
     model.partial_fit(X, y)
 
 
-def test_verbose_prints_a_line_an_epoch(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("rows", [np.asarray, scipy.sparse.csr_matrix])
+@pytest.mark.parametrize(
+    "options", [{}, {"penalty": "l2"}, {"early_stopping": True}, {"max_iter": 3, "tol": None}]
+)
+def test_verbose_prints_scikit_learns_lines(rows, options, capfd) -> None:
     X, y = DATA["cancer"]
-    model = Perceptron(verbose=1).fit(X, y)
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == model.n_iter_
-    assert lines[0].startswith("epoch 1: mean loss ")
+    printed = []
+    for kind in (Perceptron, THEIRS):
+        model = kind(verbose=1, **options).fit(rows(X), y)
+        text = capfd.readouterr().out
+        printed.append(re.sub(r"(time:|took) [0-9.]+", r"\1", text).splitlines())
+        assert text.count("-- Epoch") == model.n_iter_
+    assert printed[0] == printed[1]
+    assert printed[0][0] == "-- Epoch 1"
+
+
+def test_verbose_of_several_units(capfd) -> None:
+    Perceptron(verbose=1, max_iter=2, tol=None).fit(*DATA["iris"])
+    lines = capfd.readouterr().out.splitlines()
+    assert [line for line in lines if line[0] == "-"] == ["-- Epoch 1", "-- Epoch 2"] * 3
+
+
+@pytest.mark.parametrize("name", ["iris", "cancer"])
+def test_sparse_coefficients(name) -> None:
+    X, y = DATA[name]
+    model = Perceptron(penalty="l1", alpha=1e-2).fit(X, y)
+    kept = model.coef_.copy()
+    scores, classes = model.decision_function(X), model.predict(X)
+    theirs = THEIRS(penalty="l1", alpha=1e-2).fit(X, y).sparsify()
+    assert model.sparsify() is model
+    assert type(model.coef_) is type(theirs.coef_)
+    assert model.coef_.nnz == np.count_nonzero(kept) < kept.size
+    np.testing.assert_allclose(model.decision_function(X), scores, rtol=1e-9)
+    rows = scipy.sparse.csr_matrix(X)
+    np.testing.assert_allclose(model.decision_function(rows), scores, rtol=1e-9)
+    assert np.array_equal(model.predict(X), classes)
+    assert np.array_equal(model.densify().coef_, kept)
+    assert model.densify() is model
+
+
+@pytest.mark.parametrize("rows", [np.asarray, scipy.sparse.csr_matrix])
+@pytest.mark.parametrize("name", ["iris", "cancer"])
+def test_training_goes_on_from_sparse_coefficients(name, rows) -> None:
+    X, y = DATA[name]
+    for train in (lambda model: model.partial_fit(rows(X), y), lambda model: model.fit(rows(X), y)):
+        dense, sparse = (Perceptron(warm_start=True).fit(X, y) for _ in range(2))
+        sparse.sparsify()
+        assert np.array_equal(train(sparse).coef_, train(dense).coef_)
+        assert type(sparse.coef_) is np.ndarray
+    sparse.sparsify()
+    with pytest.raises(ValueError, match="features"):
+        sparse.partial_fit(X[:, 1:], y)
+    assert not isinstance(sparse.coef_, np.ndarray), "rejected input changes nothing"
+
+
+def test_before_a_fit_there_is_nothing_to_convert() -> None:
+    for method in (Perceptron().sparsify, Perceptron().densify):
+        with pytest.raises(NotFittedError, match="Perceptron, must be fitted before"):
+            method()
+
+
+def test_checks_of_linear_classifiers_run() -> None:
+    ours, theirs = (
+        {getattr(check, "func", check).__name__ for _, check in estimator_checks_generator(kind())}
+        for kind in (Perceptron, THEIRS)
+    )
+    assert theirs <= ours
+    assert {"check_class_weight_balanced_linear_classifier", "check_sparsify_coefficients"} <= ours
 
 
 def test_in_a_search() -> None:

@@ -72,6 +72,7 @@ def test_classifier(classes: int, options) -> None:
     proba = [estimator.predict_proba(X) for estimator in pair]
     np.testing.assert_allclose(proba[1], proba[0], rtol=rtol, atol=rtol)
     assert np.array_equal(pair[1].predict(X), pair[0].predict(X))
+    pair[1].as_transformer = True
     np.testing.assert_allclose(pair[1].transform(X), pair[1].transform(X.toarray()), rtol=1e-9)
     assert pair[1].score(X, y) == pair[0].score(X, y)
 
@@ -186,7 +187,7 @@ def test_memory_does_not_grow_with_rows_times_features() -> None:
     """Dense, these rows would take 1.5 GiB."""
     wide = scipy.sparse.random(2000, 100_000, 1e-4, format="csr", random_state=0)
     y = np.arange(2000) % 2
-    net = fastbp.sklearn.MLPClassifier((4,), max_iter=1, random_state=0)
+    net = fastbp.sklearn.MLPClassifier((4,), max_iter=1, random_state=0, as_transformer=True)
     unit = fastbp.sklearn.Perceptron(max_iter=2)
     core = fastbp.MLP((100_000, 4, 2), loss="cross_entropy")
 

@@ -80,7 +80,11 @@ def test_their_file_was_run_as_a_whole() -> None:
     assert set(PRIVATE) < functions
 
 
-ESTIMATORS = [MLPClassifier(max_iter=100), MLPRegressor(max_iter=100)]
+ESTIMATORS = [
+    MLPClassifier(max_iter=100),
+    MLPRegressor(max_iter=100),
+    MLPRegressor(max_iter=100, as_transformer=True),
+]
 """With the parameters that scikit-learn gives its own in these checks."""
 
 

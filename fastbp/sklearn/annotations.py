@@ -1,0 +1,67 @@
+"""Types of the parameters and fitted attributes that the networks share, for type checkers.
+
+Parameters are stored all at once and many attributes by name, which no type checker follows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Arrays = list[npt.NDArray[Any]]
+
+
+class NetAttributes:
+    """What `MLPClassifier` and `MLPRegressor` document; it holds nothing itself."""
+
+    hidden_layer_sizes: Any
+    activation: Any
+    solver: str
+    alpha: float
+    batch_size: int | str
+    learning_rate: str
+    learning_rate_init: float
+    power_t: float
+    max_iter: int
+    shuffle: bool
+    random_state: Any
+    tol: float
+    verbose: bool | int | str
+    warm_start: bool
+    momentum: float
+    nesterovs_momentum: bool
+    early_stopping: bool
+    validation_fraction: float
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    n_iter_no_change: float
+    max_fun: int
+    optimizer: Any
+    l1_ratio: float
+    weight_decay: float
+    dropout: Any
+    clip_norm: float | None
+    scoring: Any
+    callbacks: Any
+    dtype: str | None
+    weight_init: Any
+    as_transformer: bool
+
+    coefs_: Arrays
+    intercepts_: Arrays
+    n_features_in_: int
+    feature_names_in_: npt.NDArray[Any]
+    n_iter_: int
+    t_: int
+    n_layers_: int
+    n_outputs_: int
+    out_activation_: str
+    loss_: np.float64
+    loss_curve_: list[np.float64]
+    best_loss_: np.float64 | None
+    validation_scores_: list[float] | None
+    best_validation_score_: float | None
+    validation_loss_curve_: list[np.float64] | None
