@@ -218,6 +218,8 @@ class BaseMLP(
         self.__dict__.update((name, x) for name, x in parameters.items() if name != "self")
 
     missing_targets: bool = False
+    _logits_will_do = False
+    """Whether `_score_against` can score the net inputs of the outputs as well."""
     _their_package = "sklearn.neural_network"
     _hidden_of_fit: list[int]
     _random_state: np.random.RandomState

@@ -102,6 +102,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     classes_: Any
     _label_binarizer: Any
     _known_classes: Any
+    _logits_will_do = True
     loss = "log_loss"
 
     @explained

@@ -145,8 +145,13 @@ class Validation:
         self.no_gradient = net.params[:0].copy()
         _, work = self._workspace(net)
         at_once = min(work.places[CAPACITY], rows_in_a_call(net, len(rows.X), self.data.entries))
-        self.in_one_pass = net.in_python is None and len(rows.X) <= at_once
-        from_logits = self.in_one_pass and net.spec.loss.from_logits
+        from_logits = net.spec.loss.from_logits
+        self.in_one_pass = (
+            net.in_python is None
+            and len(rows.X) <= at_once
+            and (estimator._logits_will_do or not from_logits)
+        )
+        from_logits = from_logits and self.in_one_pass
         self.own_score: Score = estimator._score_against(rows.y, rows.sample_weight, from_logits)
         self.scorer = None
         if estimator.scoring not in (None, "loss"):

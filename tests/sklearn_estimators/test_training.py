@@ -14,6 +14,7 @@ from helpers import At, interrupt
 from limited import A_PASS_A_CALL
 from sklearn.datasets import load_iris, make_regression
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier as Theirs
 from sklearn.utils import check_random_state, shuffle
 
@@ -476,6 +477,18 @@ def test_losses_have_the_type_of_scikit_learns(options) -> None:
 # ---- epochs that are validated after some of them ------------------------------------------------
 
 
+def scores_held_out(net, X, y) -> float:
+    """The score of a fitted net on the rows that it held out."""
+    stream = np.random.RandomState(net.random_state)
+    for weights, biases in zip(net.coefs_, net.intercepts_, strict=True):
+        stream.uniform(size=weights.shape)
+        stream.uniform(size=biases.shape)
+    if net.dropout:
+        stream.randint(2**31 - 1)
+    _, held = train_test_split(np.arange(len(y)), random_state=stream, test_size=0.1)
+    return float(net.score(X[held], y[held]))
+
+
 @ignore_convergence
 @pytest.mark.filterwarnings("ignore::fastbp.DivergenceWarning")
 @pytest.mark.parametrize(
@@ -487,13 +500,16 @@ def test_losses_have_the_type_of_scikit_learns(options) -> None:
         {"early_stopping": True, "solver": "sgd", "learning_rate": "adaptive", "max_iter": 40,
          "n_iter_no_change": 1, "tol": 0.1},
         {"early_stopping": True, "solver": "sgd", "learning_rate_init": 1e150, "max_iter": 12},
+        {"early_stopping": True, "loss": "poisson", "n_iter_no_change": np.inf, "max_iter": 9},
         {"max_iter": 9, "tol": 1.0, "n_iter_no_change": 3},
     ],
     ids=str,
 )  # fmt: skip
 @pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
 def test_they_are_as_if_validated_one_by_one(kind, parameters) -> None:
-    y = Y if kind is MLPClassifier else X @ [1.0, -1.0, 0.5, 0.2]
+    y = Y if kind is MLPClassifier else np.exp(X @ [1.0, -1.0, 0.5, 0.2] / 3)
+    if kind is MLPClassifier:
+        parameters = {name: value for name, value in parameters.items() if name != "loss"}
     options = {} if parameters.get("early_stopping") else {"X_val": X[::5], "y_val": y[::5]}
     fitted = []
     for callbacks in (None, [Callback()]):  # with callbacks an epoch a call
@@ -504,6 +520,9 @@ def test_they_are_as_if_validated_one_by_one(kind, parameters) -> None:
             assert "non-finite" in str(error)
         fitted.append(net)
     one, other = fitted
+    if np.isfinite(getattr(one, "best_validation_score_", None) or np.nan) and one.scoring is None:
+        held = scores_held_out(one, X, y)
+        assert one.best_validation_score_ == pytest.approx(held, rel=1e-12)
     assert vars(one).keys() == vars(other).keys()
     for name in (
         "n_iter_", "loss_curve_", "validation_scores_", "validation_loss_curve_", "best_loss_",
