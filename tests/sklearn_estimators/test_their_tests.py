@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import doctest
 import importlib.util
 import inspect
+import re
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
 import pytest
+import sklearn.linear_model
 import sklearn.neural_network
 from sklearn.neural_network.tests import test_mlp as installed
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
-from fastbp.sklearn import MLPClassifier, MLPRegressor
+from fastbp.sklearn import MLPClassifier, MLPRegressor, Perceptron
 
 pytestmark = [
     pytest.mark.slow,
@@ -102,3 +105,31 @@ def names_of_checks(estimator: Any) -> set[str]:
 def test_every_check_of_their_own_is_run(estimator: Any) -> None:
     theirs = getattr(sklearn.neural_network, type(estimator).__name__)(max_iter=100)
     assert names_of_checks(theirs) <= names_of_checks(estimator)
+
+
+class ToThePrintedDigits(doctest.OutputChecker):
+    """Numbers agree to a unit of the last digit printed; all else to the letter."""
+
+    NUMBER = re.compile(r"-?\d+(?:\.\d*)?")
+
+    def check_output(self, want: str, got: str, optionflags: int) -> bool:
+        if super().check_output(want, got, optionflags):
+            return True
+        rest = [re.sub(r"\s+", "", self.NUMBER.sub("#", text)) for text in (want, got)]
+        numbers = [self.NUMBER.findall(text) for text in (want, got)]
+        return rest[0] == rest[1] and all(
+            abs(float(a) - float(b)) <= 1.0001 * 10.0 ** -len(a.partition(".")[2])
+            for a, b in zip(*numbers, strict=True)
+        )
+
+
+@pytest.mark.parametrize("ours", [MLPClassifier, MLPRegressor, Perceptron])
+def test_their_docstrings(ours: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = sklearn.linear_model if ours is Perceptron else sklearn.neural_network
+    theirs = getattr(module, ours.__name__)
+    monkeypatch.setattr(module, ours.__name__, ours)  # the examples import it from there
+    (example,) = (e for e in doctest.DocTestFinder(recurse=False).find(theirs) if e.examples)
+    runner = doctest.DocTestRunner(ToThePrintedDigits(), optionflags=doctest.ELLIPSIS)
+    found = runner.run(example)
+    assert found.attempted > 3
+    assert found.failed == 0
