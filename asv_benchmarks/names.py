@@ -6,6 +6,7 @@ The names of this commit stand first. The others are those of the commits before
 
 from __future__ import annotations
 
+import inspect
 import sys
 from operator import attrgetter
 
@@ -46,7 +47,7 @@ try:
     from fastbp.model.losses import LOSSES
 
     #: How far apart the shares of outputs are: the last argument of a loss, which old ones lack.
-    APART = (0,) * (losses.loss_and_delta.py_func.__code__.co_argcount - 9)
+    APART = (0,) * (len(inspect.signature(losses.loss_and_delta).parameters) - 9)
 
     ACTIVATIONS = {name: traits.code for name, traits in activations.ACTIVATIONS.items()}
 
