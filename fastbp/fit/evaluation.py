@@ -31,8 +31,9 @@ def rows_in_a_call(net: Net, rows: int, entries: Entries | None) -> int:
 
 
 def evaluate(
-    net: Net, rows: Data, count: int, optimizer: OptimizerState, grad: FloatArray
-) -> float:
+    net: Net, rows: Data, count: int, optimizer: OptimizerState, grad: FloatArray,
+    space: tuple[Network, Workspace] | None = None,
+) -> float:  # fmt: skip
     """Loss averaged over the rows, without dropout; its gradient in `grad`, unless that is empty.
 
     Parameters
@@ -44,8 +45,12 @@ def evaluate(
     optimizer : OptimizerState
         Its penalties are part of the loss.
     grad : array of the net's dtype, shape (n_params,) or (0,)
+    space : (Network, Workspace), optional
+        From the net's `workspace`, for this number of rows.
     """
-    network, work = net.workspace(count, training=True, sparse=rows.entries is not None)
+    if space is None:
+        space = net.workspace(count, training=True, sparse=rows.entries is not None)
+    network, work = space
     own = net.in_python
     if own is not None:
         return in_python.evaluate(own, network, work, rows, optimizer, grad, count)

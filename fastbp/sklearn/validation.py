@@ -21,8 +21,8 @@ from fastbp.fit.data import (
 )
 from fastbp.fit.evaluation import evaluate, rows_in_a_call
 from fastbp.kernels.layout import N_COLUMNS, OUTPUT
-from fastbp.kernels.state import Data, Network
-from fastbp.kernels.workspace import CAPACITY, STRIDE, Workspace
+from fastbp.kernels.state import Data
+from fastbp.kernels.workspace import CAPACITY, STRIDE
 from fastbp.mlp import MLP
 from fastbp.sklearn.scores import Score
 
@@ -143,14 +143,23 @@ class Validation:
         self.data = data_of(net, rows, targets)
         self.no_penalties = net.optimizer_state()._replace(settings=np.zeros_like(net.settings))
         self.no_gradient = net.params[:0].copy()
-        _, work = self._workspace(net)
-        at_once = min(work.places[CAPACITY], rows_in_a_call(net, len(rows.X), self.data.entries))
+        count = len(rows.X)
+        sparse = isinstance(rows.X, SparseRows)
+        self.space = net.workspace(count, training=True, sparse=sparse)
+        network, work = self.space
+        at_once = min(work.places[CAPACITY], rows_in_a_call(net, count, self.data.entries))
         from_logits = net.spec.loss.from_logits
         self.in_one_pass = (
             net.in_python is None
-            and len(rows.X) <= at_once
+            and count <= at_once
             and (estimator._logits_will_do or not from_logits)
         )
+        # Where they take a single pass, `loss` leaves the outputs of all rows in the workspace, or
+        # their net inputs: to compute them again would take as long as the loss.
+        first = int(network.layers[OUTPUT - N_COLUMNS])  # of the last layer
+        stride = int(work.places[STRIDE])
+        outputs = work.values[first : first + net.layer_sizes[-1] * stride]
+        self.outputs: FloatArray = outputs.reshape(-1, stride)[:, :count].T
         from_logits = from_logits and self.in_one_pass
         self.own_score: Score = estimator._score_against(rows.y, rows.sample_weight, from_logits)
         self.scorer = None
@@ -165,35 +174,15 @@ class Validation:
     def loss(self, net: MLP) -> float:
         """The loss, without penalties and dropout."""
         count = len(self.rows.X)
-        return evaluate(net, self.data, count, self.no_penalties, self.no_gradient)
+        return evaluate(net, self.data, count, self.no_penalties, self.no_gradient, self.space)
 
     def score(self, estimator: Any, net: MLP) -> float:
         """The score by the estimator's `scoring`, after `loss`; by default accuracy or R^2."""
         if self.scorer is None:
-            return self.own_score(self._outputs_after_loss(net))
+            return self.own_score(
+                self.outputs if self.in_one_pass else net.predict(cast(Any, self.rows.X))
+            )
         weights = self.rows.sample_weight
         if weights is None:
             return float(self.scorer(estimator, *self.rows.given))
         return float(self.scorer(estimator, *self.rows.given, sample_weight=weights))
-
-    def _workspace(self, net: MLP) -> tuple[Network, Workspace]:
-        return net.workspace(
-            len(self.rows.X), training=True, sparse=isinstance(self.rows.X, SparseRows)
-        )
-
-    def _outputs_after_loss(self, net: MLP) -> FloatArray:
-        """Outputs for all rows, or net inputs where the loss takes these.
-
-        Where they took a single pass, `loss` has left them in the workspace: to compute them again
-        would take as long as the loss.
-        """
-        if not self.in_one_pass:
-            return net.predict(cast(Any, self.rows.X))
-        count = len(self.rows.X)
-        network, work = self._workspace(net)
-        first = int(network.layers[OUTPUT - N_COLUMNS])  # of the last layer
-        stride = int(work.places[STRIDE])
-        n_outputs = net.layer_sizes[-1]
-        outputs = work.values[first : first + n_outputs * stride].reshape(n_outputs, stride)
-        their: FloatArray = outputs[:, :count].T
-        return their
