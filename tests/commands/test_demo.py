@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sklearn.datasets
+from helpers import needs_compiler
 
 import fastbp
 from fastbp.commands import demo
@@ -85,6 +86,7 @@ def test_compiling_is_told_apart_and_loading_is_not_hidden(output: str) -> None:
     assert output.splitlines()[-1].endswith(f"and with that it is {ratio:.1f} times as fast.")
 
 
+@needs_compiler
 def test_nothing_is_compiled_or_loaded_in_what_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     digits = demo.load_digits()
     demo.prepare(digits)

@@ -22,7 +22,7 @@ import llvmlite.binding as llvm
 import numba
 import numpy as np
 import pytest
-from helpers import SOAK
+from helpers import SOAK, needs_compiler
 
 from fastbp.machine import cache
 
@@ -760,6 +760,7 @@ def test_no_home_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @posix
+@needs_compiler
 def test_no_cache_relative_to_a_folder_that_was_deleted(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
