@@ -161,7 +161,9 @@ MUTANTS = (
         "train_passes",
         "copy(network.params, advance(snapshot, epoch * apart), network.n_params)",
         "pass",
-        ("test_divergence.py",),
+        (
+            "sklearn_estimators/test_training.py::test_after_divergence_the_last_finite_parameters_are_kept",
+        ),
     ),
     Mutant(
         "epochs: the running batch's loss is lost between calls",

@@ -244,11 +244,17 @@ def diverging(**parameters):
     return MLPRegressor(**options | parameters)
 
 
-def test_after_divergence_the_last_finite_parameters_are_kept() -> None:
+SLOWER = {200: {}, 20: {"learning_rate_init": 0.32}}
+"""With more updates an epoch, a rate at which the first epoch ends finite."""
+
+
+@pytest.mark.parametrize("batch_size", [200, 20])
+@pytest.mark.filterwarnings("ignore:Got `batch_size`")
+def test_after_divergence_the_last_finite_parameters_are_kept(batch_size) -> None:
     """scikit-learn trains on with NaN, and then raises an error or keeps NaN."""
     with pytest.warns(DivergenceWarning, match="training diverged in epoch") as caught:
-        net = diverging().fit(X, Y)
-    assert caught[0].filename == __file__
+        net = diverging(batch_size=batch_size, **SLOWER[batch_size]).fit(X, Y)
+    assert caught[-1].filename == __file__
     last = net.n_iter_
     assert 2 <= last < 50
     assert len(net.loss_curve_) == last
@@ -256,7 +262,7 @@ def test_after_divergence_the_last_finite_parameters_are_kept() -> None:
     assert np.isfinite(net.loss_curve_[:-1]).all()
     assert net.loss_ == net.loss_curve_[-2]
     with pytest.warns(ConvergenceWarning):
-        before = diverging(max_iter=last - 1).fit(X, Y)
+        before = diverging(batch_size=batch_size, max_iter=last - 1, **SLOWER[batch_size]).fit(X, Y)
     for got, expected in zip(net.coefs_, before.coefs_, strict=True):
         assert np.isfinite(got).all()
         assert np.array_equal(got, expected)
