@@ -15,7 +15,7 @@ from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.utils import compute_class_weight
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.extmath import safe_sparse_dot
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from fastbp.checks import explained, is_sparse, sparse_rows
@@ -224,7 +224,7 @@ class Perceptron(Recognised, LinearClassifierMixin, SparseCoefMixin, BaseEstimat
             Bad input, or parameters that become infinite or NaN in training.
         """
         X, y = self._checked(X, y, first=True)
-        classes = np.unique(y)
+        classes = _classes_of(y)
         if len(classes) < 2:
             raise ValueError(
                 f"The number of classes has to be greater than one; got {len(classes)} class"
@@ -272,11 +272,9 @@ class Perceptron(Recognised, LinearClassifierMixin, SparseCoefMixin, BaseEstimat
         first = not hasattr(self, "classes_")
         if first:
             self._check_first(classes)
-        if self.early_stopping:
-            raise ValueError("early_stopping should be False with partial_fit")
         X, y = self._checked(X, y, first)
         if first:
-            self.classes_ = np.unique(classes)
+            self.classes_ = _classes_of(np.asarray(classes))
             self.t_ = 1.0
             self.coef_, self.intercept_ = _initial_parameters(X, len(self.classes_), None, None)
         elif classes is not None and not np.array_equal(self.classes_, np.unique(classes)):
@@ -303,6 +301,9 @@ class Perceptron(Recognised, LinearClassifierMixin, SparseCoefMixin, BaseEstimat
                 )
 
     def _check_first(self, classes: Any) -> None:
+        """Raise a ValueError for what the first `partial_fit` refuses, in scikit-learn's order."""
+        if self.early_stopping:
+            raise ValueError("early_stopping should be False with partial_fit")
         if classes is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
         if len(np.unique(classes)) < 2:
@@ -544,6 +545,12 @@ class Perceptron(Recognised, LinearClassifierMixin, SparseCoefMixin, BaseEstimat
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def _classes_of(y: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The different labels, text in objects as an array of text, as in scikit-learn."""
+    labels: npt.NDArray[Any] = np.unique(y) if y.dtype.kind in "biu" else unique_labels(y)
+    return labels
 
 
 class _Patience:

@@ -95,6 +95,33 @@ def test_same_model_in_parts(sparse: bool) -> None:
         assert_same(ours, theirs)
 
 
+def test_same_model_in_parts_after_a_fit_with_early_stopping() -> None:
+    X, y = DATA["iris"]
+    ours, theirs = (
+        kind(early_stopping=True, class_weight="balanced").fit(X, y).partial_fit(X, y)
+        for kind in (Perceptron, THEIRS)
+    )
+    assert_same(ours, theirs)
+    for kind in (Perceptron, THEIRS):
+        with pytest.raises(ValueError, match="early_stopping should be False with partial_fit"):
+            kind(early_stopping=True).partial_fit(X, y, classes=[0, 1, 2])
+
+
+@pytest.mark.parametrize("dtype", [object, float, bool, np.int8, "U"])
+def test_classes_have_the_dtype_of_scikit_learns(dtype) -> None:
+    X, y = DATA["cancer"]
+    y = (np.array(["no", "yes"])[y] if dtype is object else y).astype(dtype)
+    for fitted in (
+        lambda kind: kind().fit(X, y),
+        lambda kind: kind().partial_fit(X, y, classes=list(np.unique(y))),
+        lambda kind: kind().partial_fit(X, y, classes=np.unique(y)),
+    ):
+        ours, theirs = (fitted(kind) for kind in (Perceptron, THEIRS))
+        assert ours.classes_.dtype == theirs.classes_.dtype
+        assert ours.predict(X).dtype == theirs.predict(X).dtype
+        np.testing.assert_array_equal(ours.predict(X), theirs.predict(X))
+
+
 def test_same_model_warm_started_and_from_given_parameters() -> None:
     X, y = DATA["iris"]
     ours, theirs = (
