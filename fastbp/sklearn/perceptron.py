@@ -63,9 +63,8 @@ class Perceptron(Recognised, LinearClassifierMixin, SparseCoefMixin, BaseEstimat
 
     With the same `random_state` and float64 data it is the same model: the same shuffles,
     updates, penalties and stopping rules. With more than two classes, each has its own unit, which
-    is trained to separate it from all others. The number of epochs may differ if L1 is part of the
-    penalty and rows are dense: the loss that stops training includes the penalty of all weights
-    here, but in scikit-learn (1.9) of those before the last L1.
+    is trained to separate it from all others. The number of epochs may differ with `early_stopping`
+    and an L2 penalty: scikit-learn (1.9) then scores weights without their last scaling.
 
     Parameters
     ----------
@@ -382,10 +381,10 @@ class Perceptron(Recognised, LinearClassifierMixin, SparseCoefMixin, BaseEstimat
         most = 0
         for unit, seed in enumerate(seeds):
             is_class = y == classes[unit if several else 1]
-            mask = self._held_out(is_class, sample_weight) if held is None else held
-            data = UnitData(X, entries, is_class, sample_weight, mask)
             stream = random_state if seed is None else random_state_of(int(seed))
             stream.randint(1, MOST_SEED)  # scikit-learn draws one for its data set first
+            mask = self._held_out(is_class, sample_weight) if held is None else held
+            data = UnitData(X, entries, is_class, sample_weight, mask)
             rest = 1.0 if several else weights[0]
             factors = np.where(is_class, weights[unit if several else 1], rest)
             intercept[unit], count = self._train_unit(

@@ -82,7 +82,8 @@ def binarizer_for(y: Any) -> LabelBinarizer | SeveralOutputs:
     """
     if is_plain(y) and len(y):
         binarizer = LabelBinarizer()
-        binarizer.classes_ = np.unique(y)
+        labels = np.unique(y)  # text only as long as needed, as scikit-learn's
+        binarizer.classes_ = np.array(labels.tolist()) if labels.dtype.kind == "U" else labels
         binarizer.sparse_input_ = False
         binarizer.y_type_ = "binary" if len(binarizer.classes_) < 3 else "multiclass"
         return binarizer

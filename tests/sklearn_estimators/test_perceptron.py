@@ -107,6 +107,33 @@ def test_same_model_in_parts_after_a_fit_with_early_stopping() -> None:
             kind(early_stopping=True).partial_fit(X, y, classes=[0, 1, 2])
 
 
+@pytest.mark.parametrize("penalty", ["l1", "elasticnet", "l2"])
+@pytest.mark.parametrize("rows", [np.asarray, scipy.sparse.csr_matrix])
+def test_the_penalty_counts_as_in_scikit_learns_loss(penalty, rows) -> None:
+    """The loss with it ends training: of the weights before the last L1."""
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(60, 4))
+        y = X[:, 0] + X[:, 1] * X[:, 2] > 0
+        options = {"penalty": penalty, "alpha": 0.01, "tol": 1e-2, "random_state": seed}
+        ours, theirs = (kind(**options).fit(rows(X), y) for kind in (Perceptron, THEIRS))
+        assert_same(ours, theirs, 1e-7)
+
+
+@pytest.mark.parametrize("rows", [np.asarray, scipy.sparse.csr_matrix])
+@pytest.mark.parametrize("name", ["iris", "cancer"])
+def test_a_random_state_is_drawn_from_in_scikit_learns_order(name, rows) -> None:
+    X, y = DATA[name]
+    fitted, left = [], []
+    for kind in (Perceptron, THEIRS):
+        stream = np.random.RandomState(5)
+        model = kind(early_stopping=True, random_state=stream).fit(rows(X), y)
+        fitted.append(model.partial_fit(rows(X), y))
+        left.append(stream.randint(1000))
+    assert_same(*fitted)
+    assert left[0] == left[1]
+
+
 @pytest.mark.parametrize("dtype", [object, float, bool, np.int8, "U"])
 def test_classes_have_the_dtype_of_scikit_learns(dtype) -> None:
     X, y = DATA["cancer"]
@@ -201,6 +228,22 @@ def test_verbose_prints_scikit_learns_lines(rows, options, capfd) -> None:
         assert text.count("-- Epoch") == model.n_iter_
     assert printed[0] == printed[1]
     assert printed[0][0] == "-- Epoch 1"
+
+
+@pytest.mark.parametrize("rows", [np.asarray, scipy.sparse.csr_matrix])
+def test_early_stopping_scores_the_weights_as_they_are(rows, capfd) -> None:
+    """scikit-learn (1.9) leaves out what an L2 penalty has scaled them by."""
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(60, 4))
+    y = X[:, 0] + X[:, 1] * X[:, 2] > 0
+    options = {"early_stopping": True, "validation_fraction": 0.3, "random_state": 3}
+    options |= {"penalty": "l2", "alpha": 0.01, "max_iter": 1, "tol": None, "verbose": 1}
+    ours, theirs = (kind(**options).fit(rows(X), y) for kind in (Perceptron, THEIRS))
+    assert_same(ours, theirs)
+    held = ours._held_out(y, np.ones(60))
+    printed = re.findall(r"Validation score: ([0-9.]+)", capfd.readouterr().out)
+    assert float(printed[0]) == pytest.approx(ours.score(X[held], y[held]), abs=1e-6)
+    assert len(printed) == 2
 
 
 def test_verbose_of_several_units(capfd) -> None:
