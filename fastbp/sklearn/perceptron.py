@@ -15,7 +15,7 @@ from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.utils import compute_class_weight
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.extmath import safe_sparse_dot
-from sklearn.utils.multiclass import check_classification_targets, unique_labels
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from fastbp.checks import explained, is_sparse, sparse_rows
@@ -25,9 +25,10 @@ from fastbp.kernels.state import Entries
 from fastbp.machine import jit
 from fastbp.perceptron import plane
 from fastbp.sklearn import conversion, hooks
-from fastbp.sklearn.inputs import refuse_masked
+from fastbp.sklearn.inputs import all_or_nothing, refuse_masked
 from fastbp.sklearn.randomness import random_state_of
 from fastbp.sklearn.recognition import PLANES, Recognised
+from fastbp.sklearn.targets import classes_of
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -196,6 +197,7 @@ class Perceptron(Recognised, LinearClassifierMixin, SparseCoefMixin, BaseEstimat
 
     # ---------------------------------------------------------------- fitting
 
+    @all_or_nothing
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
         self, X: Any, y: Any, coef_init: Any = None, intercept_init: Any = None,
@@ -220,10 +222,11 @@ class Perceptron(Recognised, LinearClassifierMixin, SparseCoefMixin, BaseEstimat
         Raises
         ------
         ValueError
-            Bad input, or parameters that become infinite or NaN in training.
+            Bad input, or parameters that become infinite or NaN in training. The estimator is then
+            unchanged.
         """
         X, y = self._checked(X, y, first=True)
-        classes = _classes_of(y)
+        classes = classes_of(y)
         if len(classes) < 2:
             raise ValueError(
                 f"The number of classes has to be greater than one; got {len(classes)} class"
@@ -244,6 +247,7 @@ class Perceptron(Recognised, LinearClassifierMixin, SparseCoefMixin, BaseEstimat
             )
         return self
 
+    @all_or_nothing
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
@@ -266,14 +270,14 @@ class Perceptron(Recognised, LinearClassifierMixin, SparseCoefMixin, BaseEstimat
         Raises
         ------
         ValueError
-            Bad input.
+            As in `fit`.
         """
         first = not hasattr(self, "classes_")
         if first:
             self._check_first(classes)
         X, y = self._checked(X, y, first)
         if first:
-            self.classes_ = _classes_of(np.asarray(classes))
+            self.classes_ = classes_of(np.asarray(classes))
             self.t_ = 1.0
             self.coef_, self.intercept_ = _initial_parameters(X, len(self.classes_), None, None)
         elif classes is not None and not np.array_equal(self.classes_, np.unique(classes)):
@@ -544,12 +548,6 @@ class Perceptron(Recognised, LinearClassifierMixin, SparseCoefMixin, BaseEstimat
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-
-def _classes_of(y: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The different labels, text in objects as an array of text, as in scikit-learn."""
-    labels: npt.NDArray[Any] = np.unique(y) if y.dtype.kind in "biu" else unique_labels(y)
-    return labels
 
 
 class _Patience:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 import re
 from typing import Any
 
@@ -121,6 +122,19 @@ def test_the_penalty_counts_as_in_scikit_learns_loss(penalty, rows) -> None:
 
 
 @pytest.mark.parametrize("rows", [np.asarray, scipy.sparse.csr_matrix])
+@pytest.mark.parametrize("eta0", [1.0, 0.25])
+def test_net_inputs_of_zero_are_mistakes_as_in_scikit_learn(eta0, rows) -> None:
+    """Whole numbers give many; with such rates they are exact. With 0.1 rounding decides."""
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        X = np.round(2 * rng.normal(size=(40, 4)))
+        y = X[:, :2].sum(axis=1) > 0
+        options = {"eta0": eta0, "fit_intercept": False, "max_iter": 3, "tol": None}
+        ours, theirs = (kind(**options).fit(rows(X), y) for kind in (Perceptron, THEIRS))
+        assert_same(ours, theirs)
+
+
+@pytest.mark.parametrize("rows", [np.asarray, scipy.sparse.csr_matrix])
 @pytest.mark.parametrize("name", ["iris", "cancer"])
 def test_a_random_state_is_drawn_from_in_scikit_learns_order(name, rows) -> None:
     X, y = DATA[name]
@@ -165,6 +179,8 @@ def test_float32_stays_float32() -> None:
     X, y = DATA["iris"]
     model = Perceptron().fit(X.astype(np.float32), y)
     assert model.coef_.dtype == model.intercept_.dtype == np.float32
+    two = Perceptron().fit(X.astype(np.float32), y > 0)  # scikit-learn's bias is float64
+    assert two.coef_.dtype == two.intercept_.dtype == np.float32
     assert model.score(X, y) == THEIRS().fit(X.astype(np.float32), y).score(X, y)
 
 
@@ -250,6 +266,35 @@ def test_verbose_of_several_units(capfd) -> None:
     Perceptron(verbose=1, max_iter=2, tol=None).fit(*DATA["iris"])
     lines = capfd.readouterr().out.splitlines()
     assert [line for line in lines if line[0] == "-"] == ["-- Epoch 1", "-- Epoch 2"] * 3
+
+
+REFUSED = {
+    "one class": lambda model, X, y: model.fit(X[:, :2], np.zeros(len(y))),
+    "numbers, not classes": lambda model, X, y: model.fit(X[:, :2], X[:, 0]),
+    "one weight": lambda model, X, y: model.fit(X[:, :2], y > 0, sample_weight=[1.0]),
+    "too large": lambda model, X, y: model.fit(X * 1e307, y),
+    "coef_init": lambda model, X, y: model.fit(X[:, :2], y, coef_init=np.ones((3, 4))),
+    "other classes": lambda model, X, y: model.partial_fit(X, y, classes=[0]),
+    "a weight in parts": lambda model, X, y: model.partial_fit(X, y, [0, 1, 2], [1.0]),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("fitted", [False, True])
+def test_refused_input_changes_nothing(name, fitted) -> None:
+    X, y = DATA["iris"]
+    stream = np.random.RandomState(3)
+    model = Perceptron(random_state=stream, early_stopping=name == "one weight")
+    model.set_params(eta0=1e10 if name == "too large" else 1.0)
+    if fitted:
+        model.fit(X, y)
+    before, drawn = pickle.dumps(model), stream.get_state()[1].copy()
+    with pytest.raises(ValueError, match=r"."):
+        REFUSED[name](model, X, y)
+    assert pickle.dumps(model) == before
+    np.testing.assert_array_equal(stream.get_state()[1], drawn)
+    assert hasattr(model, "classes_") == hasattr(model, "coef_") == fitted
+    assert not fitted or model.predict(X).shape == y.shape
 
 
 @pytest.mark.parametrize("name", ["iris", "cancer"])
