@@ -62,14 +62,14 @@ def truncate(w, q, i, u, factor):
 
 @kernel
 def norms(w, k):
-    """Half the sum of squares, and the sum of magnitudes."""
+    """The sum of squares, and the sum of magnitudes."""
     squares = 0.0
     magnitudes = 0.0
     for i in range(k):
         x = load(w, i)
         squares += x * x
         magnitudes += abs(x)
-    return 0.5 * squares, magnitudes
+    return squares, magnitudes
 
 
 @kernel
@@ -79,6 +79,9 @@ def plane_rows(w, state, q, inputs, targets, weights, order, settings, rows, k):
     decay = load(settings, 1)
     l2 = load(settings, 2)
     l1 = load(settings, 3)
+    shrink = max(0.0, 1.0 - rate * l2)
+    squares = load(state, 2)
+    magnitudes = load(state, 3)
     total = 0.0
     losses = 0.0
     learned = 0
@@ -92,20 +95,23 @@ def plane_rows(w, state, q, inputs, targets, weights, order, settings, rows, k):
         t = load(targets, row)
         margin = net_input(w, x, load(state, 0), k) * t
         losses += max(0.0, -margin)
-        total += max(0.0, -margin)
-        if l1 + l2 > 0.0:
-            squares, magnitudes = norms(w, k)
-            total += l2 * squares + l1 * magnitudes
+        total += max(0.0, -margin) + l2 * 0.5 * squares + l1 * magnitudes
         step = rate * t * weight if margin <= 0.0 else 0.0
         if l2 > 0.0:
-            add_scaled(w, w, max(0.0, 1.0 - rate * l2) - 1.0, k)
+            add_scaled(w, w, shrink - 1.0, k)
+            squares *= shrink * shrink
+            magnitudes *= shrink
         if step != 0.0:
             add_scaled(w, x, step, k)
             store(state, 0, load(state, 0) + step * decay)
+            if l1 + l2 > 0.0:
+                squares, magnitudes = norms(w, k)
         if l1 > 0.0:
             store(state, 1, load(state, 1) + rate * l1)
             for i in range(k):
                 truncate(w, q, i, load(state, 1), 1.0)
+    store(state, 2, squares)
+    store(state, 3, magnitudes)
     store(state, MEAN_LOSS, losses / learned)
     return total / learned
 
@@ -114,12 +120,16 @@ def plane_rows(w, state, q, inputs, targets, weights, order, settings, rows, k):
 def plane_epoch(weights, state, q, inputs, targets, row_weights, order, settings, seed):
     """One epoch of one unit; returns its mean loss max(0, -t z) with the penalties.
 
+    The penalty in the loss is that of scikit-learn (1.9): of the weights after the last correction
+    and what L2 has shrunk them since, before L1.
+
     Parameters
     ----------
     weights : array, shape (K,)
     state : array of float64, shape (6,)
-        The bias; the cumulative L1 penalty; three numbers of sparse rows; afterwards the mean loss
-        without the penalties.
+        The bias; the cumulative L1 penalty; the sums of squares and of magnitudes that the penalty
+        in the loss is computed from, at first those of all weights; a number of sparse rows;
+        afterwards the mean loss without the penalties.
     q : array, shape (K,)
         See `truncate`.
     inputs : array, shape (rows, K)
@@ -221,8 +231,8 @@ def sparse_plane_epoch(weights, state, q, entries, targets, row_weights, bias_st
                        settings, seed):  # fmt: skip
     """As `plane_epoch`, for sparse rows.
 
-    The penalty in the loss is that of scikit-learn (1.9): of the weights that the last correction
-    has changed, before L1.
+    The penalty in the loss is again that of scikit-learn: of the weights that the last correction
+    has changed alone.
 
     Parameters
     ----------

@@ -65,8 +65,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     classes_ : array, shape (n_classes,), or list of array
         The classes; a list for several targets.
     coefs_, intercepts_ : list of array, shapes (n_in, n_out) and (n_out,)
-        Live views of the parameters, until the next `fit` or `partial_fit`; assigned arrays are
-        copied into the parameters by the next call, with whatever sizes and dtype they have.
+        Live views of the parameters, which `partial_fit` trains in place; `fit` makes new ones.
+        Assigned arrays are copied into the parameters by the next call, with whatever sizes and
+        dtype they have.
     loss_, loss_curve_, best_loss_ : numpy.float64, list of numpy.float64, numpy.float64 or None
         The loss of the last epoch, of each epoch (mean of its batches, each before its update), and
         the lowest. The curve of a fit that diverged ends with a loss that is not finite.
@@ -222,6 +223,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             decide = binarizer.inverse_transform
         elif binarizer.y_type_ == "multiclass":
             decide = methodcaller("argmax", axis=1)
+        elif len(binarizer.classes_) == 1:  # `predict` knows no other, whatever the output
+            decide = np.zeros_like
         else:
             decide = partial(np.less, 0.0 if from_logits else 0.5)
         return Accuracy(decide, y, sample_weight)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from sklearn.utils import check_array, check_consistent_length
@@ -10,6 +12,28 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from fastbp import checks
 from fastbp.sklearn.recognition import one_column
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def all_or_nothing(method: Method) -> Method:
+    """A method of training that leaves the attributes and the random state alone if it raises."""
+
+    @wraps(method)
+    def call(self: Any, *args: Any, **more: Any) -> Any:
+        before = vars(self).copy()
+        stream = self.random_state
+        drawn = stream.get_state() if isinstance(stream, np.random.RandomState) else None
+        try:
+            return method(self, *args, **more)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            if drawn is not None:
+                stream.set_state(drawn)
+            raise
+
+    return cast(Method, call)
 
 
 def checked(

@@ -25,9 +25,10 @@ from fastbp.kernels.state import Entries
 from fastbp.machine import jit
 from fastbp.perceptron import plane
 from fastbp.sklearn import conversion, hooks
-from fastbp.sklearn.inputs import refuse_masked
+from fastbp.sklearn.inputs import all_or_nothing, refuse_masked
 from fastbp.sklearn.randomness import random_state_of
 from fastbp.sklearn.recognition import PLANES, Recognised
+from fastbp.sklearn.targets import classes_of
 
 FloatArray = npt.NDArray[np.floating]
 
@@ -63,9 +64,8 @@ class Perceptron(Recognised, LinearClassifierMixin, SparseCoefMixin, BaseEstimat
 
     With the same `random_state` and float64 data it is the same model: the same shuffles,
     updates, penalties and stopping rules. With more than two classes, each has its own unit, which
-    is trained to separate it from all others. The number of epochs may differ if L1 is part of the
-    penalty and rows are dense: the loss that stops training includes the penalty of all weights
-    here, but in scikit-learn (1.9) of those before the last L1.
+    is trained to separate it from all others. The number of epochs may differ with `early_stopping`
+    and an L2 penalty: scikit-learn (1.9) then scores weights without their last scaling.
 
     Parameters
     ----------
@@ -197,6 +197,7 @@ class Perceptron(Recognised, LinearClassifierMixin, SparseCoefMixin, BaseEstimat
 
     # ---------------------------------------------------------------- fitting
 
+    @all_or_nothing
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
         self, X: Any, y: Any, coef_init: Any = None, intercept_init: Any = None,
@@ -221,10 +222,11 @@ class Perceptron(Recognised, LinearClassifierMixin, SparseCoefMixin, BaseEstimat
         Raises
         ------
         ValueError
-            Bad input, or parameters that become infinite or NaN in training.
+            Bad input, or parameters that become infinite or NaN in training. The estimator is then
+            unchanged.
         """
         X, y = self._checked(X, y, first=True)
-        classes = np.unique(y)
+        classes = classes_of(y)
         if len(classes) < 2:
             raise ValueError(
                 f"The number of classes has to be greater than one; got {len(classes)} class"
@@ -245,6 +247,7 @@ class Perceptron(Recognised, LinearClassifierMixin, SparseCoefMixin, BaseEstimat
             )
         return self
 
+    @all_or_nothing
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
@@ -267,16 +270,14 @@ class Perceptron(Recognised, LinearClassifierMixin, SparseCoefMixin, BaseEstimat
         Raises
         ------
         ValueError
-            Bad input.
+            As in `fit`.
         """
         first = not hasattr(self, "classes_")
         if first:
             self._check_first(classes)
-        if self.early_stopping:
-            raise ValueError("early_stopping should be False with partial_fit")
         X, y = self._checked(X, y, first)
         if first:
-            self.classes_ = np.unique(classes)
+            self.classes_ = classes_of(np.asarray(classes))
             self.t_ = 1.0
             self.coef_, self.intercept_ = _initial_parameters(X, len(self.classes_), None, None)
         elif classes is not None and not np.array_equal(self.classes_, np.unique(classes)):
@@ -303,6 +304,9 @@ class Perceptron(Recognised, LinearClassifierMixin, SparseCoefMixin, BaseEstimat
                 )
 
     def _check_first(self, classes: Any) -> None:
+        """Raise a ValueError for what the first `partial_fit` refuses, in scikit-learn's order."""
+        if self.early_stopping:
+            raise ValueError("early_stopping should be False with partial_fit")
         if classes is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
         if len(np.unique(classes)) < 2:
@@ -381,10 +385,10 @@ class Perceptron(Recognised, LinearClassifierMixin, SparseCoefMixin, BaseEstimat
         most = 0
         for unit, seed in enumerate(seeds):
             is_class = y == classes[unit if several else 1]
-            mask = self._held_out(is_class, sample_weight) if held is None else held
-            data = UnitData(X, entries, is_class, sample_weight, mask)
             stream = random_state if seed is None else random_state_of(int(seed))
             stream.randint(1, MOST_SEED)  # scikit-learn draws one for its data set first
+            mask = self._held_out(is_class, sample_weight) if held is None else held
+            data = UnitData(X, entries, is_class, sample_weight, mask)
             rest = 1.0 if several else weights[0]
             factors = np.where(is_class, weights[unit if several else 1], rest)
             intercept[unit], count = self._train_unit(

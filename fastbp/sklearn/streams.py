@@ -74,7 +74,12 @@ class Stream:
         self.random = Reseeded(estimator.random_state)
         self.classes = getattr(estimator, "classes_", None)
         self.binarizer = getattr(estimator, "_label_binarizer", None)
+        self.wants_every_class = bool(estimator.warm_start)
         self.running = threading.Lock()
+
+    def __reduce__(self) -> Any:
+        """Copies and pickles of an estimator's attributes leave it out: it would not fit them."""
+        return type(None), ()
 
     @staticmethod
     def can_go_on(estimator: Any, net: MLP) -> bool:
@@ -163,6 +168,8 @@ class Stream:
             codes = np.searchsorted(classes, y)
             if codes.max() == len(classes) or not np.array_equal(classes[codes], y):
                 return None
+            if self.wants_every_class and len(np.unique(codes)) < len(classes):
+                return None  # an error, as in scikit-learn
             return codes if len(classes) > 2 else (codes == 1)[:, np.newaxis]
         shape = (rows,) if self.columns == 1 else (rows, self.columns)
         if y.dtype.kind not in "iuf" or y.shape != shape or not np.isfinite(y).all():

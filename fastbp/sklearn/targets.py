@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from fastbp.sklearn.probabilities import log_softmax_of_blocks, softmax_of_blocks
 
@@ -74,6 +74,15 @@ def is_plain(y: Any) -> bool:
     return isinstance(y, np.ndarray) and y.ndim == 1 and y.dtype.kind in "biuU"
 
 
+def classes_of(y: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The different labels, text only as long as needed: `unique_labels`, faster where plain."""
+    if not is_plain(y):
+        found: npt.NDArray[Any] = unique_labels(y)
+        return found
+    labels = np.unique(y)
+    return np.array(labels.tolist()) if labels.dtype.kind == "U" else labels
+
+
 def binarizer_for(y: Any) -> LabelBinarizer | SeveralOutputs:
     """The encoder for the classes of a first fit.
 
@@ -82,7 +91,7 @@ def binarizer_for(y: Any) -> LabelBinarizer | SeveralOutputs:
     """
     if is_plain(y) and len(y):
         binarizer = LabelBinarizer()
-        binarizer.classes_ = np.unique(y)
+        binarizer.classes_ = classes_of(y)
         binarizer.sparse_input_ = False
         binarizer.y_type_ = "binary" if len(binarizer.classes_) < 3 else "multiclass"
         return binarizer

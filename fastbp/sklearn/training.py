@@ -281,9 +281,9 @@ class Trainer:
         estimator = self.estimator
         loss = np.float64(loss)  # the type of scikit-learn's losses
         estimator.n_iter_ += 1
-        estimator.loss_ = np.float64(loss)  # scikit-learn's type
+        estimator.loss_ = loss
         estimator.t_ += self.epochs.job.rows
-        estimator.loss_curve_.append(estimator.loss_)
+        estimator.loss_curve_.append(loss)
         if estimator.verbose and estimator.verbose != "bar":
             print(f"Iteration {estimator.n_iter_}, loss = {loss:.8f}")
         self.stopping.see()

@@ -22,8 +22,7 @@ def reference(w, bias, q, X, t, weights, order, rules):
             continue
         learned += 1
         margin = t[row] * (w @ X[row] + bias)
-        if not sparse:
-            squares, magnitudes = w @ w, np.abs(w).sum()
+        touched = (X[row] != 0) if sparse else np.ones(len(w), bool)
         losses += max(0.0, -margin)
         total += max(0.0, -margin) + l2 * squares / 2 + l1 * magnitudes
         shrink = max(0.0, 1 - rate * l2)
@@ -33,10 +32,8 @@ def reference(w, bias, q, X, t, weights, order, rules):
             w += rate * weights[row] * t[row] * X[row]
             bias += decay * rate * weights[row] * t[row]
             if weights[row]:
-                of_entries = w[X[row] != 0]
-                squares, magnitudes = of_entries @ of_entries, np.abs(of_entries).sum()
+                squares, magnitudes = w[touched] @ w[touched], np.abs(w[touched]).sum()
         u += rate * l1
-        touched = (X[row] != 0) if sparse else np.ones(len(w), bool)
         before = w.copy()
         down = np.where(w > 0, np.maximum(0, w - (u + q)), np.minimum(0, w + (u - q)))
         w[touched] = np.where(w == 0, 0, down)[touched]
@@ -65,14 +62,14 @@ def test_epoch(rules, start) -> None:
     t, weights = rng.choice([-1.0, 1.0], ROWS), rng.uniform(0, 2, ROWS)
     weights[[4, 9]] = -1  # held out
     weights[5] = 0
-    w, state, q = start * rng.normal(size=K), np.array([start / 2, 0, 0, 0, 1, 0.0]), np.zeros(K)
+    w, q = start * rng.normal(size=K), np.zeros(K)
+    state = np.array([start / 2, 0.0, w @ w, np.abs(w).sum(), 1.0, 0.0])
     expected_w, expected_q = w.copy(), q.copy()
     expected = reference(expected_w, start / 2, expected_q, X, t, weights, range(ROWS), rules)
     settings = np.array(rules[:4], float)
     if rules[4]:
         rows = scipy.sparse.csr_array(X)
         entries = Entries(rows.data, rows.indices.astype(np.int32), rows.indptr.astype(np.int64))
-        state = np.array([start / 2, 0.0, w @ w, np.abs(w).sum(), 1.0, 0.0])
         steps = rules[1] * rules[0] * weights * t
         loss = plane.sparse_plane_epoch(
             w, state, q, entries, t, weights, steps, np.arange(ROWS), settings, -1

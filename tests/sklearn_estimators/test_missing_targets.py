@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning, UndefinedMetricWarning
 from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict
 from sklearn.multiclass import OneVsRestClassifier
+from sklearn.neural_network import MLPClassifier as TheirClassifier
 
 from fastbp.model.losses import CallableLoss, CrossEntropy, Quantile
 from fastbp.sklearn import MLPClassifier, MLPRegressor
@@ -261,6 +262,15 @@ def test_one_class_has_one_column(labels) -> None:
     assert np.array_equal(net.predict_proba(X), np.ones((80, 1)))
     assert np.array_equal(net.predict_log_proba(X), np.zeros((80, 1)))
     assert net.predict_proba(X.astype("float32")).shape == (80, 1)
+
+
+@pytest.mark.parametrize("labels", ["a", 3])
+def test_early_stopping_scores_the_one_class_that_is_predicted(labels) -> None:
+    for kind in (TheirClassifier, MLPClassifier):
+        net = kind(hidden_layer_sizes=(), max_iter=3, early_stopping=True, random_state=7)
+        net.fit(X, [labels] * 80)
+        assert net.validation_scores_ == [1.0] * 3
+        assert net.best_validation_score_ == net.score(X, [labels] * 80) == 1.0
 
 
 def test_probabilities_of_folds_with_one_class_stand_in_their_columns() -> None:

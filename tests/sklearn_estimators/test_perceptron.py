@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 import re
 from typing import Any
 
@@ -95,6 +96,73 @@ def test_same_model_in_parts(sparse: bool) -> None:
         assert_same(ours, theirs)
 
 
+def test_same_model_in_parts_after_a_fit_with_early_stopping() -> None:
+    X, y = DATA["iris"]
+    ours, theirs = (
+        kind(early_stopping=True, class_weight="balanced").fit(X, y).partial_fit(X, y)
+        for kind in (Perceptron, THEIRS)
+    )
+    assert_same(ours, theirs)
+    for kind in (Perceptron, THEIRS):
+        with pytest.raises(ValueError, match="early_stopping should be False with partial_fit"):
+            kind(early_stopping=True).partial_fit(X, y, classes=[0, 1, 2])
+
+
+@pytest.mark.parametrize("penalty", ["l1", "elasticnet", "l2"])
+@pytest.mark.parametrize("rows", [np.asarray, scipy.sparse.csr_matrix])
+def test_the_penalty_counts_as_in_scikit_learns_loss(penalty, rows) -> None:
+    """The loss with it ends training: of the weights before the last L1."""
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(60, 4))
+        y = X[:, 0] + X[:, 1] * X[:, 2] > 0
+        options = {"penalty": penalty, "alpha": 0.01, "tol": 1e-2, "random_state": seed}
+        ours, theirs = (kind(**options).fit(rows(X), y) for kind in (Perceptron, THEIRS))
+        assert_same(ours, theirs, 1e-7)
+
+
+@pytest.mark.parametrize("rows", [np.asarray, scipy.sparse.csr_matrix])
+@pytest.mark.parametrize("eta0", [1.0, 0.25])
+def test_net_inputs_of_zero_are_mistakes_as_in_scikit_learn(eta0, rows) -> None:
+    """Whole numbers give many; with such rates they are exact. With 0.1 rounding decides."""
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        X = np.round(2 * rng.normal(size=(40, 4)))
+        y = X[:, :2].sum(axis=1) > 0
+        options = {"eta0": eta0, "fit_intercept": False, "max_iter": 3, "tol": None}
+        ours, theirs = (kind(**options).fit(rows(X), y) for kind in (Perceptron, THEIRS))
+        assert_same(ours, theirs)
+
+
+@pytest.mark.parametrize("rows", [np.asarray, scipy.sparse.csr_matrix])
+@pytest.mark.parametrize("name", ["iris", "cancer"])
+def test_a_random_state_is_drawn_from_in_scikit_learns_order(name, rows) -> None:
+    X, y = DATA[name]
+    fitted, left = [], []
+    for kind in (Perceptron, THEIRS):
+        stream = np.random.RandomState(5)
+        model = kind(early_stopping=True, random_state=stream).fit(rows(X), y)
+        fitted.append(model.partial_fit(rows(X), y))
+        left.append(stream.randint(1000))
+    assert_same(*fitted)
+    assert left[0] == left[1]
+
+
+@pytest.mark.parametrize("dtype", [object, float, bool, np.int8, "U"])
+def test_classes_have_the_dtype_of_scikit_learns(dtype) -> None:
+    X, y = DATA["cancer"]
+    y = (np.array(["no", "yes"])[y] if dtype is object else y).astype(dtype)
+    for fitted in (
+        lambda kind: kind().fit(X, y),
+        lambda kind: kind().partial_fit(X, y, classes=list(np.unique(y))),
+        lambda kind: kind().partial_fit(X, y, classes=np.unique(y)),
+    ):
+        ours, theirs = (fitted(kind) for kind in (Perceptron, THEIRS))
+        assert ours.classes_.dtype == theirs.classes_.dtype
+        assert ours.predict(X).dtype == theirs.predict(X).dtype
+        np.testing.assert_array_equal(ours.predict(X), theirs.predict(X))
+
+
 def test_same_model_warm_started_and_from_given_parameters() -> None:
     X, y = DATA["iris"]
     ours, theirs = (
@@ -111,6 +179,8 @@ def test_float32_stays_float32() -> None:
     X, y = DATA["iris"]
     model = Perceptron().fit(X.astype(np.float32), y)
     assert model.coef_.dtype == model.intercept_.dtype == np.float32
+    two = Perceptron().fit(X.astype(np.float32), y > 0)  # scikit-learn's bias is float64
+    assert two.coef_.dtype == two.intercept_.dtype == np.float32
     assert model.score(X, y) == THEIRS().fit(X.astype(np.float32), y).score(X, y)
 
 
@@ -176,10 +246,55 @@ def test_verbose_prints_scikit_learns_lines(rows, options, capfd) -> None:
     assert printed[0][0] == "-- Epoch 1"
 
 
+@pytest.mark.parametrize("rows", [np.asarray, scipy.sparse.csr_matrix])
+def test_early_stopping_scores_the_weights_as_they_are(rows, capfd) -> None:
+    """scikit-learn (1.9) leaves out what an L2 penalty has scaled them by."""
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(60, 4))
+    y = X[:, 0] + X[:, 1] * X[:, 2] > 0
+    options = {"early_stopping": True, "validation_fraction": 0.3, "random_state": 3}
+    options |= {"penalty": "l2", "alpha": 0.01, "max_iter": 1, "tol": None, "verbose": 1}
+    ours, theirs = (kind(**options).fit(rows(X), y) for kind in (Perceptron, THEIRS))
+    assert_same(ours, theirs)
+    held = ours._held_out(y, np.ones(60))
+    printed = re.findall(r"Validation score: ([0-9.]+)", capfd.readouterr().out)
+    assert float(printed[0]) == pytest.approx(ours.score(X[held], y[held]), abs=1e-6)
+    assert len(printed) == 2
+
+
 def test_verbose_of_several_units(capfd) -> None:
     Perceptron(verbose=1, max_iter=2, tol=None).fit(*DATA["iris"])
     lines = capfd.readouterr().out.splitlines()
     assert [line for line in lines if line[0] == "-"] == ["-- Epoch 1", "-- Epoch 2"] * 3
+
+
+REFUSED = {
+    "one class": lambda model, X, y: model.fit(X[:, :2], np.zeros(len(y))),
+    "numbers, not classes": lambda model, X, y: model.fit(X[:, :2], X[:, 0]),
+    "one weight": lambda model, X, y: model.fit(X[:, :2], y > 0, sample_weight=[1.0]),
+    "too large": lambda model, X, y: model.fit(X * 1e307, y),
+    "coef_init": lambda model, X, y: model.fit(X[:, :2], y, coef_init=np.ones((3, 4))),
+    "other classes": lambda model, X, y: model.partial_fit(X, y, classes=[0]),
+    "a weight in parts": lambda model, X, y: model.partial_fit(X, y, [0, 1, 2], [1.0]),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("fitted", [False, True])
+def test_refused_input_changes_nothing(name, fitted) -> None:
+    X, y = DATA["iris"]
+    stream = np.random.RandomState(3)
+    model = Perceptron(random_state=stream, early_stopping=name == "one weight")
+    model.set_params(eta0=1e10 if name == "too large" else 1.0)
+    if fitted:
+        model.fit(X, y)
+    before, drawn = pickle.dumps(model), stream.get_state()[1].copy()
+    with pytest.raises(ValueError, match=r"."):
+        REFUSED[name](model, X, y)
+    assert pickle.dumps(model) == before
+    np.testing.assert_array_equal(stream.get_state()[1], drawn)
+    assert hasattr(model, "classes_") == hasattr(model, "coef_") == fitted
+    assert not fitted or model.predict(X).shape == y.shape
 
 
 @pytest.mark.parametrize("name", ["iris", "cancer"])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 import threading
 
 import numpy as np
 import pytest
+from sklearn.neural_network import MLPClassifier as TheirClassifier
 from sklearn.neural_network import MLPRegressor as Theirs
 
 from fastbp import SGD
@@ -188,6 +190,17 @@ def test_unknown_classes_are_refused() -> None:
         net.partial_fit(X, TARGETS["binary"], classes=[0, 1, 2])
 
 
+@pytest.mark.parametrize("kind", ["binary", "three classes"])
+def test_a_warm_start_wants_all_classes_in_each_call(kind) -> None:
+    y = TARGETS[kind]
+    for make_one in (TheirClassifier, MLPClassifier):
+        net = make_one(hidden_layer_sizes=(5,), random_state=0, warm_start=True)
+        net.partial_fit(X, y, **first_arguments(kind)).partial_fit(X, y)
+        with pytest.raises(ValueError, match="same classes"):
+            net.partial_fit(X, np.full_like(y, y[0]))
+        assert len(net.loss_curve_) == 2
+
+
 def test_a_subclass_with_a_fit_of_its_own_is_asked(taken) -> None:
     class Noting(MLPRegressor):
         calls = 0
@@ -213,6 +226,18 @@ def test_copies_and_pickles_go_their_own_way(taken) -> None:
     other.partial_fit(X, SUM)
     assert_same(net, other)
     assert taken == [True]
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda state: pickle.loads(pickle.dumps(state))])
+def test_copies_of_the_attributes_are_another_model(copied) -> None:
+    net = make("one").partial_fit(X, SUM)
+    other = MLPRegressor()
+    vars(other).update(copied(vars(net)))
+    before = [w.copy() for w in net.coefs_]
+    other.partial_fit(X, SUM)
+    for w, kept in zip(net.coefs_, before, strict=True):
+        np.testing.assert_array_equal(w, kept)
+    assert_same(net.partial_fit(X, SUM), other)
 
 
 def test_a_second_thread_takes_the_long_way(monkeypatch) -> None:

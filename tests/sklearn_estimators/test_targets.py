@@ -33,7 +33,8 @@ def test_several_outputs() -> None:
 @pytest.mark.parametrize(
     "y",
     [[3, 1, 2, 1], [5, 2, 5], [4, 4], [True, False], ["b", "a", "c"], ["no", "yes", "no"],
-     [1.0, 2.0, 3.0], np.array(["x", "y", "z"], object), [[0, 1], [1, 1]], np.array([3, 9], "u1")],
+     [1.0, 2.0, 3.0], np.array(["x", "y", "z"], object), [[0, 1], [1, 1]], np.array([3, 9], "u1"),
+     np.array(["no", "yes"], "U21")],
     ids=str,
 )  # fmt: skip
 def test_columns_are_those_of_a_label_binarizer(y) -> None:
