@@ -339,7 +339,7 @@ def clipped_batch_size(estimator: Any, rows: int) -> int:
 
 def begin_curves(estimator: Any, first: bool) -> None:
     """Attributes before the first epoch; a warm start goes on from those that are there."""
-    fresh: dict[str, Any] = {"loss_curve_": [], "_no_improvement_count": 0}
+    fresh: dict[str, Any] = {"t_": 0, "loss_curve_": [], "_no_improvement_count": 0}
     if estimator.early_stopping:
         fresh |= {
             "validation_scores_": [], "best_validation_score_": -np.inf, "best_loss_": None,
