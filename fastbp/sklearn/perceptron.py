@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import wraps
 from numbers import Integral, Real
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +36,25 @@ FloatArray = npt.NDArray[np.floating]
 MOST_SEED = np.iinfo(np.int32).max
 SPARSE_DECAY = 0.01
 """Factor of the bias's learning rate for sparse rows, as in scikit-learn's `SGDClassifier`."""
+
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def unchanged_by_errors(method: Method) -> Method:
+    """The method of an estimator, whose attributes are as before if it raises."""
+
+    @wraps(method)
+    def call(self: Any, *args: Any, **more: Any) -> Any:
+        before = vars(self).copy()
+        try:
+            return method(self, *args, **more)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    return cast(Method, call)
 
 
 class UnitData(NamedTuple):
@@ -198,6 +219,7 @@ class Perceptron(Recognised, LinearClassifierMixin, SparseCoefMixin, BaseEstimat
     # ---------------------------------------------------------------- fitting
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @unchanged_by_errors
     def fit(
         self, X: Any, y: Any, coef_init: Any = None, intercept_init: Any = None,
         sample_weight: Any = None,
@@ -221,7 +243,8 @@ class Perceptron(Recognised, LinearClassifierMixin, SparseCoefMixin, BaseEstimat
         Raises
         ------
         ValueError
-            Bad input, or parameters that become infinite or NaN in training.
+            Bad input, or parameters that become infinite or NaN in training. The estimator is then
+            unchanged.
         """
         X, y = self._checked(X, y, first=True)
         classes = np.unique(y)
@@ -246,6 +269,7 @@ class Perceptron(Recognised, LinearClassifierMixin, SparseCoefMixin, BaseEstimat
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @unchanged_by_errors
     def partial_fit(
         self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
     ) -> Perceptron:

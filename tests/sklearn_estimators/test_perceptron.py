@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 import re
 from typing import Any
 
@@ -146,6 +147,35 @@ def test_errors_and_warnings() -> None:
     for kind in (Perceptron, THEIRS):
         with pytest.raises(ValueError, match="validation set are all zero"):
             kind(early_stopping=True).fit(X, y, sample_weight=(~held).astype(float))
+
+
+X = np.random.default_rng(8).normal(size=(30, 4))
+TWO, THREE = np.arange(30) % 2, np.arange(30) % 3
+REFUSED: dict[str, Any] = {
+    "weights of other rows": (X, THREE, {"sample_weight": np.ones(3)}),
+    "masked weights": (X, THREE, {"sample_weight": np.ma.masked_equal(THREE, 1)}),
+    "one class of two features": (X[:, :2], 0 * TWO, {}),
+    "parameters of another shape": (X[:, :2], THREE, {"coef_init": np.ones(9)}),
+    "overflow": (X * 1e200, THREE, {"sample_weight": np.full(30, 1e200)}),
+}
+
+
+@pytest.mark.parametrize("fitted", [False, True])
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_refused_fit_changes_nothing(name: str, fitted: bool) -> None:
+    perceptron = Perceptron().fit(X, TWO) if fitted else Perceptron()
+    before = pickle.dumps(perceptron)
+    rows, y, options = REFUSED[name]
+    with pytest.raises(ValueError, match=r"."):
+        perceptron.fit(rows, y, **options)
+    assert pickle.dumps(perceptron) == before
+
+
+def test_a_refused_first_partial_fit_leaves_nothing_behind() -> None:
+    perceptron = Perceptron()
+    with pytest.raises(ValueError, match="sample_weight"):
+        perceptron.partial_fit(X, THREE, classes=[0, 1, 2], sample_weight=np.ones(3))
+    assert vars(perceptron) == vars(Perceptron())
 
 
 @pytest.mark.parametrize("name", ["coef_", "intercept_"])
