@@ -171,6 +171,17 @@ def test_a_refused_fit_changes_nothing(name: str, fitted: bool) -> None:
     assert pickle.dumps(perceptron) == before
 
 
+@pytest.mark.parametrize("names", [np.arange(3), np.array(["a", "b", "c"])])
+def test_unknown_classes_are_refused_in_every_partial_fit(names) -> None:
+    for kind in (Perceptron, THEIRS):
+        with pytest.raises(ValueError, match="classes should include all valid labels"):
+            kind().partial_fit(X, names[THREE], classes=names[:2])
+        perceptron = kind().partial_fit(X, names[TWO], classes=names[:2])
+        with pytest.raises(ValueError, match="classes should include all valid labels"):
+            perceptron.partial_fit(X, names[THREE])
+        perceptron.partial_fit(X[:3], names[[1, 1, 1]])
+
+
 def test_a_refused_first_partial_fit_leaves_nothing_behind() -> None:
     perceptron = Perceptron()
     with pytest.raises(ValueError, match="sample_weight"):
