@@ -1,8 +1,10 @@
-"""The data that estimators are given: checked inputs and targets, validation rows."""
+"""The data that estimators are given: checked inputs and targets, validation rows, refusals."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from sklearn.utils import check_array, check_consistent_length
@@ -10,6 +12,24 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from fastbp import checks
 from fastbp.sklearn.recognition import one_column
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def unchanged_by_errors(method: Method) -> Method:
+    """The method of an estimator, whose attributes are as before if it raises."""
+
+    @wraps(method)
+    def call(self: Any, *args: Any, **more: Any) -> Any:
+        before = vars(self).copy()
+        try:
+            return method(self, *args, **more)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    return cast(Method, call)
 
 
 def checked(

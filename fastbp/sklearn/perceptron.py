@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from functools import wraps
 from numbers import Integral, Real
-from typing import Any, NamedTuple, Self, TypeVar, cast
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +25,7 @@ from fastbp.kernels.state import Entries
 from fastbp.machine import jit
 from fastbp.perceptron import plane
 from fastbp.sklearn import conversion, hooks
-from fastbp.sklearn.inputs import refuse_masked
+from fastbp.sklearn.inputs import refuse_masked, unchanged_by_errors
 from fastbp.sklearn.randomness import random_state_of
 from fastbp.sklearn.recognition import PLANES, Recognised
 
@@ -36,25 +34,6 @@ FloatArray = npt.NDArray[np.floating]
 MOST_SEED = np.iinfo(np.int32).max
 SPARSE_DECAY = 0.01
 """Factor of the bias's learning rate for sparse rows, as in scikit-learn's `SGDClassifier`."""
-
-
-Method = TypeVar("Method", bound=Callable[..., Any])
-
-
-def unchanged_by_errors(method: Method) -> Method:
-    """The method of an estimator, whose attributes are as before if it raises."""
-
-    @wraps(method)
-    def call(self: Any, *args: Any, **more: Any) -> Any:
-        before = vars(self).copy()
-        try:
-            return method(self, *args, **more)
-        except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
-            raise
-
-    return cast(Method, call)
 
 
 class UnitData(NamedTuple):
