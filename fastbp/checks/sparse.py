@@ -111,9 +111,16 @@ def sparse_rows(name: str, value: Any, columns: int, dtype: npt.DTypeLike) -> Sp
     with np.errstate(over="ignore"):
         values = writable(np.require(given, dtype, ["C", "A"]))
     indices = np.asarray(csr.indices)
-    starts = np.array(csr.indptr, np.int64)
+    indptr = np.asarray(csr.indptr)
+    for what, array in (("indices", indices), ("indptr", indptr)):
+        if array.dtype.kind not in "iu" or array.ndim != 1:
+            raise ValueError(
+                f"{name} is no valid sparse matrix: its {what} must be a vector of integers; got "
+                f"dtype {array.dtype} and shape {array.shape}"
+            )
+    starts = np.array(indptr, np.int64)
     if not (
-        values.ndim == indices.ndim == 1
+        values.ndim == 1
         and len(starts) == value.shape[0] + 1
         and 0 == starts[0] <= starts[-1] <= min(len(values), len(indices))
         and (starts[1:] >= starts[:-1]).all()

@@ -1,4 +1,4 @@
-"""The data that estimators are given: checked inputs and targets, validation rows."""
+"""The data that estimators are given: checked inputs and targets, validation rows, refusals."""
 
 from __future__ import annotations
 

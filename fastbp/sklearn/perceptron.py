@@ -285,6 +285,12 @@ class Perceptron(Recognised, LinearClassifierMixin, SparseCoefMixin, BaseEstimat
                 f"`classes={classes!r}` is not the same as on last call to partial_fit, was: "
                 f"{self.classes_!r}"
             )
+        unknown = set(np.unique(y).tolist()) - set(self.classes_.tolist())
+        if unknown:
+            raise ValueError(
+                f"classes should include all valid labels that can be in y; {self.classes_} lack "
+                f"{sorted(unknown)}"
+            )
         self._check_parameters()
         self._train(X, y, sample_weight, 1, self._dense_coef(), self.intercept_, first)
         return self

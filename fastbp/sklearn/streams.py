@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from functools import wraps
+from inspect import signature
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -31,11 +32,13 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 def goes_on(partial_fit: Method) -> Method:
     """`partial_fit` that first tries to go on from the call before."""
+    further = signature(partial_fit).parameters.keys() & {"classes"}
 
     @wraps(partial_fit)
     def call(self: Any, X: Any, y: Any, sample_weight: Any = None, *args: Any, **more: Any) -> Any:
         stream: Stream | None = self.__dict__.get("_stream")
-        if stream is not None:
+        # Whatever else is given is refused by the call itself.
+        if stream is not None and len(args) + len(more) <= len(further) and further >= more.keys():
             classes = args[0] if args else more.get("classes")
             if stream.goes_on(self, X, y, sample_weight, classes):
                 return self
@@ -108,16 +111,21 @@ class Stream:
         Two threads do not go on with one network: the second is told False.
         """
         state = vars(estimator)
+        memory, net = self.memory, self.net
         if not (
             all(state.get(name) is value for name, value in self.parameters)
             and self.random.is_for(state["random_state"])
-            and state.get("_optimizer") is self.memory
-            and self.memory.optimizer is self.optimizer
-            and state.get("_net") is self.net
+            and state.get("_optimizer") is memory
+            and memory.optimizer is self.optimizer
+            and memory.slots is net.state.slots
+            and memory.scalars is net.state.scalars
+            and state.get("_net") is net
             and state.get("classes_") is self.classes
             and state.get("_label_binarizer") is self.binarizer
             and "_skl_callbacks" not in state
-            and networks.is_current(self.net, estimator)
+            and "feature_names_in_" not in state
+            and state.get("n_features_in_", net.layer_sizes[0]) == net.layer_sizes[0]
+            and networks.is_current(net, estimator)
             and (classes is None or np.array_equal(classes, self.classes))
         ):
             return False
@@ -159,7 +167,7 @@ class Stream:
 
     def _targets(self, y: Any, rows: int) -> npt.NDArray[Any] | None:
         """y as the loss takes it; None where it is no plain array, or has other classes."""
-        if type(y) is not np.ndarray or len(y) != rows:
+        if type(y) is not np.ndarray or y.shape[:1] != (rows,):
             return None
         if self.classes is not None:
             classes = self.classes
@@ -178,11 +186,13 @@ class Stream:
 
     def _train(self, estimator: Any, X: Any, targets: npt.NDArray[Any], weights: Any) -> None:
         net = self.net
-        random_state = self.random.begin()
-        networks.draw_dropout(net, random_state)
         rows = CheckedRows(X, targets, weights, weights, (X, targets))
         data = data_to_train_on(net, rows, targets, incremental=True)
         estimator._check_penalty(data.total)
+        # From here on nothing is refused.
+        random_state = self.random.begin()
+        networks.draw_dropout(net, random_state)
+        training.begin_curves(estimator, False)
         batch_size = training.clipped_batch_size(estimator, len(X))
         order = random_state if estimator.shuffle else None
         epochs = training.epochs_of(net, data, batch_size, order)

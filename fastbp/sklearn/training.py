@@ -31,6 +31,11 @@ NOT_FINITE = (
     "need to be preprocessed."
 )
 
+NEVER_FINITE = (
+    "coefs_ or intercepts_ hold NaN or infinity, so that training would change nothing. Set them "
+    "to finite numbers, or fit anew."
+)
+
 
 def epochs_of(
     net: MLP, data: Data, batch_size: int, random_state: np.random.RandomState | None,
@@ -208,7 +213,7 @@ class Trainer:
         Raises
         ------
         ValueError
-            When the first epoch of a first fit is not finite.
+            When the first epoch of a first fit is not finite, or parameters are not before it.
         """
         self.estimator.n_iter_ = 0
         with self.hooks if self.hooks is not None else nullcontext():
@@ -235,6 +240,8 @@ class Trainer:
             if not finite:
                 if first and estimator.n_iter_ == 0:
                     raise ValueError(NOT_FINITE)
+                if not np.isfinite(self.epochs.snapshot).all():
+                    raise ValueError(NEVER_FINITE)
                 self._diverged(self.epochs.unfinished)
                 return
             if self._stops() or self.incremental:
@@ -339,7 +346,7 @@ def clipped_batch_size(estimator: Any, rows: int) -> int:
 
 def begin_curves(estimator: Any, first: bool) -> None:
     """Attributes before the first epoch; a warm start goes on from those that are there."""
-    fresh: dict[str, Any] = {"loss_curve_": [], "_no_improvement_count": 0}
+    fresh: dict[str, Any] = {"t_": 0, "loss_curve_": [], "_no_improvement_count": 0}
     if estimator.early_stopping:
         fresh |= {
             "validation_scores_": [], "best_validation_score_": -np.inf, "best_loss_": None,

@@ -183,6 +183,13 @@ class Validation:
                 self.outputs if self.in_one_pass else net.predict(cast(Any, self.rows.X))
             )
         weights = self.rows.sample_weight
-        if weights is None:
-            return float(self.scorer(estimator, *self.rows.given))
-        return float(self.scorer(estimator, *self.rows.given, sample_weight=weights))
+        more = {} if weights is None else {"sample_weight": weights}
+        try:
+            return float(self.scorer(estimator, *self.rows.given, **more))
+        except ValueError as error:
+            if net.missing_targets or (weights is not None and weights.ndim > 1):
+                error.add_note(
+                    "from scoring, which was given missing targets as NaN and the weights of the "
+                    "outputs: leave scoring at None, or pass a function that takes them"
+                )
+            raise

@@ -69,6 +69,10 @@ REFUSED = {
     "far": (changed(indices=[1, 2**32, 2, 2]), ValueError, "must be 0 to 2; got 1 to 4294967296"),
     "falls": (changed(indptr=[0, 3, 1, 1, 4]), ValueError, "indptr must rise from 0"),
     "too many": (changed(indptr=[0, 1, 3, 3, 9]), ValueError, "at most the number of entries"),
+    "halves": (changed(indptr=[0.5, 1, 3, 3, 4]), ValueError, "its indptr must be a vector of int"),
+    "text": (changed(indices=["1", "0", "2", "2"]), ValueError, "its indices must be a vector"),
+    "booleans": (changed(indices=[True, False, True, True]), ValueError, "got dtype bool"),
+    "a table": (changed(indptr=[[0, 1, 3, 3, 4]] * 5), ValueError, "and shape (5, 5)"),
     "begins late": (changed(indptr=[1, 1, 3, 3, 4]), ValueError, "indptr must rise from 0"),
 }
 

@@ -85,6 +85,15 @@ def test_batches_divide_by_the_mean_of_the_sums_of_their_outputs() -> None:
     assert net.loss_ == pytest.approx(expected, rel=1e-10)
 
 
+@pytest.mark.parametrize("gaps", [True, False])
+def test_a_scorer_that_cannot_take_them_is_told_from_the_data(gaps) -> None:
+    net = make(early_stopping=True, scoring="r2", missing_targets=gaps)
+    y, weights = (np.where(Y > 1, np.nan, Y), None) if gaps else (Y, WEIGHTS)
+    with pytest.raises(ValueError, match=r".") as refused:
+        net.fit(X, y, weights)
+    assert "leave scoring at None" in refused.value.__notes__[0]
+
+
 def test_partial_fit_and_validation_rows_take_them() -> None:
     matrix = np.repeat(WEIGHTS[:, :1], 3, axis=1)
     nets = [make() for _ in range(2)]

@@ -218,6 +218,46 @@ def test_errors_and_warnings() -> None:
             kind(early_stopping=True).fit(X, y, sample_weight=(~held).astype(float))
 
 
+X = np.random.default_rng(8).normal(size=(30, 4))
+TWO, THREE = np.arange(30) % 2, np.arange(30) % 3
+REFUSED: dict[str, Any] = {
+    "weights of other rows": (X, THREE, {"sample_weight": np.ones(3)}),
+    "masked weights": (X, THREE, {"sample_weight": np.ma.masked_equal(THREE, 1)}),
+    "one class of two features": (X[:, :2], 0 * TWO, {}),
+    "parameters of another shape": (X[:, :2], THREE, {"coef_init": np.ones(9)}),
+    "overflow": (X * 1e200, THREE, {"sample_weight": np.full(30, 1e200)}),
+}
+
+
+@pytest.mark.parametrize("fitted", [False, True])
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_refused_fit_changes_nothing(name: str, fitted: bool) -> None:
+    perceptron = Perceptron().fit(X, TWO) if fitted else Perceptron()
+    before = pickle.dumps(perceptron)
+    rows, y, options = REFUSED[name]
+    with pytest.raises(ValueError, match=r"."):
+        perceptron.fit(rows, y, **options)
+    assert pickle.dumps(perceptron) == before
+
+
+@pytest.mark.parametrize("names", [np.arange(3), np.array(["a", "b", "c"])])
+def test_unknown_classes_are_refused_in_every_partial_fit(names) -> None:
+    for kind in (Perceptron, THEIRS):
+        with pytest.raises(ValueError, match="classes should include all valid labels"):
+            kind().partial_fit(X, names[THREE], classes=names[:2])
+        perceptron = kind().partial_fit(X, names[TWO], classes=names[:2])
+        with pytest.raises(ValueError, match="classes should include all valid labels"):
+            perceptron.partial_fit(X, names[THREE])
+        perceptron.partial_fit(X[:3], names[[1, 1, 1]])
+
+
+def test_a_refused_first_partial_fit_leaves_nothing_behind() -> None:
+    perceptron = Perceptron()
+    with pytest.raises(ValueError, match="sample_weight"):
+        perceptron.partial_fit(X, THREE, classes=[0, 1, 2], sample_weight=np.ones(3))
+    assert vars(perceptron) == vars(Perceptron())
+
+
 @pytest.mark.parametrize("name", ["coef_", "intercept_"])
 def test_parameters_of_another_shape_are_refused_before_a_kernel_reads_them(name: str) -> None:
     X, y = DATA["iris"]

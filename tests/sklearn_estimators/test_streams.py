@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 import threading
 
 import numpy as np
@@ -133,6 +134,15 @@ def rate_set(net) -> None:
     net._optimizer.learning_rate_init = 0.05
 
 
+def moments_cut(net) -> None:
+    net._optimizer.slots = None
+
+
+def counts_deleted(net) -> None:
+    for name in ("loss_curve_", "best_loss_", "_no_improvement_count", "t_"):
+        delattr(net, name)
+
+
 CHANGES = {
     "coefs_ edited": (edited, True),
     "intercepts_ assigned": (assigned, False),
@@ -141,6 +151,9 @@ CHANGES = {
     "rate set": (rate_set, False),
     "fitted anew": (lambda net: net.set_params(max_iter=2).fit(X, SUM), False),
     "another optimizer": (lambda net: net.set_params(optimizer=SGD(0.01)), False),
+    "moments cut": (moments_cut, False),
+    "counts deleted": (counts_deleted, True),
+    "no curve": (lambda net: setattr(net, "loss_curve_", None), True),
 }
 
 
@@ -168,7 +181,51 @@ BAD = {
     "a negative weight": (X, SUM, np.r_[-1.0, np.ones(95)]),
     "NaN among the weights": (X, SUM, np.r_[np.nan, np.ones(95)]),
     "no rows": (X[:0], SUM[:0], None),
+    "one number for y": (X, np.array(1.0), None),
 }
+
+
+def test_what_no_parameter_is_named_after_is_refused() -> None:
+    net = make("one").partial_fit(X, SUM)
+    classifier = make("binary").partial_fit(X, TARGETS["binary"], classes=[0, 1])
+    for call in (
+        lambda: net.partial_fit(X, SUM, sample_weights=np.ones(96)),
+        lambda: net.partial_fit(X, SUM, None, None),
+        lambda: net.partial_fit(X, SUM, classes=None),
+        lambda: classifier.partial_fit(X, TARGETS["binary"], sample_weights=np.ones(96)),
+        lambda: classifier.partial_fit(X, TARGETS["binary"], None, [0, 1], classes=[0, 1]),
+    ):
+        with pytest.raises(TypeError, match="partial_fit"):
+            call()
+    assert len(net.loss_curve_) == len(classifier.loss_curve_) == 1
+
+
+def test_other_features_than_those_of_the_fit_are_refused() -> None:
+    net = make("one").partial_fit(X, SUM)
+    net.n_features_in_ = 7
+    with pytest.raises(ValueError, match="7 features"):
+        net.partial_fit(X, SUM)
+    net.n_features_in_ = 4
+    net.feature_names_in_ = np.array(["a", "b", "c", "d"], object)
+    with pytest.warns(UserWarning, match="valid feature names"):
+        net.partial_fit(X, SUM)
+
+
+REFUSED_LATE = {
+    "too small weights": ("squared_error", SUM, np.full(96, 1e-290)),
+    "targets of another loss": ("poisson", SUM, None),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_LATE)
+def test_a_refused_call_draws_nothing(name) -> None:
+    loss, y, weights = REFUSED_LATE[name]
+    stream = np.random.RandomState(3)
+    net = make("one", loss=loss, dropout=0.5, random_state=stream).partial_fit(X, np.abs(SUM))
+    before = stream.get_state()
+    with pytest.raises(ValueError, match=r"."):
+        net.partial_fit(X, y, sample_weight=weights)
+    np.testing.assert_equal(stream.get_state(), before)
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -176,8 +233,10 @@ def test_bad_rows_are_refused_as_ever_and_change_nothing(name) -> None:
     net = make("one").partial_fit(X, SUM)
     before = pickle.dumps(net)
     rows, y, weights = BAD[name]
-    with pytest.raises(ValueError, match=r"."):
+    with pytest.raises((ValueError, TypeError)) as refused:
         net.partial_fit(rows, y, sample_weight=weights)
+    with pytest.raises(refused.type, match=re.escape(str(refused.value))):
+        make("one").partial_fit(X, SUM)._fit(rows, y, weights, incremental=True)
     assert pickle.dumps(net) == before
     net.partial_fit(X, SUM)
 

@@ -282,6 +282,20 @@ def test_a_first_epoch_that_is_not_finite_is_an_error() -> None:
     assert all(np.array_equal(a, b) for a, b in zip(warm.coefs_, kept, strict=True))
 
 
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_parameters_that_are_not_finite_are_not_trained_further(early_stopping) -> None:
+    net = MLPRegressor(hidden_layer_sizes=(3,), early_stopping=early_stopping, warm_start=True)
+    with pytest.warns(ConvergenceWarning):
+        net.set_params(max_iter=2).fit(X, Y)
+    net.intercepts_[0][1] = np.nan
+    curve = list(net.loss_curve_)
+    for train in (net.fit, net.partial_fit)[: 2 - early_stopping]:
+        with pytest.raises(ValueError, match="coefs_ or intercepts_ hold NaN or infinity"):
+            train(X, Y)
+        assert net.loss_curve_ == curve
+        assert np.isnan(net.intercepts_[0]).sum() == 1
+
+
 def test_divergence_with_early_stopping_keeps_the_best() -> None:
     with pytest.warns(DivergenceWarning):
         net = diverging(early_stopping=True).fit(X, Y)
