@@ -166,9 +166,16 @@ def test_import_loads_nothing_large() -> None:
     }.isdisjoint(ours)
     on_demand = {f"fastbp.{module}" for module in fastbp.ON_DEMAND.values()}
     assert on_demand.isdisjoint(ours)
-    assert {"sklearn", "scipy", "torch", "jax", "pandas", "tqdm", "matplotlib", "safetensors"}.isdisjoint(
-        name.split(".")[0] for name in ours
-    )
+    assert {
+        "sklearn",
+        "scipy",
+        "torch",
+        "jax",
+        "pandas",
+        "tqdm",
+        "matplotlib",
+        "safetensors",
+    }.isdisjoint(name.split(".")[0] for name in ours)
     assert "matplotlib" not in loaded_by("fastbp.plot")
 
 

@@ -18,7 +18,7 @@ FORMAT = 1
 NAME = "fastbp"
 """The key of the metadata."""
 MOST_HEADER = 2**20
-"""Bytes of a header: parsing takes some twenty times as much memory."""
+"""Bytes of a header: reading it takes up to fifty times as much memory."""
 
 Tensors = dict[str, npt.NDArray[Any]]
 
@@ -174,7 +174,9 @@ def _described(name: str, entry: Any) -> tuple[str, tuple[int, ...]]:
         raise ValueError(f"{name!r} must have dtype, shape and data_offsets; got {entry!r:.200}")
     dtype, shape = entry["dtype"], entry["shape"]
     if not isinstance(dtype, str) or dtype not in _DTYPES:
-        raise ValueError(f"the dtype of {name!r} must be one of {', '.join(_DTYPES)}; got {dtype!r}")
+        raise ValueError(
+            f"the dtype of {name!r} must be one of {', '.join(_DTYPES)}; got {dtype!r}"
+        )
     if not isinstance(shape, list) or not all(type(n) is int and n >= 0 for n in shape):
         raise ValueError(f"the shape of {name!r} must be a list of whole numbers; got {shape!r}")
     return _DTYPES[dtype], tuple(shape)

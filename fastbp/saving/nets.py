@@ -242,10 +242,11 @@ def _spec(recipe: dict[str, Any], own: Own) -> Spec:
     if len(each) != len(units):
         raise ValueError(f"activation must be one or one for each of {len(units)} layers")
     made = [decoded(unit, "activation", one) for unit, one in zip(units, each, strict=True)]
-    made = [unit if isinstance(unit, str) else as_activation(unit) for unit in made]
-    for unit in made:
-        if not isinstance(unit, str | Activation):
-            raise ValueError(f"an activation must be a name or a graph; got {unit!r}")
+    for i, unit in enumerate(units):
+        if has_own(unit):
+            made[i] = as_activation(made[i])
+        if not isinstance(made[i], str | Activation):  # a schedule could be called, too
+            raise ValueError(f"an activation must be a name or a graph; got {made[i]!r}")
     if not isinstance(recipe["dtype"], str):
         raise ValueError(f"its dtype must be a name; got {recipe['dtype']!r}")
     return Spec(
