@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from fastbp import checks
+from fastbp import checks, whole_files
 from fastbp.checks import Sparse
 from fastbp.fit import data, evaluation, fit
 from fastbp.fit.between_epochs import Options
@@ -42,7 +42,7 @@ Rows = npt.ArrayLike | Sparse
 
 
 INSIDE = {
-    "from_spec", "in_python", "layer_table", "optimizer_state", "regularization",
+    "content", "from_spec", "in_python", "layer_table", "optimizer_state", "regularization",
     "restart_optimizer", "rows_in_a_call", "settings", "share_parameters", "spec", "split_seed",
     "state", "workspace",
 }  # fmt: skip
@@ -243,9 +243,14 @@ class MLP(Net):
         anyone to read. Functions in Python, such as a `CallableLoss`, are not in the file: pass
         them to `load`. A net of a class derived from `MLP` is loaded as an `MLP`.
         """
+        content = self.content()
+        whole_files.write(path, lambda file: file.write(content))
+
+    def content(self) -> bytes:
+        """The bytes that `save` writes."""
         from fastbp.saving import nets
 
-        nets.write(self, path)
+        return nets.content_of(self)
 
     # ---------------------------------------------------------------- what it is
 
@@ -402,6 +407,7 @@ class MLP(Net):
         callbacks: Callback | Iterable[Callback] = (),
         max_seconds: float | None = None,
         verbose: int = 0,
+        resume: bool = False,
     ) -> History:
         """Train, from where the net is: on mini-batches by its optimiser, or by a `method`.
 
@@ -480,6 +486,11 @@ class MLP(Net):
             epoch is finished.
         verbose : int, default=0
             1 shows a progress bar where tqdm is installed, else a line an epoch; 2 always lines.
+        resume : bool, default=False
+            Go on with ``net.history``, of a net that was loaded or a fit that was interrupted: its
+            epochs count among `epochs`, and the new ones are added to them. With the same data
+            and options the bits are those of a fit that was never stopped, if it was stopped
+            after an epoch; `patience` begins anew. Not with a method.
 
         Returns
         -------
@@ -515,13 +526,22 @@ class MLP(Net):
             max_seconds, verbose,
         )  # fmt: skip
         examples = data.Examples(X, y, sample_weight)
+        resume = checks.flag("resume", resume)
         if method is not None:
             from fastbp.methods import full_batch
+
+            if resume:
+                raise ValueError(
+                    "resume=True goes on with mini-batches; a method begins anew. Leave resume out"
+                )
 
             full_batch.check_alone(batch_size, augment)
             return full_batch.fit(self, examples, method, epochs, shuffle, options, self._begin)
         batch_size = BATCH_SIZE if batch_size is None else batch_size
-        return fit.fit(self, examples, epochs, batch_size, shuffle, options, augment, self._begin)
+        return fit.fit(
+            self, examples, epochs, batch_size, shuffle, options, augment, self._begin,
+            before=self.history if resume else None,
+        )  # fmt: skip
 
     def _begin(self, history: History) -> None:
         """Keep the history of a fit that begins: an interrupted one leaves its epochs."""

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastbp import checks, whole_files
+from fastbp import checks
 from fastbp.fit.history import History
 from fastbp.kernels.optimizers import N_SCALARS
 from fastbp.model.activations import Activation, as_activation
@@ -70,12 +70,6 @@ class Saved(NamedTuple):
     split_seed: int
     missing_targets: bool
     weight_init: Any
-
-
-def write(net: Any, path: str | os.PathLike[str]) -> None:
-    """`MLP.save`."""
-    content = content_of(net)
-    whole_files.write(path, lambda file: file.write(content))
 
 
 def content_of(net: Any) -> bytes:
@@ -129,7 +123,7 @@ def read(path: str | os.PathLike[str], own: Own) -> Saved:
     Raises
     ------
     ValueError
-        For a file that is not as `write` makes it, and where `own` does not go with it.
+        For a file that is not as `MLP.save` makes it, and where `own` does not go with it.
     TypeError
         For bad values in `own`.
     """
@@ -137,7 +131,7 @@ def read(path: str | os.PathLike[str], own: Own) -> Saved:
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise ValueError(f"{os.fspath(path)} is not an ordinary file; only such are loaded")
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb") as file, np.errstate(all="ignore"):  # values are checked
             return saved_in(file.read(), own)
     except RecursionError:
         reason: object = "its JSON is nested too deeply"

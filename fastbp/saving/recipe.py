@@ -121,7 +121,9 @@ def decoded(data: Any, part: str, own: Any = None) -> Any:
         return GRAPHS[part](expression_of(given["nodes"]))
     if isinstance(kind, str) and kind in FLOATS:
         check_fields(kind, given, ("value",))
-        return FLOATS[kind](checks.number("value", given["value"], "finite", lambda _: True))
+        most = float(np.finfo(FLOATS[kind]).max)
+        number = checks.number("value", given["value"], f"a {kind}", lambda x: abs(x) <= most)
+        return FLOATS[kind](number)
     if not isinstance(kind, str) or kind not in CLASSES:
         raise ValueError(f"its {part} has the kind {kind!r}, which this fastbp does not know")
     made = CLASSES[kind]

@@ -55,7 +55,7 @@ def sound(tmp_path) -> bytes:
     return content_of(net(), tmp_path)
 
 
-# ---- damage ----------------------------------------------------------------------------------------
+# ---- damage -------------------------------------------------------------------------------------
 
 
 def test_every_flipped_bit_is_seen(sound, tmp_path, tally: Counter[str]) -> None:
@@ -85,7 +85,7 @@ def test_every_truncation_is_seen(sound, tmp_path) -> None:
         load(sound + b"\0", tmp_path)
 
 
-# ---- lies ------------------------------------------------------------------------------------------
+# ---- lies ---------------------------------------------------------------------------------------
 
 Change = Callable[[dict[str, Any], dict[str, Any]], object]
 
@@ -104,10 +104,10 @@ LIES: dict[str, tuple[Change, str]] = {
         lambda t, r: bias(t).update(data_offsets=[10**6, 10**6 + 16]), "not where its header says",
     ),
     "offsets of text": (lambda t, r: bias(t).update(data_offsets="ab"), "not where its header"),
-    "negative offsets": (lambda t, r: bias(t).update(data_offsets=[-16, 0]), "not where its header"),
+    "negative offsets": (lambda t, r: bias(t).update(data_offsets=[-16, 0]), "not where its"),
     "a longer array": (lambda t, r: bias(t).update(shape=[5]), r"\(4,\); got .*\(5,\)"),
     "2^40 rows": (
-        lambda t, r: t["layers.0.weight"].update(shape=[2**40, 4]), r"\(3, 4\); got .*1099511627776",
+        lambda t, r: t["layers.0.weight"].update(shape=[2**40, 4]), r"\(3, 4\); got .*10995",
     ),
     "2^40 rows, consistently": (
         lambda t, r: (r.update(layer_sizes=[2**38, 4, 2]), t["layers.0.weight"].update(
@@ -185,7 +185,7 @@ LIES: dict[str, tuple[Change, str]] = {
         lambda t, r: r["history"].update(columns=[1, 2, 3]), "must be a list of names",
     ),
     "columns of one name": (
-        lambda t, r: r["history"].update(columns=["loss", "seconds", "seconds"]), "must have columns",
+        lambda t, r: r["history"].update(columns=["loss", "seconds", "seconds"]), "must have",
     ),
     "a reason of numbers": (lambda t, r: r["history"].update(stopped=3), "must be text"),
 }  # fmt: skip
@@ -272,7 +272,7 @@ def test_two_seals_are_none(sound, tmp_path) -> None:
         load(with_header(header.replace(seal, rb"\"more\":{" + seal + b"}"), payload), tmp_path)
 
 
-# ---- memory ----------------------------------------------------------------------------------------
+# ---- memory -------------------------------------------------------------------------------------
 
 
 def bombs(sound: bytes) -> dict[str, bytes]:
@@ -337,7 +337,7 @@ def test_what_is_not_a_file_is_not_read(tmp_path) -> None:
             fastbp.load(path)
 
 
-# ---- at random -------------------------------------------------------------------------------------
+# ---- at random ----------------------------------------------------------------------------------
 
 ODD = [
     None, True, False, -1, 0, 1, 3, 2**31, 2**40, 2**63, 10**30, 1e308, -0.5, "", "SGD", "relu",
@@ -441,6 +441,7 @@ def test_what_is_changed_at_random_is_a_net_or_refused(tmp_path, tally: Counter[
             assert one.predict(np.zeros((2, one.layer_sizes[0]))).shape == (2, one.layer_sizes[-1])
             again = nets.saved_in(nets.content_of(one), nets.Own())
             assert again.spec.layer_sizes == one.layer_sizes
-            train(one)
+            if loaded % 10 == 0:
+                train(one)
         tally["hostile nets"] += 1
     assert 0.02 * MUTATIONS < loaded < 0.7 * MUTATIONS

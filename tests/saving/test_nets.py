@@ -105,7 +105,7 @@ def test_graphs_come_back(path) -> None:
     assert twin.fit(X, Y, epochs=2).loss == net.fit(X, Y, epochs=2).loss
 
 
-# ---- code in Python ------------------------------------------------------------------------------
+# ---- code in Python -----------------------------------------------------------------------------
 
 
 def squared(y_pred, y):
@@ -170,7 +170,7 @@ def test_an_optimizer_of_ones_own_is_refused(path) -> None:
     assert not path.exists()
 
 
-# ---- what cannot be saved --------------------------------------------------------------------------
+# ---- what cannot be saved -----------------------------------------------------------------------
 
 
 def test_parameters_that_are_not_finite_are_not_saved(path) -> None:
@@ -213,7 +213,7 @@ def test_a_missing_file_is_an_error_of_the_system(path) -> None:
         fastbp.load(path)
 
 
-# ---- the old file ----------------------------------------------------------------------------------
+# ---- the old file -------------------------------------------------------------------------------
 
 
 @pytest.mark.promise("saving")
@@ -272,7 +272,7 @@ def test_a_killed_process_leaves_a_whole_net(path, tally: Counter[str]) -> None:
         tally["kills of a saving net"] += 1
 
 
-# ---- the format ------------------------------------------------------------------------------------
+# ---- the format ---------------------------------------------------------------------------------
 
 FIELDS = [
     nets.RECIPE,

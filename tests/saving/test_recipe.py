@@ -90,6 +90,7 @@ WRONG = {
     "a field more": ({"kind": "SquaredError", "code": 7}, r"must have the fields \[\]"),
     "a field less": ({"kind": "Huber"}, r"must have the fields \['delta'\]"),
     "a bad value": ({"kind": "Huber", "delta": -1}, "delta must be a finite number above 0"),
+    "beyond its kind": ({"kind": "float32", "value": 1e39}, "value must be a float32; got 1e"),
     "not a number": ({"kind": "float32", "value": "1"}, "value must be a number"),
     "a graph elsewhere": ({"kind": "graph", "nodes": NODES}, "kind 'graph', which"),
 }
