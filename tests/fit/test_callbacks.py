@@ -458,7 +458,7 @@ def test_bar(capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "tqdm.auto", types.SimpleNamespace(tqdm=Bar))
     loss = make().fit(X, Y, epochs=2, verbose=1).loss
     assert said == [
-        {"total": 2, "unit": "epoch"},
+        {"total": 2, "initial": 0, "unit": "epoch"},
         {"loss": f"{loss[0]:.6g}"},
         "update",
         {"loss": f"{loss[1]:.6g}"},
