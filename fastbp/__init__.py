@@ -1,7 +1,8 @@
 """fastbp: train small neural networks on a CPU, fast.
 
 ========================  =================================================================
-MLP                       a multilayer perceptron: fit, predict, loss, loss_and_grad, step
+MLP                       a multilayer perceptron: fit, predict, loss, loss_and_grad, step, save
+load                      a net from its file
 Dense                     a layer, for nets that are given layer by layer
 SGD, Adam, AdamW, Lion    optimisers; also AMSGrad, NAdam, RMSprop, Adagrad, Adadelta; Group:
                           parameters with another learning rate or decay
@@ -50,6 +51,7 @@ from fastbp.fit.warn import DivergenceWarning as DivergenceWarning
 from fastbp.inspection import GradCheck as GradCheck
 from fastbp.inspection import gradcheck as gradcheck
 from fastbp.mlp import MLP as MLP
+from fastbp.mlp import load as load
 from fastbp.model.layers import Dense as Dense
 from fastbp.model.losses import AbsoluteError as AbsoluteError
 from fastbp.model.losses import BinaryCrossEntropy as BinaryCrossEntropy

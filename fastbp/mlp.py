@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from fastbp import checks
+from fastbp import checks, whole_files
 from fastbp.checks import Sparse
 from fastbp.fit import data, evaluation, fit
 from fastbp.fit.between_epochs import Options
@@ -25,6 +26,7 @@ from fastbp.model.losses import LOSSES, Loss, LossFunction, MakesLoss, as_loss
 from fastbp.model.net import FloatArray, Net, Spec
 from fastbp.model.optimizers import Optimizer, as_optimizer
 from fastbp.model.regularization import Regularization
+from fastbp.model.schedules import Rate
 
 if TYPE_CHECKING:
     from fastbp.methods import Method
@@ -40,7 +42,7 @@ Rows = npt.ArrayLike | Sparse
 
 
 INSIDE = {
-    "from_spec", "in_python", "layer_table", "optimizer_state", "regularization",
+    "content", "from_spec", "in_python", "layer_table", "optimizer_state", "regularization",
     "restart_optimizer", "rows_in_a_call", "settings", "share_parameters", "spec", "split_seed",
     "state", "workspace",
 }  # fmt: skip
@@ -214,6 +216,42 @@ class MLP(Net):
         net.history = History()
         return net
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the net into a file in the safetensors format, from which `load` goes on.
+
+        The file has the parameters, the optimiser with its state and schedule, the random stream,
+        what is frozen, and the history. A file that is there is replaced as a whole: whatever
+        happens meanwhile, it is the old one or the new one.
+
+        Parameters
+        ----------
+        path : str or path
+            Ending in .safetensors by custom. A link is followed.
+
+        Raises
+        ------
+        ValueError
+            For parameters that are not finite, and an optimiser of a class of your own.
+        OSError
+            Whatever the system says, such as a full disk; the old file is as it was.
+        ImportError
+            Without safetensors: ``pip install 'fastbp[files]'``.
+
+        Notes
+        -----
+        Weights stand in the file as ``layers.0.weight``, (n_in, n_out), and ``layers.0.bias``, for
+        anyone to read. Functions in Python, such as a `CallableLoss`, are not in the file: pass
+        them to `load`. A net of a class derived from `MLP` is loaded as an `MLP`.
+        """
+        content = self.content()
+        whole_files.write(path, lambda file: file.write(content))
+
+    def content(self) -> bytes:
+        """The bytes that `save` writes."""
+        from fastbp.saving import nets
+
+        return nets.content_of(self)
+
     # ---------------------------------------------------------------- what it is
 
     if not TYPE_CHECKING:  # type checkers refuse what the class does not have by themselves
@@ -369,6 +407,7 @@ class MLP(Net):
         callbacks: Callback | Iterable[Callback] = (),
         max_seconds: float | None = None,
         verbose: int = 0,
+        resume: bool = False,
     ) -> History:
         """Train, from where the net is: on mini-batches by its optimiser, or by a `method`.
 
@@ -447,6 +486,11 @@ class MLP(Net):
             epoch is finished.
         verbose : int, default=0
             1 shows a progress bar where tqdm is installed, else a line an epoch; 2 always lines.
+        resume : bool, default=False
+            Go on with ``net.history``, of a net that was loaded or a fit that was interrupted: its
+            epochs count among `epochs`, and the new ones are added to them. With the same data
+            and options the bits are those of a fit that was never stopped, if it was stopped
+            after an epoch; `patience` begins anew. Not with a method.
 
         Returns
         -------
@@ -482,14 +526,85 @@ class MLP(Net):
             max_seconds, verbose,
         )  # fmt: skip
         examples = data.Examples(X, y, sample_weight)
+        resume = checks.flag("resume", resume)
         if method is not None:
             from fastbp.methods import full_batch
+
+            if resume:
+                raise ValueError(
+                    "resume=True goes on with mini-batches; a method begins anew. Leave resume out"
+                )
 
             full_batch.check_alone(batch_size, augment)
             return full_batch.fit(self, examples, method, epochs, shuffle, options, self._begin)
         batch_size = BATCH_SIZE if batch_size is None else batch_size
-        return fit.fit(self, examples, epochs, batch_size, shuffle, options, augment, self._begin)
+        return fit.fit(
+            self, examples, epochs, batch_size, shuffle, options, augment, self._begin,
+            before=self.history if resume else None,
+        )  # fmt: skip
 
     def _begin(self, history: History) -> None:
         """Keep the history of a fit that begins: an interrupted one leaves its epochs."""
         self.history = history
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    loss: Loss | MakesLoss | LossFunction | None = None,
+    activation: OneActivation | Sequence[OneActivation | None] | None = None,
+    learning_rate: Rate | None = None,
+) -> MLP:
+    """Read a net that `MLP.save` has written; training goes on to the bit as without a stop.
+
+    A file can do no harm, whoever made it: no code is in it, and all of it is checked.
+
+    Parameters
+    ----------
+    path : str or path
+    loss : Loss or callable, optional
+        The loss, where it is code in Python, which no file holds; as in `MLP`.
+    activation : callable or list, optional
+        The activation that is code in Python, for each layer that has one, or a list with one
+        for each layer, the outputs included, and None where the file has it.
+    learning_rate : callable, optional
+        The learning rate, where it is a function.
+
+    Returns
+    -------
+    MLP
+
+    Raises
+    ------
+    ValueError
+        When the file is damaged, changed, or none that `MLP.save` writes, and when code is missing,
+        or given for what the file holds.
+    OSError
+        When it cannot be read.
+    ImportError
+        Without safetensors: ``pip install 'fastbp[files]'``.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> import fastbp
+    >>> X = np.linspace(-1, 1, 20).reshape(-1, 1)
+    >>> net = fastbp.MLP((1, 4, 1), seed=0)
+    >>> history = net.fit(X, X**2, epochs=5)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     net.save(os.path.join(folder, "net.safetensors"))
+    ...     tomorrow = fastbp.load(os.path.join(folder, "net.safetensors"))
+    >>> tomorrow.fit(X, X**2, epochs=5).loss == net.fit(X, X**2, epochs=5).loss
+    True
+    """
+    from fastbp.saving import nets
+
+    saved = nets.read(path, nets.Own(loss, activation, learning_rate))
+    net = MLP.from_spec(saved.spec, saved.optimizer)
+    nets.fill(net, saved.tensors)
+    net.history = saved.history
+    net.split_seed = saved.split_seed
+    net.missing_targets = saved.missing_targets
+    net.weight_init = saved.weight_init
+    return net

@@ -26,7 +26,7 @@ LEVELS = """
     checks plain
     model augment
     fit graph
-    methods
+    methods saving
     mlp
     inspection perceptron
     plot
@@ -48,6 +48,7 @@ ON_DEMAND = {  # imported inside functions
     "plot.network": {"matplotlib"},
     "sklearn.display": {"sklearn"},
     "methods.objective": {"scipy"},
+    "saving.container": {"safetensors"},
     "sklearn.base": {"sklearn"},
     "sklearn.conversion": {"sklearn"},
     "sklearn.estimators": {"sklearn"},
@@ -159,14 +160,22 @@ def test_import_loads_nothing_large() -> None:
     assert {
         "fastbp.plain",
         "fastbp.commands",
+        "fastbp.saving",
         "fastbp.sklearn",
         "fastbp.__main__",
     }.isdisjoint(ours)
     on_demand = {f"fastbp.{module}" for module in fastbp.ON_DEMAND.values()}
     assert on_demand.isdisjoint(ours)
-    assert {"sklearn", "scipy", "torch", "jax", "pandas", "tqdm", "matplotlib"}.isdisjoint(
-        name.split(".")[0] for name in ours
-    )
+    assert {
+        "sklearn",
+        "scipy",
+        "torch",
+        "jax",
+        "pandas",
+        "tqdm",
+        "matplotlib",
+        "safetensors",
+    }.isdisjoint(name.split(".")[0] for name in ours)
     assert "matplotlib" not in loaded_by("fastbp.plot")
 
 

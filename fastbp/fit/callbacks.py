@@ -22,6 +22,8 @@ from fastbp.machine.jit import seconds_compiling
 from fastbp.model.schedules import Scaled
 
 MODES = ("auto", "min", "max")
+EPOCH = "{epoch}"
+"""What stands for the number of an epoch in the name of a checkpoint."""
 
 
 class Fit:
@@ -34,12 +36,12 @@ class Fit:
     epochs : int
         How many were asked for.
     epoch : int
-        How many are finished, in this fit.
+        How many are finished, in this fit and, with ``resume=True``, before.
     losses : dict of str to float
         What was measured in the last epoch: "loss", "seconds", "learning_rate", "val_loss" where
         there is validation data, metrics.
     history : History
-        History of this fit so far.
+        History of these epochs.
     restored : int
         The epoch whose parameters were restored at the end, 0 when none were.
     error : BaseException or None
@@ -246,7 +248,7 @@ class Progress(Callback):
 
     def on_fit_begin(self, fit: Fit) -> None:
         """Open the bar."""
-        self._bar = _tqdm(fit.epochs) if self.bar else None
+        self._bar = _tqdm(fit.epochs, fit.epoch) if self.bar else None
         self._compiling = seconds_compiling()
 
     def on_epoch_end(self, fit: Fit) -> None:
@@ -282,30 +284,54 @@ class Progress(Callback):
             print(fit.stopped, flush=True)
 
 
-def _tqdm(epochs: int) -> Any:
+def _tqdm(epochs: int, done: int) -> Any:
     """A progress bar, None where tqdm is not installed."""
     try:
         from tqdm.auto import tqdm
     except ImportError:
         return None
-    return tqdm(total=epochs, unit="epoch")
+    return tqdm(total=epochs, initial=done, unit="epoch")
 
 
 class Checkpoint(_Monitoring):
-    """Keep the parameters in a file: ``net.params[:] = numpy.load(path)["params"]``.
+    """Save the net after epochs, for `fastbp.load`, as `MLP.save` does.
 
-    The file also has "layer_sizes" and "epoch". It is replaced in one piece, and the disk has it
-    before training goes on, so that there is always a whole one, even after a power failure.
+    The file has the history so far, too. It is replaced in one piece, and the disk has it before
+    training goes on, so that there is always a whole one, even after a power failure.
 
     Parameters
     ----------
     path : str or path
-        Ending in .npz by custom; its folder must exist. Where it is a link, the file that it
-        points to is replaced.
+        Ending in .safetensors by custom; its folder must exist. Where it is a link, the file that
+        it points to is replaced. In its name ``{epoch}`` stands for the number of the epoch.
     best_only : bool, default=False
-        Write only when the monitored column is better than in all epochs of this fit before.
+        Write only when the monitored column is better than whenever it was looked at before.
     monitor, mode
-        As in `EarlyStopping`; used with `best_only`.
+        As in `EarlyStopping`: what the best is.
+    every : int, default=1
+        Epochs from one file to the next or, with `best_only`, from one look to the next.
+    keep : int, optional
+        Keep the last so many files and the best, and remove the others that this fit has written.
+        Needs ``{epoch}`` in the name. All are kept by default.
+
+    Examples
+    --------
+    Train on from the last file, if there is one, after whatever has stopped training:
+
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> import fastbp
+    >>> X = np.linspace(-1, 1, 20).reshape(-1, 1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "net.safetensors")
+    ...     for epochs in (3, 8):
+    ...         there = os.path.exists(path)
+    ...         net = fastbp.load(path) if there else fastbp.MLP((1, 4, 1), seed=0)
+    ...         history = net.fit(
+    ...             X, X**2, epochs=epochs, resume=True, callbacks=fastbp.Checkpoint(path)
+    ...         )
+    >>> len(history)
+    8
     """
 
     @checks.explained
@@ -315,25 +341,53 @@ class Checkpoint(_Monitoring):
         best_only: bool = False,
         monitor: str | None = None,
         mode: str = "auto",
+        *,
+        every: int = 1,
+        keep: int | None = None,
     ) -> None:
         self.path = Path(path)
         self.best_only = checks.flag("best_only", best_only)
+        self.every = checks.count("every", every)
+        self.keep = None if keep is None else checks.count("keep", keep)
+        if self.keep is not None and EPOCH not in self.path.name:
+            raise ValueError(
+                f"keep={keep} needs a file for each epoch, such as 'net-{EPOCH}.safetensors'; got "
+                f"{str(path)!r}"
+            )
         super().__init__(monitor, 0.0, mode)
 
     def on_fit_begin(self, fit: Fit) -> None:
-        """Look for the folder, and for what the file would replace."""
+        """Look for the folder, what the file would replace, and whether the net can be saved."""
         _check_folder(self.path)
-        whole_files.target_of(self.path)
-        self._watch = self._checked()
-        self._watch.begin(fit)
+        whole_files.target_of(self._path_after(fit.epoch + self.every))
+        fit.net.content()
+        self._watch = watch = self._checked()
+        watch.begin(fit)
+        before = np.array(fit.history[watch.name][self.every - 1 :: self.every])
+        watch.best = float(np.min(watch.sign * before[~np.isnan(before)], initial=np.inf))
+        self._written: list[Path] = []
+        self._best: Path | None = None
 
     def on_epoch_end(self, fit: Fit) -> None:
         """Write the file."""
-        if not self._watch.see(fit) and self.best_only:
+        if fit.epoch % self.every:
             return
-        sizes = np.array(fit.net.layer_sizes)
-        parts = {"params": fit.net.params, "layer_sizes": sizes, "epoch": fit.epoch}
-        whole_files.write(self.path, lambda file: np.savez(file, **parts))
+        is_best = self._watch.see(fit)
+        if self.best_only and not is_best:
+            return
+        path = self._path_after(fit.epoch)
+        content = fit.net.content()
+        whole_files.write(path, lambda file: file.write(content))
+        if self.keep is not None:
+            self._best = path if is_best else self._best
+            self._written.append(path)
+            for old in self._written[: -self.keep]:
+                if old != self._best:
+                    old.unlink(missing_ok=True)
+                    self._written.remove(old)
+
+    def _path_after(self, epoch: int) -> Path:
+        return self.path.with_name(self.path.name.replace(EPOCH, str(epoch)))
 
 
 def _check_folder(path: Path) -> None:
@@ -356,7 +410,7 @@ class CSVLog(Callback):
         Its folder must exist.
     append : bool, default=False
         Add to a file that is there, whose columns must be the same, instead of replacing it.
-        The epochs are counted from 1 again. An unfinished last line is removed.
+        The epochs are counted as the fit does. An unfinished last line is removed.
     """
 
     # A log grows by a line an epoch, for others to follow, so it is not replaced as a whole; and
@@ -429,7 +483,7 @@ class LearningRateSchedule(Callback):
     Parameters
     ----------
     schedule : callable
-        Given the index of the epoch in this fit, counted from 0, returns the rate. The ready
+        Given the index of the epoch, counted from 0 as the fit does, returns the rate. The ready
         schedules are faster, and change from update to update, also where their length is in
         epochs: ``Adam(learning_rate=CosineDecay(0.01, epochs=100))``.
     """
@@ -442,7 +496,7 @@ class LearningRateSchedule(Callback):
 
     def on_fit_begin(self, fit: Fit) -> None:
         """Set the rate of the first epoch."""
-        set_learning_rate(fit.net, self.schedule(0))
+        set_learning_rate(fit.net, self.schedule(fit.epoch))
 
     def on_epoch_end(self, fit: Fit) -> None:
         """Set the rate of the next epoch."""

@@ -33,7 +33,7 @@ SUSPICIOUS_LOSS = 1e8
 def fit(
     net: Net, examples: Examples, epochs: int, batch_size: int, shuffle: bool, options: Options,
     augment: Any = None, begin: Callable[[History], None] | None = None, limits: Limits = LIMITS,
-    clock: Clock = time.perf_counter,
+    clock: Clock = time.perf_counter, before: History | None = None,
 ) -> History:  # fmt: skip
     """`MLP.fit` on mini-batches.
 
@@ -45,6 +45,8 @@ def fit(
         Is given the history when all is checked and the callbacks have begun.
     limits : Limits
     clock : callable
+    before : History, optional
+        The epochs that were done before; they count among `epochs`.
     """
     epochs = checks.count("epochs", epochs, 0, 2**31 - 1)
     batch_size = checks.count("batch_size", batch_size)
@@ -74,12 +76,17 @@ def fit(
     if source.updates == 0:
         check_rate_beside(net, "batches of an iterable without a length")
     history = History() if hooks is None else hooks.fit.history
-    with hooks if hooks is not None and epochs else nullcontext():
+    if before:
+        history.go_on(before)
+        if hooks is not None:
+            hooks.fit.epoch = len(history)
+    left = max(0, epochs - len(history))
+    with hooks if hooks is not None and left else nullcontext():
         if begin is not None:
             begin(history)
-        if epochs and is_finite_before(net):
+        if left and is_finite_before(net):
             with Guard(net, history, hooks) as guard:
-                guard.status = _run(net, source, epochs, guard, limits, clock)
+                guard.status = _run(net, source, left, guard, limits, clock)
     _warn_of_scale(history)
     return history
 
@@ -163,9 +170,9 @@ def _run(
             log.end()
         if history.stopped:  # there were no more batches
             warn(
-                f"the batches ran out after epoch {n_epochs - left} of {n_epochs}: an iterator, "
-                "such as a generator, can be gone through once. Pass a list of the batches, or an "
-                "object whose __iter__ begins anew"
+                f"the batches ran out after epoch {len(history)} of {len(history) + left}: an "
+                "iterator, such as a generator, can be gone through once. Pass a list of the "
+                "batches, or an object whose __iter__ begins anew"
             )
             break
         guard.snapshot[:] = net.state.params

@@ -71,6 +71,31 @@ class History:
             )
         return getattr(self, name) if name in ("loss", "seconds") else self.others[name]
 
+    def go_on(self, before: History) -> None:
+        """Take over the epochs of a fit before, which measured the same.
+
+        Parameters
+        ----------
+        before : History
+            Is left as it is.
+
+        Raises
+        ------
+        ValueError
+            For other columns.
+        """
+        names = list(self.others) or ["learning_rate"]
+        if set(names) != set(before.others):
+            raise ValueError(
+                f"resume=True needs the columns of the epochs before, "
+                f"{', '.join(map(repr, before.names))}; this fit measures "
+                f"{', '.join(map(repr, ('loss', *names, 'seconds')))}. Pass the same metrics and "
+                "validation data"
+            )
+        self.loss = list(before.loss)
+        self.seconds = list(before.seconds)
+        self.others = {name: list(before.others[name]) for name in names}
+
     def add(self, loss: float, seconds: float, **others: float) -> None:
         """Add an epoch, with some of the other columns; what else is measured follows."""
         self.loss.append(loss)

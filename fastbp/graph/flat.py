@@ -197,7 +197,9 @@ class Flat:
         self.variable_rows = np.array(
             [self.rows[slot.name].start + slot.position for slot in by_slot], np.int64
         )
-        self.rows_in_order = self.variable_rows.tolist() == list(range(self.n_inputs))
+        in_use = len(by_slot)  # few, whatever size a file gives a vector
+        ordered = np.array_equal(self.variable_rows, np.arange(in_use))
+        self.rows_in_order = in_use == self.n_inputs and ordered
         self.tape = self._tape(nodes)
         self.output = np.array([len(nodes) - 1], np.int64)
 

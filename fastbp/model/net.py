@@ -296,10 +296,10 @@ class Net:
         check_format(f"an {type(self).__name__}", given.get("format"), FORMAT)
         optimizer = given["optimizer"]
         if not isinstance(optimizer, Optimizer):
-            raise PickleError(f"optimizer of a pickled net must be an Optimizer; got {optimizer!r}")
+            raise PickleError(f"optimizer of a saved net must be an Optimizer; got {optimizer!r}")
         if not isinstance(given["split_seed"], int):
             raise PickleError(
-                f"split_seed of a pickled net must be an int; got {given['split_seed']!r}"
+                f"split_seed of a saved net must be an int; got {given['split_seed']!r}"
             )
         spec = Spec(**checked_spec(given["spec"]))
         state = checked_state(given["state"], spec.layer_sizes, spec.bias, spec.dtype, optimizer)

@@ -49,11 +49,11 @@ def checked_spec(given: Mapping[str, Any]) -> dict[str, Any]:
     kinds = {"loss": Loss, "regularization": Regularization, "bias": bool}
     names = {"layer_sizes", "activations", "dtype", *kinds}
     if set(given) != names:
-        raise PickleError(f"a pickled net must have the parts {sorted(names)}; got {sorted(given)}")
+        raise PickleError(f"a saved net must have the parts {sorted(names)}; got {sorted(given)}")
     for name, kind in kinds.items():
         if not isinstance(given[name], kind):
             raise PickleError(
-                f"{name} of a pickled net must be a {kind.__name__}; got {given[name]!r}"
+                f"{name} of a saved net must be a {kind.__name__}; got {given[name]!r}"
             )
     loss = given["loss"]
     units = tuple(given["activations"])
@@ -67,7 +67,7 @@ def checked_spec(given: Mapping[str, Any]) -> dict[str, Any]:
         output = output_activation(units[-1], sizes[-1], *traits)
         dtype = checks.float_dtype(given["dtype"])
     except (TypeError, ValueError) as error:
-        raise PickleError(f"this pickle is not one of a net: {error}") from error
+        raise PickleError(f"this is no net: {error}") from error
     return {**given, "layer_sizes": sizes, "activations": (*hidden, output), "dtype": dtype}
 
 
@@ -99,10 +99,10 @@ def checked_state(
     }
     if set(given) != set(expected):
         raise PickleError(
-            f"a pickled net must have the arrays {sorted(expected)}; got {sorted(given)}"
+            f"a saved net must have the arrays {sorted(expected)}; got {sorted(given)}"
         )
     for name, (size, kind) in expected.items():
-        check_array(f"{name} of a pickled net", given[name], size, kind)
+        check_array(f"{name} of a saved net", given[name], size, kind)
     check_scalars(given["scalars"])
     return {name: own_array(given[name]) for name in expected}
 
@@ -134,7 +134,7 @@ def check_scalars(scalars: Any) -> None:
     scalars : object
         The number of updates among them says where a schedule's rates are read.
     """
-    check_array("scalars of a pickled optimizer", scalars, N_SCALARS, np.dtype(np.float64))
+    check_array("scalars of a saved optimizer", scalars, N_SCALARS, np.dtype(np.float64))
     updates = float(scalars[UPDATES])
     if not (updates.is_integer() and 0 <= updates <= MOST_UPDATES):
-        raise PickleError(f"a pickled optimizer must have made 0 updates or more; got {updates}")
+        raise PickleError(f"a saved optimizer must have made 0 updates or more; got {updates}")

@@ -15,7 +15,9 @@ from functools import partial
 
 import numpy as np
 import pytest
+from helpers import state
 
+import fastbp
 from fastbp import (
     MLP,
     SGD,
@@ -54,7 +56,10 @@ class Net:
     """A net whose parameters are the number of the epoch."""
 
     def __init__(self, rate=0.1):
-        self.params, self.layer_sizes, self.optimizer = np.zeros(2), (1, 1), Rate(rate)
+        self.params, self.optimizer = np.zeros(2), Rate(rate)
+
+    def content(self):
+        return b"epoch %d" % self.params[0]
 
 
 def play(callback, values, name="loss", net=None):
@@ -232,39 +237,69 @@ def test_reduce_on_plateau_scales_a_schedule():
 
 @pytest.mark.parametrize("best_only", [False, True])
 def test_checkpoint(best_only, tmp_path):
-    path = tmp_path / "net.npz"
-    callback = Checkpoint(path, best_only=best_only)
-    play(callback, [3, 1, 2])
-    with np.load(path) as file:
-        assert file["params"].tolist() == [2, 2] if best_only else [3, 3]
-        assert file["epoch"] == (2 if best_only else 3)
-        assert file["layer_sizes"].tolist() == [1, 1]
-    assert os.listdir(tmp_path) == ["net.npz"]
-    net, twin = make(), make(seed=1)
+    path = tmp_path / "net.safetensors"
+    play(Checkpoint(path, best_only=best_only), [3, 1, 2])
+    assert path.read_bytes() == (b"epoch 2" if best_only else b"epoch 3")
+    assert os.listdir(tmp_path) == ["net.safetensors"]
+    net = make()
     net.fit(X, Y, epochs=3, callbacks=Checkpoint(str(path)))
-    with np.load(path) as file:
-        twin.params[:] = file["params"]
-    assert twin.params.tobytes() == net.params.tobytes()
+    twin = fastbp.load(path)
+    assert state(twin) == state(net) and twin.history == net.history
+
+
+def test_checkpoints_of_some_epochs(tmp_path):
+    path = tmp_path / "{epoch}"
+    play(Checkpoint(path, every=3), [1.0] * 10)
+    assert sorted(os.listdir(tmp_path)) == ["3", "6", "9"]
+    play(Checkpoint(path, every=2, best_only=True), [0, 5, 0, 6, 0, 4])  # 6 is worse than 5
+    assert sorted(os.listdir(tmp_path)) == ["2", "3", "6", "9"]
+
+
+@pytest.mark.parametrize(
+    ("values", "keep", "kept"),
+    [
+        ([5, 4, 3, 2, 1], 1, [5]),
+        ([5, 4, 3, 2, 1], 2, [4, 5]),
+        ([5, 1, 2, 3, 4], 1, [2, 5]),
+        ([5, 1, 2, 3, 4], 2, [2, 4, 5]),
+        ([1, 2, 3, 0, 3, 3], 2, [4, 5, 6]),
+        ([np.nan, np.nan, np.nan], 1, [3]),
+    ],
+)
+def test_the_last_checkpoints_and_the_best_are_kept(values, keep, kept, tmp_path):
+    (tmp_path / "0.safetensors").touch()  # another's
+    play(Checkpoint(tmp_path / "{epoch}.safetensors", keep=keep), values)
+    assert sorted(os.listdir(tmp_path)) == [f"{epoch}.safetensors" for epoch in (0, *kept)]
+
+
+def test_a_net_that_cannot_be_saved_is_refused_before_it_is_trained(tmp_path):
+    class Mine(SGD):
+        """Of the user's."""
+
+    net = make(optimizer=Mine())
+    before = state(net)
+    with pytest.raises(ValueError, match="a file can hold the classes of fastbp"):
+        net.fit(X, Y, callbacks=Checkpoint(tmp_path / "net.safetensors"))
+    assert state(net) == before and os.listdir(tmp_path) == []
 
 
 def test_a_checkpoint_that_fails_keeps_the_one_before(tmp_path, monkeypatch):
-    path = tmp_path / "net.npz"
+    path = tmp_path / "net.safetensors"
     play(Checkpoint(path), [3.0])
     kept = path.read_bytes()
 
-    def broken(file, **arrays):
-        file.write(b"half")
+    def broken(number):
         raise OSError("disk full")
 
-    monkeypatch.setattr(np, "savez", broken)
+    monkeypatch.setattr(os, "fsync", broken)
     with pytest.raises(OSError, match="disk full"):
-        play(Checkpoint(path), [3.0])
+        play(Checkpoint(path), [3.0, 2.0])
     assert path.read_bytes() == kept
-    assert os.listdir(tmp_path) == ["net.npz"]
+    assert os.listdir(tmp_path) == ["net.safetensors"]
 
 
 def test_fits_in_threads_may_keep_one_checkpoint(tmp_path):
-    path = tmp_path / "net.npz"
+    path = tmp_path / "net.safetensors"
     nets = [make(seed=seed) for seed in range(4)]
     threads = [
         threading.Thread(target=net.fit, args=(X, Y), kwargs={"epochs": 5, "callbacks": callback})
@@ -275,9 +310,8 @@ def test_fits_in_threads_may_keep_one_checkpoint(tmp_path):
     for thread in threads:
         thread.join()
     assert [len(net.history) for net in nets] == [5] * 4
-    with np.load(path) as file:
-        assert file["params"].tobytes() in [net.params.tobytes() for net in nets]
-    assert os.listdir(tmp_path) == ["net.npz"]
+    assert state(fastbp.load(path)) in [state(net) for net in nets]
+    assert os.listdir(tmp_path) == ["net.safetensors"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has neither links nor devices such as these")
@@ -287,8 +321,7 @@ def test_a_checkpoint_follows_links_and_destroys_no_device(tmp_path):
     link.symlink_to(target)
     play(Checkpoint(link), [3.0])
     assert link.is_symlink() and target.stat().st_mode & 0o777 == 0o600
-    with np.load(target) as file:
-        assert file["epoch"] == 1
+    assert target.read_bytes() == b"epoch 1"
     net = make()
     kept = net.params.copy()
     for path in ("/dev/null", tmp_path):
@@ -425,7 +458,7 @@ def test_bar(capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "tqdm.auto", types.SimpleNamespace(tqdm=Bar))
     loss = make().fit(X, Y, epochs=2, verbose=1).loss
     assert said == [
-        {"total": 2, "unit": "epoch"},
+        {"total": 2, "initial": 0, "unit": "epoch"},
         {"loss": f"{loss[0]:.6g}"},
         "update",
         {"loss": f"{loss[1]:.6g}"},
@@ -480,7 +513,14 @@ def test_real_bar(capsys):
         (lambda: ReduceOnPlateau(factor=0), ValueError, "factor"),
         (lambda: ReduceOnPlateau(patience=0), ValueError, "patience"),
         (lambda: ReduceOnPlateau(min_rate=-1), ValueError, "min_rate"),
-        (lambda: Checkpoint("net.npz", best_only=1), TypeError, "best_only must be True"),
+        (lambda: Checkpoint("net.safetensors", best_only=1), TypeError, "best_only must be True"),
+        (lambda: Checkpoint("net.safetensors", every=0), ValueError, "every must be at least 1"),
+        (lambda: Checkpoint("{epoch}", keep=0), ValueError, "keep must be at least 1"),
+        (
+            lambda: Checkpoint("net.safetensors", keep=2),
+            ValueError,
+            "such as 'net-{epoch}.safetensors'",
+        ),
         (lambda: CSVLog("log.csv", append=None), TypeError, "append must be True"),
         (lambda: Progress(bar=2), TypeError, "bar must be True or False"),
     ],

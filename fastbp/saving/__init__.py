@@ -1,0 +1,1 @@
+"""Nets in files: what `MLP.save` writes and `fastbp.load` reads."""

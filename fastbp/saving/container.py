@@ -1,0 +1,192 @@
+"""Arrays and a recipe as one sealed file: safetensors with a SHA-256 of all its bytes.
+
+The recipe is JSON in the metadata, under the name of this package. Its "sha256" is the digest of
+the whole file with the digest's own characters as zeros.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import Any
+
+import numpy.typing as npt
+
+FORMAT = 1
+"""To be raised with whatever changes the meaning of a file."""
+NAME = "fastbp"
+"""The key of the metadata."""
+MOST_HEADER = 2**20
+"""Bytes of a header: reading it takes up to fifty times as much memory."""
+
+Tensors = dict[str, npt.NDArray[Any]]
+
+_ZEROS = "0" * 64
+# As it stands in the header: JSON within JSON. A string of the recipe has more backslashes.
+_SEAL = re.compile(rb'\\"sha256\\":\\"([0-9a-f]{64})\\"')
+_DTYPES = {"F32": "float32", "F64": "float64", "U64": "uint64", "BOOL": "bool"}
+
+
+def packed(tensors: Tensors, recipe: dict[str, Any]) -> bytes:
+    """The content of a file.
+
+    Parameters
+    ----------
+    tensors : dict of str to array
+        C-contiguous, of a dtype of _DTYPES.
+    recipe : dict of str
+        What `json` can write. "format" and "sha256" are added.
+
+    Raises
+    ------
+    ImportError
+        Without safetensors.
+    ValueError
+        When the recipe is too long.
+    """
+    whole = {"format": FORMAT, "sha256": _ZEROS, **recipe}
+    text = json.dumps(whole, separators=(",", ":"), allow_nan=False)
+    content = bytearray(_library().save(tensors, {NAME: text}))
+    seals = list(_SEAL.finditer(_header(content)))
+    first = 8 + seals[0].start(1)
+    content[first : first + 64] = _digest(content, first).encode()
+    return bytes(content)
+
+
+def unpacked(content: bytes) -> tuple[dict[str, tuple[str, tuple[int, ...]]], dict[str, Any]]:
+    """The dtypes and shapes of the arrays by name, and the recipe; the seal is checked.
+
+    Parameters
+    ----------
+    content : bytes
+
+    Raises
+    ------
+    ValueError
+        For a file that is damaged, of another format or none of fastbp's.
+    """
+    header = _header(content)
+    seals = list(_SEAL.finditer(header))
+    if len(seals) != 1:
+        raise ValueError("no net of fastbp is in it, or it is damaged: it has no SHA-256")
+    seal = seals[0]
+    if _digest(content, 8 + seal.start(1)) != seal.group(1).decode():
+        raise ValueError("it is damaged: its SHA-256 is not the one that was written into it")
+    table = parsed(header)
+    metadata = table.pop("__metadata__", None)
+    if not isinstance(metadata, dict) or not isinstance(metadata.get(NAME), str):
+        raise ValueError(f"its metadata must have the recipe of a net as {NAME!r}")
+    recipe = parsed(metadata[NAME].encode())
+    if recipe.pop("sha256", None) != seal.group(1).decode():
+        raise ValueError("its SHA-256 must stand in the recipe")
+    number = recipe.pop("format", None)
+    if type(number) is not int or number != FORMAT:
+        raise ValueError(
+            f"it has the format {number!r}, and this version of fastbp reads {FORMAT}. Load it "
+            "with the version that wrote it; the safetensors library reads the arrays in any case"
+        )
+    return {name: _described(name, entry) for name, entry in table.items()}, recipe
+
+
+def arrays(content: bytes) -> Tensors:
+    """The arrays by name, read-only; checked by the library: offsets, sizes, the file's length.
+
+    Parameters
+    ----------
+    content : bytes
+
+    Raises
+    ------
+    ImportError
+        Without safetensors.
+    ValueError
+        When they overlap, leave gaps or are not in the file.
+    """
+    library = _library()
+    from safetensors import SafetensorError
+
+    try:
+        found: Tensors = library.load(content)
+    except SafetensorError as error:
+        raise ValueError(f"its arrays are not where its header says: {error}") from error
+    return found
+
+
+def parsed(text: bytes) -> dict[str, Any]:
+    """JSON of an object, whose keys differ and whose numbers are numbers.
+
+    Parameters
+    ----------
+    text : bytes
+
+    Raises
+    ------
+    ValueError
+    """
+    found = json.loads(
+        text.decode("utf-8"), object_pairs_hook=_with_different_keys, parse_constant=_refuse
+    )
+    if not isinstance(found, dict):
+        raise ValueError(f"an object of JSON must be in it; got {type(found).__name__}")
+    return found
+
+
+def _with_different_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {twice!r} is in it twice")
+    return found
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is no number of JSON")
+
+
+def _header(content: bytes | bytearray) -> bytes:
+    length = int.from_bytes(content[:8], "little")
+    if len(content) < 8 or length > len(content) - 8:
+        raise ValueError(
+            f"no net of fastbp is in it, or it is cut off: it has {len(content)} bytes, and its "
+            f"header must have {length}"
+        )
+    if length > MOST_HEADER:
+        raise ValueError(
+            f"the header of a net's file must have at most {MOST_HEADER} bytes; got {length}. A "
+            "pickle has no such limit"
+        )
+    return bytes(content[8 : 8 + length])
+
+
+def _digest(content: bytes | bytearray, first: int) -> str:
+    """SHA-256 with zeros for the 64 characters that begin at `first`."""
+    view = memoryview(content)
+    digest = hashlib.sha256(view[:first])
+    digest.update(_ZEROS.encode())
+    digest.update(view[first + 64 :])
+    return digest.hexdigest()
+
+
+def _described(name: str, entry: Any) -> tuple[str, tuple[int, ...]]:
+    if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
+        raise ValueError(f"{name!r} must have dtype, shape and data_offsets; got {entry!r:.200}")
+    dtype, shape = entry["dtype"], entry["shape"]
+    if not isinstance(dtype, str) or dtype not in _DTYPES:
+        raise ValueError(
+            f"the dtype of {name!r} must be one of {', '.join(_DTYPES)}; got {dtype!r}"
+        )
+    if not isinstance(shape, list) or not all(type(n) is int and n >= 0 for n in shape):
+        raise ValueError(f"the shape of {name!r} must be a list of whole numbers; got {shape!r}")
+    return _DTYPES[dtype], tuple(shape)
+
+
+def _library() -> Any:
+    try:
+        import safetensors.numpy
+    except ImportError as error:
+        raise ImportError(
+            "saving and loading nets needs safetensors: pip install 'fastbp[files]'"
+        ) from error
+    return safetensors.numpy
