@@ -92,7 +92,7 @@ def run(seed: int) -> Run:
         options["validation_fraction"] = held
     if rng.integers(3) == 0:
         options["augment"] = fastbp.GaussianNoise(0.1)
-    return Run(net, (X, y, weights), options, int(rng.integers(0, EPOCHS + 1)))
+    return Run(net, (X, y, weights), options, int(rng.integers(0, EPOCHS)))
 
 
 def fit(net: MLP, r: Run, epochs: int) -> list[list[float]]:
