@@ -468,7 +468,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         weights = checked_weights(sample_weight, predicted, by_output=True)
         targets = self._encode(y)
         check_consistent_length(targets, predicted)
-        return R2(targets, weights)(predicted.reshape(len(predicted), -1))
+        with np.errstate(over="ignore", invalid="ignore"):
+            return R2(targets, weights)(predicted.reshape(len(predicted), -1))
 
     # ---------------------------------------------------------------- prediction
 

@@ -6,6 +6,7 @@ call, which takes longer than an epoch of a small net.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -55,6 +56,7 @@ class R2:
     """R^2 of each output over the targets that it has, averaged over the outputs.
 
     Targets that are NaN, or whose weight is 0, do not count, nor do outputs with fewer than two.
+    Callers silence NumPy's warnings of overflow, which come shortly before divergence.
 
     Parameters
     ----------
@@ -65,29 +67,33 @@ class R2:
     def __init__(self, y: FloatArray, sample_weight: Any) -> None:
         self.y = y
         self.sample_weight = sample_weight
-        self.weights = 1.0
+        self.weights: FloatArray | None = None
         self.total: FloatArray | None = None
         self.has_gaps = np.ndim(sample_weight) > 1 or bool(np.isnan(y).any())
         if not self.has_gaps and len(y) > 1:
             if sample_weight is not None:
                 self.weights = sample_weight.reshape(-1, 1)
             mean = np.average(y, axis=0, weights=sample_weight)
-            total = (self.weights * (y - mean) ** 2).sum(axis=0)
+            squares = (y - mean) ** 2
+            total = (squares if self.weights is None else self.weights * squares).sum(axis=0)
             if total.all():  # else scikit-learn has rules of its own
                 self.total = total
 
     def __call__(self, outputs: FloatArray) -> float:
         """The score of these outputs."""
+        if self.total is not None and self.y.shape == outputs.shape:
+            errors = self.y - outputs
+            errors *= errors
+            if self.weights is not None:
+                errors *= self.weights
+            scores = 1 - errors.sum(axis=0) / self.total
+            score = float(scores[0]) if len(scores) == 1 else float(scores.sum() / len(scores))
+            return score if math.isfinite(score) else math.nan
         if not np.isfinite(outputs).all():
-            return float("nan")
-        with np.errstate(over="ignore"):  # shortly before training diverges
-            if self.has_gaps and self.y.shape == outputs.shape:
-                return self._of_known(outputs)
-            if self.total is None or self.y.shape != outputs.shape:
-                return float(r2_score(self.y, outputs, sample_weight=self.sample_weight))
-            rest = (self.weights * (self.y - outputs) ** 2).sum(axis=0)
-            scores = 1 - rest / self.total
-        return float(scores.sum() / len(scores))
+            return math.nan
+        if self.has_gaps and self.y.shape == outputs.shape:
+            return self._of_known(outputs)
+        return float(r2_score(self.y, outputs, sample_weight=self.sample_weight))
 
     def _of_known(self, outputs: FloatArray) -> float:
         weights = self.sample_weight
