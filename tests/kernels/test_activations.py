@@ -304,7 +304,7 @@ def test_slopes_over_the_whole_range_go_to_their_limits(name, dtype) -> None:
     """From 1e-30 to infinity. A slope that stays above 0 makes large inputs large gradients."""
     width = lanes_of(dtype)
     sizes = np.concatenate([
-        np.geomspace(1e-30, 1.0, 60), np.linspace(1.0, 40.0, 4000), np.geomspace(40.0, 1e30, 60),
+        np.geomspace(1e-30, 1.0, 60), np.linspace(1.0, 40.0, 1000), np.geomspace(40.0, 1e30, 60),
         [np.inf],
     ])  # fmt: skip
     z = np.concatenate([-sizes, sizes]).astype(dtype)

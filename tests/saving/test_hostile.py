@@ -300,6 +300,7 @@ BOMBS = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", BOMBS)
 def test_bombs_take_no_memory(case, sound, tmp_path) -> None:
     content = bombs(sound)[case]

@@ -182,6 +182,7 @@ def peak(action) -> float:
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 @long_uncompiled
 def test_memory_does_not_grow_with_rows_times_features() -> None:
     """Dense, these rows would take 1.5 GiB."""
