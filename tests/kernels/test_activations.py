@@ -298,6 +298,7 @@ SMALLEST_SLOPE = {"float32": 1e-37, "float64": 1e-306}
 """What a slope may be that should be 0: some functions stop at the smallest normal number."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", [name for name in BY_ELEMENT if name not in ("step", "exp")])
 def test_slopes_over_the_whole_range_go_to_their_limits(name, dtype) -> None:

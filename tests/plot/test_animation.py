@@ -24,6 +24,7 @@ def animation(folder: Path, **options) -> LearningAnimation:
     return LearningAnimation(X, Y, folder / "learning.gif", resolution=20, **options)
 
 
+@pytest.mark.slow
 def test_a_frame_for_each_epoch_that_was_kept(tmp_path: Path, monkeypatch) -> None:
     callback, drawn = animation(tmp_path, frames=4, fps=5), []
     draw = LearningAnimation._draw

@@ -48,6 +48,7 @@ def test_lines_end_at_their_units() -> None:
             assert (x1, y1) == places[f"o{j + 1}"]
 
 
+@pytest.mark.slow
 def test_wide_layers_are_abridged() -> None:
     ax = network(MLP((784, 30, 10), seed=0, loss="cross_entropy"))
     assert len(circles(ax)) == 24
