@@ -188,7 +188,7 @@ def finite(name: str, array: FloatArray, given: Any, of_nan: str = "") -> FloatA
     index = first_not_finite(array.reshape(-1))
     if index >= 0:
         more = of_nan if np.isnan(array.flat[index]) else ""
-        raise_not_finite(name, array, index, given, f"Remove or fill in such rows first{more}")
+        raise_not_finite(name, array, index, given, f"{REMEDY}{more}")
     return array
 
 

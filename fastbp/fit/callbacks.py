@@ -143,9 +143,9 @@ class _Monitoring(Callback):
         self.monitor = monitor
         self.min_delta = min_delta
         self.mode = mode
-        self._watch = self._checked()
+        self._watch = self._new_watch()
 
-    def _checked(self, keep: bool = False) -> _Watch:
+    def _new_watch(self, keep: bool = False) -> _Watch:
         return _Watch(self.monitor, self.min_delta, self.mode, keep)
 
 
@@ -189,7 +189,7 @@ class EarlyStopping(_Monitoring):
 
     def on_fit_begin(self, fit: Fit) -> None:
         """Start afresh."""
-        self._watch = self._checked(keep=self.restore_best)
+        self._watch = self._new_watch(keep=self.restore_best)
         self._watch.begin(fit)
 
     def on_epoch_end(self, fit: Fit) -> None:
@@ -361,7 +361,7 @@ class Checkpoint(_Monitoring):
         _check_folder(self.path)
         whole_files.target_of(self._path_after(fit.epoch + self.every))
         fit.net.content()
-        self._watch = watch = self._checked()
+        self._watch = watch = self._new_watch()
         watch.begin(fit)
         before = np.array(fit.history[watch.name][self.every - 1 :: self.every])
         watch.best = float(np.min(watch.sign * before[~np.isnan(before)], initial=np.inf))
@@ -547,7 +547,7 @@ class ReduceOnPlateau(_Monitoring):
                 f"min_rate={self.min_rate} needs a learning rate that is a number; the optimizer "
                 f"has {fit.net.optimizer.learning_rate!r}"
             )
-        self._watch = self._checked()
+        self._watch = self._new_watch()
         self._watch.begin(fit)
 
     def on_epoch_end(self, fit: Fit) -> None:

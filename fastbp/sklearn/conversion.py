@@ -104,6 +104,55 @@ class ConvertsNets:
         return net_to_sklearn(self, for_prediction)
 
 
+class ConvertsPerceptrons:
+    """Mixin of `Perceptron`: from scikit-learn's, and to it."""
+
+    @classmethod
+    def from_sklearn(cls, estimator: Any) -> Self:
+        """A perceptron with the parameters and fitted attributes of scikit-learn's, as copies.
+
+        `partial_fit` and warm starts go on with the same numbers.
+
+        Parameters
+        ----------
+        estimator : sklearn.linear_model.Perceptron
+            Fitted or not.
+
+        Returns
+        -------
+        Perceptron
+
+        Raises
+        ------
+        TypeError
+            For another kind of estimator.
+
+        Examples
+        --------
+        >>> import sklearn.linear_model
+        >>> from fastbp.sklearn import Perceptron
+        >>> Perceptron.from_sklearn(sklearn.linear_model.Perceptron(alpha=0.5))
+        Perceptron(alpha=0.5)
+        """
+        ours: Self = perceptron_from_sklearn(cls, estimator)
+        return ours
+
+    def to_sklearn(self) -> Any:
+        """scikit-learn's perceptron with the same parameters and fitted attributes, as copies.
+
+        Returns
+        -------
+        sklearn.linear_model.Perceptron
+
+        Examples
+        --------
+        >>> from fastbp.sklearn import Perceptron
+        >>> type(Perceptron().to_sklearn()).__module__
+        'sklearn.linear_model._perceptron'
+        """
+        return perceptron_to_sklearn(self)
+
+
 def perceptron_from_sklearn(kind: type, estimator: Any) -> Any:
     """A perceptron of the class `kind` from scikit-learn's."""
     return _from_theirs(kind, their_perceptron(kind), estimator, PERCEPTRON)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from numbers import Integral, Real
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -59,7 +59,13 @@ class UnitData(NamedTuple):
     held: npt.NDArray[np.bool_]
 
 
-class Perceptron(Recognised, LinearClassifierMixin, SparseCoefMixin, BaseEstimator):
+class Perceptron(
+    conversion.ConvertsPerceptrons,
+    Recognised,
+    LinearClassifierMixin,
+    SparseCoefMixin,
+    BaseEstimator,
+):
     """The perceptron, a drop-in for `sklearn.linear_model.Perceptron`.
 
     With the same `random_state` and float64 data it is the same model: the same shuffles,
@@ -502,53 +508,6 @@ class Perceptron(Recognised, LinearClassifierMixin, SparseCoefMixin, BaseEstimat
         indices = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)
         chosen: npt.NDArray[Any] = self.classes_[indices]
         return chosen
-
-    # ---------------------------------------------------------------- conversion
-
-    @classmethod
-    def from_sklearn(cls, estimator: Any) -> Self:
-        """A perceptron with the parameters and fitted attributes of scikit-learn's, as copies.
-
-        `partial_fit` and warm starts go on with the same numbers.
-
-        Parameters
-        ----------
-        estimator : sklearn.linear_model.Perceptron
-            Fitted or not.
-
-        Returns
-        -------
-        Perceptron
-
-        Raises
-        ------
-        TypeError
-            For another kind of estimator.
-
-        Examples
-        --------
-        >>> import sklearn.linear_model
-        >>> from fastbp.sklearn import Perceptron
-        >>> Perceptron.from_sklearn(sklearn.linear_model.Perceptron(alpha=0.5))
-        Perceptron(alpha=0.5)
-        """
-        ours: Self = conversion.perceptron_from_sklearn(cls, estimator)
-        return ours
-
-    def to_sklearn(self) -> Any:
-        """scikit-learn's perceptron with the same parameters and fitted attributes, as copies.
-
-        Returns
-        -------
-        sklearn.linear_model.Perceptron
-
-        Examples
-        --------
-        >>> from fastbp.sklearn import Perceptron
-        >>> type(Perceptron().to_sklearn()).__module__
-        'sklearn.linear_model._perceptron'
-        """
-        return conversion.perceptron_to_sklearn(self)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -178,11 +178,10 @@ class Validation:
         if self.in_one_call is not None:  # half of what a loss of few rows takes is looking up
             return float(kernels.evaluate(*self.in_one_call))
         count = len(self.rows.X)
-        shared = self.data, count, self.no_penalties, self.no_gradient
-        loss = evaluate(net, *shared, self.space)
+        penalties, gradient = self.no_penalties, self.no_gradient
+        loss = evaluate(net, self.data, count, penalties, gradient, self.space)
         if self.in_one_pass:  # it is compiled now
-            rows, _, *rest = shared
-            self.in_one_call = (*self.space, rows, *rest, 0, count, count)
+            self.in_one_call = (*self.space, self.data, penalties, gradient, 0, count, count)
         return loss
 
     def score(self, estimator: Any, net: MLP) -> float:
