@@ -1,1 +1,1 @@
-"""Formats of files."""
+"""Formats of files: `idx`, arrays of MNIST; and the exchange with other programs, one a module."""
