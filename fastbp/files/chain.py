@@ -67,8 +67,8 @@ class Chain(NamedTuple):
         float32 or float64, in which the net is to be computed.
     input_scaling, output_scaling : Scaling or None
     labels : list of int or list of str, or None
-        Of the classes. Several outputs: the greatest is the class. One output: above `threshold`
-        it is the second of two.
+        Names of the classes. Several outputs: the greatest is the class. One output: above
+        `threshold` it is the second of two.
     threshold : float
         1/2 for probabilities, else 0.
     """
@@ -222,7 +222,7 @@ def _layers(
         if not isinstance(unit, str | GraphActivation):
             raise ValueError(
                 f"layer {i} has the activation {unit}, a function in Python, which no other format "
-                f"has. Take a name, such as 'tanh', or write it as a graph (fastbp.graph)"
+                "has. Take a name, such as 'tanh', or write it as a graph (fastbp.graph)"
             )
         if isinstance(unit, str) and unit not in ACTIVATIONS:
             raise ValueError(
@@ -260,10 +260,12 @@ def _labels_of_estimator(estimator: Any, layers: list[Layer]) -> list[int] | lis
 def _checked_labels(given: Any, outputs: int) -> list[int] | list[str]:
     accepted = (
         f"class_labels must be {max(outputs, 2)} different whole numbers or strings, one for each "
-        f"class"
+        "class"
     )
-    values = np.asarray(given).tolist() if not isinstance(given, str) else given
-    if not isinstance(values, list) or len(values) != max(outputs, 2):
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise ValueError(f"{accepted}; got {given!r}")
+    values = [one.item() if isinstance(one, np.generic) else one for one in given]
+    if len(values) != max(outputs, 2):
         raise ValueError(f"{accepted}; got {given!r}")
     if all(isinstance(value, float) and value.is_integer() for value in values):
         values = [int(value) for value in values]
@@ -295,11 +297,13 @@ def _scaling(name: str, given: Any, columns: int) -> Scaling | None:
     if isinstance(given, tuple | list) and len(given) == 2:
         mean, scale = given
     elif all(hasattr(given, part) for part in ("min_", "scale_")):  # x * scale_ + min_
-        mean, scale = -given.min_ / given.scale_, 1.0 / given.scale_
+        mean = -given.min_ / given.scale_
+        scale = 1.0 / given.scale_
         if given.clip:
             raise ValueError(f"{name} must not clip; got {given!r}. Fit one without clip=True")
     elif hasattr(given, "scale_"):
-        mean, scale = getattr(given, "mean_", getattr(given, "center_", None)), given.scale_
+        mean = getattr(given, "mean_", getattr(given, "center_", None))
+        scale = given.scale_
         if not getattr(given, "with_mean", True):  # StandardScaler learns a mean in any case
             mean = None
     else:
