@@ -69,18 +69,18 @@ def layer_outputs(net: MLP, X: Rows) -> tuple[FloatArray, ...]:
     for first in range(0, rows, pass_rows):
         some = slice(first, min(first + pass_rows, rows))
         count = some.stop - first
-        network, work = net.workspace(count, training=False, sparse=sparse)
+        table = net.workspace(count, training=False, sparse=sparse)
         last = np.empty((count, net.layer_sizes[-1]), net.dtype)
-        index = predict_piece(net, network, work, inputs[some], last)
+        index = predict_piece(net, table, inputs[some], last)
         if index >= 0:
             dense = cast(FloatArray, inputs)
             checks.raise_not_finite("X", dense, first * dense.shape[1] + index, X)
-        stride = int(work.places[STRIDE])  # the workspace still holds the one pass
-        for layer, out in zip(network.layers.reshape(-1, N_COLUMNS), outputs, strict=True):
+        stride = int(table.work.places[STRIDE])  # the workspace still holds the one pass
+        for layer, out in zip(table.network.layers.reshape(-1, N_COLUMNS), outputs, strict=True):
             start = int(layer[OUTPUT])
             size = int(layer[N_OUT])
-            table = work.values[start : start + size * stride].reshape(size, stride)
-            out[some] = table[:, :count].T
+            values = table.work.values[start : start + size * stride].reshape(size, stride)
+            out[some] = values[:, :count].T
     return outputs
 
 

@@ -15,14 +15,15 @@ from typing import Any, NamedTuple, Protocol, cast
 import numpy as np
 import numpy.typing as npt
 
-from fastbp.fit import in_python
-from fastbp.fit.data import Job, kind_of
+from fastbp.fit import calls, in_python
+from fastbp.fit.data import Job
 from fastbp.fit.limits import LIMITS, Clock, Limits
 from fastbp.kernels import training
+from fastbp.kernels.addresses import Table
 from fastbp.kernels.optimizers import UPDATES
-from fastbp.kernels.state import CLIP_NORM, RATES, SCHEDULED, Data, Network, OptimizerState
+from fastbp.kernels.state import CLIP_NORM, RATES, SCHEDULED, Data, OptimizerState
 from fastbp.kernels.training import RUNNING
-from fastbp.kernels.workspace import CAPACITY, Workspace
+from fastbp.kernels.workspace import CAPACITY
 from fastbp.machine.jit import ready
 from fastbp.model.net import FloatArray, Net
 from fastbp.model.schedules import Rate, rate_in_updates, rates_of
@@ -162,8 +163,7 @@ class Epochs:
     """
 
     job = Job(cast(Data, None), 0, 1)  # none yet
-    network: Network
-    work: Workspace
+    table: Table
     grad: FloatArray
     optimizer: OptimizerState
     learning_rate: Rate
@@ -183,7 +183,7 @@ class Epochs:
         self.progress: npt.NDArray[np.int64] = np.zeros(training.N_PROGRESS, np.int64)
         self.losses: npt.NDArray[np.float64] = np.zeros(1)
         own = net.in_python
-        self._train: Callable[..., int] = training.train
+        self._train: Callable[..., int] = calls.train
         self._lock = bits.lock
         if own is not None:
             self._train = partial(in_python.train, own, bits.lock)
@@ -197,7 +197,7 @@ class Epochs:
         RuntimeError
             If the buffers of the net are others than those that are trained.
         """
-        if self.network.params is not self.net.state.params:
+        if self.table.network.params is not self.net.state.params:
             raise RuntimeError(
                 "the net was made anew while it is trained, by __init__ or __setstate__ in a "
                 "callback or in another thread; make another net instead"
@@ -214,9 +214,9 @@ class Epochs:
         net = self.net
         self.job = job
         sparse = job.data.entries is not None
-        self.network, self.work = net.workspace(job.batch_size, training=True, sparse=sparse)
+        self.table = net.workspace(job.batch_size, training=True, sparse=sparse)
         self.refresh()
-        capacity = int(self.work.places[CAPACITY])
+        capacity = int(self.table.work.places[CAPACITY])
         whole = job.batch_size > capacity or self.optimizer.settings[CLIP_NORM] > 0
         self.grad = np.empty(net.params.size if whole else 0, net.dtype)
         passes = net.rows_in_a_call // (4 * min(job.batch_size, capacity))
@@ -245,19 +245,19 @@ class Epochs:
         progress.fill(0)
         self.losses = np.zeros(epochs + 2)
         end = int(self.optimizer.scalars[UPDATES]) + epochs * job.updates
-        kind = kind_of(job.data)
         data = job.data._replace(generator=self.bits.address)
         snapshot = self.snapshot
         if trail is not None:
             snapshot = trail.reshape(-1)
             trail[0] = self.snapshot
+        calls.ready(self.table, data.entries is not None)  # compiling is no part of the time
         while True:
             optimizer = self._with_rates(end)
             arguments = (
-                self.network, self.work, data, optimizer, self.grad, self.net.state.random,
-                progress, self.losses, snapshot, job.rows, job.batch_size,
+                self.table, data, optimizer, self.grad, self.net.state.random, progress,
+                self.losses, snapshot, job.rows, job.batch_size,
             )  # fmt: skip
-            status = self.pace.call(self._train, kind, arguments, watch, self._lock)
+            status = self.pace.call(self._train, "", arguments, watch, self._lock)
             running = status == RUNNING
             going = watch is None or watch.look(running)
             if not (running and going):

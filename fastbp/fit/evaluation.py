@@ -9,11 +9,9 @@ import numpy as np
 
 from fastbp import checks
 from fastbp.checks import SparseRows
-from fastbp.fit import data, in_python
-from fastbp.kernels import evaluation
-from fastbp.kernels.state import Data, Entries, Network, OptimizerState
-from fastbp.kernels.workspace import Workspace
-from fastbp.machine.jit import call
+from fastbp.fit import calls, data, in_python
+from fastbp.kernels.addresses import Table
+from fastbp.kernels.state import Data, Entries, OptimizerState
 from fastbp.model.net import SECONDS_A_CALL, FloatArray, Net
 
 PRODUCTS_A_SECOND = 5e8
@@ -32,7 +30,7 @@ def rows_in_a_call(net: Net, rows: int, entries: Entries | None) -> int:
 
 def evaluate(
     net: Net, rows: Data, count: int, optimizer: OptimizerState, grad: FloatArray,
-    space: tuple[Network, Workspace] | None = None,
+    table: Table | None = None,
 ) -> float:  # fmt: skip
     """Loss averaged over the rows, without dropout; its gradient in `grad`, unless that is empty.
 
@@ -45,22 +43,19 @@ def evaluate(
     optimizer : OptimizerState
         Its penalties are part of the loss.
     grad : array of the net's dtype, shape (n_params,) or (0,)
-    space : (Network, Workspace), optional
+    table : Table, optional
         From the net's `workspace`, for this number of rows.
     """
-    if space is None:
-        space = net.workspace(count, training=True, sparse=rows.entries is not None)
-    network, work = space
+    if table is None:
+        table = net.workspace(count, training=True, sparse=rows.entries is not None)
     own = net.in_python
     if own is not None:
-        return in_python.evaluate(own, network, work, rows, optimizer, grad, count)
-    shared = network, work, rows, optimizer, grad
+        return in_python.evaluate(own, table, rows, optimizer, grad, count)
     most = rows_in_a_call(net, count, rows.entries)
-    kind = data.kind_of(rows)
     loss = 0.0
     for first in range(0, count, most):
         some = min(most, count - first)
-        loss += call(evaluation.evaluate, kind, *shared, first, some, count)
+        loss += calls.evaluate(table, rows, optimizer, grad, first, some, count)
     return loss
 
 
@@ -73,14 +68,14 @@ def predict(net: Net, X: Any, logits: bool) -> FloatArray:
         inputs = checked_inputs(net, X)
     rows = inputs.shape[0]
     out = np.empty((rows, spec.layer_sizes[-1]), spec.dtype)
-    network, work = net.workspace(rows, False, logits, isinstance(inputs, SparseRows))
+    table = net.workspace(rows, False, logits, isinstance(inputs, SparseRows))
     most = net.rows_in_a_call
     if isinstance(inputs, SparseRows):
         most = rows_in_a_call(net, rows, data.entries_of(inputs))
     for first, some, their_outputs in (
         ((0, inputs, out),) if rows <= most else pieces(most, inputs, out)
     ):
-        index = predict_piece(net, network, work, some, their_outputs)
+        index = predict_piece(net, table, some, their_outputs)
         if index >= 0:
             checks.raise_not_finite(
                 "X", cast(FloatArray, inputs), first * inputs.shape[1] + index, X
@@ -98,22 +93,15 @@ def checked_inputs(net: Net, X: Any) -> FloatArray | SparseRows:
     return inputs
 
 
-def predict_piece(
-    net: Net, network: Network, work: Workspace, inputs: FloatArray | SparseRows, out: FloatArray
-) -> int:
+def predict_piece(net: Net, table: Table, inputs: FloatArray | SparseRows, out: FloatArray) -> int:
     """Outputs of some rows in `out`; -1, or the flat index of the first input not finite."""
     own = net.in_python
     if own is not None and own.activations:
-        in_python.predict(own, network, work, inputs, out)
+        in_python.predict(own, table, inputs, out)
         return -1
     if isinstance(inputs, SparseRows):
-        kind = inputs.dtype.char
-        call(evaluation.predict_sparse, kind, network, work, data.entries_of(inputs), out)
-        return -1
-    index: int = call(
-        evaluation.predict, inputs.dtype.char, network.params, network.layers, *work, inputs, out
-    )
-    return index
+        return calls.predict(table, None, data.entries_of(inputs), out)
+    return calls.predict(table, inputs, None, out)
 
 
 def pieces(

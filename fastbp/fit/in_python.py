@@ -10,31 +10,47 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp.checks import SparseRows
-from fastbp.fit.data import inputs_and_entries, kind_of, weights_of
-from fastbp.kernels import in_python
+from fastbp.fit import calls
+from fastbp.fit.calls import Random
+from fastbp.fit.data import inputs_and_entries, weights_of
+from fastbp.kernels import entry
+from fastbp.kernels.addresses import ACTIVATED, COUNT, DIVISOR, FIRST, RANDOM, Table
 from fastbp.kernels.layout import N_COLUMNS, N_OUT, OUTPUT, SLOPE
-from fastbp.kernels.state import PENALTIES_SHARED, Data, Network, OptimizerState
+from fastbp.kernels.state import PENALTIES_SHARED, Data, Entries, OptimizerState
 from fastbp.kernels.training import DIVERGED, DONE, EPOCH, FINISHED, ROW, RUNNING
 from fastbp.kernels.updates import NO_UPDATE
-from fastbp.kernels.workspace import CAPACITY, STRIDE, Workspace
-from fastbp.machine.jit import call, ready
+from fastbp.kernels.workspace import CAPACITY, STRIDE
 from fastbp.model.net import InPython
 
 FloatArray = npt.NDArray[np.floating]
 
 
-def _activate(own: InPython, network: Network, work: Workspace, layer: int, rows: int) -> None:
+def _table_of(
+    shared: Table, data: Data, optimizer: OptimizerState | None, grad: FloatArray, random: Random
+) -> Table:
+    """A table of its own on the same workspace: a user's function may predict with the net."""
+    table = Table(shared.network, shared.work)
+    if optimizer is None:
+        table.put_data(data)
+        table.put(RANDOM, random)
+    else:
+        calls.fill(table, data, optimizer, grad, random)
+    return table
+
+
+def _activate(own: InPython, table: Table, layer: int, rows: int) -> None:
     """Outputs and slopes of a layer instead of its net inputs."""
-    table = network.layers.reshape(-1, N_COLUMNS)[layer]
+    row = table.network.layers.reshape(-1, N_COLUMNS)[layer]
+    work = table.work
     stride = int(work.places[STRIDE])
-    units = int(table[N_OUT])
+    units = int(row[N_OUT])
 
     def matrix(name: int) -> FloatArray:
-        at = int(table[name])
+        at = int(row[name])
         return work.values[at : at + units * stride].reshape(units, stride)[:, :rows]
 
     z = matrix(OUTPUT)
-    with_slope = bool(table[SLOPE] >= 0)
+    with_slope = bool(row[SLOPE] >= 0)
     y, slope = own.activations[layer](np.array(z.T, order="C"), with_slope)
     with np.errstate(over="ignore"):
         z[...] = y.T
@@ -43,16 +59,19 @@ def _activate(own: InPython, network: Network, work: Workspace, layer: int, rows
 
 
 def _outputs(
-    own: InPython, network: Network, work: Workspace, data: Data, first: int, rows: int,
-    random: npt.NDArray[np.uint64], out: FloatArray,
-) -> None:  # fmt: skip
+    own: InPython, table: Table, data: Data, first: int, rows: int, out: FloatArray
+) -> None:
     """Outputs of some rows in `out`, unless that is empty, and in the workspace."""
     done = -1
-    kind = kind_of(data)
-    while done < network.n_layers:
+    cells = table.cells
+    cells[FIRST] = first
+    cells[COUNT] = rows
+    sparse = data.entries is not None
+    while done < table.network.n_layers:
         if done >= 0:
-            _activate(own, network, work, done, rows)
-        done = call(in_python.outputs, kind, network, work, data, first, rows, done, random, out)
+            _activate(own, table, done, rows)
+        cells[ACTIVATED] = done
+        done = int(calls.carry_out(table, entry.OUTPUTS, sparse, y=out))
 
 
 def _rows_of(data: Data, first: int, rows: int) -> Any:
@@ -68,23 +87,20 @@ def _divisor(data: Data, first: int, rows: int) -> float:
 
 
 def _batch_loss(
-    own: InPython, network: Network, work: Workspace, data: Data, first: int, rows: int,
-    divisor: float, random: npt.NDArray[np.uint64],
-) -> tuple[float, FloatArray]:  # fmt: skip
+    own: InPython, table: Table, data: Data, first: int, rows: int, divisor: float
+) -> tuple[float, FloatArray]:
     """Loss of a batch and its derivative by the outputs.
 
     The derivative of a compiled loss stands in the workspace, and the array is empty.
     """
-    layers = network.layers.reshape(-1, N_COLUMNS)
-    n_out = int(layers[-1, N_OUT])
+    network = table.network
+    n_out = int(network.layers[N_OUT - N_COLUMNS])
     loss = own.loss
     out = np.empty((rows if loss is not None else 0, n_out), network.params.dtype)
-    _outputs(own, network, work, data, first, rows, random, out)
+    _outputs(own, table, data, first, rows, out)
     if loss is None:
-        value = call(
-            in_python.built_in_loss, kind_of(data), network, work, data, first, rows, divisor
-        )
-        return float(value), out
+        table.numbers[DIVISOR] = divisor
+        return calls.carry_out(table, entry.OUTPUT_LOSS, data.entries is not None), out
     chosen = _rows_of(data, first, rows)
     targets = data.targets.reshape(-1, n_out)[chosen]
     targets.setflags(write=False)  # a view of the user's array, where the rows are not shuffled
@@ -103,15 +119,26 @@ def _batch_loss(
     return value * factor, delta * delta.dtype.type(factor)
 
 
-def predict(
-    own: InPython, network: Network, work: Workspace, inputs: FloatArray | SparseRows,
-    out: FloatArray,
-) -> None:  # fmt: skip
+def _descend(
+    table: Table, entries: Entries | None, delta: FloatArray, rows: int, divisor: float
+) -> None:
+    """An update, or the gradient, from the derivative of the loss by the outputs."""
+    table.cells[COUNT] = rows
+    table.numbers[DIVISOR] = divisor
+    calls.carry_out(table, entry.DESCEND, entries is not None, y=delta)
+
+
+def _penalties(table: Table, divisor: float) -> float:
+    """What L1 and L2 add to the loss of a batch that was divided by the `divisor`."""
+    table.numbers[DIVISOR] = divisor
+    return calls.carry_out(table, entry.PENALTIES, False)
+
+
+def predict(own: InPython, shared: Table, inputs: FloatArray | SparseRows, out: FloatArray) -> None:
     """Outputs of all rows, (rows, n_in), in `out`, (rows, n_out)."""
     rows = inputs.shape[0]
-    capacity = int(work.places[CAPACITY])
+    capacity = int(shared.work.places[CAPACITY])
     no_integers = np.empty(0, np.int64)
-    no_random = np.empty(0, np.uint64)
     no_targets = np.empty(0, inputs.dtype)
     flat, entries = inputs_and_entries(inputs)
     data = Data(
@@ -119,38 +146,38 @@ def predict(
         np.empty(0), np.empty(0), 0, 0, 0, 0, float(rows),
         entries=entries,
     )  # fmt: skip
+    table = _table_of(shared, data, None, no_targets, calls.NO_RANDOM)
     for first in range(0, rows, capacity):
         batch = min(capacity, rows - first)
         some = out[first : first + batch]
         try:
-            _outputs(own, network, work, data, first, batch, no_random, some)
+            _outputs(own, table, data, first, batch, some)
         except Exception as error:
             if first:
                 error.add_note(f"rows are counted from row {first} of X on")
             raise
 
 
-def _shuffle(lock: AbstractContextManager[Any], data: Data, random: npt.NDArray[np.uint64]) -> None:
+def _shuffle(lock: AbstractContextManager[Any], table: Table, sparse: bool) -> None:
     """Draw the order of the rows in the next epoch; the lock is held for that, and no longer."""
-    arguments = data.order, data.generator, random
-    ready(in_python.shuffle, "", arguments)
+    calls.ready(table, sparse)
     with lock:
-        in_python.shuffle(*arguments)
+        calls.carry_out(table, entry.SHUFFLE, sparse)
 
 
 def train(
-    own: InPython, lock: AbstractContextManager[Any], network: Network, work: Workspace,
-    data: Data, optimizer: OptimizerState, grad: FloatArray, random: npt.NDArray[np.uint64],
+    own: InPython, lock: AbstractContextManager[Any], shared: Table, data: Data,
+    optimizer: OptimizerState, grad: FloatArray, random: Random,
     progress: npt.NDArray[np.int64], losses: npt.NDArray[np.float64], snapshot: FloatArray,
     rows: int, batch_size: int, passes: int,
 ) -> int:  # fmt: skip
-    """The compiled loop `kernels.training.train`, with a loss or activations in Python.
+    """The compiled loop `kernels.training.train_passes`, with a loss or activations in Python.
 
     The parameters are those of the compiled loop, behind `own` and `lock`, that of the bit
     generator. Every batch is one pass. An error in the user's functions leaves the updates so far.
     """
-    char = network.params.dtype.char
-    kind = kind_of(data)
+    table = _table_of(shared, data, optimizer, grad, random)
+    params = shared.network.params
     entries = data.entries
     epochs = len(losses) - 2
     epoch = int(progress[EPOCH])
@@ -159,23 +186,22 @@ def train(
         if epoch == epochs:
             break
         if first == 0 and data.n_order:
-            _shuffle(lock, data, random)
+            _shuffle(lock, table, entries is not None)
         batch = min(batch_size, rows - first)
         divisor = _divisor(data, first, batch)
-        value, delta = _batch_loss(own, network, work, data, first, batch, divisor, random)
-        value += call(in_python.penalties, char, network, optimizer, divisor)
+        value, delta = _batch_loss(own, table, data, first, batch, divisor)
+        value += _penalties(table, divisor)
         share = batch / rows if optimizer.settings[PENALTIES_SHARED] else divisor / data.total
         losses[epoch] += value * share
         if math.isfinite(value):
-            arguments = network, work, entries, delta, optimizer, grad, batch, divisor
-            call(in_python.descend, kind, *arguments)
+            _descend(table, entries, delta, batch, divisor)
         first += batch
         ended = first == rows
-        if not math.isfinite(value) or (ended and not np.isfinite(network.params).all()):
-            network.params[:] = snapshot
+        if not math.isfinite(value) or (ended and not np.isfinite(params).all()):
+            params[:] = snapshot
             return DIVERGED
         if ended:
-            snapshot[:] = network.params
+            snapshot[:] = params
             epoch += 1
             first = 0
         progress[EPOCH] = epoch
@@ -185,15 +211,13 @@ def train(
 
 
 def evaluate(
-    own: InPython, network: Network, work: Workspace, data: Data, optimizer: OptimizerState,
-    grad: FloatArray, rows: int,
+    own: InPython, shared: Table, data: Data, optimizer: OptimizerState, grad: FloatArray,
+    rows: int,
 ) -> float:  # fmt: skip
     """Loss of all rows, penalties included; its gradient in `grad`, unless that is empty."""
-    char = network.params.dtype.char
-    no_dropout = np.empty(0, np.uint64)
-    value, delta = _batch_loss(own, network, work, data, 0, rows, data.total, no_dropout)
+    paused = optimizer._replace(code=NO_UPDATE)
+    table = _table_of(shared, data, paused, grad, calls.NO_RANDOM)
+    value, delta = _batch_loss(own, table, data, 0, rows, data.total)
     if grad.size:
-        paused = optimizer._replace(code=NO_UPDATE)
-        arguments = network, work, data.entries, delta, paused, grad, rows, data.total
-        call(in_python.descend, kind_of(data), *arguments)
-    return value + float(call(in_python.penalties, char, network, optimizer, data.total))
+        _descend(table, data.entries, delta, rows, data.total)
+    return value + _penalties(table, data.total)

@@ -1,37 +1,25 @@
-"""Loss, gradient and predictions of many rows, a pass at a time.
-
-The functions marked ``cached`` are the ones that Python calls. They take arrays, turn them
-into pointers, and know nothing else of arrays.
-"""
+"""Loss, gradient and predictions of many rows, a pass at a time."""
 
 from fastbp.kernels.backprop import backward, forward, output_delta
 from fastbp.kernels.batches import fetch_shares, fetch_targets
 from fastbp.kernels.finite import find_not_finite
-from fastbp.kernels.layout import N_COLUMNS
 from fastbp.kernels.matmul import FROM_OUTPUT, FROM_ZERO
 from fastbp.kernels.regularization import penalize_all, penalty, share_penalties
 from fastbp.kernels.state import (
     Data,
     Gradient,
-    Network,
     OptimizerState,
     capacity_of,
-    data_pointers,
-    entries_pointers,
     feature_rows,
     layer_of,
     n_inputs,
     n_units,
-    network_pointers,
-    optimizer_pointers,
     outputs,
-    work_pointers,
 )
 from fastbp.kernels.transposes import transpose
 from fastbp.kernels.updates import NO_UPDATE
-from fastbp.kernels.workspace import Workspace
 from fastbp.machine.jit import kernel
-from fastbp.machine.simd import advance, flush_denormals, pointer, restore_denormals
+from fastbp.machine.simd import advance
 
 
 @kernel
@@ -60,7 +48,11 @@ def add_gradient(network, work, entries, done, rows, grad, optimizer):
 
 @kernel
 def evaluate_rows(network, work, data, optimizer, grad, first, count, rows):
-    """The loop of `evaluate`, on pointers."""
+    """What `count` of `rows` rows, from `first` on, add to the loss averaged over all rows.
+
+    The last of them add the penalties too. Their gradient overwrites `grad` when `first` is 0 and
+    else adds to it; without `grad` only the loss is computed.
+    """
     loss = 0.0
     end = first + count
     while first < end:
@@ -74,23 +66,6 @@ def evaluate_rows(network, work, data, optimizer, grad, first, count, rows):
         loss += penalty(network, shared)
         if grad.length > 0:
             penalize_all(network, shared, grad.values)
-    return loss
-
-
-@kernel(cached=True)
-def evaluate(network, work, data, optimizer, grad, first, count, rows):
-    """What `count` of `rows` rows, from `first` on, add to the loss averaged over all rows.
-
-    The last of them add the penalties too. Their gradient overwrites `grad` when `first` is 0 and
-    else adds to it; an empty `grad` asks for the loss alone.
-    """
-    mode = flush_denormals()
-    loss = evaluate_rows(
-        network_pointers(network), work_pointers(work), data_pointers(data),
-        optimizer_pointers(optimizer), Gradient(pointer(grad, 0), grad.shape[0], FROM_ZERO),
-        first, count, rows,
-    )  # fmt: skip
-    restore_denormals(mode)
     return loss
 
 
@@ -109,7 +84,10 @@ def first_not_finite(inputs, entries, k, batch):
 
 @kernel
 def predict_rows(network, work, data, out, rows):
-    """The loop of `predict`, on pointers."""
+    """Outputs of all rows in `out`, (rows, n_out).
+
+    Returns -1, or the flat index of the first input that is not finite; `out` is then undefined.
+    """
     k = n_inputs(layer_of(network, work, 0))
     last = layer_of(network, work, network.n_layers - 1)
     n = n_units(last)
@@ -122,35 +100,3 @@ def predict_rows(network, work, data, out, rows):
         forward(network, work, data, first, batch, 0)
         transpose(advance(out, first * n), n, outputs(last), feature_rows(work), n, batch)
     return -1
-
-
-@kernel(cached=True)
-def predict(params, layers, values, offsets, places, inputs, out):
-    """Outputs of all rows of `inputs`, (rows, n_in), in `out`, (rows, n_out).
-
-    The first arrays are those of Network and Workspace: taken out of their tuples, they cost a
-    third of the time of a call for one row.
-
-    Returns -1, or the flat index of the first input that is not finite; `out` is then undefined.
-    """
-    mode = flush_denormals()
-    network = Network(
-        pointer(params, 0), pointer(layers, 0), params.shape[0], layers.shape[0] // N_COLUMNS, 0,
-        pointer(params, 0),
-    )  # fmt: skip
-    work = Workspace(pointer(values, 0), pointer(offsets, 0), pointer(places, 0))
-    data = rows_to_predict(work, pointer(inputs, 0), None)
-    index = predict_rows(network, work, data, pointer(out, 0), inputs.shape[0])
-    restore_denormals(mode)
-    return index
-
-
-@kernel(cached=True)
-def predict_sparse(network, work, entries, out):
-    """Outputs of all sparse rows in `out`, (rows, n_out)."""
-    mode = flush_denormals()
-    at = work_pointers(work)
-    given = entries_pointers(entries)
-    data = rows_to_predict(at, given.values, given)
-    predict_rows(network_pointers(network), at, data, pointer(out, 0), out.shape[0])
-    restore_denormals(mode)

@@ -1,8 +1,8 @@
 """The pieces of a training step, for losses and activations in Python between them.
 
-Python calls them one after the other for each batch (fit/in_python.py): `outputs`, as often as an
-activation in Python interrupts it, then `built_in_loss` unless the loss is in Python, then
-`penalties` and `descend`. Between the calls everything stands in the workspace.
+Python has them carried out one after the other for each batch (fit/in_python.py): `outputs`, as
+often as an activation in Python interrupts it, then `output_loss` unless the loss is in Python,
+then `descend`. Between the calls everything stands in the workspace.
 """
 
 from fastbp.kernels import state
@@ -11,35 +11,22 @@ from fastbp.kernels.backprop import backward, output_delta
 from fastbp.kernels.batches import fetch_shares, fetch_targets, first_net_inputs
 from fastbp.kernels.dense import activate_layer, delta_through, drop_outputs, net_inputs
 from fastbp.kernels.evaluation import add_gradient
-from fastbp.kernels.matmul import FROM_ZERO
-from fastbp.kernels.regularization import penalize_all, penalty, share_penalties
-from fastbp.kernels.sampling import dropout_key, last_random, next_order, next_random
+from fastbp.kernels.regularization import penalize_all
+from fastbp.kernels.sampling import dropout_key, last_random, next_random
 from fastbp.kernels.state import (
-    Gradient,
     activation_of,
-    data_pointers,
     data_rows,
     delta,
-    entries_pointers,
     feature_rows,
     layer_of,
     n_units,
-    network_pointers,
-    optimizer_pointers,
     stride_of,
-    work_pointers,
 )
 from fastbp.kernels.transposes import transpose
 from fastbp.kernels.updates import NO_UPDATE, begin_update, update_all
 from fastbp.kernels.workspace import DROPS_OUT
 from fastbp.machine.jit import kernel
-from fastbp.machine.simd import flush_denormals, pointer, restore_denormals, store
-
-
-@kernel(cached=True)
-def shuffle(order, generator, random):
-    """The order of the rows in the next epoch; `generator` as in Data."""
-    next_order(pointer(order, 0), order.shape[0], generator, pointer(random, 0))
+from fastbp.machine.simd import load, store
 
 
 @kernel
@@ -62,8 +49,20 @@ def layers_from(network, work, data, first, start, batch, key):
 
 
 @kernel
-def outputs_of_batch(network, work, data, first, batch, done, key, out, n_out):
-    """The loop of `outputs`, on pointers."""
+def outputs(network, work, data, first, batch, done, random, drops_out, out, n_out):
+    """Outputs of the rows from `first` on in `out`, (batch, n_out); dropout only if `drops_out`.
+
+    Where Python activates a layer, its number is returned, and its net inputs stand where its
+    outputs belong. The next call goes on from there, with the number as `done`, which is -1 at
+    the beginning, and with `random` as the call before has left it. At the end the number of
+    layers is returned. With `n_out` 0 nothing is written: what the backward pass needs stays in
+    the workspace, which holds the whole batch.
+    """
+    key = 0
+    if drops_out != 0 and load(work.places, DROPS_OUT) != 0:
+        if done < 0:
+            next_random(random)
+        key = dropout_key(last_random(random))
     if done >= 0 and key != 0:
         drop_outputs(layer_of(network, work, done), batch, key)
     number = layers_from(network, work, data, first, done + 1, batch, key)
@@ -73,47 +72,12 @@ def outputs_of_batch(network, work, data, first, batch, done, key, out, n_out):
     return number
 
 
-@kernel(cached=True)
-def outputs(network, work, data, first, batch, done, random, out):
-    """Outputs of the rows from `first` on in `out`, (batch, n_out); without `random` no dropout.
-
-    Where Python activates a layer, its number is returned, and its net inputs stand where its
-    outputs belong. The next call goes on from there, with the number as `done`, which is -1 at
-    the beginning, and with `random` as the call before has left it. At the end the number of
-    layers is returned. An empty `out` asks for nothing: what the backward pass needs stays in the
-    workspace, which holds the whole batch.
-    """
-    mode = flush_denormals()
-    key = 0
-    if random.shape[0] > 0 and work.places[DROPS_OUT] != 0:
-        if done < 0:
-            next_random(pointer(random, 0))
-        key = dropout_key(last_random(pointer(random, 0)))
-    number = outputs_of_batch(
-        network_pointers(network), work_pointers(work), data_pointers(data), first, batch, done,
-        key, pointer(out, 0), out.shape[1] if out.shape[0] > 0 else 0,
-    )  # fmt: skip
-    restore_denormals(mode)
-    return number
-
-
 @kernel
-def loss_of_batch(network, work, data, first, batch, divisor):
-    """The loop of `built_in_loss`, on pointers."""
+def output_loss(network, work, data, first, batch, divisor):
+    """A compiled loss after `outputs`, summed and divided; the last delta stays."""
     fetch_shares(work, data, first, batch, divisor)
     fetch_targets(layer_of(network, work, network.n_layers - 1), data, first, batch)
     return output_delta(network, work, data, batch)
-
-
-@kernel(cached=True)
-def built_in_loss(network, work, data, first, batch, divisor):
-    """A compiled loss after `outputs`, summed and divided; the last delta stays."""
-    mode = flush_denormals()
-    loss = loss_of_batch(
-        network_pointers(network), work_pointers(work), data_pointers(data), first, batch, divisor
-    )
-    restore_denormals(mode)
-    return loss
 
 
 @kernel
@@ -129,8 +93,12 @@ def fetch_delta(last, source, batch):
 
 
 @kernel
-def step_back(network, work, entries, source, has_delta, optimizer, grad, batch):
-    """The loop of `descend`, on pointers."""
+def descend(network, work, entries, source, has_delta, optimizer, grad, batch):
+    """Update the parameters after `outputs`, from dE/dY in `source`, (batch, n_out).
+
+    `entries` are those of the data. Without `has_delta` the delta is that of `output_loss`. With
+    NO_UPDATE the gradient, penalties included, goes to `grad`.
+    """
     if has_delta:
         fetch_delta(layer_of(network, work, network.n_layers - 1), source, batch)
     if optimizer.code == NO_UPDATE:
@@ -143,28 +111,3 @@ def step_back(network, work, entries, source, has_delta, optimizer, grad, batch)
     else:
         add_gradient(network, work, entries, 0, batch, grad, optimizer)
         update_all(network, optimizer, grad.values)
-
-
-@kernel(cached=True)
-def descend(network, work, entries, source, optimizer, grad, batch, divisor):
-    """Update the parameters after `outputs`, from dE/dY in `source`, (batch, n_out).
-
-    `entries` are those of the data. An empty `source` takes the delta of `built_in_loss`; `divisor`
-    is what the loss of the batch was divided by. With NO_UPDATE the gradient, penalties included,
-    goes to `grad`.
-    """
-    mode = flush_denormals()
-    step_back(
-        network_pointers(network), work_pointers(work), entries_pointers(entries),
-        pointer(source, 0), source.shape[0] > 0,
-        share_penalties(optimizer_pointers(optimizer), divisor),
-        Gradient(pointer(grad, 0), grad.shape[0], FROM_ZERO), batch,
-    )  # fmt: skip
-    restore_denormals(mode)
-
-
-@kernel(cached=True)
-def penalties(network, optimizer, divisor):
-    """What L1 and L2 add to the loss of a batch that was divided by the `divisor`."""
-    shared = share_penalties(optimizer_pointers(optimizer), divisor)
-    return penalty(network_pointers(network), shared)

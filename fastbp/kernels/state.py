@@ -1,9 +1,9 @@
 """What the kernels share: a network, its layers, data and an optimiser, as tuples of buffers.
 
 Network, Workspace (workspace.py), Data and OptimizerState hold arrays where Python makes them and
-pointers within: a function marked ``cached`` turns one into the other by the `..._pointers` below.
-A Layer is made within, by `layer_of`, and read by the functions below it. No kernel writes a
-table of constants: `Network.layers`, `Workspace.places` and `OptimizerState.settings`.
+pointers within: addresses.py turns one into the other. A Layer is made within, by `layer_of`, and
+read by the functions below it. No kernel writes a table of constants: `Network.layers`,
+`Workspace.places` and `OptimizerState.settings`.
 
 For estimators
 --------------
@@ -37,7 +37,6 @@ from fastbp.kernels.workspace import (
     FEATURE_ROWS,
     SPARSE_ROWS,
     STRIDE,
-    Workspace,
 )
 from fastbp.machine.jit import kernel
 from fastbp.machine.simd import advance, load, pointer
@@ -199,21 +198,6 @@ class OptimizerState(NamedTuple):
 
 
 @kernel
-def network_pointers(network):
-    """The tuple with pointers instead of arrays."""
-    return Network(
-        pointer(network.params, 0), pointer(network.layers, 0), network.n_params,
-        network.n_layers, network.loss, pointer(network.loss_parameters, 0),
-    )  # fmt: skip
-
-
-@kernel
-def work_pointers(work):
-    """The tuple with pointers instead of arrays."""
-    return Workspace(pointer(work.values, 0), pointer(work.offsets, 0), pointer(work.places, 0))
-
-
-@kernel
 def entries_pointers(entries):
     """The tuple with pointers instead of arrays; None stays None."""
     if entries is None:
@@ -221,27 +205,6 @@ def entries_pointers(entries):
     return Entries(
         pointer(entries.values, 0), pointer(entries.columns, 0), pointer(entries.starts, 0)
     )
-
-
-@kernel
-def data_pointers(data):
-    """The tuple with pointers instead of arrays."""
-    return Data(
-        pointer(data.inputs, 0), pointer(data.targets, 0), pointer(data.labels, 0),
-        pointer(data.order, 0), pointer(data.weights, 0), pointer(data.divisors, 0),
-        data.n_labels, data.n_order, data.n_weights, data.n_divisors, data.total, data.generator,
-        entries_pointers(data.entries),
-    )  # fmt: skip
-
-
-@kernel
-def optimizer_pointers(optimizer):
-    """The tuple with pointers instead of arrays."""
-    o = optimizer
-    return OptimizerState(
-        o.code, pointer(o.scalars, 0), pointer(o.slots, 0), pointer(o.frozen, 0),
-        pointer(o.settings, 0), o.n_params, o.n_frozen, o.penalty_share,
-    )  # fmt: skip
 
 
 # ---- a layer -------------------------------------------------------------------------------------

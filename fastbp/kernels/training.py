@@ -1,8 +1,4 @@
-"""The epoch loop: many epochs in one compiled call, in pieces of bounded length.
-
-The functions marked ``cached`` are the ones that Python calls. They take arrays, turn them
-into pointers, and know nothing else of arrays.
-"""
+"""The epoch loop: many epochs in one compiled call, in pieces of bounded length."""
 
 import math
 
@@ -10,30 +6,24 @@ from fastbp.kernels.backprop import backward
 from fastbp.kernels.batches import batch_divisor
 from fastbp.kernels.evaluation import add_gradient, forward_pass
 from fastbp.kernels.finite import all_finite
-from fastbp.kernels.matmul import FROM_ZERO
 from fastbp.kernels.regularization import penalty, share_penalties
 from fastbp.kernels.sampling import dropout_key, next_order, next_random
 from fastbp.kernels.state import (
     PENALTIES_SHARED,
-    Gradient,
     capacity_of,
-    data_pointers,
-    network_pointers,
-    optimizer_pointers,
-    work_pointers,
 )
 from fastbp.kernels.transposes import copy
 from fastbp.kernels.updates import begin_update, update_all
 from fastbp.kernels.workspace import DROPS_OUT
 from fastbp.machine.jit import kernel
-from fastbp.machine.simd import advance, flush_denormals, load, pointer, restore_denormals, store
+from fastbp.machine.simd import advance, load, store
 
 # Entries of the array `progress`.
 EPOCH, ROW, DONE = 0, 1, 2
 """Epochs finished, first row of the running batch in the running epoch, rows of it done."""
 N_PROGRESS = 3
 RUNNING, FINISHED, DIVERGED = 0, 1, 2
-"""What `train` returns."""
+"""What `train_passes` returns."""
 
 
 @kernel
@@ -66,7 +56,40 @@ def train_pass(network, work, data, first, done, batch, divisor, key, grad, opti
 @kernel
 def train_passes(network, work, data, optimizer, grad, random, progress, losses, epochs, snapshot,
                  apart, rows, batch_size, passes):  # fmt: skip
-    """The loop of `train`, on pointers; the snapshots of epochs are `apart`, 0 if there is one."""
+    """At most `passes` passes of mini-batch training, from where `progress` stands.
+
+    A pass is a batch, or a part of one that exceeds the workspace's capacity. All but numbers are
+    pointers.
+
+    Parameters
+    ----------
+    network, work, data, optimizer : Network, Workspace, Data, OptimizerState
+        The parameters and the optimiser's state are updated in place; the order of the rows,
+        unless empty, becomes the next at the start of each epoch (`sampling.next_order`).
+    grad : Gradient
+        Needed when a batch takes more than one pass or its gradient is clipped by its norm; kept
+        from one call to the next.
+    random : uint64, shape (1,)
+        The random stream that shuffles and drops out.
+    progress : int64, shape (3,)
+        See EPOCH, ROW and DONE.
+    losses : float64, shape (epochs + 2,)
+        Mean loss over the rows of each epoch, each batch's before its update; last the loss so
+        far of a batch that is not done, and what it is divided by.
+    epochs : int
+    snapshot : shape (parameters,) or ((epochs + 1) x parameters,)
+        The parameters after the last epoch that ended finite; or those at the start and after each
+        epoch, one after the other.
+    apart : int
+        How far the snapshots of epochs are apart, 0 if there is one.
+    rows, batch_size, passes : int
+        Rows of the data, rows of a batch (the last may be shorter), bound on the passes.
+
+    Returns
+    -------
+    int
+        RUNNING, FINISHED, or DIVERGED: then the snapshot has been restored.
+    """
     epoch, first, done = load(progress, EPOCH), load(progress, ROW), load(progress, DONE)
     batch_loss = load(losses, epochs)
     divisor = load(losses, epochs + 1)
@@ -112,48 +135,3 @@ def train_passes(network, work, data, optimizer, grad, random, progress, losses,
         store(losses, epochs, batch_loss)
         store(losses, epochs + 1, divisor)
     return FINISHED if epoch == epochs else RUNNING
-
-
-@kernel(cached=True)
-def train(network, work, data, optimizer, grad, random, progress, losses, snapshot, rows,
-          batch_size, passes):  # fmt: skip
-    """At most `passes` passes of mini-batch training, from where `progress` stands.
-
-    A pass is a batch, or a part of one that exceeds the workspace's capacity.
-
-    Parameters
-    ----------
-    network, work, data, optimizer : Network, Workspace, Data, OptimizerState
-        The parameters and the optimiser's state are updated in place; the order of the rows,
-        unless empty, becomes the next at the start of each epoch (`sampling.next_order`).
-    grad : array, shape (parameters,) or (0,)
-        Needed when a batch takes more than one pass or its gradient is clipped by its norm; kept
-        from one call to the next.
-    random : array of uint64, shape (1,)
-        The random stream that shuffles and drops out.
-    progress : array of int64, shape (3,)
-        See EPOCH, ROW and DONE.
-    losses : array of float64, shape (epochs + 2,)
-        Mean loss over the rows of each epoch, each batch's before its update; last the loss so
-        far of a batch that is not done, and what it is divided by.
-    snapshot : array, shape (parameters,) or ((epochs + 1) x parameters,)
-        The parameters after the last epoch that ended finite; or those at the start and after each
-        epoch, one after the other.
-    rows, batch_size, passes : int
-        Rows of the data, rows of a batch (the last may be shorter), bound on the passes.
-
-    Returns
-    -------
-    int
-        RUNNING, FINISHED, or DIVERGED: then the snapshot has been restored.
-    """
-    mode = flush_denormals()
-    apart = network.n_params if snapshot.shape[0] > network.n_params else 0
-    status = train_passes(
-        network_pointers(network), work_pointers(work), data_pointers(data),
-        optimizer_pointers(optimizer), Gradient(pointer(grad, 0), grad.shape[0], FROM_ZERO),
-        pointer(random, 0), pointer(progress, 0), pointer(losses, 0), losses.shape[0] - 2,
-        pointer(snapshot, 0), apart, rows, batch_size, passes,
-    )  # fmt: skip
-    restore_denormals(mode)
-    return status

@@ -9,7 +9,20 @@ from numba.extending import intrinsic
 from fastbp.machine.processor import IS_X86
 from fastbp.machine.types import call, integer, local
 
-__all__ = ["advance", "flush_denormals", "load", "pointer", "restore_denormals", "store"]
+__all__ = [
+    "advance",
+    "bytes_at",
+    "doubles_at",
+    "floats_at",
+    "flush_denormals",
+    "int32s_at",
+    "integers_at",
+    "load",
+    "pointer",
+    "restore_denormals",
+    "store",
+    "words_at",
+]
 
 BYTE_ADDRESS = ir.IntType(8).as_pointer()
 
@@ -23,6 +36,52 @@ def pointer(typingctx, array, index):
         return builder.gep(data, [args[1]])
 
     return types.CPointer(array.dtype)(array, types.intp), codegen
+
+
+def _from_cell(dtype):
+    """Code for the address in a cell of a table (`addresses.AddressTable`), of a type."""
+
+    def codegen(context, builder, sig, args):
+        cell = builder.load(builder.gep(args[0], [args[1]]))
+        return builder.inttoptr(cell, context.get_value_type(types.CPointer(dtype)))
+
+    return codegen
+
+
+@intrinsic
+def floats_at(typingctx, table, cell, like):
+    """The address in a cell, of numbers of the type that `like` points to."""
+    return types.CPointer(like.dtype)(table, types.intp, like), _from_cell(like.dtype)
+
+
+@intrinsic
+def doubles_at(typingctx, table, cell):
+    """The address in a cell, of float64."""
+    return types.CPointer(types.float64)(table, types.intp), _from_cell(types.float64)
+
+
+@intrinsic
+def integers_at(typingctx, table, cell):
+    """The address in a cell, of int64."""
+    return types.CPointer(types.int64)(table, types.intp), _from_cell(types.int64)
+
+
+@intrinsic
+def int32s_at(typingctx, table, cell):
+    """The address in a cell, of int32."""
+    return types.CPointer(types.int32)(table, types.intp), _from_cell(types.int32)
+
+
+@intrinsic
+def words_at(typingctx, table, cell):
+    """The address in a cell, of uint64."""
+    return types.CPointer(types.uint64)(table, types.intp), _from_cell(types.uint64)
+
+
+@intrinsic
+def bytes_at(typingctx, table, cell):
+    """The address in a cell, of uint8."""
+    return types.CPointer(types.uint8)(table, types.intp), _from_cell(types.uint8)
 
 
 @intrinsic

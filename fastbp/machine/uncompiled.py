@@ -13,6 +13,7 @@ import ctypes
 
 import numpy as np
 
+from fastbp.machine.addresses import TABLES, address_of
 from fastbp.machine.fma_loop import SUMS, UNROLLED
 from fastbp.machine.hashing import hashed
 from fastbp.machine.numpy_bits import BitGenerator
@@ -31,7 +32,12 @@ from fastbp.machine.uncompiled_types import (
 
 __all__ = [
     "advance",
+    "bytes_at",
+    "doubles_at",
+    "floats_at",
     "flush_denormals",
+    "int32s_at",
+    "integers_at",
     "is_single",
     "lanes",
     "load",
@@ -76,6 +82,7 @@ __all__ = [
     "vstore",
     "vsum",
     "vwhere_greater",
+    "words_at",
 ]
 
 # pointers.py
@@ -86,6 +93,30 @@ def pointer(array, index):
     if not array.flags.c_contiguous:
         raise ValueError("a pointer needs a C-contiguous array")
     return Pointer(array.reshape(-1), int(index))
+
+
+def _from_cell(dtype):
+    """A function that returns the address in a cell of a table, of numbers of a type."""
+
+    def at(table, cell):
+        given = TABLES[address_of(table.buffer)].arrays[table.check(cell, 1)]
+        if given.dtype != dtype:
+            raise TypeError(f"cell {cell} has the address of {given.dtype}, not of {dtype}")
+        return pointer(given, 0)
+
+    return at
+
+
+doubles_at = _from_cell(np.dtype(np.float64))
+integers_at = _from_cell(np.dtype(np.int64))
+int32s_at = _from_cell(np.dtype(np.int32))
+words_at = _from_cell(np.dtype(np.uint64))
+bytes_at = _from_cell(np.dtype(np.uint8))
+
+
+def floats_at(table, cell, like):
+    """The address in a cell, of numbers of the type that `like` points to."""
+    return _from_cell(like.dtype)(table, cell)
 
 
 def advance(p, count):

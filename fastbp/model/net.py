@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 from fastbp import checks
 from fastbp.kernels.activations import IDENTITY
+from fastbp.kernels.addresses import Table
 from fastbp.kernels.layout import ACTIVATION, DROPOUT, table_of_layers, weight_views
 from fastbp.kernels.optimizers import N_SCALARS
 from fastbp.kernels.state import Network, OptimizerState
-from fastbp.kernels.workspace import DROPS_OUT, Workspace, workspace_for
+from fastbp.kernels.workspace import DROPS_OUT, workspace_for
 from fastbp.model.activations import Activation, traits_of
 from fastbp.model.losses import CallableLoss, Loss
 from fastbp.model.optimizers import Optimizer, as_optimizer
@@ -344,12 +345,12 @@ class Net:
 
     def workspace(
         self, rows: int, training: bool, logits: bool = False, sparse: bool = False
-    ) -> tuple[Network, Workspace]:
+    ) -> Table:
         """Network and workspace for batches of `rows` rows, kept for this thread's next call.
 
         With `logits`, not for training, the net's outputs are the net inputs of its last layer.
         """
-        kept: dict[str, tuple[int, tuple[Network, Workspace]]] = self._spaces.__dict__
+        kept: dict[str, tuple[int, Table]] = self._spaces.__dict__
         use = "training" if training else "logits" if logits else "prediction"
         most = WHOLE_BATCH
         pass_rows = PASS_ROWS
@@ -365,9 +366,7 @@ class Net:
         kept[use] = capacity, made
         return made
 
-    def _new_workspace(
-        self, capacity: int, training: bool, logits: bool, sparse: bool
-    ) -> tuple[Network, Workspace]:
+    def _new_workspace(self, capacity: int, training: bool, logits: bool, sparse: bool) -> Table:
         """The net as the kernels take it, and buffers for a pass of so many rows.
 
         The table of layers is the net's own with what only a workspace knows: where outputs, deltas
@@ -395,7 +394,7 @@ class Net:
             loss=spec.loss.code,
             loss_parameters=spec.loss.parameters(spec.layer_sizes[-1]),
         )
-        return network, work
+        return Table(network, work)
 
     def optimizer_state(self) -> OptimizerState:
         """The optimiser as the kernels take it, without a schedule."""

@@ -11,6 +11,7 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 
 from fastbp.checks import SparseRows
+from fastbp.fit.calls import NO_RANDOM, evaluate_again, fill
 from fastbp.fit.data import (
     inputs_or_sparse,
     of_finite,
@@ -20,7 +21,7 @@ from fastbp.fit.data import (
     weights_of,
 )
 from fastbp.fit.evaluation import evaluate, rows_in_a_call
-from fastbp.kernels import evaluation as kernels
+from fastbp.kernels.addresses import Table
 from fastbp.kernels.layout import N_COLUMNS, OUTPUT
 from fastbp.kernels.state import Data
 from fastbp.kernels.workspace import CAPACITY, STRIDE
@@ -144,11 +145,12 @@ class Validation:
         self.data = data_of(net, rows, targets)
         self.no_penalties = net.optimizer_state()._replace(settings=np.zeros_like(net.settings))
         self.no_gradient = net.params[:0].copy()
-        self.in_one_call: tuple[Any, ...] | None = None
         count = len(rows.X)
         sparse = isinstance(rows.X, SparseRows)
-        self.space = net.workspace(count, training=True, sparse=sparse)
-        network, work = self.space
+        shared = net.workspace(count, training=True, sparse=sparse)
+        network, work = shared.network, shared.work
+        self.table = Table(network, work)  # training does not overwrite what stands in it
+        self.filled = False
         at_once = min(work.places[CAPACITY], rows_in_a_call(net, count, self.data.entries))
         from_logits = net.spec.loss.from_logits
         self.in_one_pass = (
@@ -175,13 +177,13 @@ class Validation:
 
     def loss(self, net: MLP) -> float:
         """The loss, without penalties and dropout."""
-        if self.in_one_call is not None:  # half of what a loss of few rows takes is looking up
-            return float(kernels.evaluate(*self.in_one_call))
         count = len(self.rows.X)
-        penalties, gradient = self.no_penalties, self.no_gradient
-        loss = evaluate(net, self.data, count, penalties, gradient, self.space)
-        if self.in_one_pass:  # it is compiled now
-            self.in_one_call = (*self.space, self.data, penalties, gradient, 0, count, count)
+        if self.filled:  # half of what a loss of few rows takes is looking up
+            return evaluate_again(self.table, self.data, 0, count, count)
+        loss = evaluate(net, self.data, count, self.no_penalties, self.no_gradient, self.table)
+        if self.in_one_pass:
+            fill(self.table, self.data, self.no_penalties, self.no_gradient, NO_RANDOM)
+            self.filled = True
         return loss
 
     def score(self, estimator: Any, net: MLP) -> float:

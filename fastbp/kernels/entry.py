@@ -1,0 +1,147 @@
+"""What Python calls: one function, whose table says on what, and whose code says what to do.
+
+There is one copy of the machine code of all kernels for a dtype, and one more for sparse rows.
+"""
+
+from fastbp.kernels import in_python
+from fastbp.kernels.addresses import (
+    ACTIVATED,
+    APART,
+    COUNT,
+    DIVISOR,
+    DROPS_OUT,
+    FIRST,
+    LOSSES,
+    N_BATCH,
+    N_EPOCHS,
+    N_PASSES,
+    NUMBERS,
+    PROGRESS,
+    ROWS,
+    SNAPSHOT,
+    data_at,
+    entries_at,
+    gradient_at,
+    network_at,
+    optimizer_at,
+    random_at,
+    work_at,
+)
+from fastbp.kernels.evaluation import evaluate_rows, predict_rows, rows_to_predict
+from fastbp.kernels.matmul import FROM_ZERO
+from fastbp.kernels.regularization import penalty, share_penalties
+from fastbp.kernels.sampling import next_order
+from fastbp.kernels.training import train_passes
+from fastbp.machine.jit import kernel
+from fastbp.machine.simd import (
+    doubles_at,
+    floats_at,
+    flush_denormals,
+    integers_at,
+    load,
+    pointer,
+    restore_denormals,
+)
+
+PREDICT, EVALUATE, TRAIN = range(3)
+SHUFFLE, OUTPUTS, OUTPUT_LOSS, DESCEND, PENALTIES = range(3, 8)
+"""What to do: see `operate`."""
+
+
+@kernel
+def train_at(t, network, work, data, optimizer, grad, like):
+    """`training.train_passes`."""
+    return train_passes(
+        network, work, data, optimizer, grad, random_at(t), integers_at(t, PROGRESS),
+        doubles_at(t, LOSSES), load(t, N_EPOCHS), floats_at(t, SNAPSHOT, like), load(t, APART),
+        load(t, ROWS), load(t, N_BATCH), load(t, N_PASSES),
+    )  # fmt: skip
+
+
+@kernel
+def operate(t, operation, x, y, rows, columns, entries):
+    """Carry out an operation; y is (rows, columns), `entries` are None where the rows are dense.
+
+    ===========  ==================================================  ==========================
+    operation    what it does                                        what it returns
+    ===========  ==================================================  ==========================
+    PREDICT      outputs y (rows, n_out) of the rows x (rows, n_in)  index of the first input
+                                                                     that is not finite, or -1
+    EVALUATE     loss of COUNT of the ROWS from FIRST on, as         their share in the loss
+                 `evaluation.evaluate_rows`
+    TRAIN        at most N_PASSES passes of training                 RUNNING, FINISHED, DIVERGED
+    SHUFFLE      the order of the rows in the next epoch             0
+    OUTPUTS      outputs y (rows, n_out) of COUNT rows from FIRST    the layer that Python is to
+                 on, as `in_python.outputs`; none without rows       activate, or n_layers
+    OUTPUT_LOSS  loss of COUNT rows from FIRST on, after OUTPUTS     their share in the loss
+    DESCEND      an update after OUTPUTS, or the gradient, from the  0
+                 derivative y (rows, n_out); without rows from the
+                 delta of OUTPUT_LOSS
+    PENALTIES    nothing                                             penalties of a batch
+    ===========  ==================================================  ==========================
+
+    The rows of all but PREDICT are those of the table.
+    """
+    network = network_at(t, x)
+    work = work_at(t, x)
+    if operation == PREDICT:
+        return float(predict_rows(network, work, rows_to_predict(work, x, entries), y, rows))
+    data = data_at(t, x, entries)
+    optimizer = optimizer_at(t, x)
+    grad = gradient_at(t, x, FROM_ZERO)
+    first = load(t, FIRST)
+    count = load(t, COUNT)
+    divisor = load(doubles_at(t, NUMBERS), DIVISOR)
+    if operation == EVALUATE:
+        return evaluate_rows(network, work, data, optimizer, grad, first, count, load(t, ROWS))
+    if operation == TRAIN:
+        return float(train_at(t, network, work, data, optimizer, grad, x))
+    if operation == SHUFFLE:
+        next_order(data.order, data.n_order, data.generator, random_at(t))
+        return 0.0
+    if operation == OUTPUTS:
+        done = load(t, ACTIVATED)
+        drops = load(t, DROPS_OUT)
+        number = in_python.outputs(
+            network, work, data, first, count, done, random_at(t), drops, y, columns
+        )
+        return float(number)
+    if operation == OUTPUT_LOSS:
+        return in_python.output_loss(network, work, data, first, count, divisor)
+    shared = share_penalties(optimizer, divisor)
+    if operation == DESCEND:
+        in_python.descend(network, work, entries, y, rows > 0, shared, grad, count)
+        return 0.0
+    if operation == PENALTIES:
+        return penalty(network, shared)
+    raise ValueError("unknown operation")
+
+
+@kernel(cached=True)
+def train_and_predict(cells, operation, x, y):
+    """Carry out an operation of `operate` on dense rows.
+
+    Parameters
+    ----------
+    cells : array of int64
+        Of an `addresses.Table`.
+    operation : int
+    x, y : array of the net's dtype, shape (rows, n_in) and (rows, n_out), or (0, 0)
+    """
+    mode = flush_denormals()
+    t = pointer(cells, 0)
+    result = operate(t, operation, pointer(x, 0), pointer(y, 0), y.shape[0], y.shape[1], None)
+    restore_denormals(mode)
+    return result
+
+
+@kernel(cached=True)
+def train_and_predict_sparse(cells, operation, x, y):
+    """Carry out an operation of `operate` on sparse rows; x is any array of the dtype."""
+    mode = flush_denormals()
+    t = pointer(cells, 0)
+    like = pointer(x, 0)
+    entries = entries_at(t, like)
+    result = operate(t, operation, like, pointer(y, 0), y.shape[0], y.shape[1], entries)
+    restore_denormals(mode)
+    return result
