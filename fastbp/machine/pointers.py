@@ -42,8 +42,10 @@ def _from_cell(dtype):
     """Code for the address in a cell of a table (`addresses.AddressTable`), of a type."""
 
     def codegen(context, builder, sig, args):
-        cell = builder.load(builder.gep(args[0], [args[1]]))
-        return builder.inttoptr(cell, context.get_value_type(types.CPointer(dtype)))
+        # Loaded as a pointer: LLVM knows less of one that is made from an integer.
+        address = context.get_value_type(types.CPointer(dtype))
+        cell = builder.gep(args[0], [args[1]])
+        return builder.load(builder.bitcast(cell, address.as_pointer()))
 
     return codegen
 
