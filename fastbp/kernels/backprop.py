@@ -6,12 +6,14 @@ then come the layer's gradient and its update. So `backward` takes an optimiser:
 of weights while its gradient is in the cache saves 8 % of a step.
 """
 
+from fastbp.kernels.activations import CALLABLE
 from fastbp.kernels.batches import first_net_inputs
 from fastbp.kernels.dense import activate_layer, delta_below, delta_through, net_inputs
 from fastbp.kernels.gradient import layer_gradient
 from fastbp.kernels.losses import loss_and_delta
 from fastbp.kernels.sparse import gradient_of_entries
 from fastbp.kernels.state import (
+    activation_of,
     delta,
     layer_of,
     n_units,
@@ -24,16 +26,22 @@ from fastbp.machine.jit import kernel
 
 
 @kernel
-def forward(network, work, data, first, batch, key):
-    """Outputs of all layers for the rows of a pass; `key` is that of dropout, 0 for none."""
-    layer = layer_of(network, work, 0)
-    first_net_inputs(layer, data, data.entries, first, batch, key)
-    activate_layer(layer, batch, key)
-    for number in range(1, network.n_layers):
-        x = outputs(layer)
+def forward(network, work, data, first, start, batch, key):
+    """Outputs of the layers from `start` on, for the rows of a pass.
+
+    `key` is that of dropout, 0 for none. Returns the number of layers, or that of a layer whose
+    activation is in Python: its net inputs then stand where its outputs belong.
+    """
+    for number in range(start, network.n_layers):
         layer = layer_of(network, work, number)
-        net_inputs(layer, x, batch)
+        if number == 0:
+            first_net_inputs(layer, data, data.entries, first, batch, key)
+        else:
+            net_inputs(layer, outputs(layer_of(network, work, number - 1)), batch)
+        if activation_of(layer) == CALLABLE:
+            return number
         activate_layer(layer, batch, key)
+    return network.n_layers
 
 
 @kernel

@@ -11,11 +11,14 @@ from fastbp.kernels.addresses import (
     DIVISOR,
     DROPS_OUT,
     FIRST,
+    GENERATOR,
     LOSSES,
     N_BATCH,
     N_EPOCHS,
+    N_ORDER,
     N_PASSES,
     NUMBERS,
+    ORDER,
     PROGRESS,
     ROWS,
     SNAPSHOT,
@@ -49,12 +52,69 @@ SHUFFLE, OUTPUTS, OUTPUT_LOSS, DESCEND, PENALTIES = range(3, 8)
 
 
 @kernel
-def train_at(t, network, work, data, optimizer, grad, like):
-    """`training.train_passes`."""
+def predict(t, x, entries, out, rows):
+    """PREDICT of `operate`."""
+    work = work_at(t, x)
+    data = rows_to_predict(work, x, entries)
+    return predict_rows(network_at(t, x), work, data, out, rows)
+
+
+@kernel
+def evaluate(t, like, entries):
+    """EVALUATE of `operate`."""
+    return evaluate_rows(
+        network_at(t, like), work_at(t, like), data_at(t, like, entries), optimizer_at(t, like),
+        gradient_at(t, like, FROM_ZERO), load(t, FIRST), load(t, COUNT), load(t, ROWS),
+    )  # fmt: skip
+
+
+@kernel
+def train(t, like, entries):
+    """TRAIN of `operate`."""
     return train_passes(
-        network, work, data, optimizer, grad, random_at(t), integers_at(t, PROGRESS),
+        network_at(t, like), work_at(t, like), data_at(t, like, entries), optimizer_at(t, like),
+        gradient_at(t, like, FROM_ZERO), random_at(t), integers_at(t, PROGRESS),
         doubles_at(t, LOSSES), load(t, N_EPOCHS), floats_at(t, SNAPSHOT, like), load(t, APART),
         load(t, ROWS), load(t, N_BATCH), load(t, N_PASSES),
+    )  # fmt: skip
+
+
+@kernel
+def shuffle(t):
+    """SHUFFLE of `operate`."""
+    next_order(integers_at(t, ORDER), load(t, N_ORDER), load(t, GENERATOR), random_at(t))
+
+
+@kernel
+def outputs(t, like, entries, out, n_out):
+    """OUTPUTS of `operate`."""
+    return in_python.outputs(
+        network_at(t, like), work_at(t, like), data_at(t, like, entries), load(t, FIRST),
+        load(t, COUNT), load(t, ACTIVATED), random_at(t), load(t, DROPS_OUT), out, n_out,
+    )  # fmt: skip
+
+
+@kernel
+def output_loss(t, like, entries):
+    """OUTPUT_LOSS of `operate`."""
+    return in_python.output_loss(
+        network_at(t, like), work_at(t, like), data_at(t, like, entries), load(t, FIRST),
+        load(t, COUNT), load(doubles_at(t, NUMBERS), DIVISOR),
+    )  # fmt: skip
+
+
+@kernel
+def shared_optimizer(t, like):
+    """The optimiser, with its share of the penalties for a batch of this DIVISOR."""
+    return share_penalties(optimizer_at(t, like), load(doubles_at(t, NUMBERS), DIVISOR))
+
+
+@kernel
+def descend(t, like, entries, delta, has_delta):
+    """DESCEND of `operate`."""
+    in_python.descend(
+        network_at(t, like), work_at(t, like), entries, delta, has_delta,
+        shared_optimizer(t, like), gradient_at(t, like, FROM_ZERO), load(t, COUNT),
     )  # fmt: skip
 
 
@@ -82,39 +142,25 @@ def operate(t, operation, x, y, rows, columns, entries):
 
     The rows of all but PREDICT are those of the table.
     """
-    network = network_at(t, x)
-    work = work_at(t, x)
     if operation == PREDICT:
-        return float(predict_rows(network, work, rows_to_predict(work, x, entries), y, rows))
-    data = data_at(t, x, entries)
-    optimizer = optimizer_at(t, x)
-    grad = gradient_at(t, x, FROM_ZERO)
-    first = load(t, FIRST)
-    count = load(t, COUNT)
-    divisor = load(doubles_at(t, NUMBERS), DIVISOR)
-    if operation == EVALUATE:
-        return evaluate_rows(network, work, data, optimizer, grad, first, count, load(t, ROWS))
+        return float(predict(t, x, entries, y, rows))
     if operation == TRAIN:
-        return float(train_at(t, network, work, data, optimizer, grad, x))
-    if operation == SHUFFLE:
-        next_order(data.order, data.n_order, data.generator, random_at(t))
-        return 0.0
+        return float(train(t, x, entries))
+    if operation == EVALUATE:
+        return evaluate(t, x, entries)
     if operation == OUTPUTS:
-        done = load(t, ACTIVATED)
-        drops = load(t, DROPS_OUT)
-        number = in_python.outputs(
-            network, work, data, first, count, done, random_at(t), drops, y, columns
-        )
-        return float(number)
+        return float(outputs(t, x, entries, y, columns))
     if operation == OUTPUT_LOSS:
-        return in_python.output_loss(network, work, data, first, count, divisor)
-    shared = share_penalties(optimizer, divisor)
-    if operation == DESCEND:
-        in_python.descend(network, work, entries, y, rows > 0, shared, grad, count)
-        return 0.0
+        return output_loss(t, x, entries)
     if operation == PENALTIES:
-        return penalty(network, shared)
-    raise ValueError("unknown operation")
+        return penalty(network_at(t, x), shared_optimizer(t, x))
+    if operation == SHUFFLE:
+        shuffle(t)
+    elif operation == DESCEND:
+        descend(t, x, entries, y, rows > 0)
+    else:
+        raise ValueError("unknown operation")
+    return 0.0
 
 
 @kernel(cached=True)

@@ -23,15 +23,22 @@ from fastbp.machine.simd import advance
 
 
 @kernel
-def forward_pass(network, work, data, first, rows, divisor, key):
-    """Outputs and last delta of a pass; returns what it adds to the loss of its batch.
+def forward_pass(network, work, data, first, rows, divisor, key, start, compares):
+    """Outputs of the layers from `start` on and, where it `compares`, the loss and last delta.
 
-    `divisor` is that of the batch, and `key` that of dropout, 0 for none.
+    `divisor` is that of the batch, and `key` that of dropout, 0 for none. Returns what the pass
+    adds to the loss of its batch; where it does not compare, what `forward` returns.
+
+    All passes go through this function, which makes all that it calls part of itself: a call costs
+    some fifty instructions, where the arguments no longer fit into registers.
     """
-    fetch_shares(work, data, first, rows, divisor)
-    fetch_targets(layer_of(network, work, network.n_layers - 1), data, first, rows)
-    forward(network, work, data, first, rows, key)
-    return output_delta(network, work, data, rows)
+    if compares:
+        fetch_shares(work, data, first, rows, divisor)
+        fetch_targets(layer_of(network, work, network.n_layers - 1), data, first, rows)
+    stopped = forward(network, work, data, first, start, rows, key)
+    if compares:
+        return output_delta(network, work, data, rows)
+    return float(stopped)
 
 
 @kernel
@@ -57,7 +64,7 @@ def evaluate_rows(network, work, data, optimizer, grad, first, count, rows):
     end = first + count
     while first < end:
         batch = min(end - first, capacity_of(work))
-        loss += forward_pass(network, work, data, first, batch, data.total, 0)
+        loss += forward_pass(network, work, data, first, batch, data.total, 0, 0, True)
         if grad.length > 0:
             add_gradient(network, work, data.entries, first, batch, grad, optimizer)
         first += batch
@@ -97,6 +104,6 @@ def predict_rows(network, work, data, out, rows):
         index = first_not_finite(advance(data.inputs, first * k), data.entries, k, batch)
         if index >= 0:
             return first * k + index
-        forward(network, work, data, first, batch, 0)
+        forward_pass(network, work, data, first, batch, 0.0, 0, 0, False)
         transpose(advance(out, first * n), n, outputs(last), feature_rows(work), n, batch)
     return -1

@@ -6,15 +6,12 @@ then `descend`. Between the calls everything stands in the workspace.
 """
 
 from fastbp.kernels import state
-from fastbp.kernels.activations import CALLABLE
-from fastbp.kernels.backprop import backward, output_delta
-from fastbp.kernels.batches import fetch_shares, fetch_targets, first_net_inputs
-from fastbp.kernels.dense import activate_layer, delta_through, drop_outputs, net_inputs
-from fastbp.kernels.evaluation import add_gradient
+from fastbp.kernels.backprop import backward
+from fastbp.kernels.dense import delta_through, drop_outputs
+from fastbp.kernels.evaluation import add_gradient, forward_pass
 from fastbp.kernels.regularization import penalize_all
 from fastbp.kernels.sampling import dropout_key, last_random, next_random
 from fastbp.kernels.state import (
-    activation_of,
     data_rows,
     delta,
     feature_rows,
@@ -27,25 +24,6 @@ from fastbp.kernels.updates import NO_UPDATE, begin_update, update_all
 from fastbp.kernels.workspace import DROPS_OUT
 from fastbp.machine.jit import kernel
 from fastbp.machine.simd import load, store
-
-
-@kernel
-def layers_from(network, work, data, first, start, batch, key):
-    """Outputs of the layers from `start` on, up to the net inputs of one that Python activates.
-
-    Returns the number of that layer, or the number of layers when there is none.
-    """
-    for number in range(start, network.n_layers):
-        layer = layer_of(network, work, number)
-        if number == 0:
-            first_net_inputs(layer, data, data.entries, first, batch, key)
-        else:
-            x = state.outputs(layer_of(network, work, number - 1))
-            net_inputs(layer, x, batch)
-        if activation_of(layer) == CALLABLE:
-            return number
-        activate_layer(layer, batch, key)
-    return network.n_layers
 
 
 @kernel
@@ -65,7 +43,7 @@ def outputs(network, work, data, first, batch, done, random, drops_out, out, n_o
         key = dropout_key(last_random(random))
     if done >= 0 and key != 0:
         drop_outputs(layer_of(network, work, done), batch, key)
-    number = layers_from(network, work, data, first, done + 1, batch, key)
+    number = int(forward_pass(network, work, data, first, batch, 0.0, key, done + 1, False))
     if number == network.n_layers and n_out > 0:
         y = state.outputs(layer_of(network, work, number - 1))
         transpose(out, n_out, y, feature_rows(work), n_out, batch)
@@ -75,9 +53,7 @@ def outputs(network, work, data, first, batch, done, random, drops_out, out, n_o
 @kernel
 def output_loss(network, work, data, first, batch, divisor):
     """A compiled loss after `outputs`, summed and divided; the last delta stays."""
-    fetch_shares(work, data, first, batch, divisor)
-    fetch_targets(layer_of(network, work, network.n_layers - 1), data, first, batch)
-    return output_delta(network, work, data, batch)
+    return forward_pass(network, work, data, first, batch, divisor, 0, network.n_layers, True)
 
 
 @kernel

@@ -37,7 +37,9 @@ def train_pass(network, work, data, first, done, batch, divisor, key, grad, opti
     far.
     """
     rows = min(batch - done, capacity_of(work))
-    loss = loss_before + forward_pass(network, work, data, first + done, rows, divisor, key)
+    loss = loss_before + forward_pass(
+        network, work, data, first + done, rows, divisor, key, 0, True
+    )
     if done == 0:
         loss += penalty(network, optimizer)
     if not math.isfinite(loss):
