@@ -12,9 +12,11 @@ from fastbp.kernels.addresses import (
     DROPS_OUT,
     FIRST,
     GENERATOR,
+    INPUTS,
     LOSSES,
     N_BATCH,
     N_EPOCHS,
+    N_LAYERS,
     N_ORDER,
     N_PASSES,
     NUMBERS,
@@ -22,6 +24,7 @@ from fastbp.kernels.addresses import (
     PROGRESS,
     ROWS,
     SNAPSHOT,
+    TOTAL,
     data_at,
     entries_at,
     gradient_at,
@@ -30,7 +33,7 @@ from fastbp.kernels.addresses import (
     random_at,
     work_at,
 )
-from fastbp.kernels.evaluation import evaluate_rows, predict_rows, rows_to_predict
+from fastbp.kernels.evaluation import evaluate_rows, predict_rows
 from fastbp.kernels.matmul import FROM_ZERO
 from fastbp.kernels.regularization import penalty, share_penalties
 from fastbp.kernels.sampling import next_order
@@ -43,7 +46,9 @@ from fastbp.machine.simd import (
     integers_at,
     load,
     pointer,
+    put_at,
     restore_denormals,
+    store,
 )
 
 PREDICT, EVALUATE, TRAIN = range(3)
@@ -54,16 +59,17 @@ SHUFFLE, OUTPUTS, OUTPUT_LOSS, DESCEND, PENALTIES = range(3, 8)
 @kernel
 def predict(t, x, entries, out, rows):
     """PREDICT of `operate`."""
-    work = work_at(t, x)
-    data = rows_to_predict(work, x, entries)
-    return predict_rows(network_at(t, x), work, data, out, rows)
+    put_at(t, INPUTS, x)
+    store(t, N_ORDER, 0)
+    return predict_rows(t, network_at(t, x), work_at(t, x), x, entries, out, rows)
 
 
 @kernel
 def evaluate(t, like, entries):
     """EVALUATE of `operate`."""
     return evaluate_rows(
-        network_at(t, like), work_at(t, like), data_at(t, like, entries), optimizer_at(t, like),
+        t, like, entries, network_at(t, like), work_at(t, like),
+        load(doubles_at(t, NUMBERS), TOTAL), optimizer_at(t, like),
         gradient_at(t, like, FROM_ZERO), load(t, FIRST), load(t, COUNT), load(t, ROWS),
     )  # fmt: skip
 
@@ -72,7 +78,7 @@ def evaluate(t, like, entries):
 def train(t, like, entries):
     """TRAIN of `operate`."""
     return train_passes(
-        network_at(t, like), work_at(t, like), data_at(t, like, entries), optimizer_at(t, like),
+        t, network_at(t, like), work_at(t, like), data_at(t, like, entries), optimizer_at(t, like),
         gradient_at(t, like, FROM_ZERO), random_at(t), integers_at(t, PROGRESS),
         doubles_at(t, LOSSES), load(t, N_EPOCHS), floats_at(t, SNAPSHOT, like), load(t, APART),
         load(t, ROWS), load(t, N_BATCH), load(t, N_PASSES),
@@ -86,11 +92,11 @@ def shuffle(t):
 
 
 @kernel
-def outputs(t, like, entries, out, n_out):
+def outputs(t, entries, out, n_out):
     """OUTPUTS of `operate`."""
     return in_python.outputs(
-        network_at(t, like), work_at(t, like), data_at(t, like, entries), load(t, FIRST),
-        load(t, COUNT), load(t, ACTIVATED), random_at(t), load(t, DROPS_OUT), out, n_out,
+        t, entries, network_at(t, out), work_at(t, out), load(t, FIRST), load(t, COUNT),
+        load(t, ACTIVATED), random_at(t), load(t, DROPS_OUT), out, n_out,
     )  # fmt: skip
 
 
@@ -98,8 +104,8 @@ def outputs(t, like, entries, out, n_out):
 def output_loss(t, like, entries):
     """OUTPUT_LOSS of `operate`."""
     return in_python.output_loss(
-        network_at(t, like), work_at(t, like), data_at(t, like, entries), load(t, FIRST),
-        load(t, COUNT), load(doubles_at(t, NUMBERS), DIVISOR),
+        t, like, entries, load(t, N_LAYERS), load(t, FIRST), load(t, COUNT),
+        load(doubles_at(t, NUMBERS), DIVISOR),
     )  # fmt: skip
 
 
@@ -149,7 +155,7 @@ def operate(t, operation, x, y, rows, columns, entries):
     if operation == EVALUATE:
         return evaluate(t, x, entries)
     if operation == OUTPUTS:
-        return float(outputs(t, x, entries, y, columns))
+        return float(outputs(t, entries, y, columns))
     if operation == OUTPUT_LOSS:
         return output_loss(t, x, entries)
     if operation == PENALTIES:

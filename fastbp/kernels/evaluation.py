@@ -1,12 +1,12 @@
 """Loss, gradient and predictions of many rows, a pass at a time."""
 
+from fastbp.kernels.addresses import data_at, network_at, work_at
 from fastbp.kernels.backprop import backward, forward, output_delta
 from fastbp.kernels.batches import fetch_shares, fetch_targets
 from fastbp.kernels.finite import find_not_finite
 from fastbp.kernels.matmul import FROM_OUTPUT, FROM_ZERO
 from fastbp.kernels.regularization import penalize_all, penalty, share_penalties
 from fastbp.kernels.state import (
-    Data,
     Gradient,
     OptimizerState,
     capacity_of,
@@ -23,15 +23,18 @@ from fastbp.machine.simd import advance
 
 
 @kernel
-def forward_pass(network, work, data, first, rows, divisor, key, start, compares):
+def forward_pass(t, like, entries, first, rows, divisor, key, start, compares):
     """Outputs of the layers from `start` on and, where it `compares`, the loss and last delta.
 
     `divisor` is that of the batch, and `key` that of dropout, 0 for none. Returns what the pass
     adds to the loss of its batch; where it does not compare, what `forward` returns.
 
-    All passes go through this function, which makes all that it calls part of itself: a call costs
-    some fifty instructions, where the arguments no longer fit into registers.
+    All passes go through this function, so that what it calls becomes a part of it. It is given the
+    table, because the tuples made from it would not fit into registers.
     """
+    network = network_at(t, like)
+    work = work_at(t, like)
+    data = data_at(t, like, entries)
     if compares:
         fetch_shares(work, data, first, rows, divisor)
         fetch_targets(layer_of(network, work, network.n_layers - 1), data, first, rows)
@@ -54,7 +57,7 @@ def add_gradient(network, work, entries, done, rows, grad, optimizer):
 
 
 @kernel
-def evaluate_rows(network, work, data, optimizer, grad, first, count, rows):
+def evaluate_rows(t, like, entries, network, work, total, optimizer, grad, first, count, rows):
     """What `count` of `rows` rows, from `first` on, add to the loss averaged over all rows.
 
     The last of them add the penalties too. Their gradient overwrites `grad` when `first` is 0 and
@@ -64,23 +67,16 @@ def evaluate_rows(network, work, data, optimizer, grad, first, count, rows):
     end = first + count
     while first < end:
         batch = min(end - first, capacity_of(work))
-        loss += forward_pass(network, work, data, first, batch, data.total, 0, 0, True)
+        loss += forward_pass(t, like, entries, first, batch, total, 0, 0, True)
         if grad.length > 0:
-            add_gradient(network, work, data.entries, first, batch, grad, optimizer)
+            add_gradient(network, work, entries, first, batch, grad, optimizer)
         first += batch
     if end == rows:
-        shared = share_penalties(optimizer, data.total)
+        shared = share_penalties(optimizer, total)
         loss += penalty(network, shared)
         if grad.length > 0:
             penalize_all(network, shared, grad.values)
     return loss
-
-
-@kernel
-def rows_to_predict(work, inputs, entries):
-    """Data of rows as they stand, without targets: pointers."""
-    none = work.offsets
-    return Data(inputs, inputs, none, none, inputs, inputs, 0, 0, 0, 0, 0.0, 0, entries)
 
 
 @kernel
@@ -90,7 +86,7 @@ def first_not_finite(inputs, entries, k, batch):
 
 
 @kernel
-def predict_rows(network, work, data, out, rows):
+def predict_rows(t, network, work, x, entries, out, rows):
     """Outputs of all rows in `out`, (rows, n_out).
 
     Returns -1, or the flat index of the first input that is not finite; `out` is then undefined.
@@ -101,9 +97,9 @@ def predict_rows(network, work, data, out, rows):
     capacity = capacity_of(work)
     for first in range(0, rows, capacity):
         batch = min(rows - first, capacity)
-        index = first_not_finite(advance(data.inputs, first * k), data.entries, k, batch)
+        index = first_not_finite(advance(x, first * k), entries, k, batch)
         if index >= 0:
             return first * k + index
-        forward_pass(network, work, data, first, batch, 0.0, 0, 0, False)
+        forward_pass(t, x, entries, first, batch, 0.0, 0, 0, False)
         transpose(advance(out, first * n), n, outputs(last), feature_rows(work), n, batch)
     return -1

@@ -27,7 +27,7 @@ from fastbp.machine.simd import load, store
 
 
 @kernel
-def outputs(network, work, data, first, batch, done, random, drops_out, out, n_out):
+def outputs(t, entries, network, work, first, batch, done, random, drops_out, out, n_out):
     """Outputs of the rows from `first` on in `out`, (batch, n_out); dropout only if `drops_out`.
 
     Where Python activates a layer, its number is returned, and its net inputs stand where its
@@ -43,7 +43,7 @@ def outputs(network, work, data, first, batch, done, random, drops_out, out, n_o
         key = dropout_key(last_random(random))
     if done >= 0 and key != 0:
         drop_outputs(layer_of(network, work, done), batch, key)
-    number = int(forward_pass(network, work, data, first, batch, 0.0, key, done + 1, False))
+    number = int(forward_pass(t, out, entries, first, batch, 0.0, key, done + 1, False))
     if number == network.n_layers and n_out > 0:
         y = state.outputs(layer_of(network, work, number - 1))
         transpose(out, n_out, y, feature_rows(work), n_out, batch)
@@ -51,9 +51,9 @@ def outputs(network, work, data, first, batch, done, random, drops_out, out, n_o
 
 
 @kernel
-def output_loss(network, work, data, first, batch, divisor):
+def output_loss(t, like, entries, n_layers, first, batch, divisor):
     """A compiled loss after `outputs`, summed and divided; the last delta stays."""
-    return forward_pass(network, work, data, first, batch, divisor, 0, network.n_layers, True)
+    return forward_pass(t, like, entries, first, batch, divisor, 0, n_layers, True)
 
 
 @kernel

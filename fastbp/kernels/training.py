@@ -27,7 +27,7 @@ RUNNING, FINISHED, DIVERGED = 0, 1, 2
 
 
 @kernel
-def train_pass(network, work, data, first, done, batch, divisor, key, grad, optimizer,
+def train_pass(t, entries, network, work, first, done, batch, divisor, key, grad, optimizer,
                loss_before):  # fmt: skip
     """The next pass of a batch that starts at row `first`, after `done` of its rows.
 
@@ -38,7 +38,7 @@ def train_pass(network, work, data, first, done, batch, divisor, key, grad, opti
     """
     rows = min(batch - done, capacity_of(work))
     loss = loss_before + forward_pass(
-        network, work, data, first + done, rows, divisor, key, 0, True
+        t, network.params, entries, first + done, rows, divisor, key, 0, True
     )
     if done == 0:
         loss += penalty(network, optimizer)
@@ -46,9 +46,9 @@ def train_pass(network, work, data, first, done, batch, divisor, key, grad, opti
         return loss
     if grad.length == 0:
         begin_update(optimizer)
-        backward(network, work, data.entries, rows, grad, optimizer)
+        backward(network, work, entries, rows, grad, optimizer)
         return loss
-    add_gradient(network, work, data.entries, done, rows, grad, optimizer)
+    add_gradient(network, work, entries, done, rows, grad, optimizer)
     if done + rows == batch:
         begin_update(optimizer)
         update_all(network, optimizer, grad.values)
@@ -56,7 +56,7 @@ def train_pass(network, work, data, first, done, batch, divisor, key, grad, opti
 
 
 @kernel
-def train_passes(network, work, data, optimizer, grad, random, progress, losses, epochs, snapshot,
+def train_passes(t, network, work, data, optimizer, grad, random, progress, losses, epochs, snapshot,
                  apart, rows, batch_size, passes):  # fmt: skip
     """At most `passes` passes of mini-batch training, from where `progress` stands.
 
@@ -107,7 +107,7 @@ def train_passes(network, work, data, optimizer, grad, random, progress, losses,
         if done == 0:
             divisor = batch_divisor(data, first, batch)
         batch_loss = train_pass(
-            network, work, data, first, done, batch, divisor, key, grad,
+            t, data.entries, network, work, first, done, batch, divisor, key, grad,
             share_penalties(optimizer, divisor), batch_loss,
         )  # fmt: skip
         done += min(batch - done, capacity_of(work))

@@ -19,6 +19,7 @@ __all__ = [
     "integers_at",
     "load",
     "pointer",
+    "put_at",
     "restore_denormals",
     "store",
     "words_at",
@@ -84,6 +85,18 @@ def words_at(typingctx, table, cell):
 def bytes_at(typingctx, table, cell):
     """The address in a cell, of uint8."""
     return types.CPointer(types.uint8)(table, types.intp), _from_cell(types.uint8)
+
+
+@intrinsic
+def put_at(typingctx, table, cell, p):
+    """Write the address p into a cell."""
+
+    def codegen(context, builder, sig, args):
+        at = builder.gep(args[0], [args[1]])
+        builder.store(args[2], builder.bitcast(at, args[2].type.as_pointer()))
+        return context.get_dummy_value()
+
+    return types.void(table, types.intp, p), codegen
 
 
 @intrinsic

@@ -44,6 +44,7 @@ __all__ = [
     "multiply_adds",
     "next_uint32",
     "pointer",
+    "put_at",
     "restore_denormals",
     "rows_at",
     "rows_next",
@@ -117,6 +118,11 @@ bytes_at = _from_cell(np.dtype(np.uint8))
 def floats_at(table, cell, like):
     """The address in a cell, of numbers of the type that `like` points to."""
     return _from_cell(like.dtype)(table, cell)
+
+
+def put_at(table, cell, p):
+    """Write the address p into a cell."""
+    TABLES[address_of(table.buffer)].put(table.check(cell, 1), p.buffer[p.offset :])
 
 
 def advance(p, count):
