@@ -11,7 +11,7 @@ from helpers import counts
 from limited import A_PASS_A_CALL
 
 from fastbp import MLP, SGD, Adam, DivergenceWarning
-from fastbp.kernels import training
+from fastbp.fit import calls as fit_calls
 
 pytestmark = pytest.mark.promise("divergence")
 RUNS = counts(20, 200, 6)
@@ -100,18 +100,18 @@ def test_bad_numbers_at_random_places(seed, monkeypatch, tally):
     X, y = rng.normal(size=(rows, 3)).astype(dtype), rng.uniform(size=(rows, 2)).astype(dtype)
     if loss == "cross_entropy":
         y = rng.integers(2, size=rows)
-    net, real, calls = make(), training.train, []
+    net, real, calls = make(), fit_calls.train, []
     when = int(rng.integers(1, 30))
 
     def spoilt(*arguments):
         if len(calls) == when:
-            array = {"params": net.params, "slots": net.state.slots, "rows": arguments[2].inputs,
-                     "targets": arguments[2].targets}[place]  # fmt: skip
+            array = {"params": net.params, "slots": net.state.slots, "rows": arguments[1].inputs,
+                     "targets": arguments[1].targets}[place]  # fmt: skip
             array[rng.integers(array.size)] = rng.choice([np.nan, np.inf, -np.inf])
         calls.append(True)
         return real(*arguments)
 
-    monkeypatch.setattr(training, "train", spoilt)
+    monkeypatch.setattr(fit_calls, "train", spoilt)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         history = limited.fit(
@@ -217,7 +217,7 @@ def test_interrupted_before_an_overflow_is_seen(epochs_before, monkeypatch):
     X, y = np.ones((6, 1)), np.zeros(6)
     net.fit(X, y, epochs=epochs_before, batch_size=2, shuffle=False)
     before = net.params.copy()
-    real, overflowed = training.train, []
+    real, overflowed = fit_calls.train, []
 
     def interrupted(*arguments):
         result = real(*arguments)
@@ -226,7 +226,7 @@ def test_interrupted_before_an_overflow_is_seen(epochs_before, monkeypatch):
             raise KeyboardInterrupt
         return result
 
-    monkeypatch.setattr(training, "train", interrupted)
+    monkeypatch.setattr(fit_calls, "train", interrupted)
     net.optimizer = SGD(1.7e308)
     with pytest.raises(KeyboardInterrupt):
         limited.fit(net, X * 4, y, limits=A_PASS_A_CALL, epochs=3, batch_size=2, shuffle=False)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ctypes
 import faulthandler
-import inspect
 import json
 import mmap
 import os
@@ -29,8 +28,9 @@ from helpers import COMPILED, SOAK
 import fastbp
 from fastbp import MLP, CosineDecay, Group
 from fastbp.fit.limits import Limits
-from fastbp.kernels import evaluation, in_python, training
+from fastbp.kernels import addresses, entry
 from fastbp.kernels.activations import ACTIVATIONS
+from fastbp.machine.addresses import TABLES, AddressTable, address_of
 from fastbp.machine.simd import load, pointer, store
 from fastbp.model import net
 from fastbp.model.losses import LOSSES
@@ -44,22 +44,35 @@ RULES = ("l1", "l2", "dropout", "input_dropout", "clip_value", "clip_norm", "max
 FROM_LOGITS = [name for name, loss in LOSSES.items() if loss.from_logits]
 NO_ACCESS, READ_ONLY = 0, 1  # PROT_NONE, PROT_READ
 
-# What each entry point only reads.
-ALWAYS_READ = {
-    "layers", "inputs", "targets", "labels", "frozen", "weights", "loss_parameters", "rates",
-    "settings", "places", "columns", "starts",
+CELLS = {
+    addresses.NUMBERS: "numbers", addresses.PARAMS: "params", addresses.LAYERS: "layers",
+    addresses.LOSS_PARAMETERS: "loss_parameters", addresses.VALUES: "values",
+    addresses.OFFSETS: "offsets", addresses.PLACES: "places", addresses.INPUTS: "inputs",
+    addresses.TARGETS: "targets", addresses.LABELS: "labels", addresses.ORDER: "order",
+    addresses.WEIGHTS: "weights", addresses.DIVISORS: "divisors",
+    addresses.ENTRY_VALUES: "entries", addresses.ENTRY_COLUMNS: "columns",
+    addresses.ENTRY_STARTS: "starts", addresses.SCALARS: "scalars", addresses.SLOTS: "slots",
+    addresses.FROZEN: "frozen", addresses.SETTINGS: "settings", addresses.GRADIENT: "gradient",
+    addresses.RANDOM: "random", addresses.PROGRESS: "progress", addresses.LOSSES: "losses",
+    addresses.SNAPSHOT: "snapshot",
 }  # fmt: skip
+ALWAYS_READ = {
+    "numbers", "layers", "inputs", "targets", "labels", "frozen", "weights", "divisors",
+    "loss_parameters", "settings", "places", "entries", "columns", "starts",
+}  # fmt: skip
+STATE = {"params", "scalars", "slots", "order"}
+# What each operation only reads.
 ONLY_READ = {
-    "train": ALWAYS_READ,
-    "evaluate": ALWAYS_READ | {"params", "scalars", "slots", "order"},
-    "predict": ALWAYS_READ | {"params"},
-    "predict_sparse": ALWAYS_READ | {"params"},
-    "shuffle": set(),
-    "outputs": ALWAYS_READ | {"params", "order"},
-    "built_in_loss": ALWAYS_READ | {"params", "order"},
-    "descend": ALWAYS_READ | {"source"},
-    "penalties": ALWAYS_READ | {"params", "scalars", "slots"},
+    entry.PREDICT: ALWAYS_READ | STATE | {"x"},
+    entry.EVALUATE: ALWAYS_READ | STATE,
+    entry.TRAIN: ALWAYS_READ,
+    entry.SHUFFLE: ALWAYS_READ,
+    entry.OUTPUTS: ALWAYS_READ | STATE,
+    entry.OUTPUT_LOSS: ALWAYS_READ | STATE,
+    entry.DESCEND: ALWAYS_READ | {"y"},
+    entry.PENALTIES: ALWAYS_READ | STATE,
 }
+ENTRY_POINTS = ("train_and_predict", "train_and_predict_sparse")
 
 
 class Pages:
@@ -88,54 +101,58 @@ class Pages:
 
 
 class Guard:
-    """An entry point that runs on guarded copies of its arrays."""
+    """An entry point that runs on guarded copies of its arrays, and of those in its table."""
 
     def __init__(self, function, side: str) -> None:
         self.function, self.side = function, side
-        python = getattr(function, "py_func", function)
-        self.only_read = ONLY_READ[python.__name__]
-        self.names = inspect.signature(python).parameters
 
-    def __call__(self, *arguments):
+    def __call__(self, cells, operation, x, y):
         moved: list[tuple[np.ndarray, Pages, bool]] = []
-        named = zip(arguments, self.names, strict=True)
-        guarded = [self.move(x, name, moved) for x, name in named]
-        result = self.function(*guarded)
-        for array, pages, only_read in moved:
-            if not only_read:
-                array[...] = pages.array
+        given = TABLES[address_of(cells)]
+        table = AddressTable(cells.size)
+        table.cells[...] = cells
+        only_read = ONLY_READ[operation]
+        for cell, array in given.arrays.items():
+            table.put(cell, self.move(array, CELLS[cell] in only_read, moved))
+        x, y = (self.move(a, name in only_read, moved) for name, a in (("x", x), ("y", y)))
+        pages = Pages(table.cells, self.side)
+        TABLES[address_of(pages.array)] = table
+        result = self.function(pages.array, operation, x, y)
+        for array, their_pages, is_constant in moved:
+            if not is_constant:
+                array[...] = their_pages.array
         return result
 
-    def move(self, x, name, moved):
-        if isinstance(x, tuple):
-            return type(x)(*(self.move(y, f, moved) for y, f in zip(x, x._fields, strict=True)))
-        if not isinstance(x, np.ndarray):
-            return x
+    def move(self, x, is_constant, moved):
         for array, pages, _ in moved:
             if array is x:
                 return pages.array
-        pages, only_read = Pages(x, self.side), name in self.only_read
-        if only_read:
+        pages = Pages(x, self.side)
+        if is_constant:
             pages.write_protect()
-        moved.append((x, pages, only_read))
+        moved.append((x, pages, is_constant))
         return pages.array
 
 
 class ShortOut(Guard):
-    """The same with the last row of the last array cut off: an overrun on purpose."""
+    """The same with the last row of the outputs cut off: an overrun on purpose."""
 
-    def __call__(self, *arguments):
-        return super().__call__(*arguments[:-1], arguments[-1][:-1])
+    def __call__(self, cells, operation, x, y):
+        def with_all_rows(cells, operation, x, cut):  # the row count is that of y
+            rows = np.lib.stride_tricks.as_strided(cut, y.shape, cut.strides)
+            return plain(cells, operation, x, rows)
+
+        plain = self.function
+        self.function = with_all_rows
+        return super().__call__(cells, operation, x, y[:-1])
 
 
 def guard_entry_points(side: str | None) -> None:
     """Let everything in the package call guarded entry points, or the plain ones again."""
-    for module in (evaluation, training, in_python):
-        for name in ONLY_READ:
-            function = getattr(module, name, None)
-            if function is not None:
-                plain = function.function if isinstance(function, Guard) else function
-                setattr(module, name, plain if side is None else Guard(plain, side))
+    for name in ENTRY_POINTS:
+        function = getattr(entry, name)
+        plain = function.function if isinstance(function, Guard) else function
+        setattr(entry, name, plain if side is None else Guard(plain, side))
 
 
 def random_case(seed: int) -> dict:
@@ -277,11 +294,11 @@ def overrun(which: str) -> None:
             touch(numbers, 0, write)
     side, _, how = which.partition(" ")
     if how == "kernel":
-        plain = evaluation.predict
-        evaluation.predict = Guard(plain, side)
+        plain = entry.train_and_predict
+        entry.train_and_predict = Guard(plain, side)
         net.predict(inputs)
         print("inside", flush=True)
-        evaluation.predict = ShortOut(plain, side)
+        entry.train_and_predict = ShortOut(plain, side)
         net.predict(inputs)
     else:
         pages = Pages(np.ones(10), side)

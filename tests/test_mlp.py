@@ -23,6 +23,7 @@ from numba.core.runtime import _nrt_python, rtsys
 from recipes import in_threads
 
 from fastbp import MLP, SGD, Adam, DivergenceWarning, History, Huber
+from fastbp.fit import calls as fit_calls
 from fastbp.fit.limits import Limits
 from fastbp.kernels import evaluation, training
 from fastbp.kernels.activations import ACTIVATIONS
@@ -584,7 +585,7 @@ def test_memory_of_a_fit(dtype, optimizer, slots):
 
 
 def compiled_signatures():
-    functions = (training.train, evaluation.evaluate, evaluation.predict)
+    functions = entry.train_and_predict, entry.train_and_predict_sparse
     return [len(function.signatures) for function in functions]
 
 
@@ -612,7 +613,7 @@ def test_nothing_is_compiled_again():
     for dtype in DTYPES:
         use(dtype, "squared_error", 10, (3, 2))
     before = compiled_signatures()
-    assert all(n <= 4 for n in before), "more than one signature a dtype, dense or sparse"
+    assert all(n <= 2 for n in before), "more than one signature a dtype"
     for dtype in DTYPES:
         use(dtype, "cross_entropy", 33, (3, 4, 5, 2), activation="sigmoid", optimizer="sgd")
         use(dtype, "binary_cross_entropy", 600, (1, 1, 1), bias=False)
@@ -628,7 +629,7 @@ def test_nothing_is_allocated_inside_an_epoch(batch_size, monkeypatch):
     X, labels, _ = data(rows, "float32")
     net = make(dtype="float32", optimizer=SGD(learning_rate=1e-3, momentum=0.9))
     net.fit(X, labels, epochs=1, batch_size=batch_size)
-    allocated, real = [], training.train
+    allocated, real = [], fit_calls.train
 
     def counted(*arguments):
         before = rtsys.get_allocation_stats()
@@ -642,7 +643,7 @@ def test_nothing_is_allocated_inside_an_epoch(batch_size, monkeypatch):
     enabled = _nrt_python.memsys_stats_enabled()
     _nrt_python.memsys_enable_stats()
     try:
-        monkeypatch.setattr(training, "train", counted)
+        monkeypatch.setattr(fit_calls, "train", counted)
         for epochs in (1, 2, 40):
             net.fit(X, labels, epochs=epochs, batch_size=batch_size)
     finally:
@@ -676,7 +677,7 @@ def test_control_returns_often(sizes, rows, batch_size, monkeypatch):
     X, y = (rng.normal(size=(rows, n)).astype("float32") for n in (sizes[0], sizes[-1]))
     net = MLP(sizes, optimizer=SGD(learning_rate=1e-4), activation="tanh", seed=0)
     net.fit(X[:2], y[:2], epochs=1)
-    lasted, real, start = [], training.train, time.monotonic()
+    lasted, real, start = [], fit_calls.train, time.monotonic()
 
     def timed(*arguments):
         before = time.thread_time()
@@ -686,7 +687,7 @@ def test_control_returns_often(sizes, rows, batch_size, monkeypatch):
             raise KeyboardInterrupt
         return result
 
-    monkeypatch.setattr(training, "train", timed)
+    monkeypatch.setattr(fit_calls, "train", timed)
     with pytest.raises(KeyboardInterrupt):
         net.fit(X, y, epochs=10_000_000, batch_size=batch_size)
     assert max(lasted) < 0.5

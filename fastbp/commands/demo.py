@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp.commands.warmup import FirstCall, first_call
-from fastbp.kernels import evaluation, training
+from fastbp.kernels import entry
 from fastbp.machine.jit import cache_info
 from fastbp.machine.peak import cpu_model, fma_peak
 from fastbp.mlp import MLP
@@ -101,10 +101,7 @@ def prepare(digits: Digits) -> list[FirstCall]:
     net = new_net()
     X = digits.X[:BATCH_SIZE]
     y = digits.y[:BATCH_SIZE]
-    return [
-        first_call(training.train, "float32", lambda: net.fit(X, y, epochs=1)),
-        first_call(evaluation.predict, "float32", lambda: net.predict(X)),
-    ]
+    return [first_call(entry.train_and_predict, "float32", lambda: net.fit(X, y, epochs=1))]
 
 
 class Start(NamedTuple):

@@ -16,7 +16,7 @@ from fastbp.commands import DTYPES
 from fastbp.commands.info import cache_lines
 from fastbp.graph import variable
 from fastbp.graph.kernels import gradient, jvp, local_derivatives, value
-from fastbp.kernels import evaluation, in_python, training
+from fastbp.kernels import entry
 from fastbp.machine.jit import cache_info
 from fastbp.machine.notice import silent
 from fastbp.machine.peak import fma_loop, fma_peak
@@ -69,19 +69,11 @@ def first_call(function: Any, dtype: str, call: Callable[[], object]) -> FirstCa
     return FirstCall(function.__name__, dtype, how, seconds)
 
 
-def _no_loss(y_pred: Any, y: Any) -> tuple[float, Any]:
-    return 0.0, 0.0 * y_pred
-
-
-def _no_activation(z: Any) -> tuple[Any, Any]:
-    return z, 0.0 * z
-
-
 def warm_up(dtypes: Sequence[str] = DTYPES) -> Iterator[FirstCall]:
     """Call every entry point for every dtype on a tiny net; yields what each call took.
 
-    One version of the code serves nets of all shapes, activations, losses and optimisers. Losses
-    and activations in Python have their own versions; graphs have one, in float64 only.
+    One version of the code serves nets of all shapes, activations, losses and optimisers, and one
+    more those on sparse rows. Graphs have one, in float64 only.
 
     Parameters
     ----------
@@ -104,23 +96,14 @@ def warm_up(dtypes: Sequence[str] = DTYPES) -> Iterator[FirstCall]:
         entries = np.ones(4, dtype), np.zeros(4, np.int32), np.arange(5)
         sparse: Any = SparseRows(*entries, 2)
         net = MLP((2, 3, 1), dtype=dtype, seed=0)
-        ours = MLP((2, 3, 1), loss=_no_loss, dtype=dtype, seed=0)
-        units = MLP((2, 3, 1), activation=_no_activation, dtype=dtype, seed=0)
         calls: tuple[tuple[Any, Callable[[], object]], ...] = (
             (fma_loop, lambda: fma_peak(dtype)),  # noqa: B023 - called before the next round
-            (evaluation.predict, lambda: net.predict(X)),  # noqa: B023
-            (evaluation.evaluate, lambda: net.loss(X, y)),  # noqa: B023
-            (training.train, lambda: net.fit(X, y, epochs=1)),  # noqa: B023
-            (in_python.outputs, lambda: ours.loss(X, y)),  # noqa: B023
-            (in_python.descend, lambda: ours.fit(X, y, epochs=1, batch_size=2)),  # noqa: B023
+            (entry.train_and_predict, lambda: net.fit(X, y, epochs=1)),  # noqa: B023
             (dot, lambda: net.fit(X, y + 1, method="conjugate_gradient")),  # noqa: B023
             (rprop, lambda: net.fit(X, y - 1, epochs=1, method="rprop")),  # noqa: B023
             (shift_images, lambda: ImageShift((1, 2))(X, rng)),  # noqa: B023
             (warp_images, lambda: ImageRotation((1, 2))(X, rng)),  # noqa: B023
-            (in_python.built_in_loss, lambda: units.loss(X, y)),  # noqa: B023
-            (evaluation.predict_sparse, lambda: net.predict(sparse)),  # noqa: B023
-            (evaluation.evaluate, lambda: net.loss(sparse, y)),  # noqa: B023
-            (training.train, lambda: net.fit(sparse, y, epochs=1)),  # noqa: B023
+            (entry.train_and_predict_sparse, lambda: net.fit(sparse, y, epochs=1)),  # noqa: B023
         )
         for function, call in calls:
             yield first_call(function, dtype, call)

@@ -7,6 +7,7 @@ first, then inputs, then sizes; a file imports only from those above it.
 layout          where the parameters stand: the table of layers
 workspace       where a pass stands, and the method that computes a layer's weight gradient
 state           Network, Layer, Data, Gradient, OptimizerState: the handles and their accessors
+addresses       the handles from one row of integers: what a call works on
 finite          NaN and infinity in flat arrays
 elementary      exp, log, tanh and the normal tail, of vectors
 matmul          the three products of a dense layer, by register tiles
@@ -25,6 +26,7 @@ backprop        FORWARD, DELTA, BACKWARD: one screen
 evaluation      loss, gradient and predictions of many rows
 training        the epoch loop
 in_python       the same in pieces, for losses and activations in Python
+entry           what Python calls
 ==============  ==========================================================================
 
 backprop, dense and updates say what is computed; fastbp/plain.py says the same in a page of

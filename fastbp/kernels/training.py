@@ -56,8 +56,8 @@ def train_pass(t, entries, network, work, first, done, batch, divisor, key, grad
 
 
 @kernel
-def train_passes(t, network, work, data, optimizer, grad, random, progress, losses, epochs, snapshot,
-                 apart, rows, batch_size, passes):  # fmt: skip
+def train_passes(t, network, work, data, optimizer, grad, random, progress, losses, epochs,
+                 snapshot, apart, rows, batch_size, passes):  # fmt: skip
     """At most `passes` passes of mini-batch training, from where `progress` stands.
 
     A pass is a batch, or a part of one that exceeds the workspace's capacity. All but numbers are
@@ -65,6 +65,8 @@ def train_passes(t, network, work, data, optimizer, grad, random, progress, loss
 
     Parameters
     ----------
+    t : int64
+        The table (addresses.py) that the next four are made from.
     network, work, data, optimizer : Network, Workspace, Data, OptimizerState
         The parameters and the optimiser's state are updated in place; the order of the rows,
         unless empty, becomes the next at the start of each epoch (`sampling.next_order`).

@@ -33,7 +33,7 @@ from fastbp.commands import info, warmup
 from fastbp.commands.warmup import FirstCall, first_call, warm_up
 from fastbp.graph import kernels as graph_kernels
 from fastbp.graph import sigmoid, variable
-from fastbp.kernels import evaluation, in_python, training
+from fastbp.kernels import entry
 from fastbp.machine import peak
 from fastbp.machine.cache import CacheInfo
 from fastbp.methods import METHODS
@@ -44,19 +44,16 @@ ROOT = Path(fastbp.__file__).parents[1]
 pytestmark = pytest.mark.slow
 
 NAMES = [
-    "fma_loop", "predict", "evaluate", "train", "outputs", "descend", "dot",
-    "rprop", "shift_images", "warp_images", "built_in_loss", "predict_sparse", "evaluate", "train",
+    "fma_loop", "train_and_predict", "dot", "rprop", "shift_images", "warp_images",
+    "train_and_predict_sparse",
 ]  # fmt: skip
 GRAPHS = ["value", "gradient", "jvp", "local_derivatives"]
 ENTRY_POINTS = [
     peak.fma_loop,
-    evaluation.predict,
-    evaluation.predict_sparse,
-    evaluation.evaluate,
-    training.train,
-    *(getattr(in_python, name) for name in (*NAMES[4:6], NAMES[10], "shuffle", "penalties")),
+    entry.train_and_predict,
+    entry.train_and_predict_sparse,
     *(getattr(methods_kernels, name) for name in ("dot", "combine", "rprop")),
-    *(getattr(augment_kernels, name) for name in NAMES[8:10]),
+    *(getattr(augment_kernels, name) for name in NAMES[4:6]),
     *(getattr(graph_kernels, name) for name in GRAPHS),
 ]
 

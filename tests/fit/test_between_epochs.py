@@ -18,8 +18,8 @@ import fastbp.fit.between_epochs
 import fastbp.fit.fit
 import fastbp.mlp
 from fastbp import MLP, SGD, Adam, Callback, DivergenceWarning
+from fastbp.fit import calls as fit_calls
 from fastbp.fit.limits import Limits
-from fastbp.kernels import training
 
 RNG = np.random.default_rng(11)
 X, XV = RNG.normal(size=(37, 5)), RNG.normal(size=(20, 5))
@@ -75,8 +75,8 @@ def test_hooks_change_no_bits(batch_size, shuffle):
 
 @needs_compiler
 def test_the_plain_call_has_no_hooks(monkeypatch):
-    calls, real = [], training.train
-    monkeypatch.setattr(training, "train", lambda *a: calls.append(a) or real(*a))
+    calls, real = [], fit_calls.train
+    monkeypatch.setattr(fit_calls, "train", lambda *a: calls.append(a) or real(*a))
     monkeypatch.setattr(fastbp.fit.between_epochs, "Hooks", None)
     assert not fastbp.fit.between_epochs.Options().any_given()
     net = make()
@@ -88,7 +88,7 @@ def test_the_plain_call_has_no_hooks(monkeypatch):
         assert len(net.fit(X, Y, epochs=50, **options)) == 50
         assert len(calls) == 1
     monkeypatch.undo()
-    monkeypatch.setattr(training, "train", lambda *a: calls.append(a) or real(*a))
+    monkeypatch.setattr(fit_calls, "train", lambda *a: calls.append(a) or real(*a))
     calls.clear()
     net.fit(X, Y, epochs=50, callbacks=Callback())
     assert len(calls) == 50
@@ -108,8 +108,8 @@ def test_epochs_of_several_calls(batch_size, a_call):
 
 
 def test_a_call_that_ends_early_raises_no_bound(monkeypatch):
-    bounds, real = [], training.train
-    monkeypatch.setattr(training, "train", lambda *a: bounds.append(a[-1]) or real(*a))
+    bounds, real = [], fit_calls.train
+    monkeypatch.setattr(fit_calls, "train", lambda *a: bounds.append(a[-1]) or real(*a))
     limited.fit(make(), X, Y, limits=Limits(60.0), epochs=20, callbacks=Callback())
     assert len(bounds) == 20
     assert len(set(bounds)) == 1
@@ -371,7 +371,7 @@ def test_time_that_does_not_run_out_restores_nothing():
 @pytest.mark.parametrize("call", [1, 3, 12])
 def test_out_of_time_within_an_epoch(call, monkeypatch):
     clock = Clock()
-    net, twin, calls, real = make(), make(), [], training.train
+    net, twin, calls, real = make(), make(), [], fit_calls.train
     options = {"limits": Limits(first_passes=1, most_passes=1), "clock": clock}
     options |= {"batch_size": 8, "shuffle": False}  # 5 updates an epoch
 
@@ -381,7 +381,7 @@ def test_out_of_time_within_an_epoch(call, monkeypatch):
             clock.now += 1000
         return real(*arguments)
 
-    monkeypatch.setattr(training, "train", slow)
+    monkeypatch.setattr(fit_calls, "train", slow)
     history = limited.fit(net, X, Y, epochs=9, max_seconds=500, **options)
     assert len(calls) == call
     assert len(history) == call // 5
@@ -398,13 +398,13 @@ def test_out_of_time_within_an_epoch(call, monkeypatch):
 def test_overflow_when_time_runs_out_is_divergence(monkeypatch):
     clock = Clock()
     net = MLP((1, 1), bias=False, optimizer=SGD(1.7e308), dtype="float64", seed=0)
-    before, real = net.params.copy(), training.train
+    before, real = net.params.copy(), fit_calls.train
 
     def slow(*arguments):
         clock.now += 1000
         return real(*arguments[:-1], 1)  # one update
 
-    monkeypatch.setattr(training, "train", slow)
+    monkeypatch.setattr(fit_calls, "train", slow)
     with pytest.warns(DivergenceWarning, match="after the last finite epoch"):
         history = limited.fit(
             net, np.full((6, 1), 4.0), np.zeros(6), clock=clock, batch_size=2, max_seconds=500
@@ -481,7 +481,7 @@ def test_interrupted_while_validating(where, monkeypatch):
 
 
 def test_interrupted_in_a_compiled_call(monkeypatch):
-    net, twin, spy, real = make(), make(), Spy(), training.train
+    net, twin, spy, real = make(), make(), Spy(), fit_calls.train
 
     def interrupted(*arguments):
         status = real(*arguments)
@@ -489,7 +489,7 @@ def test_interrupted_in_a_compiled_call(monkeypatch):
             raise KeyboardInterrupt
         return status
 
-    monkeypatch.setattr(training, "train", interrupted)
+    monkeypatch.setattr(fit_calls, "train", interrupted)
     with pytest.raises(KeyboardInterrupt):
         net.fit(X, Y, epochs=9, batch_size=8, validation_data=(XV, YV), callbacks=spy)
     monkeypatch.undo()

@@ -19,8 +19,8 @@ from sklearn.neural_network import MLPClassifier as Theirs
 from sklearn.utils import check_random_state, shuffle
 
 from fastbp import Callback, DivergenceWarning, EarlyStopping, ReduceOnPlateau
+from fastbp.fit import calls as fit_calls
 from fastbp.fit.limits import LIMITS
-from fastbp.kernels import training as kernels_training
 from fastbp.kernels.optimizers import LEARNING_RATE
 from fastbp.kernels.training import FINISHED
 from fastbp.sklearn import MLPClassifier, MLPRegressor, training
@@ -134,13 +134,13 @@ def test_a_callback_may_draw_from_the_generator_of_the_fit() -> None:
 @ignore_convergence
 def test_a_fit_without_a_random_state_leaves_numpys_generator_to_other_threads(monkeypatch) -> None:
     lock, free = bits_of(check_random_state(None))[1], []
-    real = kernels_training.train
+    real = fit_calls.train
 
     def train(*arguments):
         free.append(is_free(lock))
         return real(*arguments)
 
-    monkeypatch.setattr(kernels_training, "train", train)
+    monkeypatch.setattr(fit_calls, "train", train)
     small(random_state=None).fit(X, Y)
     assert free and all(free)
 
