@@ -92,10 +92,10 @@ def shuffle(t):
 
 
 @kernel
-def outputs(t, entries, out, n_out):
+def outputs(t, like, entries, out, n_out):
     """OUTPUTS of `operate`."""
     return in_python.outputs(
-        t, entries, network_at(t, out), work_at(t, out), load(t, FIRST), load(t, COUNT),
+        t, like, entries, network_at(t, like), work_at(t, like), load(t, FIRST), load(t, COUNT),
         load(t, ACTIVATED), random_at(t), load(t, DROPS_OUT), out, n_out,
     )  # fmt: skip
 
@@ -155,7 +155,7 @@ def operate(t, operation, x, y, rows, columns, entries):
     if operation == EVALUATE:
         return evaluate(t, x, entries)
     if operation == OUTPUTS:
-        return float(outputs(t, entries, y, columns))
+        return float(outputs(t, x, entries, y, columns if rows > 0 else 0))
     if operation == OUTPUT_LOSS:
         return output_loss(t, x, entries)
     if operation == PENALTIES:

@@ -27,7 +27,7 @@ from fastbp.machine.simd import load, store
 
 
 @kernel
-def outputs(t, entries, network, work, first, batch, done, random, drops_out, out, n_out):
+def outputs(t, like, entries, network, work, first, batch, done, random, drops_out, out, n_out):
     """Outputs of the rows from `first` on in `out`, (batch, n_out); dropout only if `drops_out`.
 
     Where Python activates a layer, its number is returned, and its net inputs stand where its
@@ -43,7 +43,7 @@ def outputs(t, entries, network, work, first, batch, done, random, drops_out, ou
         key = dropout_key(last_random(random))
     if done >= 0 and key != 0:
         drop_outputs(layer_of(network, work, done), batch, key)
-    number = int(forward_pass(t, out, entries, first, batch, 0.0, key, done + 1, False))
+    number = int(forward_pass(t, like, entries, first, batch, 0.0, key, done + 1, False))
     if number == network.n_layers and n_out > 0:
         y = state.outputs(layer_of(network, work, number - 1))
         transpose(out, n_out, y, feature_rows(work), n_out, batch)

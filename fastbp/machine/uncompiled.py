@@ -100,7 +100,9 @@ def _from_cell(dtype):
     """A function that returns the address in a cell of a table, of numbers of a type."""
 
     def at(table, cell):
-        given = TABLES[address_of(table.buffer)].arrays[table.check(cell, 1)]
+        given = TABLES[address_of(table.buffer)].arrays.get(table.check(cell, 1))
+        if given is None:  # no address: every access raises
+            return Pointer(np.empty(0, dtype), 0)
         if given.dtype != dtype:
             raise TypeError(f"cell {cell} has the address of {given.dtype}, not of {dtype}")
         return pointer(given, 0)
