@@ -308,6 +308,10 @@ class MLP(Net):
         Returns
         -------
         array of `dtype`, shape (rows, n_out)
+            One output is a column, (rows, 1). Flatten it before you compare it with targets of
+            shape (rows,): ``net.predict(X).ravel() - y``. Without ``ravel`` NumPy takes each
+            prediction with each target, and the result is a matrix (rows, rows), without an
+            error. `score` and `evaluate` take targets of either shape.
 
         Raises
         ------
@@ -351,6 +355,85 @@ class MLP(Net):
     def _evaluate(self, X: Any, y: Any, sample_weight: Any, grad: FloatArray) -> float:
         rows, count = data.rows_and_targets(X, y, sample_weight, self)
         return evaluation.evaluate(self, rows, count, self.optimizer_state(), grad)
+
+    def score(self, X: Rows, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> float:
+        """How good the predictions are, 1 at best: accuracy for classes, R^2 for numbers.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (rows, n_in)
+        y : array-like
+            As in `fit`.
+        sample_weight : array-like, shape (rows,) or (rows, n_out), optional
+            By which rows, or outputs, count.
+
+        Returns
+        -------
+        float
+            With cross_entropy, binary_cross_entropy and hinge the accuracy: the share of the rows
+            whose class is predicted, or, where the outputs are labels of which a row may have
+            several, the share of the outputs that are right. With every other loss, those of your
+            own included, R^2, averaged over the outputs. Targets that are missing do not count.
+            The functions are in `fastbp.fit.metrics`; `evaluate` has others.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Bad input, as in `fit`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastbp import MLP
+        >>> X = np.linspace(-1, 1, 50).reshape(-1, 1)
+        >>> net = MLP((1, 16, 1), activation="tanh", seed=0)
+        >>> history = net.fit(X[::2], X[::2] ** 2, epochs=1000)
+        >>> net.score(X[1::2], X[1::2] ** 2) > 0.99
+        True
+        """
+        return evaluation.score(self, X, y, sample_weight)
+
+    @checks.explained
+    def evaluate(
+        self,
+        X: Rows,
+        y: npt.ArrayLike,
+        *,
+        metrics: str | Metric | Iterable[str | Metric] = (),
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> dict[str, float]:
+        """Loss and metrics on these rows, by the names that they have in a history.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (rows, n_in)
+        y : array-like
+            As in `fit`.
+        metrics : str, callable or list of both, default=()
+            As in `fit`.
+        sample_weight : array-like, shape (rows,) or (rows, n_out), optional
+            Weights of the loss and of the metrics with a name; functions of your own do not get
+            them.
+
+        Returns
+        -------
+        dict of str to float
+            "loss", as `loss` returns it, and the metrics. ``evaluate(X, y)`` of the rows that a
+            fit validated with gives what stands in its history as "val_loss", and so on.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Bad input, as in `fit`.
+
+        Examples
+        --------
+        >>> from fastbp import MLP
+        >>> net = MLP((2, 1), weight_init="zeros", seed=0)
+        >>> net.evaluate([[0, 1], [1, 0]], [1, 3], metrics=["r2", "mean_absolute_error"])
+        {'loss': 2.5, 'r2': -4.0, 'mean_absolute_error': 2.0}
+        """
+        return evaluation.report(self, X, y, metrics, sample_weight)
 
     def step(self, X: Rows, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> float:
         """One optimiser update on this batch.
@@ -469,8 +552,9 @@ class MLP(Net):
             "accuracy", "mean_squared_error", "mean_absolute_error", "r2", or functions of
             (y_true, y_pred), measured after each epoch on all rows: on those of training by their
             name, on the validation data as "val_" + name. They take a prediction of all rows.
-            Beside batches they are measured on the validation data alone. Targets that are missing
-            do not count in those with a name; a function is given them as NaN.
+            Beside batches they are measured on the validation data alone. Those with a name go by
+            the sample weights, and targets that are missing do not count in them; a function is
+            given no weights, and NaN for such targets.
         patience : int, optional
             Stop when "val_loss", without validation data "loss", has not improved for so many
             epochs; at the end, stopped or not, restore the parameters of the best epoch.

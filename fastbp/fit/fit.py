@@ -109,10 +109,7 @@ def rows_in_memory(
     rows, count = data.rows_to_train_on(*examples, net)
     data.check_dropout(net, rows)
     hooks = None
-    inputs: Any = rows.inputs.reshape(count, -1)
-    if rows.entries is not None:
-        inputs = checks.SparseRows(*rows.entries, net.layer_sizes[0])
-    whole = Examples(inputs, checks.numbers("y", examples.y), data.weights_of(rows))
+    whole = data.examples_of(rows, examples.y, net)
     if options.any_given():
         hooks, kept = prepare(net, whole, shuffle, epochs, options, limits, clock)
         if kept is not None:
