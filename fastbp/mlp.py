@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,11 +21,12 @@ from fastbp.model import activations, layers
 from fastbp.model.activations import Activation, ActivationFunction, MakesActivation
 from fastbp.model.initializers import Init, check_init, init_names, initial_weights
 from fastbp.model.layers import Dense
-from fastbp.model.losses import LOSSES, Loss, LossFunction, MakesLoss, as_loss
+from fastbp.model.losses import Loss, LossFunction, MakesLoss, as_loss
 from fastbp.model.net import FloatArray, Net, Spec
 from fastbp.model.optimizers import Optimizer, as_optimizer
 from fastbp.model.regularization import Regularization
 from fastbp.model.schedules import Rate
+from fastbp.model.summary import Summary, summary_of
 
 if TYPE_CHECKING:
     from fastbp.methods import Method
@@ -42,9 +42,9 @@ Rows = npt.ArrayLike | Sparse
 
 
 INSIDE = {
-    "content", "from_spec", "in_python", "layer_table", "optimizer_state", "regularization",
-    "restart_optimizer", "rows_in_a_call", "settings", "share_parameters", "spec", "split_seed",
-    "state", "workspace",
+    "content", "from_spec", "in_python", "layer_table", "needs_gradient", "optimizer_state",
+    "regularization", "restart_optimizer", "rows_in_a_call", "settings", "share_parameters", "spec",
+    "split_seed", "state", "workspace",
 }  # fmt: skip
 """Names of a net that are for this package's use: completion does not offer them."""
 
@@ -121,6 +121,21 @@ class MLP(Net):
 
     Attributes
     ----------
+    layer_sizes : tuple of int
+        Inputs, hidden layers, outputs.
+    activations : tuple of str or Activation
+        The activation of each layer, the outputs included.
+    loss_name : str
+        Name of the loss; `loss` computes it.
+    optimizer : Optimizer
+        Can be set, also by name. Another of the same class keeps the state, a new class starts
+        afresh.
+    dtype : numpy.dtype
+    bias, missing_targets : bool
+    weight_init : str or tuple of str
+        As given; "own" for a function or an array.
+    n_params : int
+        How many parameters there are, frozen ones included; `summary` has them by layer.
     params : array of `dtype`, shape (n_params,)
         All parameters. Layer by layer: the weights that enter unit 0, those that enter unit 1,
         ..., then the biases.
@@ -267,13 +282,11 @@ class MLP(Net):
 
     def __repr__(self) -> str:
         hidden = self.activations[:-1]
-        loss = self.spec.loss
         names = repr(hidden[0]) if len(set(hidden)) == 1 else repr(hidden)
         parts = [f"{self.layer_sizes}"] + ([f"activation={names}"] if hidden else [])
-        named = type(loss) in LOSSES.values() and loss == type(loss)()
         parts += [
             f"output_activation={self.activations[-1]!r}",
-            f"loss={(loss.name if named else loss)!r}",
+            f"loss={self.spec.loss.short()!r}",
             f"optimizer={self.optimizer!r}",
             f"dtype={self.dtype.name!r}",
         ]
@@ -281,15 +294,42 @@ class MLP(Net):
             parts.append("bias=False")
         if self.weight_init not in ("auto", "own"):
             parts.append(f"weight_init={self.weight_init!r}")
-        regularization = self.regularization
-        parts += [
-            f"{item.name}={getattr(regularization, item.name)!r}"
-            for item in fields(regularization)
-            if getattr(regularization, item.name) != item.default
-        ]
+        parts += [f"{name}={value!r}" for name, value in self.regularization.given().items()]
         if self.missing_targets:
             parts.append("missing_targets=True")
         return f"MLP({', '.join(parts)})"
+
+    def summary(self, batch_size: int = BATCH_SIZE) -> Summary:
+        """A table of the layers, with their parameters, and what memory the net takes.
+
+        Parameters
+        ----------
+        batch_size : int, default=32
+            For the memory of a batch in training.
+
+        Returns
+        -------
+        Summary
+            Printed, or at the end of a cell of a notebook, it is a table; its attributes are the
+            numbers.
+
+        Examples
+        --------
+        >>> from fastbp import MLP
+        >>> net = MLP((784, 128, 10), loss="cross_entropy", seed=0)
+        >>> net.freeze(layers=[0], biases=False)
+        >>> summary = net.summary()
+        >>> print(str(summary).rpartition("; ")[0])
+        MLP 784-128-10, float32
+        layer  input shape  output shape  activation  parameters   frozen
+            0  (rows, 784)   (rows, 128)        relu     100,480  100,352
+            1  (rows, 128)    (rows, 10)     softmax       1,290        0
+        total                                            101,770  100,352
+        loss: cross_entropy
+        optimizer: Adam(learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-08)
+        memory: 1,543,672 bytes
+        """
+        return summary_of(self, batch_size)
 
     # ---------------------------------------------------------------- what it computes
 

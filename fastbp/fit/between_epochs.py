@@ -115,7 +115,7 @@ class Hooks:
         self.deadline = clock() + max_seconds
         self.reason = f"max_seconds={max_seconds:g} ran out"
         self._begun: list[Callback] = []
-        fit.history.others = {name: [] for name in (*evaluate.names, "learning_rate")}
+        fit.history.other_columns = {name: [] for name in (*evaluate.names, "learning_rate")}
 
     def __enter__(self) -> Hooks:
         try:
@@ -156,7 +156,7 @@ class Hooks:
         history = fit.history
         fit.epoch = len(history)
         for name, value in self.evaluate().items():
-            history.others[name][-1] = value
+            history.other_columns[name][-1] = value
         fit.losses = {name: history[name][-1] for name in history.names}
         for callback in self.callbacks:
             callback.on_epoch_end(fit)

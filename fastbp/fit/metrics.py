@@ -1,4 +1,4 @@
-"""Metrics: small functions of targets and predictions, for ``fit(metrics=...)`` and `MLP.evaluate`."""
+"""Metrics: small functions of targets and predictions, for `MLP.fit` and `MLP.evaluate`."""
 
 from __future__ import annotations
 
@@ -211,7 +211,7 @@ def _weights(truth: npt.NDArray[Any], sample_weight: Any) -> Floats:
 
     Where rows have one target each, that of a row is the mean of its outputs' weights.
     """
-    known = ~np.isnan(truth)
+    known: npt.NDArray[np.bool_] = ~np.isnan(truth)
     if sample_weight is None:
         return known.astype(np.float64)
     given = checks.numbers("sample_weight", sample_weight)
@@ -221,7 +221,8 @@ def _weights(truth: npt.NDArray[Any], sample_weight: Any) -> Floats:
     weights = checks.sample_weights(given, len(truth), columns)
     if truth.ndim == 1:
         weights = weights.mean(axis=1)
-    return np.where(known, weights, 0.0)
+    found: Floats = np.where(known, weights, 0.0)
+    return found
 
 
 def _mean(values: npt.NDArray[Any], weights: Floats) -> float:
@@ -244,9 +245,7 @@ def _same_shape(
     return truth
 
 
-def _columns(
-    metric: str, y_true: npt.ArrayLike, y_pred: npt.ArrayLike
-) -> tuple[Floats, Floats]:
+def _columns(metric: str, y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> tuple[Floats, Floats]:
     """Both in float64 as (rows, outputs)."""
     truth = checks.numbers("y_true", y_true).astype(np.float64)
     outputs = checks.numbers("y_pred", y_pred).astype(np.float64)

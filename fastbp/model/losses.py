@@ -67,6 +67,11 @@ class Loss:
                 f"whole row. {instead}"
             )
 
+    def short(self) -> str | Loss:
+        """The name, if it says all, as ``MLP(loss=...)`` takes it; else the loss."""
+        kind = LOSSES.get(self.name)
+        return self.name if type(self) is kind and self == kind() else self
+
     def parameters(self, outputs: int) -> npt.NDArray[np.float64]:
         """The loss's parameters as its kernel takes them; none by default."""
         return np.empty(0)
