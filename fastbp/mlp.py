@@ -597,8 +597,9 @@ class MLP(Net):
             given no weights, and NaN for such targets.
         patience : int, optional
             Stop when "val_loss", without validation data "loss", has not improved for so many
-            epochs; at the end, stopped or not, restore the parameters of the best epoch.
-            The optimiser's state is not restored but goes on. As `EarlyStopping`.
+            epochs; at the end, stopped or not, restore the parameters of the best epoch,
+            ``history.restored_epoch``. The optimiser's state is not restored but goes on. As
+            `EarlyStopping`.
         min_delta : float, default=0.0
             By how much the loss must fall to be an improvement. Needs `patience`.
         callbacks : Callback or list of Callback, default=()
@@ -614,7 +615,8 @@ class MLP(Net):
             Go on with ``net.history``, of a net that was loaded or a fit that was interrupted: its
             epochs count among `epochs`, and the new ones are added to them. With the same data
             and options the bits are those of a fit that was never stopped, if it was stopped
-            after an epoch; `patience` begins anew. Not with a method.
+            after an epoch; `patience` begins anew. Where the fit before restored its best epoch,
+            that is restored again unless a new epoch is better. Not with a method.
 
         Returns
         -------
