@@ -299,6 +299,7 @@ class MLP(Net):
             parts.append("missing_targets=True")
         return f"MLP({', '.join(parts)})"
 
+    @checks.explained
     def summary(self, batch_size: int = BATCH_SIZE) -> Summary:
         """A table of the layers, with their parameters, and what memory the net takes.
 
@@ -396,6 +397,7 @@ class MLP(Net):
         rows, count = data.rows_and_targets(X, y, sample_weight, self)
         return evaluation.evaluate(self, rows, count, self.optimizer_state(), grad)
 
+    @checks.explained
     def score(self, X: Rows, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> float:
         """How good the predictions are, 1 at best: accuracy for classes, R^2 for numbers.
 
@@ -424,9 +426,9 @@ class MLP(Net):
         Examples
         --------
         >>> import numpy as np
-        >>> from fastbp import MLP
+        >>> from fastbp import MLP, Adam
         >>> X = np.linspace(-1, 1, 50).reshape(-1, 1)
-        >>> net = MLP((1, 16, 1), activation="tanh", seed=0)
+        >>> net = MLP((1, 16, 1), activation="tanh", optimizer=Adam(0.01), seed=0)
         >>> history = net.fit(X[::2], X[::2] ** 2, epochs=1000)
         >>> net.score(X[1::2], X[1::2] ** 2) > 0.99
         True

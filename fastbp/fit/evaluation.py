@@ -162,11 +162,11 @@ def measured(
     values = {}
     with np.errstate(over="ignore", invalid="ignore"):
         for name, metric in metrics.items():
+            if is_named(metric):
+                values[name] = _of_named(net.spec.loss, metric, y, outputs, weights)
+                continue
             try:
-                if is_named(metric):
-                    values[name] = _of_named(net.spec.loss, metric, y, outputs, weights)
-                else:
-                    values[name] = float(metric(y, outputs))
+                values[name] = float(metric(y, outputs))
             except (TypeError, ValueError) as error:
                 error.add_note(f"in the metric {name!r}, which must return a number")
                 raise

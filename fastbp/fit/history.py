@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -81,7 +82,7 @@ class History:
             message = f"a History has no attribute {name!r}"
             columns = vars(self).get("other_columns", {})  # none while it is unpickled
             if name in columns:
-                raise AttributeError(f"{message}. A column is an item: write history[{name!r}]")
+                raise AttributeError(f'{message}. A column is an item: write history["{name}"]')
             shown = ", ".join(map(repr, ("loss", *columns, "seconds")))
             columns_are = f". Columns are items, as history['loss'] is; there are {shown}"
             raise AttributeError(message + (checks.instead("history", name) or columns_are))
@@ -195,11 +196,15 @@ class History:
         return as_html(("epoch", *self.names), self._rows(), caption)
 
     def _rows(self) -> list[tuple[str, ...]]:
-        """The cells of the table, abridged."""
+        """The cells of the table, abridged, but with those of a restored epoch."""
         count = len(self)
         shown = list(range(count))
         if count > FIRST_ROWS + LAST_ROWS + 1:
-            shown = [*range(FIRST_ROWS), -1, *range(count - LAST_ROWS, count)]
+            restored = [self.restored_epoch - 1] if self.restored_epoch else []
+            kept = sorted({*range(FIRST_ROWS), *restored, *range(count - LAST_ROWS, count)})
+            shown = [kept[0]]
+            for last, epoch in pairwise(kept):
+                shown += [epoch] if epoch == last + 1 else [-1, epoch]
         columns = [self[name] for name in self.names]
         return [
             ("...",) * (1 + len(columns))

@@ -86,6 +86,16 @@ def test_long_ones_are_abridged():
     assert numbers(21) == [str(n) for n in range(1, 22)]
     expected = [*range(1, 11), "...", *range(991, 1001)]
     assert numbers(1000) == [str(n) for n in expected]
+    history = History([0.5] * 1000, [1.0] * 1000, restored_epoch=500)
+    lines = [line.split()[0] for line in str(history).splitlines()[2:]]
+    assert lines == [str(n) for n in [*range(1, 11), "...", 500, "...", *range(991, 1001)]]
+    for epoch in (10, 991):
+        history.restored_epoch = epoch
+        assert [line.split()[0] for line in str(history).splitlines()[2:]] == list(
+            map(str, expected)
+        )
+    history.restored_epoch = 11
+    assert str(history).splitlines()[12].split()[0] == "11"
     assert History([0.5] * 1000, [1.0] * 1000)._repr_html_().count("<tr>") == 1 + 21
 
 
@@ -176,7 +186,7 @@ def test_the_last_that_restores_is_what_counts():
 
 
 def test_a_column_is_an_item():
-    with pytest.raises(AttributeError, match=r"an item: write history\['val_loss'\]$"):
+    with pytest.raises(AttributeError, match=r"an item: write history\[\"val_loss\"\]$"):
         _ = short().val_loss
     with pytest.raises(AttributeError, match="not measured: pass validation_data"):
         _ = History([1.0], [1.0]).val_loss
