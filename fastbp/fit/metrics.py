@@ -65,7 +65,7 @@ def accuracy(
                 labels = _same_shape("accuracy", labels, outputs).argmax(axis=1)
             classes = outputs.argmax(axis=1)
             right = _same_shape("accuracy", labels, classes) == classes
-            right &= ~np.isnan(outputs).any(axis=1)
+            right &= ~np.isnan(outputs[np.arange(len(outputs)), classes])  # argmax finds the NaN
     else:
         flat = outputs.reshape(-1)
         labels = _same_shape("accuracy", labels, flat)
@@ -137,17 +137,17 @@ def r2(
     """
     truth, outputs = _columns("r2", y_true, y_pred)
     weights = _weights(truth, sample_weight)
-    known = weights > 0
-    totals = weights.sum(axis=0)
+    known = True if weights is None else weights > 0
+    totals = np.full(truth.shape[1], len(truth)) if weights is None else weights.sum(axis=0)
     counts = totals > 0
-    means = (weights * np.where(known, truth, 0.0)).sum(axis=0) / np.where(counts, totals, 1.0)
-    left = (weights * np.where(known, (truth - outputs) ** 2, 0.0)).sum(axis=0)
-    total = (weights * np.where(known, (truth - means) ** 2, 0.0)).sum(axis=0)
+    means = _sums(truth, weights) / np.where(counts, totals, 1.0)
+    left = _sums((truth - outputs) ** 2, weights)
+    total = _sums((truth - means) ** 2, weights)
     least = truth.min(axis=0, where=known, initial=np.inf)
     varies = (truth.max(axis=0, where=known, initial=-np.inf) > least) & (total > 0)
     scores = np.where(left == 0, 1.0, 0.0)
     scores[varies] = 1.0 - left[varies] / total[varies]
-    return float(scores[counts].mean()) if counts.any() else float("nan")
+    return _mean(scores[counts], None)
 
 
 METRICS: dict[str, Metric] = {
@@ -206,14 +206,14 @@ def is_named(metric: Metric) -> bool:
     return any(metric is one for one in METRICS.values())
 
 
-def _weights(truth: npt.NDArray[Any], sample_weight: Any) -> Floats:
-    """Weights of the shape of the targets, 0 for those that are missing.
+def _weights(truth: npt.NDArray[Any], sample_weight: Any) -> Floats | None:
+    """Weights of the shape of the targets, 0 for those that are missing; None where all are 1.
 
     Where rows have one target each, that of a row is the mean of its outputs' weights.
     """
-    known: npt.NDArray[np.bool_] = ~np.isnan(truth)
+    known = ~np.isnan(truth)
     if sample_weight is None:
-        return known.astype(np.float64)
+        return None if known.all() else known.astype(np.float64)
     given = checks.numbers("sample_weight", sample_weight)
     columns = given.shape[1] if given.ndim == 2 else 1
     if truth.ndim == 2:
@@ -225,8 +225,18 @@ def _weights(truth: npt.NDArray[Any], sample_weight: Any) -> Floats:
     return found
 
 
-def _mean(values: npt.NDArray[Any], weights: Floats) -> float:
+def _sums(values: Floats, weights: Floats | None) -> Floats:
+    """Weighted sums by output; what has no weight may be NaN or infinite."""
+    if weights is not None:
+        values = weights * np.where(weights > 0, values, 0.0)
+    sums: Floats = values.sum(axis=0)
+    return sums
+
+
+def _mean(values: npt.NDArray[Any], weights: Floats | None) -> float:
     """The weighted mean of what has a weight; of nothing NaN, without NumPy's warning."""
+    if weights is None:
+        return float(values.mean()) if values.size else float("nan")
     counts = weights > 0
     if not counts.any():
         return float("nan")

@@ -322,12 +322,14 @@ def _columns(given: Any) -> list[str]:
 def _history(given: dict[str, Any], columns: list[str], table: list[list[float]]) -> History:
     """The history, of fields that `_columns` has checked."""
     loss, *others, seconds = table
+    fields = {name: given[name] for name in OF_HISTORY}
     restored = given["restored_epoch"]
     if restored is not None:
         if not loss:
             raise ValueError(f"a history without epochs has none to restore; got {restored!r}")
-        checks.count("restored_epoch of its history", restored, 1, len(loss))
-    fields = {name: given[name] for name in OF_HISTORY}
+        fields["restored_epoch"] = checks.count(
+            "restored_epoch of its history", restored, 1, len(loss)
+        )
     return History(loss, seconds, dict(zip(columns[1:-1], others, strict=True)), **fields)
 
 
