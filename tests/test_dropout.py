@@ -30,7 +30,7 @@ def data(rows, seed=0):
 
 def masks(net, rates, rows, batch_size, key):
     """What the inputs and the outputs of each hidden layer are multiplied by, rows first."""
-    stride, found = int(net.workspace(batch_size, training=True)[1].places[STRIDE]), []
+    stride, found = int(net.workspace(batch_size, training=True).work.places[STRIDE]), []
     for number, (width, rate) in enumerate(zip(net.layer_sizes, rates, strict=False)):
         places = np.arange(width) * stride + np.arange(rows)[:, None]
         share = round(rate * 2**32)
@@ -119,7 +119,7 @@ def test_each_pass_of_a_large_batch_has_a_key(loss):
     rows, rates = 700, (0.25, 0.5, 0.5)
     net = make(input_dropout=0.25, dropout=0.5, loss=half_square if loss == "callable" else loss)
     X, T = data(rows)
-    capacity = int(net.workspace(rows, training=True)[1].places[CAPACITY])
+    capacity = int(net.workspace(rows, training=True).work.places[CAPACITY])
     assert capacity == (256 if loss == "squared_error" else rows)
     stream, before, pieces = oracle.RandomStream(net.state.random[0]), net.params.copy(), []
     for first in range(0, rows, capacity):

@@ -223,7 +223,7 @@ def test_many_inputs_are_laid_out_in_groups(rows, dtype):
     rng, output = np.random.default_rng(rows), ("squared_error", "identity")
     net = random_net(rng, (1101, 13, 2), "tanh", output, dtype)
     X, y, T = random_data(rng, net, output, rows)
-    places = net.workspace(rows, True)[1].places
+    places = net.workspace(rows, True).work.places
     assert 0 < places[INPUT_GROUP] < rows
     assert rows % places[INPUT_GROUP]
     wide = net.params.astype(np.float64)
@@ -250,7 +250,7 @@ def test_every_way_to_the_gradient_of_weights(path, rows, dtype, monkeypatch):
         net = random_net(rng, sizes, "tanh", output, dtype)
         X, y, T = random_data(rng, net, output, rows)
         assert (
-            net.workspace(rows, True)[0].layers.reshape(-1, N_COLUMNS)[:, GRADIENT] == path
+            net.workspace(rows, True).network.layers.reshape(-1, N_COLUMNS)[:, GRADIENT] == path
         ).all()
         if dtype == "float64":
             check_float64(net, X, y, T, rng)

@@ -25,7 +25,7 @@ from recipes import in_threads
 from fastbp import MLP, SGD, Adam, DivergenceWarning, History, Huber
 from fastbp.fit import calls as fit_calls
 from fastbp.fit.limits import Limits
-from fastbp.kernels import evaluation, training
+from fastbp.kernels import entry, evaluation, training
 from fastbp.kernels.activations import ACTIVATIONS
 from fastbp.machine import jit
 from fastbp.methods import full_batch

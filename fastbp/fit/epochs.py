@@ -21,7 +21,7 @@ from fastbp.fit.limits import LIMITS, Clock, Limits
 from fastbp.kernels import training
 from fastbp.kernels.addresses import Table
 from fastbp.kernels.optimizers import UPDATES
-from fastbp.kernels.state import CLIP_NORM, RATES, SCHEDULED, Data, OptimizerState
+from fastbp.kernels.state import RATES, SCHEDULED, Data, OptimizerState
 from fastbp.kernels.training import RUNNING
 from fastbp.kernels.workspace import CAPACITY
 from fastbp.machine.jit import ready
@@ -217,7 +217,7 @@ class Epochs:
         self.table = net.workspace(job.batch_size, training=True, sparse=sparse)
         self.refresh()
         capacity = int(self.table.work.places[CAPACITY])
-        whole = job.batch_size > capacity or self.optimizer.settings[CLIP_NORM] > 0
+        whole = net.needs_gradient(job.batch_size, capacity)
         self.grad = np.empty(net.params.size if whole else 0, net.dtype)
         passes = net.rows_in_a_call // (4 * min(job.batch_size, capacity))
         self.pace = Pace(passes, self.limits, self.clock)

@@ -76,6 +76,6 @@ def test_adam_takes_the_same_steps() -> None:
 
 def test_no_part_of_the_workspace_grows_with_rows_times_inputs() -> None:
     net = MLP((5000, 8, 1), seed=0)
-    sizes = {rows: net.workspace(rows, True, sparse=True)[1].values.size for rows in (100, 400)}
+    sizes = {rows: net.workspace(rows, True, sparse=True).work.values.size for rows in (100, 400)}
     assert sizes[400] - sizes[100] < 400 * 50
     assert sizes[400] < 5000 * 25
