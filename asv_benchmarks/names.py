@@ -40,9 +40,8 @@ try:
     from fastbp.kernels.layout import DELTA, N_COLUMNS, OUTPUT
     from fastbp.kernels.matmul import FROM_ZERO
     from fastbp.kernels.state import Gradient
-    from fastbp.kernels.training import network_pointers, optimizer_pointers, work_pointers
     from fastbp.kernels.updates import NO_UPDATE, begin_update
-    from fastbp.kernels.workspace import STRIDE
+    from fastbp.kernels.workspace import STRIDE, Workspace
     from fastbp.machine.jit import source_digest
     from fastbp.model.losses import LOSSES
 
@@ -72,7 +71,29 @@ try:
     def update(optimizer, params, count, grad):
         updates.update(optimizer, params, 0, count, grad, 1.0, 0.0)
 
-    workspace = MLP.workspace
+    @numba.njit
+    def network_pointers(network):
+        return state.Network(
+            pointer(network.params, 0), pointer(network.layers, 0), network.n_params,
+            network.n_layers, network.loss, pointer(network.loss_parameters, 0),
+        )  # fmt: skip
+
+    @numba.njit
+    def work_pointers(work):
+        return Workspace(pointer(work.values, 0), pointer(work.offsets, 0), pointer(work.places, 0))
+
+    @numba.njit
+    def optimizer_pointers(optimizer):
+        o = optimizer
+        return state.OptimizerState(
+            o.code, pointer(o.scalars, 0), pointer(o.slots, 0), pointer(o.frozen, 0),
+            pointer(o.settings, 0), o.n_params, o.n_frozen, o.penalty_share,
+        )  # fmt: skip
+
+    def workspace(net, rows, training):
+        found = net.workspace(rows, training)
+        return found if isinstance(found, tuple) else (found.network, found.work)
+
     optimizer_state = MLP.optimizer_state
     work_values = attrgetter("values")
     loss_parameters = attrgetter("parameters")
