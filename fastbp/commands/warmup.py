@@ -124,8 +124,8 @@ def run(dtypes: Sequence[str]) -> int:
     start = time.perf_counter()
     with silent():  # each has a line here
         for function, dtype, how, seconds in warm_up(dtypes):
-            print(f"{function:<18}{dtype:<9}{how:<10}{seconds:7.2f} s", flush=True)
-    print(f"{'':<27}{'in all':<10}{time.perf_counter() - start:7.2f} s")
+            print(f"{function:<26}{dtype:<9}{how:<10}{seconds:7.2f} s", flush=True)
+    print(f"{'':<35}{'in all':<10}{time.perf_counter() - start:7.2f} s")
     directory, state = cache_lines()
     print(f"cache: {directory}\n       {state}")
     if not cache_info().entries:
