@@ -42,9 +42,9 @@ Rows = npt.ArrayLike | Sparse
 
 
 INSIDE = {
-    "content", "from_spec", "in_python", "layer_table", "needs_gradient", "optimizer_state",
-    "regularization", "restart_optimizer", "rows_in_a_call", "settings", "share_parameters", "spec",
-    "split_seed", "state", "workspace",
+    "content", "from_spec", "in_python", "layer_table", "needs_gradient", "new_workspace",
+    "optimizer_state", "regularization", "restart_optimizer", "rows_in_a_call", "settings",
+    "share_parameters", "spec", "split_seed", "state", "workspace",
 }  # fmt: skip
 """Names of a net that are for this package's use: completion does not offer them."""
 

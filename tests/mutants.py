@@ -304,7 +304,7 @@ MUTANTS = (
     Mutant(
         "predict: logits go through the output activation",
         "model/net.py",
-        "Net._new_workspace",
+        "Net.new_workspace",
         "logits or (training and spec.loss.from_logits)",
         "training and spec.loss.from_logits",
         ("test_mlp.py::test_logits_keep_what_probabilities_lose",),

@@ -197,6 +197,8 @@ class Epochs:
         RuntimeError
             If the buffers of the net are others than those that are trained.
         """
+        if not self.job.rows:
+            return  # nothing was taken
         if self.table.network.params is not self.net.state.params:
             raise RuntimeError(
                 "the net was made anew while it is trained, by __init__ or __setstate__ in a "

@@ -6,22 +6,22 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from types import TracebackType
-from typing import Any
-
-import numpy as np
+from typing import Any, cast
 
 from fastbp import checks
-from fastbp.fit import data, sources
+from fastbp.fit import data, one_step, sources
 from fastbp.fit.between_epochs import Hooks, Options, prepare
 from fastbp.fit.data import Examples, Job
 from fastbp.fit.epochs import Epochs
+from fastbp.fit.guard import Guard, is_finite_before
 from fastbp.fit.history import History
 from fastbp.fit.limits import LIMITS, Clock, Limits
 from fastbp.fit.log import BlockLog, EpochLog
-from fastbp.fit.warn import DivergenceWarning, warn
+from fastbp.fit.one_step import Update
+from fastbp.fit.warn import warn
+from fastbp.kernels.entry import REFUSED
 from fastbp.kernels.state import Data
-from fastbp.kernels.training import DIVERGED, FINISHED, RUNNING
+from fastbp.kernels.training import FINISHED
 from fastbp.machine.jit import without_compiling
 from fastbp.model.net import Net
 from fastbp.model.schedules import counts_epochs
@@ -161,8 +161,14 @@ def _run(
         block = min(left, at_once)
         with log:
             for job in source:
-                epochs.take(job)
-                status = log.end_job(epochs.run(block, log))
+                if isinstance(job, Update):
+                    status = job.run()
+                    if status == REFUSED:  # the source finds out why, or has another job
+                        continue
+                    status = cast(EpochLog, log).end_update(job, status)
+                else:
+                    epochs.take(job)
+                    status = log.end_job(epochs.run(block, log))
                 if status != FINISHED:
                     return status
             log.end()
@@ -183,6 +189,10 @@ def _run(
 
 def step(net: Net, X: Any, y: Any, sample_weight: Any) -> float:
     """`MLP.step`."""
+    if sample_weight is None:
+        loss = one_step.step(net, X, y)
+        if loss is not None:
+            return loss
     data.check_trainable(net.activations)
     check_rate_beside(net, "step, which makes one update")
     rows, count = data.rows_to_train_on(X, y, sample_weight, net)
@@ -203,79 +213,4 @@ def check_rate_beside(net: Net, what: str) -> None:
         raise ValueError(
             f"the learning rate counts epochs, and must count updates beside {what}; got {rate!r}. "
             "Its in_updates(updates_an_epoch) does"
-        )
-
-
-def is_finite_before(net: Net) -> bool:
-    """Whether the parameters are finite before training; warns where they are not."""
-    if np.isfinite(net.state.params).all():
-        return True
-    warn(
-        "net.params are not finite before training, which would change nothing; set them "
-        "to finite numbers or make a new net",
-        DivergenceWarning,
-    )
-    return False
-
-
-class Guard:
-    """Never leaves parameters that are not finite: a context around training.
-
-    Parameters
-    ----------
-    net : Net
-    history : History
-        Says why training stopped.
-    hooks : Hooks, optional
-        Are told that it is over, since they may restore the best parameters.
-
-    Attributes
-    ----------
-    snapshot : array of the net's dtype, shape (n_params,)
-        The parameters after the last epoch that ended finite.
-    status : int
-        What training came to.
-    """
-
-    def __init__(self, net: Net, history: History, hooks: Hooks | None = None) -> None:
-        self.net = net
-        self.history = history
-        self.hooks = hooks
-        self.snapshot = net.state.params.copy()
-        self.status = FINISHED
-
-    def __enter__(self) -> Guard:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        params = self.net.state.params
-        if error is not None:
-            if not np.isfinite(params).all():  # an update overflowed, and its epoch not over
-                self._restore()
-        elif self.status == DIVERGED or (self.status == RUNNING and not np.isfinite(params).all()):
-            self._restore()
-            self._tell()
-
-    def _restore(self) -> None:
-        self.net.state.params[:] = self.snapshot
-        self.net.restart_optimizer()
-
-    def _tell(self) -> None:
-        epoch = len(self.history) + 1
-        kept = "the last finite epoch"
-        self.history.stop_reason = f"diverged in epoch {epoch}"
-        if self.hooks is not None:
-            self.hooks.end()
-            if self.hooks.fit.restored_epoch:
-                kept = f"epoch {self.hooks.fit.restored_epoch}, the best"
-        warn(
-            f"training diverged in epoch {epoch}: the loss or a parameter is not "
-            f"finite. The parameters are those after {kept}, the optimizer's state is reset. "
-            "Try a smaller learning_rate or scale the inputs; diagnose(net, X, y) looks for causes",
-            DivergenceWarning,
         )

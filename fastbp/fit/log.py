@@ -10,6 +10,7 @@ import numpy as np
 from fastbp.fit.between_epochs import Hooks
 from fastbp.fit.epochs import Epochs
 from fastbp.fit.history import History
+from fastbp.fit.one_step import Update
 from fastbp.kernels.optimizers import LEARNING_RATE, UPDATES
 from fastbp.kernels.training import FINISHED, RUNNING
 from fastbp.model.schedules import rates_at
@@ -145,10 +146,16 @@ class EpochLog(Log):
 
     def end_job(self, status: int) -> int:
         """Add the job's loss; RUNNING where the time has run out."""
-        job = self.epochs.job
+        return self._add(self.epochs.losses[0], self.epochs.job.data.total, status)
+
+    def end_update(self, update: Update, status: int) -> int:
+        """Add the loss of an update; RUNNING where the time has run out."""
+        return self._add(float(update.one.losses[0]), update.rows, status)
+
+    def _add(self, loss: float, weight: float, status: int) -> int:
         self.jobs += 1
-        self.loss += self.epochs.losses[0] * job.data.total
-        self.weight += job.data.total
+        self.loss += loss * weight
+        self.weight += weight
         return RUNNING if status == FINISHED and self.out_of_time() else status
 
     def end(self) -> None:
@@ -166,5 +173,5 @@ class EpochLog(Log):
             history.stop_reason = f"the batches ran out after epoch {len(history)}"
             return
         seconds = self.epochs.clock() - self.start
-        rate = float(self.epochs.optimizer.scalars[LEARNING_RATE])
+        rate = float(self.epochs.net.state.scalars[LEARNING_RATE])
         history.add(float(self.loss / self.weight), seconds, learning_rate=rate)

@@ -26,6 +26,8 @@ from fastbp.fit.data import (
     weights_beside,
 )
 from fastbp.fit.limits import LIMITS, Limits
+from fastbp.fit.one_step import Update, update_of
+from fastbp.kernels.entry import REFUSED
 from fastbp.kernels.state import Data
 from fastbp.model.net import Net
 
@@ -55,7 +57,7 @@ class Source(Protocol):
     whole: bool
     updates: int
 
-    def __iter__(self) -> Iterator[Job]: ...
+    def __iter__(self) -> Iterator[Job | Update]: ...
 
 
 class Pieces(Protocol):
@@ -121,24 +123,35 @@ class Jobs:
         self.updates = pieces.updates
         self._before: _Kept | None = None
 
-    def __iter__(self) -> Iterator[Job]:
+    def __iter__(self) -> Iterator[Job | Update]:
         if self._before is None:
             self._before = _Kept(self.net)
         pieces = iter(self.pieces)
         number = 0
+        refused: Examples | None = None
         while True:
             try:
-                piece = next(pieces, None)
-                if piece is None:
-                    return
-                job = self._job(piece)
+                if refused is None:
+                    piece = next(pieces, None)
+                    if piece is None:
+                        return
+                    job = self._update(piece) or self._job(piece)
+                else:
+                    job = self._job(refused)
             except Exception as error:
                 if THEIRS not in getattr(error, "__notes__", ()):
                     self._before.restore(self.net)
                 error.add_note(f"in batch or part {number} of the epoch, counted from 0")
                 raise
             yield job
-            number += 1
+            refused = piece if isinstance(job, Update) and job.one.status == REFUSED else None
+            number += refused is None
+
+    def _update(self, piece: Examples) -> Update | None:
+        """A batch that is one update, and that a single call takes."""
+        if piece.sample_weight is not None or not isinstance(self.pieces, Batches):
+            return None
+        return update_of(self.net, piece.X, piece.y)
 
     def _job(self, piece: Examples) -> Job:
         data, rows = rows_to_train_on(*piece, self.net)

@@ -46,10 +46,14 @@ FIRST, COUNT, ROWS = range(40, 43)
 """The rows of a call: the first and how many; those of the data."""
 ACTIVATED, DROPS_OUT = 43, 44
 """For activations in Python: the layer that was activated there, or -1; whether to drop out."""
-N_CELLS = 45
+STATUS = 45
+"""What STEP came to: REFUSED, or what training returns."""
+N_CELLS = 46
 
-TOTAL, PENALTY_SHARE, DIVISOR = range(3)
-"""NUMBERS: of Data, of OptimizerState, and by what the loss of a batch is divided."""
+TOTAL, PENALTY_SHARE, DIVISOR, LOW, HIGH = range(5)
+"""NUMBERS: of Data, of OptimizerState, by what the loss of a batch is divided, and the least and
+the largest target of STEP."""
+N_NUMBERS = 5
 
 
 class Table(AddressTable):
@@ -76,7 +80,7 @@ class Table(AddressTable):
         super().__init__(N_CELLS)
         self.network = network
         self.work = work
-        self.numbers: npt.NDArray[np.float64] = np.zeros(3)
+        self.numbers: npt.NDArray[np.float64] = np.zeros(N_NUMBERS)
         self.blank = np.empty((0, 0), network.params.dtype)
         self.put(NUMBERS, self.numbers)
         self.put(PARAMS, network.params)

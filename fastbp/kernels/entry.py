@@ -3,6 +3,8 @@
 There is one copy of the machine code of all kernels for a dtype, and one more for sparse rows.
 """
 
+import math
+
 from fastbp.kernels import in_python
 from fastbp.kernels.addresses import (
     ACTIVATED,
@@ -11,19 +13,28 @@ from fastbp.kernels.addresses import (
     DIVISOR,
     DROPS_OUT,
     FIRST,
+    FROZEN,
     GENERATOR,
+    HIGH,
     INPUTS,
+    LABELS,
     LOSSES,
+    LOW,
     N_BATCH,
     N_EPOCHS,
+    N_FROZEN,
+    N_LABELS,
     N_LAYERS,
     N_ORDER,
+    N_PARAMS,
     N_PASSES,
     NUMBERS,
     ORDER,
     PROGRESS,
     ROWS,
     SNAPSHOT,
+    STATUS,
+    TARGETS,
     TOTAL,
     data_at,
     entries_at,
@@ -32,14 +43,18 @@ from fastbp.kernels.addresses import (
     optimizer_at,
     random_at,
     work_at,
-)
+)  # fmt: skip
 from fastbp.kernels.evaluation import evaluate_rows, predict_rows
+from fastbp.kernels.finite import all_between, all_finite
 from fastbp.kernels.matmul import FROM_ZERO
 from fastbp.kernels.regularization import penalty, share_penalties
 from fastbp.kernels.sampling import next_order
-from fastbp.kernels.training import train_passes
+from fastbp.kernels.state import layer_of, n_inputs, n_units
+from fastbp.kernels.training import FINISHED, N_PROGRESS, train_passes
+from fastbp.kernels.transposes import copy
 from fastbp.machine.jit import kernel
 from fastbp.machine.simd import (
+    bytes_at,
     doubles_at,
     floats_at,
     flush_denormals,
@@ -49,11 +64,14 @@ from fastbp.machine.simd import (
     put_at,
     restore_denormals,
     store,
-)
+)  # fmt: skip
 
 PREDICT, EVALUATE, TRAIN = range(3)
 SHUFFLE, OUTPUTS, OUTPUT_LOSS, DESCEND, PENALTIES = range(3, 8)
+STEP = 8
 """What to do: see `operate`."""
+REFUSED = -1
+"""STATUS of a step whose batch or net is not as it must be; it has changed nothing."""
 
 
 @kernel
@@ -83,6 +101,51 @@ def train(t, like, entries):
         doubles_at(t, LOSSES), load(t, N_EPOCHS), floats_at(t, SNAPSHOT, like), load(t, APART),
         load(t, ROWS), load(t, N_BATCH), load(t, N_PASSES),
     )  # fmt: skip
+
+
+@kernel
+def can_step(t, network, work, x, y, rows):
+    """Whether all that an update takes is finite, and the targets are such as the loss takes."""
+    last = layer_of(network, work, network.n_layers - 1)
+    numbers = doubles_at(t, NUMBERS)
+    count = rows * n_inputs(layer_of(network, work, 0))
+    if not (all_finite(network.params, network.n_params) and all_finite(x, count)):
+        return False
+    if load(t, N_LABELS) > 0:
+        return all_between(integers_at(t, LABELS), rows, 0, n_units(last) - 1)
+    return all_between(y, rows * n_units(last), load(numbers, LOW), load(numbers, HIGH))
+
+
+@kernel
+def any_frozen(t):
+    """1 where a parameter is frozen, else 0."""
+    frozen = bytes_at(t, FROZEN)
+    found = 0
+    for i in range(load(t, N_PARAMS)):
+        found |= load(frozen, i)
+    return found
+
+
+@kernel
+def step(t, x, y, rows, entries):
+    """STEP of `operate`."""
+    network = network_at(t, x)
+    losses = doubles_at(t, LOSSES)
+    progress = integers_at(t, PROGRESS)
+    for i in range(N_PROGRESS):
+        store(progress, i, 0)
+        store(losses, i, 0.0)
+    if not can_step(t, network, work_at(t, x), x, y, rows):
+        store(t, STATUS, REFUSED)
+        return math.nan
+    put_at(t, INPUTS, x)
+    if load(t, N_LABELS) == 0:
+        put_at(t, TARGETS, y)
+    store(t, N_FROZEN, any_frozen(t) * network.n_params)
+    copy(floats_at(t, SNAPSHOT, x), network.params, network.n_params)
+    status = train(t, x, entries)
+    store(t, STATUS, status)
+    return load(losses, 0) if status == FINISHED else math.nan
 
 
 @kernel
@@ -125,8 +188,8 @@ def descend(t, like, entries, delta, has_delta):
 
 
 @kernel
-def operate(t, operation, x, y, rows, columns, entries):
-    """Carry out an operation; y is (rows, columns), `entries` are None where the rows are dense.
+def operate(t, operation, x, y, rows, y_rows, columns, entries):
+    """Carry out an operation; y is (y_rows, columns), `entries` are None for dense rows.
 
     ===========  ==================================================  ==========================
     operation    what it does                                        what it returns
@@ -144,18 +207,22 @@ def operate(t, operation, x, y, rows, columns, entries):
                  derivative y (rows, n_out); without rows from the
                  delta of OUTPUT_LOSS
     PENALTIES    nothing                                             penalties of a batch
+    STEP         one update by the rows x (rows, n_in) with targets  the loss before it, NaN where
+                 y (rows, n_out), or the LABELS                      the STATUS is not FINISHED
     ===========  ==================================================  ==========================
 
-    The rows of all but PREDICT are those of the table.
+    The rows of all but PREDICT and STEP are those of the table.
     """
     if operation == PREDICT:
         return float(predict(t, x, entries, y, rows))
     if operation == TRAIN:
         return float(train(t, x, entries))
+    if operation == STEP:
+        return step(t, x, y, rows, entries)
     if operation == EVALUATE:
         return evaluate(t, x, entries)
     if operation == OUTPUTS:
-        return float(outputs(t, x, entries, y, columns if rows > 0 else 0))
+        return float(outputs(t, x, entries, y, columns if y_rows > 0 else 0))
     if operation == OUTPUT_LOSS:
         return output_loss(t, x, entries)
     if operation == PENALTIES:
@@ -163,7 +230,7 @@ def operate(t, operation, x, y, rows, columns, entries):
     if operation == SHUFFLE:
         shuffle(t)
     elif operation == DESCEND:
-        descend(t, x, entries, y, rows > 0)
+        descend(t, x, entries, y, y_rows > 0)
     else:
         raise ValueError("unknown operation")
     return 0.0
@@ -182,7 +249,9 @@ def train_and_predict(cells, operation, x, y):
     """
     mode = flush_denormals()
     t = pointer(cells, 0)
-    result = operate(t, operation, pointer(x, 0), pointer(y, 0), y.shape[0], y.shape[1], None)
+    result = operate(
+        t, operation, pointer(x, 0), pointer(y, 0), x.shape[0], y.shape[0], y.shape[1], None
+    )
     restore_denormals(mode)
     return result
 
@@ -194,6 +263,6 @@ def train_and_predict_sparse(cells, operation, x, y):
     t = pointer(cells, 0)
     like = pointer(x, 0)
     entries = entries_at(t, like)
-    result = operate(t, operation, like, pointer(y, 0), y.shape[0], y.shape[1], entries)
+    result = operate(t, operation, like, pointer(y, 0), y.shape[0], y.shape[0], y.shape[1], entries)
     restore_denormals(mode)
     return result

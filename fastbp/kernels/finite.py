@@ -23,3 +23,12 @@ def find_not_finite(p, count):
             if not math.isfinite(load(p, i)):
                 return i
     return -1
+
+
+@kernel
+def all_between(p, count, low, high):
+    """Whether all values lie from `low` to `high`, which NaN does not."""
+    for i in range(count):
+        if not low <= load(p, i) <= high:
+            return False
+    return True

@@ -44,6 +44,10 @@ class Loss:
         Whether its targets are classes: then `MLP.score` is the accuracy, else R^2.
     negative : float
         The target that says no where 1 says yes.
+    target_range : tuple of float, or None
+        From where to where any finite target is accepted; None if more is to be checked.
+    takes_labels : bool
+        Whether the targets may be class labels, a whole number a row.
     """
 
     name: ClassVar[str]
@@ -53,6 +57,8 @@ class Loss:
     kinked: ClassVar[bool] = False
     classifies: ClassVar[bool] = False
     negative: ClassVar[float] = 0.0
+    target_range: ClassVar[tuple[float, float] | None] = None
+    takes_labels: ClassVar[bool] = False
 
     @property
     def by_output(self) -> bool:
@@ -101,6 +107,7 @@ class SquaredError(Loss):
 
     name: ClassVar[str] = "squared_error"
     code: ClassVar[int] = losses.SQUARED_ERROR
+    target_range: ClassVar[tuple[float, float]] = (-np.inf, np.inf)
 
     def parameters(self, outputs: int) -> npt.NDArray[np.float64]:
         """The factor of the loss, but not of its derivative."""
@@ -114,6 +121,7 @@ class AbsoluteError(Loss):
 
     name: ClassVar[str] = "absolute_error"
     code: ClassVar[int] = losses.ABSOLUTE_ERROR
+    target_range: ClassVar[tuple[float, float]] = (-np.inf, np.inf)
     kinked: ClassVar[bool] = True
 
 
@@ -136,6 +144,7 @@ class Huber(Loss):
 
     name: ClassVar[str] = "huber"
     code: ClassVar[int] = losses.HUBER
+    target_range: ClassVar[tuple[float, float]] = (-np.inf, np.inf)
     kinked: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -169,6 +178,7 @@ class Quantile(Loss):
 
     name: ClassVar[str] = "quantile"
     code: ClassVar[int] = losses.QUANTILE
+    target_range: ClassVar[tuple[float, float]] = (-np.inf, np.inf)
     kinked: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -250,6 +260,7 @@ class Poisson(Loss):
 
     name: ClassVar[str] = "poisson"
     code: ClassVar[int] = losses.POISSON
+    target_range: ClassVar[tuple[float, float]] = (0.0, np.inf)
     activation: ClassVar[str] = "exp"
     from_logits: ClassVar[bool] = True
 
@@ -274,6 +285,7 @@ class Gamma(Loss):
 
     name: ClassVar[str] = "gamma"
     code: ClassVar[int] = losses.GAMMA
+    target_range: ClassVar[tuple[float, float]] = (float(np.finfo(np.float32).tiny), np.inf)
     activation: ClassVar[str] = "exp"
     from_logits: ClassVar[bool] = True
 
@@ -282,7 +294,7 @@ class Gamma(Loss):
     ) -> tuple[FloatArray | None, IntArray | None]:
         """Above 0, and normal numbers."""
         targets = checks.targets(y, rows, outputs, dtype, OF_NAN)
-        least = np.finfo(np.float32).tiny
+        least = self.target_range[0]
         checks.where(
             f"y must be above 0 (at least {least:.2g}) for gamma", targets < least, targets
         )
@@ -320,6 +332,7 @@ class BinaryCrossEntropy(Smoothed):
 
     name: ClassVar[str] = "binary_cross_entropy"
     code: ClassVar[int] = losses.BINARY_CROSS_ENTROPY
+    target_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     activation: ClassVar[str] = "sigmoid"
 
     def parameters(self, outputs: int) -> npt.NDArray[np.float64]:
@@ -356,6 +369,7 @@ class CrossEntropy(Smoothed):
 
     name: ClassVar[str] = "cross_entropy"
     code: ClassVar[int] = losses.CROSS_ENTROPY
+    takes_labels: ClassVar[bool] = True
     activation: ClassVar[str] = "softmax"
 
     @property

@@ -367,11 +367,13 @@ class Net:
         capacity = rows if whole else pass_rows
         if found is not None and found[0] == capacity:
             return found[1]
-        made = self._new_workspace(capacity, training, logits, sparse)
+        made = self.new_workspace(capacity, training, logits, sparse)
         kept[use] = capacity, made
         return made
 
-    def _new_workspace(self, capacity: int, training: bool, logits: bool, sparse: bool) -> Table:
+    def new_workspace(
+        self, capacity: int, training: bool, logits: bool = False, sparse: bool = False
+    ) -> Table:
         """The net as the kernels take it, and buffers for a pass of so many rows.
 
         The table of layers is the net's own with what only a workspace knows: where outputs, deltas

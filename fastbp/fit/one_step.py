@@ -1,0 +1,215 @@
+"""Updates by one batch each, with little Python around the compiled call.
+
+A step of `MLP.step`, or of a `fit` on an iterable of batches, is one call of an operation that
+checks, keeps the parameters and updates. What it refuses has changed nothing and goes the long
+way (fit.py), which says what is wrong.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+
+from fastbp.checks import is_sparse
+from fastbp.fit import calls, data
+from fastbp.fit.guard import Guard
+from fastbp.fit.history import History
+from fastbp.kernels import entry
+from fastbp.kernels.addresses import (
+    HIGH,
+    LABELS,
+    LOSSES,
+    LOW,
+    N_BATCH,
+    N_EPOCHS,
+    N_LABELS,
+    N_PASSES,
+    PROGRESS,
+    ROWS,
+    SNAPSHOT,
+    STATUS,
+)
+from fastbp.kernels.state import Data
+from fastbp.kernels.training import DIVERGED, FINISHED, N_PROGRESS
+from fastbp.model.net import WHOLE_BATCH, FloatArray, Net, Training
+
+KEPT = "one step"
+"""Where a net keeps what makes its steps, for this thread."""
+MOST_KEPT = 4
+"""Numbers of rows for which that is kept: batches, and the shorter one at the end of an epoch."""
+
+
+class OneStep:
+    """Makes updates of a net, for batches of one number of rows.
+
+    Parameters
+    ----------
+    net : Net
+    rows : int
+        At most the workspace's capacity.
+    training : Training
+        What the net trains with.
+
+    Attributes
+    ----------
+    losses : array of float64
+        First the loss of the last update.
+    """
+
+    def __init__(self, net: Net, rows: int, training: Training) -> None:
+        # A workspace of its own: what stands in its table stays there from step to step.
+        self.table = table = net.new_workspace(rows, training=True)
+        self.rows = rows
+        spec = net.spec
+        self.loss = spec.loss
+        self.n_in = spec.layer_sizes[0]
+        self.n_out = spec.layer_sizes[-1]
+        self.dtype = spec.dtype
+        self.shape = rows, self.n_out
+        self.losses = np.zeros(N_PROGRESS)
+        self.labels = np.empty(rows, np.int64)  # a copy: they become addresses
+        self.snapshot = np.empty_like(training.state.params)
+        size = table.network.n_params if net.needs_gradient(rows, rows) else 0
+        no_integers = np.empty(0, np.int64)
+        blank = table.blank.reshape(-1)
+        nothing = Data(
+            blank, blank, no_integers, no_integers, np.empty(0), np.empty(0), 0, 0, 0, 0,
+            float(rows),
+        )  # fmt: skip
+        optimizer = net.optimizer_state()._replace(frozen=training.state.frozen.view(np.uint8))
+        calls.fill(table, nothing, optimizer, np.empty(size, self.dtype), training.state.random)
+        table.put(LABELS, self.labels)
+        table.put(PROGRESS, np.zeros(N_PROGRESS, np.int64))
+        table.put(LOSSES, self.losses)
+        table.put(SNAPSHOT, self.snapshot)
+        cells = table.cells
+        cells[N_EPOCHS] = 1
+        cells[N_PASSES] = 1
+        cells[ROWS] = cells[N_BATCH] = rows
+        largest = float(np.finfo(self.dtype).max)
+        low, high = self.loss.target_range or (-largest, largest)
+        table.numbers[LOW] = max(low, -largest)
+        table.numbers[HIGH] = min(high, largest)
+        calls.ready(table, False)
+
+    def targets(self, y: Any) -> FloatArray:
+        """`y` as the operation takes it, an array (rows, n_out); labels go into the table.
+
+        Values that were not checked yet, the operation checks.
+        """
+        loss = self.loss
+        cells = self.table.cells
+        cells[N_LABELS] = 0
+        if type(y) is np.ndarray:
+            if loss.takes_labels and y.dtype.kind in "iu" and y.shape == (self.rows,):
+                self.labels[:] = y
+                cells[N_LABELS] = self.rows
+                return self.table.blank
+            if loss.target_range is not None and y.dtype == self.dtype and y.flags.carray:
+                if y.shape == self.shape:
+                    return y
+                if self.n_out == 1 and y.shape == (self.rows,):
+                    return y.reshape(self.shape)
+        targets, labels = loss.targets(y, self.rows, self.n_out, self.dtype)
+        if labels is None:
+            return cast(FloatArray, targets)
+        self.labels[:] = labels
+        cells[N_LABELS] = self.rows
+        return self.table.blank
+
+    def run(self, X: FloatArray, y: FloatArray) -> float:
+        """The loss before the update; NaN where `status` is not FINISHED."""
+        loss: float = entry.train_and_predict(self.table.cells, entry.STEP, X, y)
+        return loss
+
+    @property
+    def status(self) -> int:
+        """FINISHED; DIVERGED, where all but the optimiser is as before; or REFUSED."""
+        return int(self.table.cells[STATUS])
+
+
+class Steps(NamedTuple):
+    """What a net keeps in each thread.
+
+    Attributes
+    ----------
+    training : Training
+        What the net trained with; exchanged, all is made anew.
+    by_rows : dict of int to OneStep
+    """
+
+    training: Training
+    by_rows: dict[int, OneStep]
+
+
+def one_step(net: Net, rows: int) -> OneStep | None:
+    """What makes updates with so many rows; None where they take the long way."""
+    steps: Steps | None = net._spaces.__dict__.get(KEPT)
+    training = net._training
+    if steps is not None and steps.training is training:
+        found = steps.by_rows.get(rows)
+        if found is not None:
+            return found
+    if (
+        rows > WHOLE_BATCH
+        or net.in_python is not None
+        or net.missing_targets
+        or callable(training.optimizer.learning_rate)
+    ):
+        return None
+    data.check_trainable(net.activations)
+    if steps is None or steps.training is not training or len(steps.by_rows) == MOST_KEPT:
+        steps = net._spaces.__dict__[KEPT] = Steps(training, {})
+    made = steps.by_rows[rows] = OneStep(net, rows, training)
+    return made
+
+
+class Update(NamedTuple):
+    """An update to be made: a batch that `OneStep` takes, its targets checked or to be checked."""
+
+    one: OneStep
+    X: FloatArray
+    y: FloatArray
+
+    @property
+    def rows(self) -> int:
+        """Rows of the batch."""
+        return self.one.rows
+
+    def run(self) -> int:
+        """Make it; returns the status."""
+        loss = self.one.run(self.X, self.y)
+        return FINISHED if loss == loss else self.one.status
+
+
+def update_of(net: Net, X: Any, y: Any) -> Update | None:
+    """The update by a batch; None where it takes the long way.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For bad rows, but for what the operation finds.
+    """
+    if type(X) is not np.ndarray and is_sparse(X):
+        return None
+    spec = net.spec
+    X = data.inputs(X, spec.layer_sizes[0], spec.dtype)
+    one = one_step(net, len(X))
+    return None if one is None else Update(one, X, one.targets(y))
+
+
+def step(net: Net, X: Any, y: Any) -> float | None:
+    """The loss before an update by a batch, which is made; None where it takes the long way."""
+    update = update_of(net, X, y)
+    if update is None:
+        return None
+    one, inputs, targets = update
+    loss = one.run(inputs, targets)
+    if loss == loss:
+        return loss
+    if one.status != DIVERGED:
+        return None
+    with Guard(net, History()) as guard:
+        guard.status = DIVERGED
+    return float(one.losses[0])
