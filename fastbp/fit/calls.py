@@ -48,6 +48,7 @@ def carry_out(table: Table, operation: int, sparse: bool, x: Any = None, y: Any 
         run, blank.dtype.char, table.cells, operation, blank if x is None else x,
         blank if y is None else y,
     )  # fmt: skip
+    table.called = True
     return result
 
 

@@ -16,6 +16,9 @@ from fastbp.model.net import Net
 FloatArray = npt.NDArray[np.floating]
 Weights = npt.NDArray[np.float64]
 
+NO_INTEGERS = np.empty(0, np.int64)
+NO_NUMBERS = np.empty(0)
+"""For fields of `Data` that are empty; always the same, so that a table has them already."""
 LEAST_WEIGHT = 1e-300
 MOST_WEIGHT = 1e300
 """Bounds on sample weights and their sum: kernels know no denormal numbers."""
@@ -194,7 +197,6 @@ def of_finite(
     rows = matrix.shape[0]
     dtype = matrix.dtype
     flat, entries = inputs_and_entries(matrix)
-    no_integers = np.empty(0, np.int64)
     y, gaps = targets_and_gaps(y, net.missing_targets)
     targets, labels = net.spec.loss.targets(y, rows, net.layer_sizes[-1], dtype)
     weights = sample_weights(sample_weight, rows, net)
@@ -203,10 +205,10 @@ def of_finite(
     return Data(
         inputs=flat,
         targets=np.empty(0, dtype) if targets is None else targets.reshape(-1),
-        labels=no_integers if labels is None else labels,
-        order=no_integers,
-        weights=weights.reshape(-1),
-        divisors=np.empty(0),
+        labels=NO_INTEGERS if labels is None else labels,
+        order=NO_INTEGERS,
+        weights=weights.reshape(-1) if weights.size else NO_NUMBERS,
+        divisors=NO_NUMBERS,
         n_labels=0 if labels is None else rows,
         n_order=0,
         n_weights=weights.shape[1],

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from fastbp.checks import SparseRows
 from fastbp.fit import calls
 from fastbp.fit.calls import Random
-from fastbp.fit.data import inputs_and_entries, weights_of
+from fastbp.fit.data import NO_INTEGERS, NO_NUMBERS, inputs_and_entries, weights_of
 from fastbp.kernels import entry
 from fastbp.kernels.addresses import ACTIVATED, COUNT, DIVISOR, FIRST, RANDOM, Table
 from fastbp.kernels.layout import N_COLUMNS, N_OUT, OUTPUT, SLOPE
@@ -138,12 +138,10 @@ def predict(own: InPython, shared: Table, inputs: FloatArray | SparseRows, out: 
     """Outputs of all rows, (rows, n_in), in `out`, (rows, n_out)."""
     rows = inputs.shape[0]
     capacity = int(shared.work.places[CAPACITY])
-    no_integers = np.empty(0, np.int64)
     no_targets = np.empty(0, inputs.dtype)
     flat, entries = inputs_and_entries(inputs)
     data = Data(
-        flat, no_targets, no_integers, no_integers,
-        np.empty(0), np.empty(0), 0, 0, 0, 0, float(rows),
+        flat, no_targets, NO_INTEGERS, NO_INTEGERS, NO_NUMBERS, NO_NUMBERS, 0, 0, 0, 0, float(rows),
         entries=entries,
     )  # fmt: skip
     table = _table_of(shared, data, None, no_targets, calls.NO_RANDOM)

@@ -17,6 +17,7 @@ from fastbp.fit.guard import Guard
 from fastbp.fit.history import History
 from fastbp.kernels import entry
 from fastbp.kernels.addresses import (
+    APART,
     HIGH,
     LABELS,
     LOSSES,
@@ -31,7 +32,7 @@ from fastbp.kernels.addresses import (
     STATUS,
 )
 from fastbp.kernels.state import Data
-from fastbp.kernels.training import DIVERGED, FINISHED, N_PROGRESS
+from fastbp.kernels.training import DIVERGED, FINISHED, N_PROGRESS, NOT_AFTER
 from fastbp.model.net import WHOLE_BATCH, FloatArray, Net, Training
 
 KEPT = "one step"
@@ -71,11 +72,10 @@ class OneStep:
         self.labels = np.empty(rows, np.int64)  # a copy: they become addresses
         self.snapshot = np.empty_like(training.state.params)
         size = table.network.n_params if net.needs_gradient(rows, rows) else 0
-        no_integers = np.empty(0, np.int64)
         blank = table.blank.reshape(-1)
         nothing = Data(
-            blank, blank, no_integers, no_integers, np.empty(0), np.empty(0), 0, 0, 0, 0,
-            float(rows),
+            blank, blank, data.NO_INTEGERS, data.NO_INTEGERS, data.NO_NUMBERS, data.NO_NUMBERS,
+            0, 0, 0, 0, float(rows),
         )  # fmt: skip
         optimizer = net.optimizer_state()._replace(frozen=training.state.frozen.view(np.uint8))
         calls.fill(table, nothing, optimizer, np.empty(size, self.dtype), training.state.random)
@@ -86,6 +86,7 @@ class OneStep:
         cells = table.cells
         cells[N_EPOCHS] = 1
         cells[N_PASSES] = 1
+        cells[APART] = NOT_AFTER
         cells[ROWS] = cells[N_BATCH] = rows
         largest = float(np.finfo(self.dtype).max)
         low, high = self.loss.target_range or (-largest, largest)

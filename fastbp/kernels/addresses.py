@@ -50,6 +50,11 @@ STATUS = 45
 """What STEP came to: REFUSED, or what training returns."""
 N_CELLS = 46
 
+OF_A_CALL = (
+    INPUTS, TARGETS, LABELS, ORDER, WEIGHTS, DIVISORS, ENTRY_VALUES, ENTRY_COLUMNS, ENTRY_STARTS,
+    PROGRESS, LOSSES, SNAPSHOT,
+)  # fmt: skip
+
 TOTAL, PENALTY_SHARE, DIVISOR, LOW, HIGH = range(5)
 """NUMBERS: of Data, of OptimizerState, by what the loss of a batch is divided, and the least and
 the largest target of STEP."""
@@ -72,15 +77,18 @@ class Table(AddressTable):
         See NUMBERS.
     blank : array of the net's dtype, shape (0, 0)
         Stands for rows or outputs where a call takes none.
+    called : bool
+        Whether a call was made with it: then the code is there.
     """
 
-    __slots__ = ("blank", "network", "numbers", "work")
+    __slots__ = ("blank", "called", "network", "numbers", "work")
 
     def __init__(self, network: Network, work: Workspace) -> None:
         super().__init__(N_CELLS)
         self.network = network
         self.work = work
         self.numbers: npt.NDArray[np.float64] = np.zeros(N_NUMBERS)
+        self.called = False
         self.blank = np.empty((0, 0), network.params.dtype)
         self.put(NUMBERS, self.numbers)
         self.put(PARAMS, network.params)
@@ -123,8 +131,10 @@ class Table(AddressTable):
 
     def forget(self) -> None:
         """Let go of what belongs to a call: the rows of a user are not kept alive."""
-        for cell in [cell for cell in self.arrays if cell > PLACES]:
-            del self.arrays[cell]
+        for cell in OF_A_CALL:
+            array = self.arrays.get(cell)
+            if array is not None and array.size:
+                del self.arrays[cell]
 
 
 @kernel

@@ -24,6 +24,8 @@ EPOCH, ROW, DONE = 0, 1, 2
 N_PROGRESS = 3
 RUNNING, FINISHED, DIVERGED = 0, 1, 2
 """What `train_passes` returns."""
+NOT_AFTER = -1
+"""See `train_passes`."""
 
 
 @kernel
@@ -85,7 +87,8 @@ def train_passes(t, network, work, data, optimizer, grad, random, progress, loss
         The parameters after the last epoch that ended finite; or those at the start and after each
         epoch, one after the other.
     apart : int
-        How far the snapshots of epochs are apart, 0 if there is one.
+        How far the snapshots of epochs are apart, 0 if there is one; NOT_AFTER if that is of the
+        parameters before, and for an epoch alone.
     rows, batch_size, passes : int
         Rows of the data, rows of a batch (the last may be shorter), bound on the passes.
 
@@ -131,7 +134,8 @@ def train_passes(t, network, work, data, optimizer, grad, random, progress, loss
             batch_loss = 0.0
         if first == rows:
             epoch += 1
-            copy(advance(snapshot, epoch * apart), network.params, network.n_params)
+            if apart != NOT_AFTER:
+                copy(advance(snapshot, epoch * apart), network.params, network.n_params)
             first = 0
         store(progress, EPOCH, epoch)
         store(progress, ROW, first)

@@ -44,5 +44,6 @@ class AddressTable:
 
     def put(self, cell: int, array: npt.NDArray[Any]) -> None:
         """Write the address of a C-contiguous array, and keep the array."""
-        self.cells[cell] = array.__array_interface__["data"][0]
-        self.arrays[cell] = array
+        if self.arrays.get(cell) is not array:  # to look up an address takes ten times as long
+            self.cells[cell] = array.__array_interface__["data"][0]
+            self.arrays[cell] = array
