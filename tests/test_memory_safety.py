@@ -71,6 +71,7 @@ ONLY_READ = {
     entry.OUTPUT_LOSS: ALWAYS_READ | STATE,
     entry.DESCEND: ALWAYS_READ | {"y"},
     entry.PENALTIES: ALWAYS_READ | STATE,
+    entry.STEP: ALWAYS_READ | {"x", "y"},
 }
 ENTRY_POINTS = ("train_and_predict", "train_and_predict_sparse")
 

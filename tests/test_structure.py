@@ -65,7 +65,11 @@ ON_DEMAND = {  # imported inside functions
     "sklearn.validation": {"sklearn"},
 }
 ON_TOP = {"sklearn": {"scipy", "sklearn"}}  # what a package that is itself on demand is made of
-TABLES = {"kernels.layout", "kernels.workspace"}  # Python that makes what the kernels read
+TABLES = {
+    "kernels.layout",
+    "kernels.table",
+    "kernels.workspace",
+}  # Python that makes what the kernels read
 FILE_LINES = 400  # without blank lines, comments and docstrings
 FUNCTION_STATEMENTS = 70
 

@@ -20,9 +20,9 @@ from fastbp.kernels.addresses import (
     RANDOM,
     ROWS,
     SNAPSHOT,
-    Table,
 )
 from fastbp.kernels.state import Data, Entries, OptimizerState
+from fastbp.kernels.table import Table
 from fastbp.machine import jit
 from fastbp.model.net import FloatArray
 

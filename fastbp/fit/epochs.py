@@ -19,9 +19,9 @@ from fastbp.fit import calls, in_python
 from fastbp.fit.data import Job
 from fastbp.fit.limits import LIMITS, Clock, Limits
 from fastbp.kernels import training
-from fastbp.kernels.addresses import Table
 from fastbp.kernels.optimizers import UPDATES
 from fastbp.kernels.state import RATES, SCHEDULED, Data, OptimizerState
+from fastbp.kernels.table import Table
 from fastbp.kernels.training import RUNNING
 from fastbp.kernels.workspace import CAPACITY
 from fastbp.machine.jit import ready

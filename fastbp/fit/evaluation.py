@@ -15,8 +15,8 @@ from fastbp.fit.limits import LIMITS, Limits
 from fastbp.fit.metrics import Metric, accuracy, is_named, named_metrics, r2
 from fastbp.fit.sources import is_on_disk, parts_of
 from fastbp.kernels import entry
-from fastbp.kernels.addresses import Table
 from fastbp.kernels.state import Data, Entries, OptimizerState
+from fastbp.kernels.table import Table
 from fastbp.model.losses import Loss
 from fastbp.model.net import SECONDS_A_CALL, FloatArray, Net
 

@@ -87,7 +87,7 @@ def fit(
         if left and is_finite_before(net):
             history.restored_epoch = None
             with Guard(net, history, hooks) as guard:
-                guard.status = _run(net, source, left, guard, limits, clock)
+                guard.status = _run(net, source, left, guard, hooks, limits, clock)
     _warn_of_scale(history)
     return history
 
@@ -141,14 +141,14 @@ def _changed(
 
 
 def _run(
-    net: Net, source: sources.Source, n_epochs: int, guard: Guard, limits: Limits, clock: Clock
-) -> int:
+    net: Net, source: sources.Source, n_epochs: int, guard: Guard, hooks: Hooks | None,
+    limits: Limits, clock: Clock,
+) -> int:  # fmt: skip
     """Go through a source once an epoch.
 
     Returns FINISHED or DIVERGED; RUNNING when the time ran out within an epoch.
     """
     history = guard.history
-    hooks = guard.hooks
     # Of several jobs, each would overwrite what the last epoch left.
     snapshot = guard.snapshot if source.whole else guard.snapshot.copy()
     updates = source.updates

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -12,8 +12,15 @@ from fastbp.fit.warn import DivergenceWarning, warn
 from fastbp.kernels.training import DIVERGED, FINISHED, RUNNING
 from fastbp.model.net import Net
 
-if TYPE_CHECKING:
-    from fastbp.fit.between_epochs import Hooks
+
+class Ends(Protocol):
+    """What is told that training is over: the hooks."""
+
+    fit: Any
+
+    def end(self) -> None:
+        """It is over."""
+        ...
 
 
 def is_finite_before(net: Net) -> bool:
@@ -36,7 +43,7 @@ class Guard:
     net : Net
     history : History
         Says why training stopped.
-    hooks : Hooks, optional
+    hooks : Ends, optional
         Are told that it is over, since they may restore the best parameters.
 
     Attributes
@@ -47,7 +54,7 @@ class Guard:
         What training came to.
     """
 
-    def __init__(self, net: Net, history: History, hooks: Hooks | None = None) -> None:
+    def __init__(self, net: Net, history: History, hooks: Ends | None = None) -> None:
         self.net = net
         self.history = history
         self.hooks = hooks

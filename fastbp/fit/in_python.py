@@ -14,9 +14,10 @@ from fastbp.fit import calls
 from fastbp.fit.calls import Random
 from fastbp.fit.data import NO_INTEGERS, NO_NUMBERS, inputs_and_entries, weights_of
 from fastbp.kernels import entry
-from fastbp.kernels.addresses import ACTIVATED, COUNT, DIVISOR, FIRST, RANDOM, Table
+from fastbp.kernels.addresses import ACTIVATED, COUNT, DIVISOR, FIRST, RANDOM
 from fastbp.kernels.layout import N_COLUMNS, N_OUT, OUTPUT, SLOPE
 from fastbp.kernels.state import PENALTIES_SHARED, Data, Entries, OptimizerState
+from fastbp.kernels.table import Table
 from fastbp.kernels.training import DIVERGED, DONE, EPOCH, FINISHED, ROW, RUNNING
 from fastbp.kernels.updates import NO_UPDATE
 from fastbp.kernels.workspace import CAPACITY, STRIDE

@@ -185,19 +185,24 @@ class Update(NamedTuple):
 
 
 def update_of(net: Net, X: Any, y: Any) -> Update | None:
-    """The update by a batch; None where it takes the long way.
+    """The update by a batch; None where it takes the long way, and so where that is to refuse it.
 
     Raises
     ------
     ValueError, TypeError
-        For bad rows, but for what the operation finds.
+        For another number of columns, and a net that cannot be trained.
     """
     if type(X) is not np.ndarray and is_sparse(X):
         return None
     spec = net.spec
     X = data.inputs(X, spec.layer_sizes[0], spec.dtype)
     one = one_step(net, len(X))
-    return None if one is None else Update(one, X, one.targets(y))
+    if one is None:
+        return None
+    try:
+        return Update(one, X, one.targets(y))
+    except (ValueError, TypeError):  # the long way says so, unless X is worse
+        return None
 
 
 def step(net: Net, X: Any, y: Any) -> float | None:

@@ -8,6 +8,7 @@ layout          where the parameters stand: the table of layers
 workspace       where a pass stands, and the method that computes a layer's weight gradient
 state           Network, Layer, Data, Gradient, OptimizerState: the handles and their accessors
 addresses       the handles from one row of integers: what a call works on
+table           the row itself, written in Python
 finite          NaN and infinity in flat arrays
 elementary      exp, log, tanh and the normal tail, of vectors
 matmul          the three products of a dense layer, by register tiles

@@ -243,7 +243,7 @@ def train_and_predict(cells, operation, x, y):
     Parameters
     ----------
     cells : array of int64
-        Of an `addresses.Table`.
+        The row of a `table.Table`.
     operation : int
     x, y : array of the net's dtype, shape (rows, n_in) and (rows, n_out), or (0, 0)
     """

@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from fastbp import checks
 from fastbp.kernels.activations import IDENTITY
-from fastbp.kernels.addresses import Table
 from fastbp.kernels.layout import ACTIVATION, DROPOUT, table_of_layers, weight_views
 from fastbp.kernels.optimizers import N_SCALARS
 from fastbp.kernels.state import CLIP_NORM, Network, OptimizerState
+from fastbp.kernels.table import Table
 from fastbp.kernels.workspace import DROPS_OUT, workspace_for
 from fastbp.model.activations import Activation, traits_of
 from fastbp.model.losses import CallableLoss, Loss

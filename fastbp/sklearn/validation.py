@@ -21,9 +21,9 @@ from fastbp.fit.data import (
     weights_of,
 )
 from fastbp.fit.evaluation import evaluate, rows_in_a_call
-from fastbp.kernels.addresses import Table
 from fastbp.kernels.layout import N_COLUMNS, OUTPUT
 from fastbp.kernels.state import Data
+from fastbp.kernels.table import Table
 from fastbp.kernels.workspace import CAPACITY, STRIDE
 from fastbp.mlp import MLP
 from fastbp.sklearn.scores import Score

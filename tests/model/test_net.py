@@ -94,7 +94,7 @@ def test_what_is_for_the_package_is_not_offered() -> None:
     assert {"score", "evaluate", "summary", "n_params"} <= offered
     inside = {name for name in vars(Net) if not name.startswith("_")} - offered
     assert inside == {
-        "needs_gradient", "optimizer_state", "regularization", "restart_optimizer", "settings",
-        "share_parameters", "state", "workspace",
+        "needs_gradient", "new_workspace", "optimizer_state", "regularization",
+        "restart_optimizer", "settings", "share_parameters", "state", "workspace",
     }  # fmt: skip
     assert {"spec", "state", "rules", "layer_table", "in_python", "split_seed"}.isdisjoint(offered)

@@ -38,7 +38,7 @@ def test_memory(dtype) -> None:
     summary = net.summary()
     assert (summary.parameter_bytes, summary.optimizer_bytes) == (26 * size, 2 * 26 * size)
     assert summary.batch_size == 32
-    _, work = net.workspace(32, training=True)
+    work = net.workspace(32, training=True).work
     assert summary.workspace_bytes == work.values.nbytes + work.offsets.nbytes
     assert summary.workspace_bytes > 32 * (3 + 4 + 2) * size
     assert net.summary(64).workspace_bytes > summary.workspace_bytes
