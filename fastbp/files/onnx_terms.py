@@ -1,0 +1,445 @@
+"""What stands between two layers of a graph: which activation it is, and what is only scaling.
+
+A term is what operators make of one layer's net inputs z, number by number. Exporters write the same
+activation in many ways, so it is recognised by its values: a term that agrees with an activation of
+fastbp to the precision of float32, from -1e30 to 1e30, is that activation. What is none, but made of
+operations that `fastbp.graph` has, becomes a graph.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from fastbp import graph
+from fastbp.graph.in_nets import GraphActivation
+from fastbp.kernels.activations import LEAK, SELU_ALPHA, SELU_SCALE
+from fastbp.model.activations import Activation
+
+Array = npt.NDArray[Any]
+Formula = Callable[..., Any]
+
+MOST_TERMS = 200
+"""More are no activation of fastbp: gelu in float64 takes 60."""
+MOST_SCALINGS = 8
+"""In a row, of which one could belong to the activation and the next no more."""
+RELATIVE, ABSOLUTE = 2e-7, 1e-7
+"""How far constants rounded to float32 move an activation."""
+ORDINARY = 80.0
+"""As far as float32 goes in exponentials: farther out, a term may overflow where fastbp does not."""
+
+
+class Operator(NamedTuple):
+    """An operator that works number by number.
+
+    Attributes
+    ----------
+    value : callable
+        Of arrays and attributes, in order.
+    attributes : dict of str
+        With their defaults.
+    fewest, most : int
+        Number of inputs.
+    graph : callable or None
+        The same of expressions of fastbp.graph.
+    """
+
+    value: Formula
+    attributes: dict[str, Any] = {}  # noqa: RUF012 (nobody changes it)
+    fewest: int = 1
+    most: int = 1
+    graph: Formula | None = None
+
+
+def _pair(value: Formula, as_graph: Formula | None = None) -> Operator:
+    return Operator(value, {}, 2, 2, as_graph)
+
+
+def _sigmoid(x: Array) -> Array:
+    e = np.exp(-abs(x))
+    return np.where(x >= 0.0, 1.0, e) / (1.0 + e)
+
+
+def _erf(x: Array) -> Array:
+    return np.array([math.erf(value) for value in x.ravel()]).reshape(x.shape)
+
+
+def _gelu(x: Array, approximate: str) -> Array:
+    if approximate == "tanh":
+        return 0.5 * x * (1.0 + np.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x**3)))
+    return 0.5 * x * (1.0 + _erf(x / math.sqrt(2.0)))
+
+
+def _softplus(x: Array) -> Array:
+    return np.logaddexp(0.0, x)
+
+
+def _elu(x: Array, alpha: float) -> Array:
+    return np.where(x > 0.0, x, alpha * np.expm1(np.minimum(x, 0.0)))
+
+
+def _clip(x: Any, *bounds: Any) -> Any:
+    """Between bounds, of which either may be left out (None)."""
+    low, high = (*bounds, None, None)[:2]
+    x = x if low is None else np.maximum(x, low)
+    return x if high is None else np.minimum(x, high)
+
+
+def _least(*items: Any) -> Any:
+    return -graph.max(*[-item for item in items])
+
+
+def _clip_graph(x: Any, *bounds: Any) -> Any:
+    low, high = (*bounds, None, None)[:2]
+    x = x if low is None else graph.max(x, low)
+    return x if high is None else _least(x, high)
+
+
+def _hard_sigmoid_graph(x: Any, alpha: float, beta: float) -> Any:
+    return _clip_graph(x * alpha + beta, 0.0, 1.0)
+
+
+def _elu_graph(x: Any, alpha: float) -> Any:
+    return graph.relu(x) + (graph.exp(-graph.relu(-x)) - 1.0) * alpha
+
+
+def _softplus_graph(x: Any) -> Any:
+    return graph.relu(x) + graph.log(graph.exp(-graph.abs(x)) + 1.0)
+
+
+def _gelu_graph(x: Any, approximate: str) -> Any:
+    inner = (x + x * x * x * 0.044715) * math.sqrt(2.0 / math.pi)
+    return x * 0.5 * (graph.tanh(inner) + 1.0) if approximate == "tanh" else None
+
+
+SELU = {"alpha": SELU_ALPHA, "gamma": SELU_SCALE}
+OPERATORS: dict[str, Operator] = {
+    "Add": _pair(np.add, lambda a, b: a + b),
+    "Sub": _pair(np.subtract, lambda a, b: a - b),
+    "Mul": _pair(np.multiply, lambda a, b: a * b),
+    "Div": _pair(np.divide, lambda a, b: a / b),
+    "Pow": _pair(np.power, lambda a, b: a**b),
+    "Max": Operator(lambda *x: np.max(np.broadcast_arrays(*x), 0), {}, 1, 50, graph.max),
+    "Min": Operator(lambda *x: np.min(np.broadcast_arrays(*x), 0), {}, 1, 50, _least),
+    "Sum": Operator(lambda *x: sum(x), {}, 1, 50, lambda *x: graph.sum(*x)),
+    "Neg": Operator(np.negative, graph=lambda x: -x),
+    "Abs": Operator(np.abs, graph=graph.abs),
+    "Exp": Operator(np.exp, graph=graph.exp),
+    "Log": Operator(np.log, graph=graph.log),
+    "Sqrt": Operator(np.sqrt, graph=graph.sqrt),
+    "Reciprocal": Operator(np.reciprocal, graph=lambda x: 1.0 / x),
+    "Sin": Operator(np.sin, graph=graph.sin),
+    "Cos": Operator(np.cos, graph=graph.cos),
+    "Tanh": Operator(np.tanh, graph=graph.tanh),
+    "Sigmoid": Operator(_sigmoid, graph=graph.sigmoid),
+    "Erf": Operator(_erf),
+    "Relu": Operator(lambda x: np.maximum(x, 0.0), graph=graph.relu),
+    "LeakyRelu": Operator(
+        lambda x, alpha: np.where(x > 0.0, x, alpha * x), {"alpha": 0.01},
+        graph=lambda x, alpha: graph.relu(x) - graph.relu(-x) * alpha,
+    ),
+    "Elu": Operator(_elu, {"alpha": 1.0}, graph=_elu_graph),
+    "Selu": Operator(
+        lambda x, alpha, gamma: gamma * _elu(x, alpha), SELU,
+        graph=lambda x, alpha, gamma: _elu_graph(x, alpha) * gamma,
+    ),
+    "Gelu": Operator(_gelu, {"approximate": "none"}, graph=_gelu_graph),
+    "Softplus": Operator(_softplus, graph=_softplus_graph),
+    "Softsign": Operator(lambda x: x / (1.0 + abs(x)), graph=lambda x: x / (graph.abs(x) + 1.0)),
+    "HardSigmoid": Operator(
+        lambda x, alpha, beta: np.clip(alpha * x + beta, 0.0, 1.0), {"alpha": 0.2, "beta": 0.5},
+        graph=_hard_sigmoid_graph,
+    ),
+    "HardSwish": Operator(
+        lambda x: x * np.clip(x / 6.0 + 0.5, 0.0, 1.0),
+        graph=lambda x: x * _hard_sigmoid_graph(x, 1.0 / 6.0, 0.5),
+    ),
+    "Mish": Operator(
+        lambda x: x * np.tanh(_softplus(x)), graph=lambda x: x * graph.tanh(_softplus_graph(x))
+    ),
+    "Clip": Operator(_clip, {}, 1, 3, _clip_graph),
+    "Greater": _pair(np.greater),
+    "GreaterOrEqual": _pair(np.greater_equal),
+    "Less": _pair(np.less),
+    "LessOrEqual": _pair(np.less_equal),
+    "Equal": _pair(np.equal),
+    "Where": Operator(np.where, {}, 3, 3),
+}  # fmt: skip
+"""What is read between two layers."""
+
+ACTIVATIONS: dict[str, Formula] = {
+    "sigmoid": _sigmoid,
+    "tanh": np.tanh,
+    "relu": lambda x: np.maximum(x, 0.0),
+    "step": lambda x: np.where(x > 0.0, 1.0, 0.0),
+    "leaky_relu": lambda x: np.where(x > 0.0, x, LEAK * x),
+    "elu": lambda x: _elu(x, 1.0),
+    "selu": lambda x: SELU_SCALE * _elu(x, SELU_ALPHA),
+    "gelu": lambda x: _gelu(x, "none"),
+    "silu": lambda x: x * _sigmoid(x),
+    "softplus": _softplus,
+    "hard_sigmoid": lambda x: np.clip(x / 6.0 + 0.5, 0.0, 1.0),
+    "exp": np.exp,
+}
+"""The activations of fastbp that work number by number."""
+
+
+class Term:
+    """What an operator makes of one layer's net inputs and of constants.
+
+    Parameters
+    ----------
+    operator : str
+        A name of `OPERATORS`, "Softmax", or "" for the net inputs themselves.
+    inputs : tuple of Term, array or None
+    attributes : tuple
+        Values, in the order of the operator's.
+    node : str
+        For messages.
+    """
+
+    __slots__ = ("attributes", "inputs", "node", "operator")
+
+    def __init__(
+        self,
+        operator: str,
+        inputs: tuple[Term | Array | None, ...] = (),
+        attributes: tuple[Any, ...] = (),
+        node: str = "",
+    ) -> None:
+        self.operator = operator
+        self.inputs = inputs
+        self.attributes = attributes
+        self.node = node
+
+
+class Affine(NamedTuple):
+    """``factor * x + shift``: numbers, or arrays with one for each column."""
+
+    factor: Any = 1.0
+    shift: Any = 0.0
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether it changes nothing."""
+        return bool(np.all(np.equal(self.factor, 1.0)) and np.all(np.equal(self.shift, 0.0)))
+
+
+class Parts(NamedTuple):
+    """A term taken apart: scaling, an activation, scaling."""
+
+    before: Affine
+    activation: str | Activation
+    after: Affine
+
+
+def _step(term: Term) -> tuple[Term, Affine] | None:
+    """What the term scales and by what, if it does nothing else."""
+    if term.operator not in ("Add", "Sub", "Mul", "Div", "Neg"):
+        return None
+    if term.operator == "Neg":
+        below = term.inputs[0]
+        return (below, Affine(-1.0)) if isinstance(below, Term) else None
+    left, right = term.inputs
+    if isinstance(left, Term) and isinstance(right, np.ndarray):
+        scaled = {
+            "Add": Affine(1.0, right), "Sub": Affine(1.0, -right), "Mul": Affine(right),
+            "Div": Affine(np.reciprocal(right)),
+        }  # fmt: skip
+        return left, scaled[term.operator]
+    if isinstance(right, Term) and isinstance(left, np.ndarray) and term.operator != "Div":
+        scaled = {"Add": Affine(1.0, left), "Sub": Affine(-1.0, left), "Mul": Affine(left)}
+        return right, scaled[term.operator]
+    return None
+
+
+def _joined(first: Affine, second: Affine) -> Affine:
+    """The second after the first."""
+    return Affine(second.factor * first.factor, second.factor * first.shift + second.shift)
+
+
+def affine_of(term: Term) -> Affine | None:
+    """The scaling of the net inputs that a term is, or None if it is more than that.
+
+    Parameters
+    ----------
+    term : Term
+    """
+    steps = []
+    while term.operator:
+        found = _step(term)
+        if found is None:
+            return None
+        term, scaling = found
+        steps.append(scaling)
+    whole = Affine()
+    for scaling in reversed(steps):
+        whole = _joined(whole, scaling)
+    return whole
+
+
+def parts_of(term: Term, may_scale_after: bool) -> Parts:
+    """The activation in a term, and the scaling before and after it.
+
+    Parameters
+    ----------
+    term : Term
+    may_scale_after : bool
+        Whether there is a layer behind it, which can take the scaling.
+
+    Raises
+    ------
+    ValueError
+        For what is no activation that fastbp has, and no graph.
+    """
+    with np.errstate(all="ignore"):
+        whole = affine_of(term)
+        if whole is not None:
+            return Parts(whole, "identity", Affine())
+        ends = [(term, Affine())]
+        while may_scale_after and len(ends) < MOST_SCALINGS:
+            found = _step(ends[-1][0])
+            if found is None:
+                break
+            ends.append((found[0], _joined(found[1], ends[-1][1])))
+        for end, after in ends:
+            for before, activation in _named(end):
+                return Parts(before, activation, after)
+        for end, after in ends:
+            for start in _starts(end):
+                made = _as_graph(end, start)
+                before_graph = affine_of(start)
+                if made is not None and before_graph is not None:
+                    return Parts(before_graph, made, after)
+    raise ValueError(_reason(term))
+
+
+def _named(end: Term) -> Iterator[tuple[Affine, str]]:
+    """The activation that a term is, with the scaling before it."""
+    if end.operator == "Softmax":
+        below = end.inputs[0]
+        before = affine_of(below) if isinstance(below, Term) else None
+        if before is not None:
+            yield before, "softmax"
+        return
+    if sum(1 for _ in _below(end)) > MOST_TERMS:
+        return
+    x = _points()
+    for start in _starts(end):
+        y = _values(end, start, x)
+        before = affine_of(start)
+        if y is None or before is None or not np.isfinite(y[abs(x) <= ORDINARY]).all():
+            continue
+        for name, expected in _expected().items():
+            seen = np.isfinite(y) & np.isfinite(expected)
+            if name == "exp":  # fastbp's is clipped
+                seen &= abs(x) <= ORDINARY
+            off = abs(y - expected)[seen]
+            if (off <= ABSOLUTE + RELATIVE * abs(expected[seen])).all():
+                yield before, name
+
+
+def _below(end: Term, start: Term | None = None) -> Iterator[Term]:
+    """Every term that one is made of, inputs first, down to a start; without recursion."""
+    done: set[int] = set()
+    stack = [(end, False)]
+    while stack:
+        term, ready = stack.pop()
+        if ready:
+            yield term
+        elif id(term) not in done:
+            done.add(id(term))
+            stack.append((term, True))
+            if term is not start:
+                stack.extend((one, False) for one in term.inputs if isinstance(one, Term))
+
+
+def _starts(end: Term) -> list[Term]:
+    """The terms below that only scale, where an activation may begin: the net inputs and others."""
+    found: list[Term] = []
+    scaled: set[int] = set()
+    for term in _below(end):
+        below = _step(term) if term.operator else (term, Affine())
+        if below is not None and (not term.operator or id(below[0]) in scaled):
+            scaled.add(id(term))
+            found.append(term)
+            if len(found) == MOST_SCALINGS:
+                break
+    return found
+
+
+def _walk(end: Term, start: Term, x: Any, of: Callable[[Term, list[Any]], Any]) -> Any:
+    """The value of a term where `start` is x; None where something has none."""
+    made: dict[int, Any] = {}
+    for term in _below(end, start):
+        if term is start:
+            made[id(term)] = x
+            continue
+        if not term.operator:
+            return None  # past the start
+        inputs = []
+        for one in term.inputs:
+            if isinstance(one, np.ndarray):
+                if one.size == 0 or (one != one.flat[0]).any():
+                    return None  # a number for each column
+                inputs.append(float(one.flat[0]))
+            else:
+                inputs.append(None if one is None else made[id(one)])
+        value = of(term, inputs)
+        if value is None:
+            return None
+        made[id(term)] = value
+    return made[id(end)]
+
+
+def _values(end: Term, start: Term, x: Array) -> Array | None:
+    def value(term: Term, inputs: list[Any]) -> Any:
+        if term.operator not in OPERATORS:
+            return None
+        return OPERATORS[term.operator].value(*inputs, *term.attributes)
+
+    found = _walk(end, start, x, value)
+    return None if found is None else np.broadcast_to(np.asarray(found, np.float64), x.shape)
+
+
+def _as_graph(end: Term, start: Term) -> GraphActivation | None:
+    def value(term: Term, inputs: list[Any]) -> Any:
+        operator = OPERATORS.get(term.operator)
+        if operator is None or operator.graph is None:
+            return None
+        return operator.graph(*inputs, *term.attributes)
+
+    found = _walk(end, start, graph.variable("z"), value)
+    return None if found is None else GraphActivation(found)
+
+
+def _reason(term: Term) -> str:
+    """Why a term is no activation: the first operator in it that is in no graph."""
+    for one in _below(term):
+        operator = OPERATORS.get(one.operator)
+        if one.operator and (operator is None or operator.graph is None):
+            break
+    else:
+        one = term
+    return (
+        f"{one.node} is part of no activation that an MLP has: {', '.join(ACTIVATIONS)}, softmax of "
+        "the outputs, or a graph of fastbp.graph's operations with the same numbers for all units"
+    )
+
+
+@cache
+def _points() -> Array:
+    """Where terms are compared with activations."""
+    sizes = np.r_[np.logspace(-6.0, 0.0, 40), np.linspace(1.0, 20.0, 200), np.logspace(1.4, 30.0, 80)]
+    return np.r_[-sizes[::-1], 0.0, sizes]
+
+
+@cache
+def _expected() -> dict[str, Array]:
+    with np.errstate(all="ignore"):
+        return {name: formula(_points()) for name, formula in ACTIVATIONS.items()}
