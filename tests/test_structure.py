@@ -43,6 +43,8 @@ ON_DEMAND = {  # imported inside functions
     "commands.demo": {"sklearn", "threadpoolctl"},
     "graph.drawing": {"matplotlib"},
     "fit.history": {"pandas"},
+    "files.onnx.contents": {"google"},
+    "files.onnx.library": {"onnx"},
     "plot.animation": {"matplotlib"},
     "plot.axes": {"matplotlib"},
     "plot.network": {"matplotlib"},

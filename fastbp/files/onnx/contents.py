@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fastbp.files.onnx_library import library
+from fastbp.files.onnx.library import library
 
 Array = npt.NDArray[Any]
 
@@ -178,9 +178,7 @@ def _model(onnx: Any, graph: Any, size: int) -> Model:
     nodes = _needed(output, nodes, makers)
     used = {name for node in nodes for name in node.inputs} | {output}
     batch, columns, axes = _shape(inputs[0])
-    arrays = {
-        name: array_of(onnx, tensor) for name, tensor in constants.items() if name in used
-    }
+    arrays = {name: array_of(onnx, tensor) for name, tensor in constants.items() if name in used}
     return Model(inputs[0].name, batch, columns, axes, output, arrays, nodes, size)
 
 
@@ -224,9 +222,7 @@ def _output(onnx: Any, outputs: Any) -> str:
     ]
     if len(numbers) != 1:
         names = [name[:50] for name in numbers[:5]]
-        raise ValueError(
-            f"a graph must have one output beside labels; got {len(numbers)}: {names}"
-        )
+        raise ValueError(f"a graph must have one output beside labels; got {len(numbers)}: {names}")
     return str(numbers[0])
 
 

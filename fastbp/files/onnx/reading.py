@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp.files.chain import Layer
-from fastbp.files.onnx_file import DOMAINS, FLOATS, Model, Node, array_of
-from fastbp.files.onnx_library import library
-from fastbp.files.onnx_terms import OPERATORS, Affine, Term, affine_of, parts_of
+from fastbp.files.onnx.contents import DOMAINS, FLOATS, Model, Node, array_of
+from fastbp.files.onnx.library import library
+from fastbp.files.onnx.operators import OPERATORS
+from fastbp.files.onnx.terms import Affine, Term, affine_of, parts_of
 
 Array = npt.NDArray[Any]
 
@@ -140,7 +141,9 @@ class Reader:
     def _operands(self, node: Node, inputs: list[Value], transposed: bool) -> tuple[Batch, Array]:
         x, weight = inputs[:2]
         if not isinstance(x, Batch) or not isinstance(weight, np.ndarray):
-            raise ValueError(f"{node} must take rows first and then constant weights: accepted are {CHAINS}")
+            raise ValueError(
+                f"{node} must take rows first and then constant weights: accepted are {CHAINS}"
+            )
         if x.transposed is not transposed:
             raise ValueError(f"{node} must take a sample in each row, not in each column")
         if not x.is_flat:
@@ -192,10 +195,10 @@ class Reader:
             raise ValueError(f"{node} computes with constants alone: fold them before")
         x = batches[0]
         columns = x.columns
-        for one in batches[1:]:
-            if one.layer != x.layer:
+        for batch in batches[1:]:
+            if batch.layer != x.layer:
                 raise ValueError(f"{node} joins two branches; accepted are {CHAINS}")
-            if (one.is_flat, one.transposed) != (x.is_flat, x.transposed):
+            if (batch.is_flat, batch.transposed) != (x.is_flat, x.transposed):
                 raise ValueError(f"{node} must take tensors of the same axes")
         operands: list[Term | Array | None] = []
         for one in inputs:
@@ -207,7 +210,9 @@ class Reader:
         term = Term(node.operator, tuple(operands), attributes, str(node))
         return x._replace(term=term, columns=columns)
 
-    def _check_constant(self, node: Node, value: Array, x: Batch, columns: int | None) -> int | None:
+    def _check_constant(
+        self, node: Node, value: Array, x: Batch, columns: int | None
+    ) -> int | None:
         """The columns of what is made of a constant and a batch; the constant must fit."""
         if value.size == 1 and value.ndim <= 2:
             return columns
@@ -298,11 +303,12 @@ class Reader:
         if not isinstance(x, Batch) or len(wanted) != 2 or x.transposed:
             raise ValueError(f"{node} must give rows and columns; got the shape {wanted}")
         rows, columns = wanted
-        keeps = [x.columns, -1] + [0] * x.is_flat
-        same_rows = rows == 0 or (rows == self.model.batch) or (rows == -1 and columns == x.columns)
-        if columns not in keeps or columns is None or not (same_rows or (rows == -1 and columns == 0)):
+        keeps_columns = columns == -1 or (x.is_flat and columns == 0) or columns == x.columns
+        keeps_rows = rows in (0, self.model.batch) or (rows == -1 and columns != -1)
+        if not keeps_columns or not keeps_rows:
             raise ValueError(
-                f"{node} must keep the rows, with {x.columns or 'all'} columns; got the shape {wanted}"
+                f"{node} must keep the rows, with {x.columns or 'all'} columns; got the shape "
+                f"{wanted}"
             )
         return x._replace(is_flat=True)
 
@@ -343,8 +349,8 @@ class Reader:
         carried = affine_of(first.term)
         if carried is None:
             raise ValueError(
-                f"{first.node} is the first layer and must take the input, which may be scaled; got "
-                f"an activation, {first.term.node}"
+                f"{first.node} is the first layer and must take the input, which may be scaled; "
+                f"got an activation, {first.term.node}"
             )
         ends = [*(product.term for product in self.products[1:]), last]
         layers = []

@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 from fastbp import __version__, checks, whole_files
 from fastbp.files.chain import LossArgument, chain_of, net_of
-from fastbp.files.onnx_file import read
-from fastbp.files.onnx_library import library
-from fastbp.files.onnx_reading import Reader
-from fastbp.files.onnx_writing import model_of
+from fastbp.files.onnx.contents import read
+from fastbp.files.onnx.library import library
+from fastbp.files.onnx.reading import Reader
+from fastbp.files.onnx.writing import model_of
 from fastbp.mlp import MLP
 from fastbp.model.optimizers import Optimizer
 

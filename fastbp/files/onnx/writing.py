@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp.files.chain import Chain, Layer, Scaling
-from fastbp.files.onnx_formulas import Tensor, activated
-from fastbp.files.onnx_library import library
+from fastbp.files.onnx.formulas import Tensor, activated
+from fastbp.files.onnx.library import library
 
 LONGEST = 2**31 - 2**20
 """Bytes of arrays in one file: protobuf ends at 2 GiB."""
@@ -130,7 +130,7 @@ def model_of(chain: Chain, opset: int, producer_version: str) -> Any:
     if chain.labels is None:
         graph.rename(x, "output")
     else:
-        outputs = _classes(graph, chain, x)
+        outputs = _classes(graph, chain, chain.labels, x)
     return helper.make_model(
         helper.make_graph(graph.nodes, "fastbp", inputs, outputs, graph.constants),
         opset_imports=[helper.make_opsetid("", opset)],
@@ -164,7 +164,7 @@ def _layer(graph: Graph, i: int, x: Tensor, layer: Layer) -> Tensor:
     return activated(z, layer.activation)
 
 
-def _classes(graph: Graph, chain: Chain, y: Tensor) -> list[Any]:
+def _classes(graph: Graph, chain: Chain, classes: list[int] | list[str], y: Tensor) -> list[Any]:
     """Append the label of each row; the outputs of the graph."""
     helper = graph.onnx.helper
     graph.room = "label"
@@ -182,7 +182,7 @@ def _classes(graph: Graph, chain: Chain, y: Tensor) -> list[Any]:
     if name == "probabilities" and columns == 1:  # those of both classes, as scikit-learn
         columns = 2
         graph.rename((1.0 - y).op("Concat", y, axis=1), name)
-    labels = np.array(chain.labels, object if isinstance(chain.labels[0], str) else np.int64)
+    labels = np.array(classes, object if isinstance(classes[0], str) else np.int64)
     label = Tensor(graph, graph.array("labels", labels), chain.dtype).op("Gather", index)
     graph.rename(label, "label")
     kind = graph.onnx.TensorProto.STRING if labels.dtype == object else graph.type_of(labels.dtype)
