@@ -279,10 +279,9 @@ def _reason(term: Term) -> str:
 @cache
 def _points() -> Array:
     """Where terms are compared with activations."""
-    sizes = np.r_[
-        np.logspace(-6.0, 0.0, 40), np.linspace(1.0, 20.0, 200), np.logspace(1.4, 30.0, 80)
-    ]
-    return np.r_[-sizes[::-1], 0.0, sizes]
+    near = np.concatenate([np.logspace(-6.0, 0.0, 40), np.linspace(1.0, 20.0, 200)])
+    sizes = np.concatenate([near, np.logspace(1.4, 30.0, 80)])
+    return np.concatenate([-sizes[::-1], [0.0], sizes])
 
 
 @cache
