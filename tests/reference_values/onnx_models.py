@@ -2,7 +2,8 @@
 
 ``python tests/reference_values/onnx_models.py torch`` needs ``torch``, ``onnx`` and ``onnxscript``;
 ``... keras`` needs ``tensorflow-cpu`` and ``tf2onnx``; ``... sklearn`` needs ``scikit-learn`` and
-``skl2onnx``. Each replaces its own part of the file. Models are in base64 of zlib; what says how they were made is left out.
+``skl2onnx``. Each replaces its own part of the file. Models are in base64 of zlib, without what
+says how they were made.
 """
 
 from __future__ import annotations

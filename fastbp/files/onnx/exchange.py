@@ -113,7 +113,8 @@ def from_onnx(
     between them, as PyTorch, Keras (tf2onnx), skl2onnx and `to_onnx` write them. Activations are
     recognised by their values, however they are spelled; others that are made of the operations
     of `fastbp.graph`, such as HardSwish or Clip, become graphs. Scaling of inputs and outputs and
-    between layers is folded into the weights. Casts between floats, Dropout, and what flattens
+    between layers is folded into the weights; where a mean is many times its scale, that costs
+    digits, which dtype="float64" keeps. Casts between floats, Dropout, and what flattens
     an input are passed over: a net takes a flat row. Labels are left out.
 
     Parameters

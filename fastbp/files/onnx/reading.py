@@ -93,7 +93,8 @@ class Reader:
             )
         if last.layer != len(self.products) or not self.products:
             raise ValueError(f"the output must be that of the last layer; accepted are {CHAINS}")
-        return self._folded(last.term)
+        with np.errstate(all="ignore"):  # terms are tried out far from 0; weights are checked later
+            return self._folded(last.term)
 
     def _value(self, node: Node, name: str) -> Value:
         if not name:
@@ -355,7 +356,7 @@ class Reader:
         ends = [*(product.term for product in self.products[1:]), last]
         layers = []
         for i, (product, term) in enumerate(zip(self.products, ends, strict=True)):
-            before, activation, after = parts_of(term, i + 1 < len(ends))
+            before, activation, after = parts_of(term, i + 1 == len(ends))
             weight, bias = _after(product, carried)
             weight, bias = _before(weight, bias, before)
             layers.append(Layer(weight, bias, activation))

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from fastbp import graph
 from fastbp.files.onnx.operators import ACTIVATIONS, OPERATORS
 from fastbp.graph.in_nets import GraphActivation
+from fastbp.kernels.activations import HIDDEN_ACTIVATIONS
 from fastbp.model.activations import Activation
 
 Array = npt.NDArray[Any]
@@ -90,15 +91,20 @@ def _step(term: Term) -> tuple[Term, Affine] | None:
         return (below, Affine(-1.0)) if isinstance(below, Term) else None
     left, right = term.inputs
     if isinstance(left, Term) and isinstance(right, np.ndarray):
-        scaled = {
-            "Add": Affine(1.0, right), "Sub": Affine(1.0, -right), "Mul": Affine(right),
-            "Div": Affine(np.reciprocal(right)),
-        }  # fmt: skip
-        return left, scaled[term.operator]
+        return left, _by_constant(term.operator, right)
     if isinstance(right, Term) and isinstance(left, np.ndarray) and term.operator != "Div":
-        scaled = {"Add": Affine(1.0, left), "Sub": Affine(-1.0, left), "Mul": Affine(left)}
-        return right, scaled[term.operator]
+        negative = term.operator == "Sub"
+        return right, Affine(-1.0, left) if negative else _by_constant(term.operator, left)
     return None
+
+
+def _by_constant(operator: str, constant: Array) -> Affine:
+    """What is done to the first operand if the second is a constant."""
+    if operator == "Add":
+        return Affine(1.0, constant)
+    if operator == "Sub":
+        return Affine(1.0, -constant)
+    return Affine(constant if operator == "Mul" else 1.0 / constant)
 
 
 def _joined(first: Affine, second: Affine) -> Affine:
@@ -126,47 +132,49 @@ def affine_of(term: Term) -> Affine | None:
     return whole
 
 
-def parts_of(term: Term, may_scale_after: bool) -> Parts:
+def parts_of(term: Term, is_last: bool) -> Parts:
     """The activation in a term, and the scaling before and after it.
 
     Parameters
     ----------
     term : Term
-    may_scale_after : bool
-        Whether there is a layer behind it, which can take the scaling.
+    is_last : bool
+        Whether it is behind the last layer. Behind the others, the next one takes the scaling, and
+        softmax may not stand.
 
     Raises
     ------
     ValueError
         For what is no activation that fastbp has, and no graph.
     """
-    with np.errstate(all="ignore"):
-        whole = affine_of(term)
-        if whole is not None:
-            return Parts(whole, "identity", Affine())
-        ends = [(term, Affine())]
-        while may_scale_after and len(ends) < MOST_SCALINGS:
-            found = _step(ends[-1][0])
-            if found is None:
-                break
-            ends.append((found[0], _joined(found[1], ends[-1][1])))
-        for end, after in ends:
-            for before, activation in _named(end):
-                return Parts(before, activation, after)
-        for end, after in ends:
-            for start in _starts(end):
-                made = _as_graph(end, start)
-                before_graph = affine_of(start)
-                if made is not None and before_graph is not None:
-                    return Parts(before_graph, made, after)
+    whole = affine_of(term)
+    if whole is not None:
+        return Parts(whole, "identity", Affine())
+    ends = [(term, Affine())]
+    while not is_last and len(ends) < MOST_SCALINGS:
+        found = _step(ends[-1][0])
+        if found is None:
+            break
+        ends.append((found[0], _joined(found[1], ends[-1][1])))
+    for end, after in ends:
+        for before, activation in _named(end, is_last):
+            return Parts(before, activation, after)
+    for end, after in ends:
+        for start in _starts(end):
+            made = _as_graph(end, start)
+            before_graph = affine_of(start)
+            if made is not None and before_graph is not None:
+                return Parts(before_graph, made, after)
     raise ValueError(_reason(term))
 
 
-def _named(end: Term) -> Iterator[tuple[Affine, str]]:
+def _named(end: Term, is_last: bool) -> Iterator[tuple[Affine, str]]:
     """The activation that a term is, with the scaling before it."""
     if end.operator == "Softmax":
         below = end.inputs[0]
         before = affine_of(below) if isinstance(below, Term) else None
+        if before is not None and not is_last:
+            raise ValueError(f"{end.node} must be the last: a hidden layer cannot be softmax")
         if before is not None:
             yield before, "softmax"
         return
@@ -183,7 +191,8 @@ def _named(end: Term) -> Iterator[tuple[Affine, str]]:
             if name == "exp":  # fastbp's is clipped
                 seen &= abs(x) <= ORDINARY
             off = abs(y - expected)[seen]
-            if (off <= ABSOLUTE + RELATIVE * abs(expected[seen])).all():
+            close = (off <= ABSOLUTE + RELATIVE * abs(expected[seen])).all()
+            if close and (is_last or name in HIDDEN_ACTIVATIONS):
                 yield before, name
 
 

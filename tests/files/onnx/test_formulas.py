@@ -1,0 +1,46 @@
+"""Every activation in ONNX Runtime, at ordinary net inputs and at extreme ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fastbp.files.onnx.formulas import FORMULAS, NORMAL_TAIL
+from fastbp.kernels.activations import ACTIVATIONS
+
+onnx = pytest.importorskip("onnx", reason="models are written by the onnx library")
+pytest.importorskip("onnxruntime", reason="models are computed by ONNX Runtime")
+
+from onnx_errors import GRAPHS, TOLERANCES, row_of  # noqa: E402 (it needs ONNX Runtime)
+
+OPSETS = (13, 20, onnx.defs.onnx_opset_version())
+
+
+@pytest.mark.parametrize("dtype", TOLERANCES)
+@pytest.mark.parametrize("activation", [*ACTIVATIONS, *GRAPHS])
+def test_the_outputs_are_those_of_predict(activation, dtype, tmp_path) -> None:
+    for opset in OPSETS[: 2 if activation == "gelu" else 1]:
+        for size, error in row_of(activation, dtype, tmp_path / "net.onnx", opset).errors.items():
+            assert error <= TOLERANCES[dtype], (size, opset)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCES)
+@pytest.mark.parametrize("activation", [*ACTIVATIONS, *GRAPHS])
+def test_the_library_accepts_what_is_written(activation, dtype, tmp_path) -> None:
+    path = tmp_path / "net.onnx"
+    for opset in OPSETS:
+        row_of(activation, dtype, path, opset)
+        onnx.checker.check_model(path, full_check=True)
+
+
+def test_every_activation_has_a_formula() -> None:
+    assert FORMULAS.keys() == ACTIVATIONS.keys()
+
+
+def test_the_tail_is_that_of_the_normal_distribution() -> None:
+    a = np.linspace(0.0, 37.0, 50)
+    from scipy.special import erfcx
+
+    expected = 0.5 * erfcx(a / np.sqrt(2.0)) * (a + 5.0) / 2.0
+    got = np.polyval(NORMAL_TAIL, (a - 5.0) / (a + 5.0))
+    assert np.abs(got / expected - 1.0).max() < 1e-15
