@@ -18,7 +18,7 @@ PROMISES = {
     "determinism": {"seeds": 20},
     "threads": {"fits": 200},
     "saving": {"kills": 500, "kills of a saving net": 100},
-    "loading": {"damaged files": 100_000, "hostile nets": 100_000},
+    "loading": {"damaged files": 100_000, "hostile nets": 100_000, "hostile models": 100_000},
     "resume": {"nets": 1000},
     "larger than memory": {"GB": 4},
     "compiled cache": {"damage cases": 8, "starts at once": 16, "folders": 5, "trees": 5},

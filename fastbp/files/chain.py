@@ -287,7 +287,8 @@ def _as_dtype(layer: Layer, i: int, dtype: np.dtype[Any]) -> Layer:
 def _array(name: str, given: FloatArray, dtype: np.dtype[Any]) -> FloatArray:
     with np.errstate(over="ignore"):
         array = np.ascontiguousarray(given, dtype)
-    return checks.finite(name, array, given)
+    checks.finite(name, np.atleast_2d(array), np.atleast_2d(given))
+    return array
 
 
 def _scaling(name: str, given: Any, columns: int) -> Scaling | None:

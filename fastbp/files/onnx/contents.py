@@ -22,6 +22,8 @@ Array = npt.NDArray[Any]
 MOST_BYTES = 2**31
 """Of a file: protobuf ends here."""
 MOST_NODES = 10_000
+MOST_PARTS = 200_000
+"""Nodes, arrays, attributes, names, ...: of two bytes in a file the library makes a hundred."""
 OLDEST_OPSET = 7
 """Before it, arithmetic had another way to say which axes go together."""
 DOMAINS = ("", "ai.onnx")
@@ -135,13 +137,58 @@ def read(path: str | os.PathLike[str]) -> Model:
     if found.st_size >= MOST_BYTES:
         raise ValueError(f"a file of ONNX has at most 2 GiB; this one has {found.st_size} bytes")
     with open(path, "rb") as file:
-        content = file.read(MOST_BYTES)
+        content = file.read(found.st_size)
+    _check_parts(content, onnx.ModelProto.DESCRIPTOR)
     try:
         model = onnx.ModelProto.FromString(content)
     except DecodeError as error:
         raise ValueError(f"it is no model of ONNX, or damaged: {error}") from None
     _check_operators(model)
     return _model(onnx, model.graph, len(content))
+
+
+def _check_parts(content: bytes, model: Any) -> None:
+    """Refuse more parts than a model has, before the library makes objects of them.
+
+    Fields of protobuf are a key, the number of the field times 8 and how its value is written (0 a
+    varint, 1 eight bytes, 2 a length and as many bytes, 5 four bytes), and the value. What is
+    damaged is left to the library.
+    """
+    kinds: dict[str, dict[int, Any]] = {}
+    stack = [(0, len(content), model)]
+    parts = 0
+    while stack:
+        at, end, message = stack.pop()
+        if message.full_name not in kinds:
+            kinds[message.full_name] = {one.number: one.message_type for one in message.fields}
+        below = kinds[message.full_name]
+        while at < end:
+            key, at = _varint(content, at)
+            if key % 8 == 2:
+                length, at = _varint(content, at)
+                parts += 1
+                if length and below.get(key // 8) is not None:
+                    stack.append((at, min(at + length, end), below[key // 8]))
+                at += length
+            elif key % 8 == 0:
+                _, at = _varint(content, at)
+            elif key % 8 in (1, 5):
+                at += 8 if key % 8 == 1 else 4
+            else:
+                return
+            if parts > MOST_PARTS:
+                raise ValueError(f"a model must have at most {MOST_PARTS} parts; got more")
+
+
+def _varint(content: bytes, at: int) -> tuple[int, int]:
+    """A number of seven bits a byte, the lowest first, and where it ends."""
+    value = shift = 0
+    for i in range(at, min(at + 10, len(content))):
+        value |= (content[i] & 127) << shift
+        if content[i] < 128:
+            return value, i + 1
+        shift += 7
+    return value, len(content)
 
 
 def _check_operators(model: Any) -> None:
@@ -195,6 +242,8 @@ def _node(onnx: Any, node: Any) -> Node:
     attributes = _by_name("attribute", ((item.name, item) for item in node.attribute))
     if any(item.ref_attr_name for item in attributes.values()):
         raise ValueError(f"node {node.name!r:.100}: an attribute must have a value of its own")
+    if not isinstance(node.domain, str) or not isinstance(node.op_type, str):  # but bytes
+        raise ValueError(f"node {node.name!r:.100}: its operator must be text in UTF-8")
     return Node(
         node.name, node.domain, node.op_type, list(node.input), list(node.output), attributes
     )

@@ -359,6 +359,8 @@ class Reader:
             before, activation, after = parts_of(term, i + 1 == len(ends))
             weight, bias = _after(product, carried)
             weight, bias = _before(weight, bias, before)
+            if not all(np.isfinite(part).all() for part in (weight, bias) if part is not None):
+                raise ValueError(f"{product.node} must have finite weights and a finite bias")
             layers.append(Layer(weight, bias, activation))
             carried = after
         return layers

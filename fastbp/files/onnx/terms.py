@@ -220,9 +220,7 @@ def _starts(end: Term) -> list[Term]:
         if below is not None and (not term.operator or id(below[0]) in scaled):
             scaled.add(id(term))
             found.append(term)
-            if len(found) == MOST_SCALINGS:
-                break
-    return found
+    return found[-MOST_SCALINGS:]
 
 
 def _walk(end: Term, start: Term, x: Any, of: Callable[[Term, list[Any]], Any]) -> Any:

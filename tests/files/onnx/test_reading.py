@@ -276,7 +276,8 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
         [LAYER, node("Gemm", ["x", "W"], ["a"], name="g"), node("Add", ["a", "z"], ["y"])],
         r"node 'g' \(Gemm\) begins a second branch"),
     "weights first": (
-        [node("MatMul", ["WT", "x"], ["y"], name="m")], r"node 'm' \(MatMul\) must take rows first"),
+        [node("MatMul", ["WT", "x"], ["y"], name="m")],
+        r"node 'm' \(MatMul\) must take rows first"),
     "two inputs multiplied": ([node("MatMul", ["x", "x"], ["y"])], "must take rows first"),
     "columns of samples": (
         [node("Gemm", ["x", "W"], ["y"], transA=1)], "a sample in each row, not in each column"),
