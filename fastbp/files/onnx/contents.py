@@ -20,7 +20,7 @@ from fastbp.files.onnx.library import library
 Array = npt.NDArray[Any]
 
 MOST_BYTES = 2**31
-"""Of a file: protobuf ends here."""
+"""Size of a file at which protobuf ends."""
 MOST_NODES = 10_000
 MOST_PARTS = 200_000
 """Nodes, arrays, attributes, names, ...: of two bytes in a file the library makes a hundred."""

@@ -2,8 +2,8 @@
 
 A term is what operators make of one layer's net inputs z, number by number. Exporters write the
 same activation in many ways, so it is recognised by its values: a term that agrees with an
-activation of fastbp to the precision of float32, from -1e30 to 1e30, is that activation. What is
-none, but made of operations that `fastbp.graph` has, becomes a graph.
+activation of fastbp to the precision of float32, from -1e30 to 1e30, is that activation. Any other
+becomes a graph, if `fastbp.graph` has its operations.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def parts_of(term: Term, is_last: bool) -> Parts:
     Raises
     ------
     ValueError
-        For what is no activation that fastbp has, and no graph.
+        For what fastbp has neither as an activation nor as a graph.
     """
     whole = affine_of(term)
     if whole is not None:

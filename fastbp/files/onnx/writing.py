@@ -24,7 +24,7 @@ class Graph:
     Parameters
     ----------
     dtype : numpy.dtype
-        Of the net.
+        That of the net.
     opset : int
 
     Attributes

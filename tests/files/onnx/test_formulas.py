@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fastbp.files import to_onnx
 from fastbp.files.onnx.formulas import FORMULAS, NORMAL_TAIL
 from fastbp.kernels.activations import ACTIVATIONS
 
 onnx = pytest.importorskip("onnx", reason="models are written by the onnx library")
 pytest.importorskip("onnxruntime", reason="models are computed by ONNX Runtime")
 
-from onnx_errors import GRAPHS, TOLERANCES, row_of  # noqa: E402 (it needs ONNX Runtime)
+from onnx_errors import GRAPHS, TOLERANCES, net_of, row_of  # noqa: E402 (it needs ONNX Runtime)
 
 OPSETS = (13, 20, onnx.defs.onnx_opset_version())
 
@@ -29,7 +30,7 @@ def test_the_outputs_are_those_of_predict(activation, dtype, tmp_path) -> None:
 def test_the_library_accepts_what_is_written(activation, dtype, tmp_path) -> None:
     path = tmp_path / "net.onnx"
     for opset in OPSETS:
-        row_of(activation, dtype, path, opset)
+        to_onnx(net_of(activation, dtype), path, opset=opset)
         onnx.checker.check_model(path, full_check=True)
 
 
