@@ -22,6 +22,7 @@ ARRAYS = {
     "twenty": np.float32(20.0), "leak": np.float32(0.01), "shape": np.array([-1, 3]),
     "row": np.array([[0.25, -4.0]], np.float32), "rows": np.array([-1, 2]), "flag": np.array(False),
     "on": np.array(True), "column": np.ones((6, 1), np.float32), "sixth": np.float32(1 / 6),
+    "pair": np.array([2, -1]), "any": np.array([-1, -1]), "one column": W[:, :1],
     "n1": np.array([0, -1]), "threshold": np.array([1.0, 2.0, 0.5], np.float32),
 }  # fmt: skip
 

@@ -143,6 +143,13 @@ def test_labels(loss, outputs, labels, name, dtype, tmp_path) -> None:
     assert (back.params == made.params).all()
 
 
+def test_of_equal_outputs_the_first_is_the_label(tmp_path) -> None:
+    made = net(3, 4, loss="cross_entropy")
+    made.params[...] = 0.0
+    to_onnx(made, tmp_path / "net.onnx", class_labels=list("abcd"))
+    assert set(run(tmp_path / "net.onnx", rows())[0]) == {"a"}
+
+
 @pytest.mark.parametrize("library", ["fastbp.sklearn", "sklearn.neural_network"])
 @pytest.mark.parametrize("classes", [["no", "yes"], [3, 5, 9]])
 def test_classifiers(library, classes, tmp_path) -> None:

@@ -12,7 +12,7 @@ from fastbp.kernels.activations import ACTIVATIONS
 onnx = pytest.importorskip("onnx", reason="models are written by the onnx library")
 pytest.importorskip("onnxruntime", reason="models are computed by ONNX Runtime")
 
-from onnx_errors import GRAPHS, TOLERANCES, net_of, row_of  # noqa: E402 (it needs ONNX Runtime)
+from onnx_errors import GRAPHS, TOLERANCES, net_of, row_of, run  # noqa: E402 (it needs ONNX Runtime)
 
 OPSETS = (13, 20, onnx.defs.onnx_opset_version())
 
@@ -32,6 +32,22 @@ def test_the_library_accepts_what_is_written(activation, dtype, tmp_path) -> Non
     for opset in OPSETS:
         to_onnx(net_of(activation, dtype), path, opset=opset)
         onnx.checker.check_model(path, full_check=True)
+
+
+@pytest.mark.parametrize("activation", [name for name in ACTIVATIONS if name != "softmax"])
+def test_in_float64_no_digits_are_lost_near_0_or_far_from_it(activation, tmp_path) -> None:
+    net = net_of(activation, "float64")
+    to_onnx(net, tmp_path / "net.onnx")
+    sizes = np.concatenate([np.logspace(-30, 0, 61), np.linspace(1.0, 30.0, 59)])
+    X = np.concatenate([-sizes, sizes])[:, None]
+    y = net.predict(X)
+    assert (np.abs(run(tmp_path / "net.onnx", X)[0] - y) <= 1e-12 * np.abs(y)).all()
+
+
+def test_gelu_is_an_operator_where_there_is_one(tmp_path) -> None:
+    for opset, last in ((19, "Mul"), (20, "Gelu")):
+        to_onnx(net_of("gelu", "float32"), tmp_path / "net.onnx", opset=opset)
+        assert onnx.load(tmp_path / "net.onnx").graph.node[-1].op_type == last
 
 
 def test_every_activation_has_a_formula() -> None:

@@ -173,6 +173,17 @@ def test_what_is_no_model_is_refused(content, tmp_path) -> None:
         from_onnx(path)
 
 
+@pytest.mark.parametrize("old", [b"Gemm", b"made", b"W"])
+def test_text_that_is_not_utf_8(old, tmp_path) -> None:
+    path = tmp_path / "hostile.onnx"
+    path.write_bytes(layer().SerializeToString().replace(old, b"\xff" * len(old)))
+    if old == b"Gemm":
+        with pytest.raises(ValueError, match="its operator must be text in UTF-8"):
+            from_onnx(path)
+    else:  # a name is a name, wherever it is the same
+        assert from_onnx(path).layer_sizes == (3, 2)
+
+
 def test_every_truncation_is_refused_or_harmless(tmp_path) -> None:
     content = model(
         [node("Gemm", ["x", "W", "B"], ["z"]), node("Gelu", ["z"], ["y"])], opset=20
@@ -256,12 +267,12 @@ BOMBS: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: layer().SerializeToString() + field(7, field(1, field(5, b"") * 20_000)),
         "must belong to one attribute"),
     "millions of nodes": (
-        lambda: layer().SerializeToString() + field(7, field(1, b"") * 5_000_000), "200000 parts"),
+        lambda: layer().SerializeToString() + field(7, field(1, b"") * 2_000_000), "200000 parts"),
     "millions of attributes": (
-        lambda: layer().SerializeToString() + field(7, field(1, field(5, b"") * 5_000_000)),
+        lambda: layer().SerializeToString() + field(7, field(1, field(5, b"") * 2_000_000)),
         "200000 parts"),
     "millions of nodes in a subgraph": (
-        lambda: field(7, field(1, field(5, field(6, field(1, b"") * 5_000_000)))), "200000 parts"),
+        lambda: field(7, field(1, field(5, field(6, field(1, b"") * 2_000_000)))), "200000 parts"),
 }  # fmt: skip
 
 

@@ -321,6 +321,11 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
     "a cast to integers": (
         [LAYER, node("Cast", ["z"], ["y"], to=TensorProto.INT64)], "must give floats"),
     "other rows": ([node("Reshape", ["x", "rows"], ["y"])], "must keep the rows, with 3 columns"),
+    "a fixed number of rows": ([node("Reshape", ["x", "pair"], ["y"])], "must keep the rows"),
+    "no number is fixed": ([node("Reshape", ["x", "any"], ["y"])], "must keep the rows"),
+    "other probabilities": (
+        [node("MatMul", ["x", "one column"], ["z"]), node("Sub", ["two", "z"], ["a"]),
+         node("Concat", ["a", "z"], ["y"], axis=1)], "the probabilities 1 - p and p"),
     "a computed shape": (
         [node("Shape", ["x"], ["s"]), node("Reshape", ["x", "s"], ["y"])], "Shape"),
     "flat rows": ([node("Flatten", ["x"], ["y"], axis=0)], "must keep the rows, axis=1; got 0"),
