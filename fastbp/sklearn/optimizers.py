@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from fastbp.kernels.optimizers import (
     UPDATES,
 )
 from fastbp.model.optimizers import OPTIMIZERS, SGD, Adam, Optimizer, Scalars, as_optimizer
-from fastbp.model.pickles import FORMAT, check_scalars
+from fastbp.model.pickles import FORMAT, check_array, check_scalars
 from fastbp.older import PickleError, check_format
 
 SMALLEST_RATE = 1e-6
@@ -71,6 +72,10 @@ def optimizer_of(estimator: Any) -> Optimizer:
 _KINDS: list[type[Optimizer]] = [SolverSGD, SolverAdam, *OPTIMIZERS.values()]
 KINDS = {kind.__name__: kind for kind in _KINDS}
 """Optimisers by the names that a pickled state has for them."""
+STATE = {
+    "format", "optimizer", "rule", "power_t", "rate", "layer_sizes", "scalars", "slots",
+}  # fmt: skip
+"""The parts of a pickled state."""
 
 
 class OptimizerMemory:
@@ -138,10 +143,14 @@ class OptimizerMemory:
     def from_dict(cls, state: dict[str, Any]) -> OptimizerMemory:
         """What `as_dict` gave; arrays are copied. A PickleError for another format."""
         check_format("an optimizer", state.get("format"), FORMAT)
+        if set(state) != STATE:
+            raise PickleError(
+                f"a pickled optimizer must have the parts {sorted(STATE)}; got {sorted(state)}"
+            )
         optimizer = state["optimizer"]
         if isinstance(optimizer, dict):
             fields = dict(optimizer)
-            name = fields.pop("name")
+            name = fields.pop("name", None)
             if name not in KINDS:
                 raise PickleError(f"a pickled optimizer must be one of {[*KINDS]}; got {name!r}")
             optimizer = KINDS[name](**fields)
@@ -151,12 +160,24 @@ class OptimizerMemory:
         memory.layer_sizes = None if sizes is None else tuple(sizes)
         memory.scalars = None if scalars is None else np.array(scalars)
         memory.slots = None if slots is None else np.array(slots)
+        memory._check()
         return memory
+
+    def _check(self) -> None:
+        """Raise a PickleError for a state of another size than the kernels go by."""
+        if self.slots is None:
+            return
+        sizes = checks.layer_sizes(self.layer_sizes)
+        n_params = sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes))
+        dtype = np.dtype(np.float32 if self.slots.dtype == np.float32 else np.float64)
+        size = self.optimizer.n_slots * n_params
+        check_array("slots of a saved optimizer", self.slots, size, dtype)
+        check_scalars(self.scalars)
 
     def attach(self, net: Any) -> None:
         """Let the net continue from this state; it starts afresh if the layers are others."""
         if self.slots is not None and self.layer_sizes == net.layer_sizes:
-            check_scalars(self.scalars)
+            self._check()
             slots = self.slots.astype(net.dtype, copy=False)
             net.state = net.state._replace(scalars=self.scalars, slots=slots)
         self.layer_sizes = net.layer_sizes
