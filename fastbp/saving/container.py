@@ -118,7 +118,7 @@ def unpacked(content: bytes) -> tuple[dict[str, tuple[str, tuple[int, ...]]], di
     table = parsed(header)
     metadata = table.pop("__metadata__", None)
     if not isinstance(metadata, dict) or not isinstance(metadata.get(NAME), str):
-        raise ValueError(f"its metadata must have a recipe as {NAME!r}")
+        raise ValueError(f"its metadata must have the recipe as {NAME!r}")
     recipe = parsed(metadata[NAME].encode())
     if recipe.pop("sha256", None) != seal.group(1).decode():
         raise ValueError("its SHA-256 must stand in the recipe")

@@ -12,6 +12,7 @@ from fastbp.sklearn import conversion
 from fastbp.sklearn.conversion import METHODS
 from fastbp.sklearn.estimators import MLPClassifier, MLPRegressor
 from fastbp.sklearn.perceptron import Perceptron
+from fastbp.sklearn.pickles import COPIED
 from fastbp.sklearn.saving import (
     RECIPE,
     REQUESTS,
@@ -101,7 +102,7 @@ def held_in(content: bytes, kind: type[Any] | None, own: dict[str, Any]) -> Any:
     _check_own(parameters, own, known, kind.__name__)
     tensors = container.arrays(content)
     check_tensors(tensors)
-    reader = Reader(tensors)
+    reader, views = Reader(tensors), Reader(tensors, copies=False)
     state = base().get_params(deep=False)  # a file from before may lack new parameters
     for name, data in parameters.items():
         state[name] = own[name] if name in own else reader.value(data, name)
@@ -110,12 +111,15 @@ def held_in(content: bytes, kind: type[Any] | None, own: dict[str, Any]) -> Any:
         if name in known:
             raise ValueError(f"{name} must stand among the parameters")
         check_name(base, name)
-        state[name] = reader.value(data, name, rate if name == "_optimizer" else None)
-    if reader.used != set(tensors):
-        raise ValueError(f"{min(set(tensors) - reader.used)!r} belongs to nothing in its recipe")
+        reads = views if name in COPIED else reader
+        state[name] = reads.value(data, name, rate if name == "_optimizer" else None)
     state = turned(state)
     check_state(state)
-    return _made(kind, state)
+    made = _made(kind, state)
+    unused = set(tensors) - reader.used - views.used
+    if unused:
+        raise ValueError(f"{min(unused)!r} belongs to nothing in its recipe")
+    return made
 
 
 def _classes(given: Any, kind: type[Any] | None) -> tuple[type[Any], type[Any]]:

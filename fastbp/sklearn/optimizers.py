@@ -149,15 +149,18 @@ class OptimizerMemory:
             )
         optimizer = state["optimizer"]
         if isinstance(optimizer, dict):
-            fields = dict(optimizer)
-            name = fields.pop("name", None)
-            if name not in KINDS:
+            given = {str(part): value for part, value in optimizer.items()}
+            name = given.pop("name", None)
+            if not isinstance(name, str) or name not in KINDS:
                 raise PickleError(f"a pickled optimizer must be one of {[*KINDS]}; got {name!r}")
-            optimizer = KINDS[name](**fields)
+            known = [field.name for field in dataclasses.fields(KINDS[name])]
+            if set(given) != set(known):
+                raise PickleError(f"{name} must have the fields {known}; got {[*given]}")
+            optimizer = KINDS[name](**given)
         memory = cls(optimizer, state["rule"], state["power_t"])
         memory.rate = state["rate"]
         sizes, scalars, slots = state["layer_sizes"], state["scalars"], state["slots"]
-        memory.layer_sizes = None if sizes is None else tuple(sizes)
+        memory.layer_sizes = None if sizes is None else checks.layer_sizes(sizes)
         memory.scalars = None if scalars is None else np.array(scalars)
         memory.slots = None if slots is None else np.array(slots)
         memory._check()

@@ -19,6 +19,8 @@ FORMAT = 2
 optimiser has the number of `fastbp.model.pickles`. In format 1 the state held a network."""
 MADE_AGAIN = ("_net", "_stream")
 """Attributes that are no part of it."""
+COPIED = ("coefs_", "intercepts_", "_optimizer")
+"""Those of which `read` copies the arrays."""
 
 
 def written(attributes: dict[str, Any]) -> dict[str, Any]:
@@ -47,7 +49,7 @@ def written(attributes: dict[str, Any]) -> dict[str, Any]:
 
 
 def read(kind: type, state: dict[str, Any]) -> dict[str, Any]:
-    """The attributes of an estimator, of a pickled state; arrays are copied.
+    """The attributes of an estimator, of a pickled state; the arrays of COPIED are copied.
 
     Parameters
     ----------

@@ -201,7 +201,11 @@ def code_in(value: Any) -> Any:
 
 def check_state(state: dict[str, Any]) -> None:
     """Raise a ValueError for fitted attributes of kinds that predictions cannot go by."""
-    classes, encoder = state.get("classes_"), state.get("_label_binarizer")
+    for name in ("n_features_in_", "n_layers_", "n_outputs_"):
+        if name in state:
+            checks.count(name, state[name], 0)
+    classes = state.get("classes_")
+    encoder = state.get("_label_binarizer")
     if "classes_" in state and not _are_classes(classes):
         raise ValueError(f"classes_ must be an array, or a list of arrays; got {classes!r:.100}")
     if isinstance(encoder, dict):
@@ -213,7 +217,8 @@ def check_state(state: dict[str, Any]) -> None:
     if state.get("_known_classes") and encoder is None:
         raise ValueError("_known_classes must be those of _label_binarizer, and there is none")
     if "coef_" in state:
-        coef, intercept = state["coef_"], state.get("intercept_")
+        coef = state["coef_"]
+        intercept = state.get("intercept_")
         right = isinstance(coef, np.ndarray) or is_sparse(coef)
         if not right or coef.ndim != 2 or not isinstance(intercept, np.ndarray):
             raise ValueError(f"coef_ and intercept_ must be arrays; got {coef!r:.100}")

@@ -47,7 +47,7 @@ _NAMES = {kind: name for name, kind in NUMBERS.items()}
 SPARSE = {name: getattr(scipy.sparse, name) for name in ("csr_array", "csr_matrix")}
 BINARIZER = ("neg_label", "pos_label", "sparse_output", "y_type_", "sparse_input_", "classes_")
 KEY_WORDS = 624
-"""Of the Mersenne Twister, which has a position in them."""
+"""Numbers that the Mersenne Twister keeps; its position is one of them, or the end."""
 
 
 class NotHeld(ValueError):
@@ -162,11 +162,13 @@ class Writer:
 
 
 class Reader:
-    """Undoes `Writer`, whoever wrote; all arrays are copies.
+    """Undoes `Writer`, whoever wrote.
 
     Parameters
     ----------
     tensors : dict of str to array
+    copies : bool, default=True
+        Whether arrays are copies and not those of `tensors`.
 
     Attributes
     ----------
@@ -174,8 +176,9 @@ class Reader:
         The names of the arrays that were read.
     """
 
-    def __init__(self, tensors: Tensors) -> None:
+    def __init__(self, tensors: Tensors, copies: bool = True) -> None:
         self.tensors = tensors
+        self.copies = copies
         self._made: dict[tuple[str, str], Any] = {}
         self.used: set[str] = set()
 
@@ -229,7 +232,7 @@ class Reader:
             return binarizer
         if kind == "fastbp":
             _check(what, given, "value")
-            return recipe.decoded(given["value"], "loss", own)
+            return recipe.decoded(given["value"], what if what == "loss" else "learning_rate", own)
         if kind == recipe.OWN and own is not None:
             return own
         raise ValueError(f"{what} has the kind {kind!r:.100}, which this fastbp does not know")
@@ -260,7 +263,7 @@ class Reader:
                 found = _text(name, found, 1)
             elif kind == "object":
                 found = _text(name, found, LEAST_WIDTH).astype(object)
-            self._made[key] = np.array(found)
+            self._made[key] = np.array(found) if self.copies else found
         array: npt.NDArray[Any] = self._made[key]
         return array
 
@@ -351,7 +354,8 @@ def _from_number(what: str, kind: Any, value: Any) -> Any:
         raise ValueError(f"{what} has a number of type {kind!r:.100}, which fastbp does not know")
     plain = float(value) if value in ("nan", "inf", "-inf") else value
     made = NUMBERS[kind](plain) if type(plain) in (bool, int, float) else None
-    if made is None or not (made == plain or made != made):
+    held = made.item() if isinstance(made, np.generic) else made  # a float32 0.1 equals 0.1
+    if held is None or not (held == plain or held != held):
         raise ValueError(f"{what} must be a {kind}; got {value!r:.100}")
     return made
 
