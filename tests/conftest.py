@@ -19,7 +19,7 @@ PROMISES = {
     "threads": {"fits": 200},
     "saving": {"kills": 500, "kills of a saving net": 100},
     "loading": {"damaged files": 100_000, "hostile nets": 100_000, "hostile estimators": 40_000},
-    "resume": {"nets": 1000, "estimators": 600},
+    "resume": {"nets": 1000, "estimators": 300},
     "larger than memory": {"GB": 4},
     "compiled cache": {"damage cases": 8, "starts at once": 16, "folders": 5, "trees": 5},
     "changed under way": {"runs": 1000},

@@ -72,6 +72,7 @@ def optimizer_of(estimator: Any) -> Optimizer:
 _KINDS: list[type[Optimizer]] = [SolverSGD, SolverAdam, *OPTIMIZERS.values()]
 KINDS = {kind.__name__: kind for kind in _KINDS}
 """Optimisers by the names that a pickled state has for them."""
+RULES = ("constant", "invscaling", "adaptive")
 STATE = {
     "format", "optimizer", "rule", "power_t", "rate", "layer_sizes", "scalars", "slots",
 }  # fmt: skip
@@ -145,7 +146,7 @@ class OptimizerMemory:
         check_format("an optimizer", state.get("format"), FORMAT)
         if set(state) != STATE:
             raise PickleError(
-                f"a pickled optimizer must have the parts {sorted(STATE)}; got {sorted(state)}"
+                f"a pickled optimizer must have the parts {sorted(STATE)}; got {[*state]!r:.200}"
             )
         optimizer = state["optimizer"]
         if isinstance(optimizer, dict):
@@ -155,10 +156,18 @@ class OptimizerMemory:
                 raise PickleError(f"a pickled optimizer must be one of {[*KINDS]}; got {name!r}")
             known = [field.name for field in dataclasses.fields(KINDS[name])]
             if set(given) != set(known):
-                raise PickleError(f"{name} must have the fields {known}; got {[*given]}")
+                raise PickleError(f"{name} must have the fields {known}; got {[*given]!r:.200}")
             optimizer = KINDS[name](**given)
-        memory = cls(optimizer, state["rule"], state["power_t"])
+        if not isinstance(optimizer, Optimizer):
+            raise PickleError(
+                f"a pickled optimizer must be one of fastbp's; got {optimizer!r:.100}"
+            )
+        rule = checks.choice("rule of a pickled optimizer", state["rule"], RULES)
+        power_t = checks.at_least_zero("power_t of a pickled optimizer", state["power_t"])
+        memory = cls(optimizer, rule, power_t)
         memory.rate = state["rate"]
+        if not callable(memory.rate):
+            checks.at_least_zero("rate of a pickled optimizer", memory.rate)
         sizes, scalars, slots = state["layer_sizes"], state["scalars"], state["slots"]
         memory.layer_sizes = None if sizes is None else checks.layer_sizes(sizes)
         memory.scalars = None if scalars is None else np.array(scalars)

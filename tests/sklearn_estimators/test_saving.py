@@ -32,7 +32,7 @@ from fastbp.sklearn.pickles import FORMAT
 
 safetensors = pytest.importorskip("safetensors.numpy", reason="estimators are saved by it")
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-RUNS = counts(24, 600)
+RUNS = counts(24, 300)
 ROOT = Path(fastbp.__file__).parents[1]
 TESTS = Path(resumed.__file__).parent
 X, Y = load_iris(return_X_y=True)
