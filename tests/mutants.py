@@ -588,9 +588,9 @@ MUTANTS = (
     Mutant(
         "estimators: the optimiser's state is of any size",
         "sklearn/optimizers.py",
-        "OptimizerMemory._check",
-        "self.optimizer.n_slots * n_params",
-        "self.slots.size",
+        "OptimizerMemory.from_dict",
+        "optimizer.n_slots * n_params",
+        "memory.slots.size",
         ("sklearn_estimators/test_loading.py::test_lies_are_refused_by_name",),
     ),
     Mutant(

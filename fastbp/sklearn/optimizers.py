@@ -172,24 +172,23 @@ class OptimizerMemory:
         memory.layer_sizes = None if sizes is None else checks.layer_sizes(sizes)
         memory.scalars = None if scalars is None else np.array(scalars)
         memory.slots = None if slots is None else np.array(slots)
-        memory._check()
+        if memory.slots is not None:
+            layers = pairwise(checks.layer_sizes(sizes))
+            n_params = sum((n_in + 1) * n_out for n_in, n_out in layers)
+            memory._check(optimizer.n_slots * n_params)
         return memory
 
-    def _check(self) -> None:
-        """Raise a PickleError for a state of another size than the kernels go by."""
-        if self.slots is None:
-            return
-        sizes = checks.layer_sizes(self.layer_sizes)
-        n_params = sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes))
-        dtype = np.dtype(np.float32 if self.slots.dtype == np.float32 else np.float64)
-        size = self.optimizer.n_slots * n_params
+    def _check(self, size: int) -> None:
+        """Raise a PickleError unless the kernels can go by the state; `size` is that of `slots`."""
+        single = getattr(self.slots, "dtype", None) == np.float32
+        dtype = np.dtype(np.float32 if single else np.float64)
         check_array("slots of a saved optimizer", self.slots, size, dtype)
         check_scalars(self.scalars)
 
     def attach(self, net: Any) -> None:
         """Let the net continue from this state; it starts afresh if the layers are others."""
         if self.slots is not None and self.layer_sizes == net.layer_sizes:
-            self._check()
+            self._check(net.state.slots.size)
             slots = self.slots.astype(net.dtype, copy=False)
             net.state = net.state._replace(scalars=self.scalars, slots=slots)
         self.layer_sizes = net.layer_sizes
