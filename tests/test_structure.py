@@ -59,10 +59,12 @@ ON_DEMAND = {  # imported inside functions
     "sklearn.perceptron": {"sklearn"},
     "sklearn.randomness": {"sklearn"},
     "sklearn.recognition": {"sklearn"},
+    "sklearn.saving": {"sklearn"},
     "sklearn.targets": {"sklearn"},
     "sklearn.training": {"sklearn"},
     "sklearn.scores": {"sklearn"},
     "sklearn.validation": {"sklearn"},
+    "sklearn.values": {"scipy", "sklearn"},
 }
 ON_TOP = {"sklearn": {"scipy", "sklearn"}}  # what a package that is itself on demand is made of
 TABLES = {"kernels.layout", "kernels.workspace"}  # Python that makes what the kernels read
