@@ -1,1 +1,3 @@
 """Formats of files: `idx`, arrays of MNIST; and the exchange with other programs, one a module."""
+
+from fastbp.files.python import to_python as to_python
