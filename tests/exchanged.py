@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from fastbp import MLP
-from fastbp.files import to_python
+from fastbp.files import to_python, to_torch
 from fastbp.graph import Expression, exp, relu, tanh, variable
 from fastbp.graph import max as largest
 from fastbp.kernels.activations import ACTIVATIONS
@@ -95,6 +95,14 @@ def by_python(net: MLP) -> Predict:
         return imported(path).predict
 
 
+def by_torch(net: MLP) -> Predict:
+    """The module that `to_torch` makes."""
+    import torch
+
+    module = to_torch(net)
+    return lambda X: module(torch.from_numpy(X)).detach().numpy()
+
+
 def imported(path: Path) -> ModuleType:
     """The module in a file."""
     spec = importlib.util.spec_from_file_location("written", path)
@@ -103,7 +111,7 @@ def imported(path: Path) -> ModuleType:
     return module
 
 
-FORMATS: dict[str, Callable[[MLP], Predict]] = {"python": by_python}
+FORMATS: dict[str, Callable[[MLP], Predict]] = {"python": by_python, "torch": by_torch}
 
 
 def main() -> None:
