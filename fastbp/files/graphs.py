@@ -13,7 +13,7 @@ class Functions(NamedTuple):
     Attributes
     ----------
     constant : callable
-        Of a number, a tensor that can be combined with the others.
+        Makes a tensor of a number.
     by_name : dict of str to callable
         "exp", "log", "tanh", "sigmoid", "sqrt", "sin", "cos", "abs" and "relu" of a tensor,
         "maximum" of two.

@@ -158,14 +158,15 @@ def text_of(chain: Chain) -> str:
     coded = sum(layer.weight.size for layer in chain.layers) > MOST_DIGITS
     names, functions = _functions(chain)
     parts = [_beginning(chain, coded), _predict(chain, names)]
-    printed, action = "outputs", 'np.savetxt(sys.stdout, predict(rows), "%.17g", delimiter=",")'
-    if chain.dtype == np.float32 and chain.output_scaling is None:
-        action = action.replace("17", "9")
+    single = chain.dtype == np.float32 and chain.output_scaling is None
+    printed = "outputs"
+    action = f'np.savetxt(sys.stdout, predict(rows), "%.{9 if single else 17}g", delimiter=",")'
     if chain.labels is not None:
         several = chain.n_out > 1
         chosen = "y.argmax(axis=1)" if several else f"(y[:, 0] > {chain.threshold}).astype(int)"
         parts.append(CLASSIFY.format(chosen=chosen))
-        printed, action = "labels", 'print(*classify(rows), sep="\\n")'
+        printed = "labels"
+        action = 'print(*classify(rows), sep="\\n")'
     parts += functions
     if coded:
         size = chain.dtype.itemsize

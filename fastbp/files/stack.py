@@ -100,6 +100,11 @@ class Stack:
         self._rate = rate
         self._dropped = name
 
+    @property
+    def pending(self) -> bool:
+        """Whether dropout has been met that belongs to the next layer."""
+        return self._rate > 0.0
+
     def finish(self) -> None:
         """Check that nothing is left over."""
         if self._rate:

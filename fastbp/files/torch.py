@@ -161,8 +161,8 @@ def from_torch(
         With a state dict; None is "identity".
     loss : str, Loss or callable, optional
         By default the one that goes with the outputs: "cross_entropy" after Softmax and LogSoftmax,
-        "binary_cross_entropy" after Sigmoid, else "squared_error". Of a module that returns
-        logits, name the loss: the net then returns probabilities.
+        "binary_cross_entropy" after Sigmoid, else "squared_error". Name it where the module
+        returns logits: the net then returns probabilities.
     optimizer : str or Optimizer, default="adam"
         It begins anew.
     dtype : {"float32", "float64"}, optional
@@ -193,6 +193,10 @@ def from_torch(
     if isinstance(module, Mapping):
         layers = _layers_of_state(module, activation, output_activation)
     else:
+        if type(module).__module__.split(".")[0] == "keras":
+            raise TypeError(
+                "module is a model of Keras, whose backend may be torch: use from_keras"
+            )
         if not hasattr(module, "forward"):
             raise TypeError(
                 f"module must be {ACCEPTED}, or a state dict; got {checks.described(module)}. Read "
