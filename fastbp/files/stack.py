@@ -122,8 +122,15 @@ def array_of(name: str, value: Any) -> FloatArray:
     name : str
     value : array-like, or a tensor of PyTorch
         On any device, with or without a gradient.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For values that are not numbers, or not there.
     """
     if hasattr(value, "detach"):
+        if value.is_meta:
+            raise ValueError(f"{name} has no data: it is on PyTorch's device meta. Load it first")
         value = value.detach().cpu()
         if value.is_floating_point() and value.element_size() < 4:  # NumPy has no bfloat16
             value = value.float()

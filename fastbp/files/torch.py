@@ -39,7 +39,14 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "Softmax": {"dim": -1},
 }
 """What the modules that `to_torch` makes are given."""
-AROUND = {"OptimizedModule": "_orig_mod", "DataParallel": "module"}
+HINTS = {
+    "BatchNorm1d": "Merge it into the layer before: torch.nn.utils.fusion.fuse_linear_bn_eval",
+    "LazyLinear": "Call it once, so that it knows its inputs",
+}
+"""What to do about modules that can become others."""
+AROUND = {
+    "OptimizedModule": "_orig_mod", "DataParallel": "module", "DistributedDataParallel": "module",
+}  # fmt: skip
 """Modules that compute what another one does."""
 ACCEPTED = (
     "nn.Sequential of Linear, Identity, Flatten (of the inputs), Dropout and the activations "
@@ -235,9 +242,8 @@ def kind_of(module: Any) -> str:
 
 def _parts(name: str, module: Any) -> Iterator[tuple[str, Any]]:
     """What a module passes its inputs through, with names for messages."""
-    for inner in AROUND.values():
-        if type(module).__name__ in AROUND and hasattr(module, inner):
-            module = getattr(module, inner)
+    while type(module).__name__ in AROUND and type(module).__module__.startswith("torch."):
+        module = getattr(module, AROUND[type(module).__name__])
     if kind_of(module) == "Sequential":
         for i, part in enumerate(module):  # a part may be there twice, as a shared activation
             yield from _parts(f"{name}[{i}]", part)
@@ -252,30 +258,40 @@ def _add(stack: Stack, name: str, module: Any) -> None:
         given = getattr(module, "_parameters", {"weight": None})
         if "weight" not in given:
             raise ValueError(
-                f"{name} computes its weight anew for each input, as weight_norm and prune do. "
-                "Make it permanent, by torch.nn.utils.remove_weight_norm or prune.remove"
+                f"{name} has no plain weight: weight_norm and prune compute it for each input, "
+                "and quantised modules pack it. Make it permanent first, by "
+                "torch.nn.utils.remove_weight_norm or prune.remove"
             )
         bias = None if module.bias is None else array_of(f"the bias of {name}", module.bias)
         stack.dense(name, array_of(f"the weight of {name}", module.weight).T, bias)
     elif kind == "Dropout":
         stack.drop(name, module.p)
-    elif kind == "Graph":
-        stack.activation(name, GraphActivation(expression_of(module.nodes)))
-    elif kind in ("Exp", "Step"):
-        stack.activation(name, kind.lower())
-    elif kind in MODULES:
-        unit, settings = MODULES[kind]
-        for attribute, accepted in settings.items():
-            value = getattr(module, attribute)
-            if value not in accepted:
-                raise ValueError(
-                    f"{name} has {attribute}={value!r}; fastbp has {accepted[0]!r}. {REMEDY}"
-                )
-        stack.activation(name, unit)
     elif kind == "Flatten" and (module.start_dim, module.end_dim) == (1, -1):
         pass  # rows are flat already
     elif kind != "Identity":
-        raise ValueError(f"from_torch takes {ACCEPTED}; got {name}. {REMEDY}")
+        unit = _unit_of(name, module)
+        if unit is None:
+            raise ValueError(f"from_torch takes {ACCEPTED}; got {name}. {HINTS.get(kind, REMEDY)}")
+        stack.activation(name, unit)
+
+
+def _unit_of(name: str, module: Any) -> str | Activation | None:
+    """The activation that a module computes, None if it is no such module."""
+    kind = kind_of(module)
+    if kind == "Graph":
+        return GraphActivation(expression_of(module.nodes))
+    if kind in ("Exp", "Step"):
+        return kind.lower()
+    if kind not in MODULES:
+        return None
+    unit, settings = MODULES[kind]
+    for attribute, accepted in settings.items():
+        value = getattr(module, attribute)
+        if value not in accepted:
+            raise ValueError(
+                f"{name} has {attribute}={value!r}; fastbp has {accepted[0]!r}. {REMEDY}"
+            )
+    return unit
 
 
 # ---- state dicts --------------------------------------------------------------------------------
@@ -311,7 +327,7 @@ def _layers_of_state(state: Mapping[Any, Any], activation: Any, output: Any) -> 
                 f"were taken in the order {', '.join(map(repr, order))}: pass a dict with that in "
                 "which they are computed"
             )
-    last = "identity" if output is None else as_activation(output)
+    last = "identity" if output is None else _one("output_activation", output)
     units = [*_units(activation, order), last]
     return [
         layer._replace(activation=unit) for layer, unit in zip(stack.layers, units, strict=False)
@@ -344,6 +360,12 @@ def _in_order(names: list[str]) -> list[str]:
     return sorted(names, key=lambda name: [int(number) for number in re.findall(r"\d+", name)])
 
 
+def _one(name: str, given: Any) -> Any:
+    """An activation as `MLP` takes it; PyTorch's modules are accepted, too."""
+    unit = None if isinstance(given, str) else _unit_of(name, given)
+    return as_activation(given) if unit is None else unit
+
+
 def _units(activation: Any, order: list[str]) -> list[Any]:
     """The activations of the hidden layers."""
     hidden = max(len(order) - 1, 0)
@@ -352,10 +374,10 @@ def _units(activation: Any, order: list[str]) -> list[Any]:
             f"a state dict does not say what the {hidden} hidden layers compute: pass activation=, "
             f"such as 'relu'; its layers are {', '.join(map(repr, order))}"
         )
-    unit = as_activation(activation)
+    unit = _one("activation", activation)
     if unit is None or isinstance(unit, str | Activation) or not isinstance(unit, Iterable):
         return [unit] * hidden
-    units = [as_activation(one) for one in unit]
+    units = [_one(f"activation[{i}]", given) for i, given in enumerate(unit)]
     if len(units) != hidden:
         raise ValueError(
             f"activation must be one name or one for each of the {hidden} hidden layers; got "

@@ -150,9 +150,12 @@ def test_state_dicts_in_the_order_of_their_numbers() -> None:
     assert from_torch(state, activation="relu").layer_sizes == (2, 3, 4, 1)
 
 
-def test_state_dicts_of_half_precision_and_of_lists() -> None:
+def test_state_dicts_of_half_precision_of_lists_and_with_modules() -> None:
     assert from_torch({"weight": np.ones((1, 2), np.float16)}).dtype == np.float32
     assert from_torch({"weight": [[1.0, 2.0]], "bias": [0.5]}).predict([[1, 1]]) == 3.5
+    units = [module_of("Tanh"), module_of("GELU", approximate="none")]
+    state = {f"{i}.weight": [[2.0]] for i in range(3)}
+    assert from_torch(state, activation=units).activations == ("tanh", "gelu", "identity")
     z = variable("z")
     net = from_torch({"1.weight": [[2.0]], "2.weight": [[1.0]]}, activation=z * z)
     assert net.predict([[3.0]]) == 36.0
@@ -215,8 +218,11 @@ BAD_MODULES = {
         [linear(2, 3), module_of("GELU", approximate="tanh")], "approximate='tanh'; fastbp has",
     ),
     "another class": (
-        [linear(2, 3), module_of("BatchNorm1d")],
-        r"takes nn.Sequential of Linear, .*; got module\[1\] \(BatchNorm1d\). For anything else",
+        [linear(2, 3), module_of("Mish")],
+        r"takes nn.Sequential of Linear, .*; got module\[1\] \(Mish\). For anything else",
+    ),
+    "batch normalisation": (
+        [linear(2, 3), module_of("BatchNorm1d")], r"\(BatchNorm1d\). Merge it into the layer",
     ),
     "softmax inside": (
         [linear(2, 3), module_of("Softmax", dim=1), linear(3, 1)],
@@ -285,7 +291,7 @@ def test_other_things() -> None:
         from_torch(linear(2, 1), activation="relu")
     changing = linear(2, 1)
     changing._parameters = {"bias": None, "weight_orig": changing.weight}
-    with pytest.raises(ValueError, match="computes its weight anew for each input"):
+    with pytest.raises(ValueError, match="has no plain weight: weight_norm"):
         from_torch(changing)
     with pytest.raises(TypeError, match="net must be an MLP"):
         to_torch(3)
@@ -409,12 +415,14 @@ def test_what_pytorch_computes_anew() -> None:
 
     module = nn.Linear(2, 3)
     prune.l1_unstructured(module, "weight", amount=0.5)
-    with pytest.raises(ValueError, match="computes its weight anew"):
+    with pytest.raises(ValueError, match="has no plain weight"):
         from_torch(module)
     prune.remove(module, "weight")
     assert np.count_nonzero(from_torch(module).weights[0]) == 3
     with pytest.raises(ValueError, match="ParametrizedLinear"):
         from_torch(parametrizations.weight_norm(nn.Linear(2, 3)))
+    with pytest.raises(ValueError, match="has no data: it is on PyTorch's device meta"):
+        from_torch(nn.Linear(2, 3, device="meta"))
 
 
 @needs_torch
