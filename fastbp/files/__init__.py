@@ -1,4 +1,13 @@
-"""Formats of files: `idx`, arrays of MNIST; and the exchange with other programs, one a module."""
+"""Formats of files, and the exchange with other programs: one a module.
+
+======================  ============================================================
+to_python               a file of Python that needs NumPy alone
+to_torch, from_torch    modules and state dicts of PyTorch
+to_keras, from_keras    models of Keras 3
+======================  ============================================================
+
+`fastbp.files.idx` has arrays in the format of MNIST.
+"""
 
 from fastbp.files.keras import from_keras as from_keras
 from fastbp.files.keras import to_keras as to_keras

@@ -250,12 +250,9 @@ def test_there_and_back(name: str, dtype: str) -> None:
 
 
 @needs_keras
-def test_logits_dropout_and_random_numbers() -> None:
-    import random
-
+def test_logits_and_dropout() -> None:
     net = MLP((4, 8, 3), activation="leaky_relu", loss="cross_entropy", dropout=0.25,
               input_dropout=0.1, seed=0)  # fmt: skip
-    random.seed(0)
     model = to_keras(net, logits=True)
     assert [type(layer).__name__ for layer in model.layers] == [
         "Dropout", "Dense", "LeakyReLU", "Dropout", "Dense",
@@ -266,6 +263,17 @@ def test_logits_dropout_and_random_numbers() -> None:
     again = from_keras(model, loss="cross_entropy")
     assert again.regularization.dropout_rates(2) == (0.1, 0.25)
     np.testing.assert_array_equal(again.predict(X), net.predict(X))
+
+
+@needs_keras
+def test_no_random_numbers_are_drawn() -> None:
+    import random
+
+    random.seed(0)  # of which Keras makes seeds
+    expected = random.random()
+    random.seed(0)
+    to_keras(MLP((4, 8, 3), seed=0))
+    assert random.random() == expected
 
 
 @needs_keras
