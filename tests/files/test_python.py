@@ -212,6 +212,7 @@ def test_the_file_is_a_program(tmp_path: Path) -> None:
     assert "Wanted: lines of 2 comma-separated numbers, no header" in done.stderr
 
 
+@pytest.mark.slow
 def test_ruff_and_mypy_find_nothing(tmp_path: Path) -> None:
     paths = []
     for i, unit in enumerate([*UNITS.values(), "relu"]):
