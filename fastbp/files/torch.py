@@ -194,7 +194,8 @@ def from_torch(
     >>> state = {"0.weight": np.ones((3, 2)), "2.weight": np.ones((1, 3))}
     >>> from_torch(state, activation="relu").predict([[1.0, 2.0]])
     array([[9.]])
-    >>> from_torch(torch.load("net.pt", weights_only=False))  # doctest: +SKIP
+    >>> state = safetensors.numpy.load_file("net.safetensors")  # doctest: +SKIP
+    >>> net = from_torch(state, activation="gelu", loss="cross_entropy")  # doctest: +SKIP
     """
     dropout: list[float] = []
     if isinstance(module, Mapping):
