@@ -1,1 +1,16 @@
-"""Formats of files: `idx`, arrays of MNIST; and the exchange with other programs, one a module."""
+"""Formats of files, and the exchange with other programs: one a module.
+
+======================  ============================================================
+to_python               a file of Python that needs NumPy alone
+to_torch, from_torch    modules and state dicts of PyTorch
+to_keras, from_keras    models of Keras 3
+======================  ============================================================
+
+`fastbp.files.idx` has arrays in the format of MNIST.
+"""
+
+from fastbp.files.keras import from_keras as from_keras
+from fastbp.files.keras import to_keras as to_keras
+from fastbp.files.python import to_python as to_python
+from fastbp.files.torch import from_torch as from_torch
+from fastbp.files.torch import to_torch as to_torch
