@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import numpy.typing as npt
 
 from fastbp import __version__, checks, whole_files
-from fastbp.files.c_float import Code, float_code, layers_of
+from fastbp.files.c_float import float_parts
+from fastbp.files.c_int8 import error_on, int8_net, int8_parts
+from fastbp.files.c_parts import GREATEST, Parts, has_classes, layers_of
 from fastbp.files.c_text import array, checked_name, comment, filled, string
-from fastbp.files.chain import Chain, chain_of
+from fastbp.files.chain import Chain, FloatArray, chain_of, in_dtype, net_of
+from fastbp.files.quantization import Int8Error
 
-TYPES = {"float": "float32", "double": "float64"}
-"""The dtypes of C's types."""
+TYPES = {
+    "float": np.float32, "double": np.float64, "int8": np.int8, "float32": np.float32,
+    "float64": np.float64,
+}  # fmt: skip
+"""The dtypes of C's types, too."""
 PLACES = {"auto": None, "stack": False, "caller": True}
 """Where the outputs of hidden layers stand, and whether the caller passes it."""
 LONG = 2**31 - 1
 LONG_LONG = 2**63 - 1
+POINTER = 4
+"""Bytes of an address on a microcontroller."""
 
 HEADER = """\
 {about}
@@ -31,20 +41,13 @@ extern "C" {{
 
 #define UPPER_INPUTS {inputs}
 #define UPPER_OUTPUTS {outputs}
+
 {declarations}
 #ifdef __cplusplus
 }}
 #endif
 
 #endif
-"""
-GREATEST = """\
-    for (int i = 1; i < UPPER_OUTPUTS; i++) {
-        if (y[i] > y[best]) {
-            best = i;
-        }
-    }
-    return best;
 """
 
 
@@ -59,12 +62,15 @@ class CFiles(NamedTuple):
     ram : int
         Bytes of the arrays of one call, on its stack or passed by the caller. What the few
         functions put on the stack comes on top.
+    error : Int8Error or None
+        With dtype="int8": how far the outputs are from those of the net.
     """
 
     header: Path
     source: Path
     flash: int
     ram: int
+    error: Int8Error | None
 
 
 def to_c(
@@ -76,7 +82,9 @@ def to_c(
     input_scaler: Any = None,
     output_scaler: Any = None,
     class_labels: Any = None,
+    calibration: npt.ArrayLike | None = None,
     scratch: str = "auto",
+    fma: bool = False,
 ) -> CFiles:
     """Write a net as C99, a header and a source: no allocation, no state, no library but math.h.
 
@@ -95,6 +103,10 @@ def to_c(
     scratch : {"auto", "stack", "caller"}, default="auto"
         Where the outputs of hidden layers stand: on the stack, or in an array that the caller
         passes. "auto" leaves to the caller what is larger than 2 KiB.
+    fma : bool, default=False
+        Add each product to its sum without rounding it first, by fmaf or fma: an instruction of
+        many processors, and slow on others. The sums are then those of fastbp's batches to the bit;
+        see the notes.
 
     Returns
     -------
@@ -109,46 +121,94 @@ def to_c(
     """
     name = checked_name(name)
     caller = PLACES[checks.choice("scratch", scratch, PLACES)]
+    fma = checks.flag("fma", fma)
+    kind = _type(dtype)
+    own = chain_of(
+        net, input_scaler=input_scaler, output_scaler=output_scaler, class_labels=class_labels
+    )
+    if own.labels is not None:
+        _labels(own.labels)
+    if kind == np.int8:
+        if fma:
+            raise ValueError("fma=True is for sums of floats; with dtype='int8' leave it out")
+        parts, error = _in_int8(own, calibration, caller)
+    elif calibration is not None:
+        raise ValueError("calibration is for dtype='int8' alone; leave it out")
+    else:
+        error = None
+        parts = float_parts(own if kind is None else in_dtype(own, kind), caller, fma)
+    if has_classes(own):
+        _add_classes(parts)
+    return _write(Path(os.fspath(folder)), name, parts, error)
+
+
+def _type(dtype: Any) -> np.dtype[Any] | None:
+    """The dtype that the C computes in, None for the net's own."""
+    if dtype is None:
+        return None
     if isinstance(dtype, str):
-        dtype = TYPES.get(dtype, dtype)
-    chain = chain_of(
-        net, input_scaler=input_scaler, output_scaler=output_scaler, class_labels=class_labels,
-        dtype=dtype,
-    )  # fmt: skip
-    code = _with_classes(float_code(chain, caller), chain)
-    return _write(Path(os.fspath(folder)), name, chain, code)
+        return np.dtype(TYPES[checks.choice("dtype", dtype, TYPES)])
+    try:
+        if np.dtype(dtype) == np.int8:
+            return np.dtype(np.int8)
+    except TypeError:
+        pass
+    return checks.float_dtype(dtype)
 
 
-def _with_classes(code: Code, chain: Chain) -> Code:
-    """With the function that returns the index of the class, and the labels of the classes."""
-    several = chain.n_out > 1
-    activation = chain.layers[-1].activation
-    if chain.labels is None and activation != ("softmax" if several else "sigmoid"):
-        return code
+def _in_int8(own: Chain, calibration: Any, caller: bool | None) -> tuple[Parts, Int8Error]:
+    """A net in whole numbers, and its error on the calibration rows."""
+    if calibration is None:
+        raise ValueError(
+            "dtype='int8' needs calibration=X, some hundred rows of inputs such as those of the "
+            "training, by which the ranges of the numbers are chosen"
+        )
+    inputs = checks.matrix("calibration", calibration, own.n_in, np.float32, "the net's inputs")
+    checks.finite("calibration", inputs, calibration)
+    chain, net = int8_net(in_dtype(own, np.dtype(np.float32)), inputs)
+    classes = has_classes(own)
+    error = error_on(chain, net, inputs, _outputs(own, inputs), classes)
+    parts = int8_parts(chain, net, caller, classes)
+    parts.about += textwrap.wrap(str(error), 88)
+    return parts, error
+
+
+def _outputs(chain: Chain, inputs: FloatArray) -> FloatArray:
+    """What the net itself returns, with the scaling around it."""
+    x = inputs.astype(np.float64)
+    if chain.input_scaling is not None:
+        x = (x - chain.input_scaling.mean) / chain.input_scaling.scale
+    y = net_of(chain.layers, dtype=chain.dtype).predict(x)
     if chain.output_scaling is not None:
-        return code
-    scratch = code.scratch
-    head = f"int NAME_class(const REAL *x{scratch.parameters})"
-    threshold = f"{chain.threshold}_F"
-    choice = GREATEST if several else f"    return y[0] > {threshold};\n"
-    what = "The index of the largest output" if several else f"1 if the output is above {threshold}"
-    first = "    REAL y[UPPER_OUTPUTS];\n" + "    int best = 0;\n" * several
-    call = f"    NAME_predict(x, y{scratch.arguments});\n"
-    function = f"{head}\n{{\n{first}\n{call}{choice}}}\n"
-    declarations = f"/* {what}, else 0. */\n{head};\n".replace("output, else 0", "output")
-    constants = code.constants
-    flash = code.flash
+        y = y * chain.output_scaling.scale + chain.output_scaling.mean
+    return y
+
+
+def _add_classes(parts: Parts) -> None:
+    """Add what returns the index of the class, if it is not there, and the labels."""
+    chain = parts.chain
+    scratch = parts.scratch
+    if not any("NAME_class(" in text for text in parts.functions):
+        if chain.n_out > 1:
+            lines = ["int best = 0;"]
+            choice = GREATEST
+            about = "The index of the largest output for inputs x."
+        else:
+            lines = []
+            choice = f"return y[0] > {chain.threshold}_F;"
+            about = f"1 if the output for inputs x is above {chain.threshold}, else 0."
+        parts.function(
+            f"int NAME_class(const REAL *x{scratch.parameter})",
+            ["REAL y[UPPER_OUTPUTS];", *lines],
+            [f"NAME_predict(x, y{scratch.argument});", *choice.splitlines()],
+            about,
+        )
     if chain.labels is not None:
         kind, values, size = _labels(chain.labels)
-        declarations += f"\nextern const {kind} NAME_labels[{len(values)}];\n"
-        constants = array(f"const {kind}", "NAME_labels", values, 1) + "\n" + constants
-        flash += size
-    return code._replace(
-        declarations=f"{code.declarations}\n{declarations}",
-        constants=constants,
-        functions=f"{code.functions}\n{function}",
-        flash=flash,
-    )
+        about = "/* The classes by their index. */\n"
+        parts.declarations.append(f"{about}extern const {kind} NAME_labels[{len(values)}];\n")
+        parts.constants.append(array(f"const {kind}", "NAME_labels", values, 1))
+        parts.flash += size
 
 
 def _labels(labels: list[int] | list[str]) -> tuple[str, list[str], int]:
@@ -157,8 +217,9 @@ def _labels(labels: list[int] | list[str]) -> tuple[str, list[str], int]:
     if not numbers:
         texts = [str(label) for label in labels]
         if any("\0" in text for text in texts):
-            raise ValueError(f"class_labels must not have zero bytes, which end a text in C: {texts}")
-        return "char *const", [string(text) for text in texts], sum(len(t) + 5 for t in texts)
+            raise ValueError(f"class_labels must not have zero bytes, which end text in C: {texts}")
+        size = sum(len(text.encode()) + 1 + POINTER for text in texts)
+        return "char *const", [string(text) for text in texts], size
     most = max(abs(number) for number in numbers)
     if most > LONG_LONG:
         raise ValueError(f"class_labels must be whole numbers of 64 bits or text; got {labels}")
@@ -167,48 +228,39 @@ def _labels(labels: list[int] | list[str]) -> tuple[str, list[str], int]:
     return "long", [f"{number}L" for number in numbers], 4 * len(numbers)
 
 
-def _write(folder: Path, name: str, chain: Chain, code: Code) -> CFiles:
+def _write(folder: Path, name: str, parts: Parts, error: Int8Error | None) -> CFiles:
     """Write both files, when all is known to be right."""
-    single = chain.dtype.itemsize == 4
-    scratch = code.scratch
-    sizes = [
-        f"{code.flash} bytes of constants; {scratch.size} bytes of RAM, "
-        + ("passed by the caller" if scratch.caller else "on the stack of a call"),
-        "No allocation, no state: calls may run side by side.",
-    ]
-    example = [f"    {line}" for line in code.call]
-    if scratch.caller:
-        example.append(f"    {scratch.kind} scratch[UPPER_SCRATCH];")
-    example.append(f"    NAME_predict(x, y{scratch.arguments});")
+    chain = parts.chain
+    scratch = parts.scratch
+    place = "passed by the caller" if scratch.caller else "on the stack"
     about = [
-        f"NAME_predict and what belongs to it: a net in C99, written by fastbp {__version__}",
-        "", *layers_of(chain), *[f"  {line}" for line in (*code.about, *sizes)], "",
-        *example,
-    ]  # fmt: skip
-    declarations = code.declarations
-    if scratch.caller:
-        count = sum(scratch.sizes)
-        declarations = f"#define UPPER_SCRATCH {count}\n\n{declarations}"
-    else:
-        declarations = f"\n{declarations}"
-    includes = "".join(f"#include <{header}>\n" for header in code.includes)
+        f"A net in C99, written by fastbp {__version__}.",
+        "",
+        *[f"  {line}" for line in layers_of(chain)],
+        "",
+        *parts.about,
+        f"{parts.flash} bytes of constants; a call has arrays of {parts.ram} bytes {place}.",
+        "No allocation and no state: calls may run side by side.",
+        "",
+        "    REAL x[UPPER_INPUTS] = {0};",
+        "    REAL y[UPPER_OUTPUTS];",
+        *[f"    {scratch.kind} scratch[UPPER_SCRATCH];"] * scratch.caller,
+        f"    NAME_predict(x, y{scratch.argument});",
+    ]
     header = HEADER.format(
-        about=comment([filled(line, name, single) for line in about]),
-        includes=f"\n{includes}" if includes else "",
+        about=comment([filled(line, name, parts.single) for line in about]),
+        includes="".join(f"\n#include <{file}>\n" for file in parts.includes),
         inputs=chain.n_in,
         outputs=chain.n_out,
-        declarations=declarations,
+        declarations="\n".join(parts.declarations),
     )
-    math = "\n#include <math.h>\n" if code.math else ""
-    source = f'#include "NAME_.h"\n{math}\n{code.constants}\n{code.functions}'
-    texts = {
-        f"{name}.h": filled(header, name, single),
-        f"{name}.c": filled(source.replace("NAME_.h", f"{name}.h"), name, single),
-    }
+    includes = [f'#include "{name}.h"\n', *["#include <math.h>\n"] * parts.math]
+    source = "\n".join([*includes, *parts.constants, *parts.functions])
+    texts = {f"{name}.h": header, f"{name}.c": source}
     folder.mkdir(parents=True, exist_ok=True)
     for file in texts:
         whole_files.target_of(folder / file)
     for file, text in texts.items():
-        content = text.encode("ascii")
+        content = filled(text, name, parts.single).encode("ascii")
         whole_files.write(folder / file, lambda to, content=content: to.write(content))
-    return CFiles(folder / f"{name}.h", folder / f"{name}.c", code.flash, scratch.size)
+    return CFiles(folder / f"{name}.h", folder / f"{name}.c", parts.flash, parts.ram, error)

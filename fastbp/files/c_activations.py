@@ -29,14 +29,11 @@ class Element(NamedTuple):
     ----------
     expression : str
         A template, of z.
-    exp : bool
-        Whether it calls the exponential that is cut off.
     math : bool
         Whether it needs ``math.h``.
     """
 
     expression: str
-    exp: bool = False
     math: bool = False
 
 
@@ -55,26 +52,24 @@ static REAL NAME_exp(REAL x)
 """
 
 BY_ELEMENT = {
-    "sigmoid": Element("1.0_F / (1.0_F + NAME_exp(-z))", True, True),
+    "sigmoid": Element("1.0_F / (1.0_F + NAME_exp(-z))", math=True),
     "tanh": Element("tanh_F(z)", math=True),
     "relu": Element("z < 0.0_F ? 0.0_F : z"),
     "step": Element("z > 0.0_F ? 1.0_F : 0.0_F"),
     "leaky_relu": Element("z > 0.0_F ? z : LEAK * z"),
     "elu": Element("z > 0.0_F ? z : expm1_F(z)", math=True),
     "selu": Element("z > 0.0_F ? SELU_SCALE * z : SELU_DEPTH * expm1_F(z)", math=True),
-    "softplus": Element(
-        "(z > 0.0_F ? z : 0.0_F) + log1p_F(NAME_exp(-fabs_F(z)))", True, True
-    ),
+    "softplus": Element("(z > 0.0_F ? z : 0.0_F) + log1p_F(NAME_exp(-fabs_F(z)))", math=True),
     "hard_sigmoid": Element(
         "(z < -3.0_F ? 0.0_F : z > 3.0_F ? 6.0_F : z + 3.0_F) * (1.0_F / 6.0_F)"
     ),
-    "exp": Element("NAME_exp(z)", True, True),
+    "exp": Element("NAME_exp(z)", math=True),
 }
 """Activations that are one expression of z; identity needs none."""
 
 IN_STEPS = {
     "gelu": """\
-/* z Phi(z), with the normal distribution Phi, as max(z, 0) - a Phi(-a) for a = |z|: nothing cancels.
+/* z Phi(z), Phi the normal distribution, as max(z, 0) - a Phi(-a) with a = |z|: nothing cancels.
    erfc is taken at h, a / sqrt(2) rounded; the rest of it is added by the derivative of erfc. */
 static REAL NAME_gelu(REAL z)
 {
@@ -224,13 +219,15 @@ class Functions:
         if not isinstance(activation, str):
             return self._graph(activation)
         if activation in IN_STEPS:
-            self.needs_exp()
+            self.math = True
+            if "NAME_exp" in IN_STEPS[activation]:
+                self.needs_exp()
             self.add(activation, IN_STEPS[activation])
             return activation
-        expression, exp, math = BY_ELEMENT[activation]
-        if exp:
-            self.needs_exp()
+        expression, math = BY_ELEMENT[activation]
         self.math = self.math or math
+        if "NAME_exp" in expression:
+            self.needs_exp()
         name = f"{activation}_unit" if activation == "exp" else activation
         self.add(name, ONE.format(function=name, expression=expression))
         return name

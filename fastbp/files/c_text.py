@@ -165,6 +165,8 @@ def comment(lines: Sequence[str]) -> str:
             text = text.replace(found, instead)
         safe.append(text.rstrip("\\ "))
     first, *others = safe
+    if not others:
+        return f"/* {first} */\n"
     return "\n".join([f"/* {first}", *(f" * {line}".rstrip() for line in others), " */\n"])
 
 
