@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import textwrap
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from fastbp.files.c_float import float_parts
 from fastbp.files.c_int8 import error_on, int8_net, int8_parts
 from fastbp.files.c_parts import GREATEST, Parts, has_classes, layers_of
 from fastbp.files.c_text import array, checked_name, comment, filled, string
+from fastbp.files.c_training import training_of
 from fastbp.files.chain import Chain, FloatArray, chain_of, in_dtype, net_of
 from fastbp.files.quantization import Int8Error
 
@@ -83,6 +85,7 @@ def to_c(
     output_scaler: Any = None,
     class_labels: Any = None,
     calibration: npt.ArrayLike | None = None,
+    training: bool = False,
     scratch: str = "auto",
     fma: bool = False,
 ) -> CFiles:
@@ -123,20 +126,23 @@ def to_c(
     caller = PLACES[checks.choice("scratch", scratch, PLACES)]
     fma = checks.flag("fma", fma)
     kind = _type(dtype)
+    trained = training_of(net) if checks.flag("training", training) else None
     own = chain_of(
         net, input_scaler=input_scaler, output_scaler=output_scaler, class_labels=class_labels
     )
     if own.labels is not None:
         _labels(own.labels)
     if kind == np.int8:
-        if fma:
-            raise ValueError("fma=True is for sums of floats; with dtype='int8' leave it out")
+        if fma or trained is not None:
+            what = "fma" if fma else "training"
+            raise ValueError(f"{what}=True is for floats; with dtype='int8' leave it out")
         parts, error = _in_int8(own, calibration, caller)
     elif calibration is not None:
         raise ValueError("calibration is for dtype='int8' alone; leave it out")
     else:
         error = None
-        parts = float_parts(own if kind is None else in_dtype(own, kind), caller, fma)
+        chain = own if kind is None else in_dtype(own, kind)
+        parts = float_parts(chain, caller, fma, trained)
     if has_classes(own):
         _add_classes(parts)
     return _write(Path(os.fspath(folder)), name, parts, error)
@@ -198,9 +204,9 @@ def _add_classes(parts: Parts) -> None:
             choice = f"return y[0] > {chain.threshold}_F;"
             about = f"1 if the output for inputs x is above {chain.threshold}, else 0."
         parts.function(
-            f"int NAME_class(const REAL *x{scratch.parameter})",
+            f"int NAME_class({parts.parameter}const REAL *x{scratch.parameter})",
             ["REAL y[UPPER_OUTPUTS];", *lines],
-            [f"NAME_predict(x, y{scratch.argument});", *choice.splitlines()],
+            [f"NAME_predict({parts.argument}x, y{scratch.argument});", *choice.splitlines()],
             about,
         )
     if chain.labels is not None:
@@ -226,6 +232,10 @@ def _labels(labels: list[int] | list[str]) -> tuple[str, list[str], int]:
     if most > LONG:
         return "long long", [f"{number}LL" for number in numbers], 8 * len(numbers)
     return "long", [f"{number}L" for number in numbers], 4 * len(numbers)
+
+
+def _put(content: bytes, file: BinaryIO) -> None:
+    file.write(content)
 
 
 def _write(folder: Path, name: str, parts: Parts, error: Int8Error | None) -> CFiles:
@@ -262,5 +272,5 @@ def _write(folder: Path, name: str, parts: Parts, error: Int8Error | None) -> CF
         whole_files.target_of(folder / file)
     for file, text in texts.items():
         content = filled(text, name, parts.single).encode("ascii")
-        whole_files.write(folder / file, lambda to, content=content: to.write(content))
+        whole_files.write(folder / file, partial(_put, content))
     return CFiles(folder / f"{name}.h", folder / f"{name}.c", parts.flash, parts.ram, error)

@@ -1,4 +1,4 @@
-"""Activations in C: a function for each kind, and graphs node by node.
+"""Activations in C: a function for each kind.
 
 Elementary functions are those of ``math.h``, whose arguments are cut off where fastbp cuts off its
 own (`fastbp.kernels.elementary`): exp never overflows. Templates as in `fastbp.files.c_text`.
@@ -11,11 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastbp.files.c_text import comment, real
+from fastbp.files import c_graphs
+from fastbp.files.c_text import real
 from fastbp.kernels.activations import LEAK, SELU_DEPTH, SELU_SCALE
 from fastbp.kernels.elementary import LEAST_DOUBLE, LEAST_SINGLE
-from fastbp.model.activations import Activation
-from fastbp.saving.recipe import nodes_of
 
 SQRT_HALF = 0.7071067811865476
 SQRT_HALF_REST = -4.833646656726457e-17
@@ -134,43 +133,6 @@ static void NAME_{function}_layer(REAL *y, int n)
 }}
 """
 
-GRAPH_HELPERS = {
-    "sigmoid": """\
-static double NAME_logistic(double a)
-{
-    const double e = exp(-fabs(a));
-
-    return a >= 0.0 ? 1.0 / (1.0 + e) : e / (1.0 + e);
-}
-""",
-    "max": """\
-static double NAME_larger(double a, double b)
-{
-    return b > a ? b : a;
-}
-""",
-}
-"""What the operations of graphs call, in double as they are."""
-GRAPH_OPERATIONS = {
-    "add": "{0} + {1}",
-    "subtract": "{0} - {1}",
-    "multiply": "{0} * {1}",
-    "divide": "{0} / {1}",
-    "power": "pow({0}, {1})",
-    "negate": "-{0}",
-    "exp": "exp({0})",
-    "log": "log({0})",
-    "tanh": "tanh({0})",
-    "sigmoid": "NAME_logistic({0})",
-    "sqrt": "sqrt({0})",
-    "sin": "sin({0})",
-    "cos": "cos({0})",
-    "abs": "fabs({0})",
-    "relu": "{0} > 0.0 ? {0} : 0.0",
-}
-"""The operations of graphs with one or two arguments (`fastbp.graph.operations`)."""
-WITHOUT_MATH = {"add", "subtract", "multiply", "divide", "negate", "relu", "max", "sum", "dot"}
-
 
 class Functions:
     """The functions that the activations of a net need, each once, in the order of their calls.
@@ -208,7 +170,7 @@ class Functions:
             words = re.compile(rf"\b({'|'.join(constants)})\b")
             self.texts[name] = words.sub(lambda found: constants[found[0]], text)
 
-    def one(self, activation: str | Activation) -> str:
+    def one(self, activation: Any) -> str:
         """The name of the function of a single net input.
 
         Parameters
@@ -217,7 +179,9 @@ class Functions:
             Not softmax.
         """
         if not isinstance(activation, str):
-            return self._graph(activation)
+            name = self.graph(activation.expression)
+            self.add_graph(name, activation.expression, False)
+            return name
         if activation in IN_STEPS:
             self.math = True
             if "NAME_exp" in IN_STEPS[activation]:
@@ -232,7 +196,7 @@ class Functions:
         self.add(name, ONE.format(function=name, expression=expression))
         return name
 
-    def layer(self, activation: str | Activation) -> str | None:
+    def layer(self, activation: Any) -> str | None:
         """The name of the function that overwrites the net inputs of a layer, None for identity.
 
         Parameters
@@ -254,19 +218,19 @@ class Functions:
         self.math = True
         self.add("exp", EXP)
 
-    def _graph(self, activation: Any) -> str:
-        expression = activation.expression
+    def graph(self, expression: Any) -> str:
+        """The name of the function of a graph, and of its derivative with ``_slope`` behind it."""
         if expression not in self._graphs:
             self._graphs.append(expression)
-        name = f"graph_{self._graphs.index(expression) + 1}"
-        nodes = nodes_of(expression)
-        used = {node[0] for node in nodes} - {"constant", "variable"}
-        self.math = self.math or not used <= WITHOUT_MATH
-        for operation in used & set(GRAPH_HELPERS):
-            self.add(f"graph {operation}", GRAPH_HELPERS[operation])
-        about = comment([f"{expression!r:.200}", "in double, as fastbp computes it"])
-        self.add(name, about + _graph_function(name, nodes))
-        return name
+        return f"graph_{self._graphs.index(expression) + 1}"
+
+    def add_graph(self, name: str, expression: Any, slope: bool) -> None:
+        """Add the function of a graph, or that of its derivative."""
+        helpers, text, math = c_graphs.function(name, expression, slope)
+        for helper in helpers:
+            self.add(f"graph {helper}", c_graphs.HELPERS[helper])
+        self.math = self.math or math
+        self.add(name, text)
 
 
 def _constants(single: bool) -> dict[str, str]:
@@ -284,35 +248,3 @@ def _constants(single: bool) -> dict[str, str]:
         "SELU_DEPTH": SELU_DEPTH,
     }
     return {name: real(value, single) for name, value in values.items()}
-
-
-def _graph_function(name: str, nodes: list[list[Any]]) -> str:
-    """A graph of one variable as a function: a line for each node but constants."""
-    terms: list[str] = []
-    lines = []
-    for i, (operation, below, number, _, _) in enumerate(nodes):
-        arguments = [terms[k] for k in below]
-        if operation == "constant":
-            text = real(number, False)
-            terms.append(f"({text})" if text.startswith("-") else text)
-            continue
-        if operation == "variable":
-            text = "(double)z"
-        elif operation == "power" and arguments[1] == "2.0":
-            text = f"{arguments[0]} * {arguments[0]}"
-        elif operation == "sum":
-            text = " + ".join(arguments)
-        elif operation == "dot":
-            half = len(arguments) // 2
-            pairs = zip(arguments[:half], arguments[half:], strict=True)
-            text = " + ".join(f"{a} * {b}" for a, b in pairs)
-        elif operation == "max":
-            text = arguments[0]
-            for other in arguments[1:]:
-                text = f"NAME_larger({text}, {other})"
-        else:
-            text = GRAPH_OPERATIONS[operation].format(*arguments)
-        terms.append(f"v{i}")
-        lines.append(f"    const double v{i} = {text};\n")
-    body = "".join(lines)
-    return f"static REAL NAME_{name}(REAL z)\n{{\n{body}\n    return (REAL){terms[-1]};\n}}\n"

@@ -10,6 +10,7 @@ from fastbp.files.c_parts import (
     scratch_of,
     with_exact_means,
 )
+from fastbp.files.c_training import Training, TrainingStep, add_struct, net_inputs
 from fastbp.files.chain import Chain, Layer
 
 DENSE = """\
@@ -44,7 +45,7 @@ static void NAME_product(const REAL *w, int n_in, int n_out, const REAL *x, REAL
 """
 
 
-def float_parts(chain: Chain, caller: bool | None, fma: bool) -> Parts:
+def float_parts(chain: Chain, caller: bool | None, fma: bool, training: Training | None) -> Parts:
     """A net that computes in the chain's dtype.
 
     Parameters
@@ -54,42 +55,47 @@ def float_parts(chain: Chain, caller: bool | None, fma: bool) -> Parts:
         As in `fastbp.files.c_parts.scratch_of`.
     fma : bool
         Whether to add products without rounding them.
+    training : Training or None
+        How it is trained further, if it is.
     """
-    chain = with_exact_means(chain)
+    if training is None or chain.layers[0].bias is not None:
+        chain = with_exact_means(chain)
     scaled = chain.input_scaling is not None
     sizes = [chain.n_in] * scaled + [layer.weight.shape[1] for layer in chain.layers[:-1]]
     parts = Parts(chain, scratch_of(in_turn(sizes), "REAL", chain.dtype.itemsize, caller))
     parts.math = fma
+    for number, layer in enumerate(chain.layers, 1):
+        add_parameters(parts, layer, number)
+    exact = "; products are added without rounding them" if fma else ""
+    count = parts.flash // chain.dtype.itemsize
+    parts.about.append(f"{count} parameters in {'float' if parts.single else 'double'}{exact}")
+    if training is not None:
+        add_struct(parts, training)
     add_products(parts, fma)
-    statements = []
     if chain.input_scaling is not None:
         parts.input_scaling(*in_type("input_scaler", chain.input_scaling, chain, invert=True))
         parts.functions.append(SCALE_INPUTS)
-        statements.append("NAME_scale_inputs(x, a);")
+    statements = ["NAME_scale_inputs(x, a);"] * scaled
     places = ["x", *("ab"[i % 2] for i in range(len(sizes))), "y"][scaled:]
     for number, layer in enumerate(chain.layers, 1):
-        add_parameters(parts, layer, number)
-        source, to = places[number - 1 : number + 1]
-        statements.append(
-            net_inputs(layer, f"NAME_weights_{number}", f"NAME_biases_{number}", source, to)
-        )
+        to = places[number]
+        statements.append(net_inputs(parts, number, places[number - 1], to))
         function = parts.activations.layer(layer.activation)
         if function:
             statements.append(f"NAME_{function}({to}, {layer.weight.shape[1]});")
+    if training is not None:
+        step = TrainingStep(parts, training, caller)
+        step.add_functions()
     parts.add_activations()
     statements += parts.output_scaling()
     parts.function(
-        f"void NAME_predict(const REAL *x, REAL *y{parts.scratch.parameter})",
+        f"void NAME_predict({parts.parameter}const REAL *x, REAL *y{parts.scratch.parameter})",
         parts.scratch.lines,
         statements,
         "Outputs y for inputs x; the two must not overlap.",
     )
-    exact = "; products are added without rounding them" if fma else ""
-    count = sum(
-        layer.weight.size + (layer.weight.shape[1] if layer.bias is not None else 0)
-        for layer in chain.layers
-    )
-    parts.about.append(f"{count} parameters in {'float' if parts.single else 'double'}{exact}")
+    if training is not None:
+        step.add()
     return parts
 
 
@@ -110,11 +116,3 @@ def add_parameters(parts: Parts, layer: Layer, number: int) -> None:
     parts.reals(f"weights_{number}", layer.weight.T, n_in, about)
     if layer.bias is not None:
         parts.reals(f"biases_{number}", layer.bias)
-
-
-def net_inputs(layer: Layer, weights: str, biases: str, x: str, y: str) -> str:
-    """The statement that computes the net inputs of a layer."""
-    n_in, n_out = layer.weight.shape
-    if layer.bias is None:
-        return f"NAME_product({weights}, {n_in}, {n_out}, {x}, {y});"
-    return f"NAME_dense({weights}, {biases}, {n_in}, {n_out}, {x}, {y});"

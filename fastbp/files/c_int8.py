@@ -123,7 +123,8 @@ def quantize(chain: Chain, net: IntegerNet, x: FloatArray) -> npt.NDArray[np.int
     means, factors = input_factors(chain, net)
     v = (x - means) * factors + np.float32(net.inputs.zero)
     cut = np.clip(v, np.float32(-128.0), np.float32(127.0))
-    return (np.floor(cut + np.float32(128.5)) - np.float32(128.0)).astype(np.int8)
+    numbers: npt.NDArray[np.int8] = (np.floor(cut + np.float32(128.5)) - 128).astype(np.int8)
+    return numbers
 
 
 def dequantize(chain: Chain, net: IntegerNet, z: npt.NDArray[np.int16]) -> FloatArray:

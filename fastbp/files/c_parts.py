@@ -60,7 +60,7 @@ class Scratch(NamedTuple):
     caller: bool
 
     @property
-    def count(self) -> int:
+    def length(self) -> int:
         """Numbers in all."""
         return sum(self.arrays.values())
 
@@ -131,7 +131,11 @@ class Parts:
     includes : list of str
         Headers of the compiler that the header includes.
     declarations, constants, functions : list of str
+    late : list of str
+        Functions that call those of the activations.
     activations : Functions
+    trained : dict of str to int
+        Arrays that training changes, and their sizes: they stand in a struct of the caller.
     math : bool
         Whether the source needs ``math.h``.
     flash, ram : int
@@ -147,12 +151,14 @@ class Parts:
         self.declarations: list[str] = []
         self.constants: list[str] = []
         self.functions: list[str] = []
+        self.late: list[str] = []
+        self.trained: dict[str, int] = {}
         self.activations = Functions(self.single)
         self.math = False
         self.flash = 0
-        self.ram = scratch.count * scratch.itemsize
+        self.ram = scratch.length * scratch.itemsize
         if scratch.caller:
-            self.declarations.append(f"#define UPPER_SCRATCH {scratch.count}\n")
+            self.declarations.append(f"#define UPPER_SCRATCH {scratch.length}\n")
 
     def constant(
         self, kind: str, itemsize: int, name: str, values: Sequence[str], row: int = 0,
@@ -217,9 +223,23 @@ class Parts:
         return ["NAME_scale_outputs(y);"]
 
     def add_activations(self) -> None:
-        """Add the functions of the activations."""
-        self.functions += self.activations.texts.values()
+        """Add the functions of the activations, and those that call them."""
+        self.functions += [*self.activations.texts.values(), *self.late]
         self.math = self.math or self.activations.math
+
+    def place(self, array: str) -> str:
+        """Where an array of parameters stands."""
+        return f"net->{array}" if array in self.trained else f"NAME_{array}"
+
+    @property
+    def parameter(self) -> str:
+        """The first parameter of functions that predict."""
+        return "const NAME_parameters *net, " if self.trained else ""
+
+    @property
+    def argument(self) -> str:
+        """What they are passed for it."""
+        return "net, " if self.trained else ""
 
 
 def has_classes(chain: Chain) -> bool:

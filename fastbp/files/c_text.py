@@ -94,7 +94,7 @@ def filled(template: str, name: str, single: bool) -> str:
     )
 
 
-def real(value: float, single: bool) -> str:
+def real(value: float | np.floating, single: bool) -> str:
     """A number as a constant with the fewest digits that give it back.
 
     Parameters
@@ -104,11 +104,6 @@ def real(value: float, single: bool) -> str:
         Whether to round it to float.
     """
     return f"{np.float32(value)!s}f" if single else repr(float(value))
-
-
-def reals(values: npt.NDArray[np.floating], single: bool) -> list[str]:
-    """Numbers of an array, flat, as constants."""
-    return [real(value, single) for value in values.ravel()]
 
 
 def whole(values: npt.NDArray[np.integer]) -> list[str]:

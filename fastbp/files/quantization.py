@@ -147,10 +147,11 @@ def rescaled(sums: Integers, layer: IntegerLayer, low: int, high: int) -> Intege
     shifts = layer.shifts.astype(np.int64)
     half = np.left_shift(1, shifts - 1)
     rounded = np.right_shift(np.abs(products) + half, shifts) * np.sign(products)
-    return np.clip(rounded + layer.zero, low, high)
+    cut: Integers = np.clip(rounded + layer.zero, low, high)
+    return cut
 
 
-def activated(activation: str | Activation, z: FloatArray) -> FloatArray:
+def activated(activation: str | Activation, z: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Outputs of an activation by fastbp itself, in the dtype of z.
 
     Parameters
@@ -196,9 +197,7 @@ def quantized(chain: Chain, inputs: Doubles) -> IntegerNet:
             grid_of_outputs = target = _chosen(x, lambda values: values)
             table = None
         else:
-            target = _chosen(
-                z, lambda values, a=layer.activation: activated(a, values[:, None])[:, 0]
-            )
+            target = _chosen(z, _function(layer.activation))
             levels = activated(layer.activation, target.values(np.arange(-128, 128))[:, None])
             grid_of_outputs = _grid(float(levels.min()), float(levels.max()))
             table = numbers_of(levels[:, 0], grid_of_outputs)
@@ -207,9 +206,16 @@ def quantized(chain: Chain, inputs: Doubles) -> IntegerNet:
     raise ValueError("a net must have at least one layer")
 
 
+def _function(activation: str | Activation) -> Callable[[Doubles], Doubles]:
+    """An activation as a function of an array (n,)."""
+    return lambda z: activated(activation, z[:, None])[:, 0]
+
+
 def numbers_of(values: Doubles, grid: Grid) -> npt.NDArray[np.int8]:
     """The numbers of values on a grid."""
-    return np.clip(np.rint(values / grid.scale) + grid.zero, -128, 127).astype(np.int8)
+    rounded = np.rint(values / grid.scale) + grid.zero
+    numbers: npt.NDArray[np.int8] = np.clip(rounded, -128, 127).astype(np.int8)
+    return numbers
 
 
 def _grid(low: float, high: float) -> Grid:
