@@ -89,7 +89,10 @@ def to_c(
     scratch: str = "auto",
     fma: bool = False,
 ) -> CFiles:
-    """Write a net as C99, a header and a source: no allocation, no state, no library but math.h.
+    """Write a net in C99, a header and a source: no allocation, no state, no library but math.h.
+
+    The header says what net it is, how to call it, and what it takes of memory; the same net gives
+    the same text. Both files compile as C++, too.
 
     Parameters
     ----------
@@ -98,22 +101,30 @@ def to_c(
         Where ``name.h`` and ``name.c`` are written. It is made if it is not there.
     name : str, default="net"
         What all names begin with: an identifier of C.
-    dtype : {"float32", "float64"}, optional
-        In which type the C computes: float or double; the net's own by default. "float" and
-        "double" are C's names of them.
+    dtype : {"float32", "float64", "int8"}, optional
+        In which type the C computes; the net's own by default. "float" and "double" are C's names
+        of the first two. With "int8" weights and outputs of layers have 8 bits, and between inputs
+        and outputs there are whole numbers only.
     input_scaler, output_scaler, class_labels
-        As in `fastbp.files.chain.chain_of`.
+        As in `fastbp.files.chain.chain_of`: what is done in front of the net and behind it.
+    calibration : array-like, shape (rows, n_in), optional
+        With "int8", and only then: inputs as the C will be given them, such as those of the
+        training, by which the ranges of the whole numbers are chosen.
+    training : bool, default=False
+        Whether the C can train further, by ``name_train_step``, which is a `MLP.step` of plain SGD
+        with one row. What is frozen stays constant, and layers below the lowest that is not cost
+        no backward pass.
     scratch : {"auto", "stack", "caller"}, default="auto"
         Where the outputs of hidden layers stand: on the stack, or in an array that the caller
         passes. "auto" leaves to the caller what is larger than 2 KiB.
     fma : bool, default=False
         Add each product to its sum without rounding it first, by fmaf or fma: an instruction of
-        many processors, and slow on others. The sums are then those of fastbp's batches to the bit;
-        see the notes.
+        many processors, and slow on others.
 
     Returns
     -------
     CFiles
+        Both paths, bytes of flash and of RAM, and with "int8" the error.
 
     Raises
     ------
@@ -121,6 +132,34 @@ def to_c(
         For nets that cannot be written in C, and bad options; nothing is written then.
     OSError
         Whatever the system says, such as a full disk.
+
+    Notes
+    -----
+    Outputs equal those of `MLP.predict`, rounding apart: for each activation to 5e-7 of the output
+    in float and to 2e-15 in double, measured with glibc, whose elementary functions they are. A
+    unit's sum begins with its bias and goes through its inputs in order. With ``fma=True`` these
+    are the sums of fastbp's batches to the bit, in layers of four or more units and for the rows
+    of whole tiles (the first 512 of a batch of 512, for one); what comes after a few rows, few
+    units or in a batch of one row, fastbp sums in another order.
+
+    Graphs as activations are computed in double, as in fastbp; where fastbp raises a GraphError,
+    the C returns infinity or NaN.
+
+    Functions are ``name_predict(x, y)``; ``name_class(x)``, the index of the class, after softmax,
+    one sigmoid or with labels, which are ``name_labels``; with "int8" also ``name_quantize``,
+    ``name_predict_int8``, ``name_dequantize`` and ``name_class_int8``; for training ``name_init``
+    and ``name_train_step``.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from fastbp import MLP
+    >>> from fastbp.files import to_c
+    >>> net = MLP((64, 100, 10), loss="cross_entropy", seed=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     written = to_c(net, folder, name="digits")
+    >>> written.header.name, written.source.name, written.flash, written.ram
+    ('digits.h', 'digits.c', 30040, 400)
     """
     name = checked_name(name)
     caller = PLACES[checks.choice("scratch", scratch, PLACES)]
@@ -234,6 +273,18 @@ def _labels(labels: list[int] | list[str]) -> tuple[str, list[str], int]:
     return "long", [f"{number}L" for number in numbers], 4 * len(numbers)
 
 
+def _example(parts: Parts) -> list[str]:
+    """How the functions are called."""
+    lines = ["REAL x[UPPER_INPUTS] = {0};", "REAL y[UPPER_OUTPUTS];"]
+    if parts.scratch.caller:
+        lines.append(f"{parts.scratch.kind} scratch[UPPER_SCRATCH];")
+    net = ""
+    if parts.trained:
+        lines += ["static NAME_parameters net;", "NAME_init(&net);"]
+        net = "&net, "
+    return [*lines, f"NAME_predict({net}x, y{parts.scratch.argument});"]
+
+
 def _put(content: bytes, file: BinaryIO) -> None:
     file.write(content)
 
@@ -242,20 +293,17 @@ def _write(folder: Path, name: str, parts: Parts, error: Int8Error | None) -> CF
     """Write both files, when all is known to be right."""
     chain = parts.chain
     scratch = parts.scratch
-    place = "passed by the caller" if scratch.caller else "on the stack"
     about = [
         f"A net in C99, written by fastbp {__version__}.",
         "",
         *[f"  {line}" for line in layers_of(chain)],
         "",
         *parts.about,
-        f"{parts.flash} bytes of constants; a call has arrays of {parts.ram} bytes {place}.",
+        f"Constants take {parts.flash} bytes, a prediction arrays of {parts.call} bytes "
+        f"{scratch.place}.",
         "No allocation and no state: calls may run side by side.",
         "",
-        "    REAL x[UPPER_INPUTS] = {0};",
-        "    REAL y[UPPER_OUTPUTS];",
-        *[f"    {scratch.kind} scratch[UPPER_SCRATCH];"] * scratch.caller,
-        f"    NAME_predict(x, y{scratch.argument});",
+        *[f"    {line}" for line in _example(parts)],
     ]
     header = HEADER.format(
         about=comment([filled(line, name, parts.single) for line in about]),

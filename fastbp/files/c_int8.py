@@ -203,7 +203,7 @@ def int8_parts(chain: Chain, net: IntegerNet, caller: bool | None, classes: bool
     hidden = [len(layer.weights) for layer in net.layers[:-1]]
     parts = Parts(chain, scratch_of(in_turn(hidden), "int8_t", 1, caller))
     parts.includes.append("stdint.h")
-    parts.ram += chain.n_in + 2 * chain.n_out
+    parts.call += chain.n_in + 2 * chain.n_out
     weights = sum(layer.weights.size for layer in net.layers)
     parts.about.append(f"{weights} weights in int8, each unit with a scale of its own")
     parts.declarations.append(

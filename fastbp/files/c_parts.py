@@ -14,6 +14,8 @@ from fastbp.model.activations import Activation
 
 STACK_BYTES = 2048
 """Scratch that a function takes from its stack at most, unless asked to."""
+WIDEST_HEAD = 90
+"""Characters of a template's head that stays in one line."""
 SCALE_INPUTS = """\
 static void NAME_scale_inputs(const REAL *x, REAL *scaled)
 {
@@ -63,6 +65,11 @@ class Scratch(NamedTuple):
     def length(self) -> int:
         """Numbers in all."""
         return sum(self.arrays.values())
+
+    @property
+    def place(self) -> str:
+        """Where they stand, in words."""
+        return "that the caller passes" if self.caller else "on the stack"
 
     @property
     def parameter(self) -> str:
@@ -138,8 +145,10 @@ class Parts:
         Arrays that training changes, and their sizes: they stand in a struct of the caller.
     math : bool
         Whether the source needs ``math.h``.
-    flash, ram : int
-        Bytes of the constants; bytes of the arrays of a call.
+    flash : int
+        Bytes of the constants.
+    call, step, struct : int
+        Bytes of the arrays of a prediction, of those of a step of training, and of what it changes.
     """
 
     def __init__(self, chain: Chain, scratch: Scratch) -> None:
@@ -156,7 +165,9 @@ class Parts:
         self.activations = Functions(self.single)
         self.math = False
         self.flash = 0
-        self.ram = scratch.length * scratch.itemsize
+        self.call = scratch.length * scratch.itemsize
+        self.step = 0
+        self.struct = 0
         if scratch.caller:
             self.declarations.append(f"#define UPPER_SCRATCH {scratch.length}\n")
 
@@ -201,6 +212,8 @@ class Parts:
         about : str, optional
             What it is for: it is then declared in the header.
         """
+        if len(head) > WIDEST_HEAD:
+            head = head.replace("(", "(\n    ", 1)
         if about:
             self.declarations.append(f"{comment(about.splitlines())}{head};\n")
         rows = "\n".join([*lines, *[""] * bool(lines), *statements]).splitlines()
@@ -230,6 +243,11 @@ class Parts:
     def place(self, array: str) -> str:
         """Where an array of parameters stands."""
         return f"net->{array}" if array in self.trained else f"NAME_{array}"
+
+    @property
+    def ram(self) -> int:
+        """Bytes of what is not constant."""
+        return self.struct + max(self.call, self.step)
 
     @property
     def parameter(self) -> str:

@@ -252,7 +252,8 @@ def add_struct(parts: Parts, training: Training) -> None:
         if layer.bias is not None and not frozen[1]:
             parts.trained[f"biases_{number}"] = layer.bias.size
     fields = "\n".join(f"    REAL {name}[{size}];" for name, size in parts.trained.items())
-    kept = "; what is frozen stays constant" * any(any(pair) for pair in training.frozen)
+    constants = sum(2 - (layer.bias is None) for layer in chain.layers)
+    kept = "; what is frozen stays constant" * (len(parts.trained) < constants)
     parts.declarations.append(
         f"/* What training changes: weights by unit, and biases{kept}. */\n"
         f"typedef struct {{\n{fields}\n}} NAME_parameters;\n"
@@ -381,13 +382,13 @@ class TrainingStep:
             parts.functions.append(SCALE_TARGETS)
         if scratch.caller:
             parts.declarations.append(f"#define UPPER_TRAINING_SCRATCH {scratch.length}\n")
-        training_bytes = scratch.length * scratch.itemsize
-        struct_bytes = sum(parts.trained.values()) * scratch.itemsize
-        parts.about.append(
-            f"{struct_bytes} bytes of parameters are the caller's; a step has arrays of "
-            f"{training_bytes} bytes."
-        )
-        parts.ram = max(parts.ram, training_bytes) + struct_bytes
+        parts.step = scratch.length * scratch.itemsize
+        parts.struct = sum(parts.trained.values()) * scratch.itemsize
+        parts.about += [
+            f"What training changes takes {parts.struct} bytes of the caller's, a step arrays of "
+            f"{parts.step} bytes",
+            f"{scratch.place}.",
+        ]
         parts.function(
             "REAL NAME_train_step(NAME_parameters *net, const REAL *x, const REAL *t, "
             f"REAL learning_rate{scratch.parameter})",
