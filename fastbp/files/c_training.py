@@ -78,7 +78,7 @@ static REAL NAME_penalty(const REAL *w, int n)
 """
 SLOPES = {
     "sigmoid": "y[i] - y[i] * y[i]",
-    "tanh": "1.0_F - y[i] * y[i]",
+    "tanh": "(1.0_F - y[i]) * (1.0_F + y[i])",
     "relu": "y[i] > 0.0_F ? 1.0_F : 0.0_F",
     "leaky_relu": "y[i] > 0.0_F ? 1.0_F : LEAK",
     "elu": "y[i] > 0.0_F ? 1.0_F : y[i] + 1.0_F",
