@@ -129,7 +129,7 @@ class Parts:
     chain : Chain
         Its dtype is the type REAL.
     scratch : Scratch
-        Of the functions that predict.
+        That of the functions that predict.
 
     Attributes
     ----------

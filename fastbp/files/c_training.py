@@ -434,7 +434,8 @@ class TrainingStep:
         """The statements of deltas and updates, from the last layer down."""
         parts = self.parts
         lines = []
-        d, other = "d", "e"
+        d = "d"
+        other = "e"
         through = self._passed_through()
         for i in range(len(self.layers) - 1, self.lowest - 1, -1):
             n_in, n_out = self.layers[i].weight.shape

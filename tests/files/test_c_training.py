@@ -55,7 +55,8 @@ def cases(dtype: str) -> dict[str, tuple[MLP, dict]]:
 
     made = {name: (net(activation="tanh", loss=loss), {}) for name, loss in LOSSES.items()}
     for name in TRAINABLE:
-        made[f"out_{name}"] = net(output_activation=None if name == "identity" else name), {}
+        output = None if name == "identity" else name
+        made[f"out_{name}"] = net(activation="tanh", output_activation=output), {}
         if ACTIVATIONS[name].hidden:
             made[f"in_{name}"] = net((4, 7, 5, 3), activation=name), {}
     for name, expression in GRAPHS.items():
