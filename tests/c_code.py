@@ -50,7 +50,7 @@ class Library:
     def __init__(
         self, folder: Path, names: list[str], more: str = "", optimize: str = "-O2"
     ) -> None:
-        path = folder / "all_of_them.so"
+        path = folder / f"{names[0]}_and_others.so"
         source = unit(folder, names, more)
         shared = ("-fPIC", "-shared", "-o", str(path))
         compiles(source, "gcc", "-std=c99", *WARNINGS, optimize, *shared)

@@ -208,6 +208,7 @@ def _in_int8(own: Chain, calibration: Any, caller: bool | None) -> tuple[Parts, 
             "dtype='int8' needs calibration=X, some hundred rows of inputs such as those of the "
             "training, by which the ranges of the numbers are chosen"
         )
+    checks.refuse_sparse("calibration", calibration, "dtype='int8'")
     inputs = checks.matrix("calibration", calibration, own.n_in, np.float32, "the net's inputs")
     checks.finite("calibration", inputs, calibration)
     chain, net = int8_net(in_dtype(own, np.dtype(np.float32)), inputs)

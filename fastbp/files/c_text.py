@@ -74,7 +74,7 @@ def checked_name(name: Any) -> str:
 
 
 def filled(template: str, name: str, single: bool) -> str:
-    """A template as C.
+    """A template as C; what stands between quotation marks stays as it is.
 
     Parameters
     ----------
@@ -89,9 +89,8 @@ def filled(template: str, name: str, single: bool) -> str:
         "REAL": "float" if single else "double",
         "_F": "f" if single else "",
     }
-    return re.sub(
-        r"\bNAME_|\bUPPER_|\bREAL\b|(?<=[\w.])_F\b", lambda found: words[found[0]], template
-    )
+    pattern = r'"(?:[^"\\]|\\.)*"|\bNAME_|\bUPPER_|\bREAL\b|(?<=[\w.])_F\b'
+    return re.sub(pattern, lambda found: words.get(found[0], found[0]), template)
 
 
 def real(value: float | np.floating, single: bool) -> str:
@@ -147,7 +146,7 @@ def _wrapped(values: Sequence[str]) -> list[str]:
 
 
 def comment(lines: Sequence[str]) -> str:
-    """A comment of several lines, whatever they hold.
+    """A comment of several lines, whatever they hold; without quotation marks, see `filled`.
 
     Parameters
     ----------
@@ -156,7 +155,7 @@ def comment(lines: Sequence[str]) -> str:
     safe = []
     for line in lines:
         text = line.encode("ascii", "backslashreplace").decode()
-        for found, instead in (("*/", "* /"), ("/*", "/ *"), ("??", "? ?")):
+        for found, instead in (("*/", "* /"), ("/*", "/ *"), ("??", "? ?"), ('"', "'")):
             text = text.replace(found, instead)
         safe.append(text.rstrip("\\ "))
     first, *others = safe

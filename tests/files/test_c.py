@@ -172,7 +172,7 @@ def scaled_nets(folder) -> None:
     scalers = {"input_scaler": (MEANS, SCALES), "output_scaler": ([20.0, -3.0], 5.0)}
     to_c(weather, folder, name="weather", **scalers)
     flowers = MLP((3, 8, 3), loss="cross_entropy", seed=SEED)
-    to_c(flowers, folder, name="flowers", class_labels=["iris", 'r"o\\se??/', "Veilchen ä"])
+    to_c(flowers, folder, name="flowers", class_labels=["iris", 'r"o\\se??/', "REAL NAME_ä"])
     two = MLP((3, 4, 1), loss="binary_cross_entropy", dtype="float64", seed=SEED)
     to_c(two, folder, name="two", dtype="float", class_labels=[-1, 2**40])
     to_c(MLP((3, 1), loss="hinge", seed=SEED), folder, name="sign", class_labels=[-1, 1])
@@ -204,7 +204,7 @@ def test_classes_and_labels(compiled) -> None:
     want = MLP((3, 8, 3), loss="cross_entropy", seed=SEED).predict(x).argmax(axis=1)
     assert library.classes("flowers", x) == want.tolist()
     labels = (ctypes.c_char_p * 3).in_dll(library.functions, "flowers_labels")
-    assert [label.decode() for label in labels] == ["iris", 'r"o\\se??/', "Veilchen ä"]
+    assert [label.decode() for label in labels] == ["iris", 'r"o\\se??/', "REAL NAME_ä"]
     two = MLP((3, 4, 1), loss="binary_cross_entropy", dtype="float64", seed=SEED).predict(x)
     assert library.classes("two", x) == (two[:, 0] > 0.5).astype(int).tolist()
     assert 0 < two.round().mean() < 1
