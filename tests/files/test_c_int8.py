@@ -11,6 +11,7 @@ from fastbp import MLP
 from fastbp.files import to_c
 from fastbp.files.c_int8 import class_of, dequantize, int8_net, quantize
 from fastbp.files.chain import chain_of, in_dtype
+from fastbp.files.quantization import IntegerLayer, rescaled
 
 SEED = 17
 FLOAT = np.dtype(np.float32)
@@ -26,6 +27,14 @@ NETS = {
     "bent": (MLP((3, 5, 2), output_activation="relu", seed=SEED), {"class_labels": [1, 2]}),
     "high": (MLP((3, 5, 1), loss="squared_error", seed=SEED), {"class_labels": [1, 2]}),
 }
+
+RESCALE = """
+int rescale(int32_t sum, int32_t multiplier, int shift);
+int rescale(int32_t sum, int32_t multiplier, int shift)
+{
+    return (int)relu_rescaled(sum, multiplier, shift, 5, -128, 127);
+}
+"""
 
 
 def rows(name: str) -> np.ndarray:
@@ -51,7 +60,7 @@ def compiled(tmp_path_factory):
         written[name] = to_c(
             net, folder, name=name, dtype="int8", calibration=rows(name)[:200], **options
         )
-    return Library(folder, list(NETS)), written
+    return Library(folder, list(NETS), RESCALE), written
 
 
 @needs_gcc
@@ -70,6 +79,21 @@ def test_the_integers_are_those_of_numpy(compiled, name) -> None:
     outputs = dequantize(chain, net, z[: len(x)])
     difference = np.abs(library.predict(name, x, z.shape[1]) - outputs).max()
     assert difference <= 1e-6 * np.abs(outputs).max()
+
+
+@needs_gcc
+def test_halves_and_extremes_are_rounded_as_in_numpy(compiled) -> None:
+    library, _ = compiled
+    most = 2**31 - 1
+    sums = np.array([-most, -1001, -7, -3, -2, -1, 0, 1, 2, 3, 7, 1001, most])
+    for multiplier, shift in ((2**30, 31), (2**30, 32), (3, 1), (most, 62), (most, 1), (0, 62)):
+        layer = IntegerLayer(
+            np.zeros((1, 1), np.int8), np.zeros(1, np.int32), np.array([multiplier], np.int32),
+            np.array([shift], np.uint8), 5, None,
+        )  # fmt: skip
+        want = rescaled(sums[:, None], layer, -128, 127)[:, 0].tolist()
+        got = [library.functions.rescale(int(s), multiplier, shift) for s in sums]
+        assert got == want
 
 
 @needs_gcc

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import subprocess
 
 import numpy as np
 import pytest
-from c_code import Library, address, needs_gcc
+from c_code import Library, address, needs_gcc, unit
 from helpers import DTYPES, counts
 
 from fastbp import (
@@ -236,3 +237,58 @@ def test_estimators_are_refused(tmp_path) -> None:
     to_c(regressor, tmp_path, name="fine")
     with pytest.raises(TypeError, match="needs an MLP"):
         to_c(regressor, tmp_path, training=True)
+
+
+MAIN = r"""
+static float sum_float(const float *y, int n)
+{
+    return n == 0 ? 0.0f : y[n - 1] + sum_float(y, n - 1);
+}
+
+int main(void)
+{
+    float x[4] = {1.0f, -2.0f, 0.5f, 0.25f};
+    float t[3] = {0.1f, 0.2f, 0.3f};
+    float y[3];
+    float scratch[FIRST_SCRATCH];
+    int8_t numbers[SMALL_SCRATCH];
+    float work[FIRST_TRAINING_SCRATCH];
+    first_parameters first;
+    second_parameters second;
+
+    first_init(&first);
+    second_init(&second);
+    for (int i = 0; i < 3; i++) {
+        first_train_step(&first, x, t, 0.1f, work);
+        second_train_step(&second, x, t, 0.1f);
+    }
+    first_predict(&first, x, y, scratch);
+    if (!(sum_float(y, 3) > -1e9f)) {
+        return 1;
+    }
+    second_predict(&second, x, y);
+    small_predict(x, y, numbers);
+    return small_class(x, numbers) > 2;
+}
+"""
+
+
+@needs_gcc
+def test_no_array_is_left(tmp_path) -> None:
+    scalers = {"input_scaler": (0.5, 2.0), "output_scaler": (1.0, 2.0)}
+    sizes = (4, 9, 5, 11, 3)
+    for name, scratch in (("first", "caller"), ("second", "stack")):
+        net = MLP(sizes, activation=["gelu", "relu", "silu"], optimizer="sgd", seed=0)
+        to_c(net, tmp_path, name=name, training=True, scratch=scratch, **scalers)
+    net = MLP(sizes, activation=["gelu", "relu", "silu"], loss="cross_entropy", seed=0)
+    x = np.random.default_rng(SEED).normal(size=(50, 4))
+    to_c(net, tmp_path, name="small", dtype="int8", calibration=x, scratch="caller")
+    source = unit(tmp_path, ["first", "second", "small"], MAIN)
+    program = tmp_path / "main"
+    options = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    command = ["gcc", "-std=c99", *options, str(source), "-o", str(program), "-lm"]
+    made = subprocess.run(command, capture_output=True, text=True, check=False)
+    if made.returncode:
+        pytest.skip(f"needs gcc's sanitizers: {made.stderr[-200:]}")
+    done = subprocess.run([program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[:2000]
