@@ -20,7 +20,7 @@ PACKAGE = Path(fastbp.__file__).parent
 # Bottom up: a room is a folder, or a file on the top floor. A file imports only from its own room
 # and from rooms in rows above its own.
 LEVELS = """
-    whole_files older
+    axes older tables whole_files
     machine
     kernels
     checks plain
@@ -44,7 +44,7 @@ ON_DEMAND = {  # imported inside functions
     "graph.drawing": {"matplotlib"},
     "fit.history": {"pandas"},
     "plot.animation": {"matplotlib"},
-    "plot.axes": {"matplotlib"},
+    "axes": {"matplotlib"},
     "plot.network": {"matplotlib"},
     "sklearn.display": {"sklearn"},
     "methods.objective": {"scipy"},

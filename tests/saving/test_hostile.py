@@ -187,7 +187,21 @@ LIES: dict[str, tuple[Change, str]] = {
     "columns of one name": (
         lambda t, r: r["history"].update(columns=["loss", "seconds", "seconds"]), "must have",
     ),
-    "a reason of numbers": (lambda t, r: r["history"].update(stopped=3), "must be text"),
+    "a reason of numbers": (lambda t, r: r["history"].update(stop_reason=3), "must be text"),
+    "a column that is not there": (
+        lambda t, r: r["history"].update(monitor="val_loss"), "monitor .* must be a column",
+    ),
+    "a monitor of two": (lambda t, r: r["history"].update(monitor=["loss"]), "must be a column"),
+    "the best of 1": (lambda t, r: r["history"].update(highest=1), "highest .* must be True or"),
+    "epoch 0": (lambda t, r: r["history"].update(restored_epoch=0), "must be at least 1"),
+    "an epoch to come": (lambda t, r: r["history"].update(restored_epoch=3), "must be at most 2"),
+    "half an epoch": (lambda t, r: r["history"].update(restored_epoch=1.5), "whole number"),
+    "an epoch that is true": (
+        lambda t, r: r["history"].update(restored_epoch=True), "whole number",
+    ),
+    "a history of before": (
+        lambda t, r: r["history"].update(stopped=r["history"].pop("stop_reason")), "history",
+    ),
 }  # fmt: skip
 
 
