@@ -1,6 +1,7 @@
 """Formats of files, and the exchange with other programs: one a module.
 
 ======================  ============================================================
+to_c                    C99 for microcontrollers: float, double, int8, and steps of training
 to_python               a file of Python that needs NumPy alone
 to_torch, from_torch    modules and state dicts of PyTorch
 to_keras, from_keras    models of Keras 3
@@ -9,6 +10,8 @@ to_keras, from_keras    models of Keras 3
 `fastbp.files.idx` has arrays in the format of MNIST.
 """
 
+# The redundant `as` says, to type checkers too, that a name is imported for others to use.
+from fastbp.files.c import to_c as to_c
 from fastbp.files.keras import from_keras as from_keras
 from fastbp.files.keras import to_keras as to_keras
 from fastbp.files.python import to_python as to_python

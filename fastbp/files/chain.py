@@ -159,6 +159,24 @@ def chain_of(
     )
 
 
+def in_dtype(chain: Chain, dtype: np.dtype[Any]) -> Chain:
+    """The chain with arrays of another dtype.
+
+    Parameters
+    ----------
+    chain : Chain
+    dtype : numpy.dtype
+        float32 or float64.
+
+    Raises
+    ------
+    ValueError
+        For numbers that are too large for it.
+    """
+    layers = tuple(_as_dtype(layer, i, dtype) for i, layer in enumerate(chain.layers))
+    return chain._replace(layers=layers, dtype=dtype)
+
+
 def net_of(
     layers: Sequence[Layer],
     *,
