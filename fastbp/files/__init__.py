@@ -11,7 +11,7 @@ to_keras, from_keras    models of Keras 3
 """
 
 # The redundant `as` says, to type checkers too, that a name is imported for others to use.
-from fastbp.files.c import to_c as to_c
+from fastbp.files.c.writing import to_c as to_c
 from fastbp.files.keras import from_keras as from_keras
 from fastbp.files.keras import to_keras as to_keras
 from fastbp.files.python import to_python as to_python

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fastbp.files.c_parts import Parts
-from fastbp.files.c_text import real
+from fastbp.files.c.parts import Parts
+from fastbp.files.c.text import real
 from fastbp.kernels.losses import SMALLEST
 from fastbp.model.losses import Huber, Loss, Quantile, Smoothed
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from fastbp import MLP, graph
-from fastbp.files import quantization
+from fastbp.files.c import quantization
+from fastbp.files.c.quantization import Grid, IntegerLayer, activated, quantized, rescaled
 from fastbp.files.chain import Layer, chain_of
-from fastbp.files.quantization import Grid, IntegerLayer, activated, quantized, rescaled
 from fastbp.kernels.activations import ACTIVATIONS
 
 SEED = 17

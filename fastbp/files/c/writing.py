@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp import __version__, checks, whole_files
-from fastbp.files.c_float import float_parts
-from fastbp.files.c_int8 import error_on, int8_net, int8_parts
-from fastbp.files.c_parts import GREATEST, Parts, has_classes, layers_of
-from fastbp.files.c_text import array, checked_name, comment, filled, string
-from fastbp.files.c_training import training_of
+from fastbp.files.c.floats import float_parts
+from fastbp.files.c.int8 import error_on, int8_net, int8_parts
+from fastbp.files.c.parts import GREATEST, Parts, has_classes, layers_of
+from fastbp.files.c.quantization import Int8Error
+from fastbp.files.c.text import array, checked_name, comment, filled, string
+from fastbp.files.c.training import training_of
 from fastbp.files.chain import Chain, FloatArray, chain_of, in_dtype, net_of
-from fastbp.files.quantization import Int8Error
 
 TYPES = {
     "float": np.float32, "double": np.float64, "int8": np.int8, "float32": np.float32,

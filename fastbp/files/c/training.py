@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from fastbp import checks
-from fastbp.files.c_losses import STATEMENTS, add_loss
-from fastbp.files.c_parts import Parts, Scratch, scratch_of
-from fastbp.files.c_text import real
+from fastbp.files.c.losses import STATEMENTS, add_loss
+from fastbp.files.c.parts import Parts, Scratch, scratch_of
+from fastbp.files.c.text import real
 from fastbp.kernels.activations import ACTIVATIONS, DENSITY_AT_ZERO
 from fastbp.mlp import MLP
 from fastbp.model.losses import Loss
@@ -275,7 +275,7 @@ class TrainingStep:
     parts : Parts
     training : Training
     caller : bool or None
-        As in `fastbp.files.c_parts.scratch_of`.
+        As in `fastbp.files.c.parts.scratch_of`.
     """
 
     def __init__(self, parts: Parts, training: Training, caller: bool | None) -> None:

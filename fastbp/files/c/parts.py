@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastbp.files.c_activations import Functions
-from fastbp.files.c_text import array, comment, real
+from fastbp.files.c.activations import Functions
+from fastbp.files.c.text import array, comment, real
 from fastbp.files.chain import Chain, FloatArray, Scaling
 from fastbp.model.activations import Activation
 
@@ -122,7 +122,7 @@ def in_turn(sizes: Sequence[int]) -> dict[str, int]:
 
 
 class Parts:
-    """The parts of two files, as templates (`fastbp.files.c_text`).
+    """The parts of two files, as templates (`fastbp.files.c.text`).
 
     Parameters
     ----------

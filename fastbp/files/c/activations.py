@@ -1,7 +1,7 @@
 """Activations in C: a function for each kind.
 
 Elementary functions are those of ``math.h``, whose arguments are cut off where fastbp cuts off its
-own (`fastbp.kernels.elementary`): exp never overflows. Templates as in `fastbp.files.c_text`.
+own (`fastbp.kernels.elementary`): exp never overflows. Templates as in `fastbp.files.c.text`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastbp.files import c_graphs
-from fastbp.files.c_text import real
+from fastbp.files.c import graphs
+from fastbp.files.c.text import real
 from fastbp.kernels.activations import LEAK, SELU_DEPTH, SELU_SCALE
 from fastbp.kernels.elementary import LEAST_DOUBLE, LEAST_SINGLE
 
@@ -226,9 +226,9 @@ class Functions:
 
     def add_graph(self, name: str, expression: Any, slope: bool) -> None:
         """Add the function of a graph, or that of its derivative."""
-        helpers, text, math = c_graphs.function(name, expression, slope)
+        helpers, text, math = graphs.function(name, expression, slope)
         for helper in helpers:
-            self.add(f"graph {helper}", c_graphs.HELPERS[helper])
+            self.add(f"graph {helper}", graphs.HELPERS[helper])
         self.math = self.math or math
         self.add(name, text)
 

@@ -7,7 +7,7 @@ import ast
 import numpy as np
 import pytest
 
-from fastbp.files import c_text
+from fastbp.files.c import text as c_text
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastbp.files.c_parts import (
+from fastbp.files.c.parts import (
     SCALE_INPUTS,
     Parts,
     in_turn,
@@ -10,7 +10,7 @@ from fastbp.files.c_parts import (
     scratch_of,
     with_exact_means,
 )
-from fastbp.files.c_training import Training, TrainingStep, add_struct, net_inputs
+from fastbp.files.c.training import Training, TrainingStep, add_struct, net_inputs
 from fastbp.files.chain import Chain, Layer
 
 DENSE = """\
@@ -52,7 +52,7 @@ def float_parts(chain: Chain, caller: bool | None, fma: bool, training: Training
     ----------
     chain : Chain
     caller : bool or None
-        As in `fastbp.files.c_parts.scratch_of`.
+        As in `fastbp.files.c.parts.scratch_of`.
     fma : bool
         Whether to add products without rounding them.
     training : Training or None

@@ -9,9 +9,9 @@ from helpers import long_uncompiled
 
 from fastbp import MLP
 from fastbp.files import to_c
-from fastbp.files.c_int8 import class_of, dequantize, int8_net, quantize
+from fastbp.files.c.int8 import class_of, dequantize, int8_net, quantize
+from fastbp.files.c.quantization import IntegerLayer, rescaled
 from fastbp.files.chain import chain_of, in_dtype
-from fastbp.files.quantization import IntegerLayer, rescaled
 
 SEED = 17
 FLOAT = np.dtype(np.float32)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from fastbp.files.c_text import comment, real
+from fastbp.files.c.text import comment, real
 from fastbp.saving.recipe import nodes_of
 
 HELPERS = {

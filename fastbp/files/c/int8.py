@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastbp.files.c_parts import (
+from fastbp.files.c.parts import (
     GREATEST,
     Parts,
     in_turn,
@@ -18,9 +18,7 @@ from fastbp.files.c_parts import (
     scratch_of,
     with_exact_means,
 )
-from fastbp.files.c_text import real, whole
-from fastbp.files.chain import Chain, FloatArray
-from fastbp.files.quantization import (
+from fastbp.files.c.quantization import (
     MONOTONE,
     OUTPUT_MOST,
     Int8Error,
@@ -30,6 +28,8 @@ from fastbp.files.quantization import (
     error_of,
     quantized,
 )
+from fastbp.files.c.text import real, whole
+from fastbp.files.chain import Chain, FloatArray
 
 ROUNDED = """\
 /* the nearest whole number, cut off to int8 */
@@ -196,7 +196,7 @@ def int8_parts(chain: Chain, net: IntegerNet, caller: bool | None, classes: bool
     chain, net
         Of `int8_net`.
     caller : bool or None
-        As in `fastbp.files.c_parts.scratch_of`.
+        As in `fastbp.files.c.parts.scratch_of`.
     classes : bool
         Whether outputs stand for classes.
     """
