@@ -19,9 +19,9 @@ history = net.fit(X, y, epochs=150, batch_size=32)
 print(net)
 print(history)
 
-probabilities = net.predict(X_test)  # (rows, classes), after the softmax
-print(f"loss on held-out rows      {net.loss(X_test, y_test):.4f}")
-print(f"accuracy on held-out rows  {(probabilities.argmax(axis=1) == y_test).mean():.1%}\n")
+held_out = net.evaluate(X_test, y_test, metrics="accuracy")
+print(f"loss on held-out rows      {held_out['loss']:.4f}")
+print(f"accuracy on held-out rows  {held_out['accuracy']:.1%}\n")
 
 # The class it predicts for each point of the plane: 'o' or '.'.
 grid = np.linspace(-2, 2, 41)

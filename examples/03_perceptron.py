@@ -28,16 +28,16 @@ for (name, y), (above, below) in zip(targets.items(), axes.T, strict=True):
         *unit.predict(X)[:, 0],
         end="  ",
     )
-    print(history.stopped or f"{len(history)} epochs, none without a mistake")
+    print(history.stop_reason or f"{len(history)} epochs, none without a mistake")
 
     for point, on in zip(X, y, strict=True):
         above.plot(*point, "o", markersize=12, color="tab:blue" if on else "tab:orange",
                    markeredgecolor="black")  # fmt: skip
     normal = np.array([w1, w2])  # of the line where the net input is 0
     foot = -bias * normal / (normal @ normal)
-    above.axline(foot, foot + [-w2, w1], color="black", ls="-" if history.stopped else "--")
+    above.axline(foot, foot + [-w2, w1], color="black", ls="-" if history.stop_reason else "--")
     above.set(xlabel="x1", ylabel="x2", xlim=(-0.5, 1.5), ylim=(-0.5, 1.5), aspect=1)
-    above.set_title(f"{name}: separated" if history.stopped else f"{name}: no line separates")
+    above.set_title(f"{name}: separated" if history.stop_reason else f"{name}: no line separates")
     below.bar(np.arange(1, len(history) + 1), history["mistakes"])
     below.set(xlabel="epoch", ylabel="mistakes", xlim=(0, 36), ylim=(0, 4.2))
 

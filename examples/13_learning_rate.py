@@ -44,7 +44,7 @@ for name, rate in rates.items():
     if len(history):
         histories[f"{name}, {rate:.2g}"] = history
     end = f"loss {history.loss[-1]:.4f}" if len(history) else "no loss"
-    print(f"{name:10}  learning rate {rate:8.2g}  {end}  {history.stopped}")
+    print(f"{name:10}  learning rate {rate:8.2g}  {end}  {history.stop_reason}")
 
 left, right = fastbp.plot.axes(ncols=2, figsize=(11, 4))
 found.plot(left)

@@ -28,7 +28,7 @@ net = MLP((2, 6, 1), activation="tanh", loss="binary_cross_entropy", optimizer=A
 animation = fastbp.plot.LearningAnimation(X, y, options.folder / "15_animation.gif", options.frames)
 path = fastbp.plot.Recorder()
 print(repr(net.fit(X, y, epochs=150, callbacks=[animation, path])))
-accuracy = ((net.predict(X).ravel() > 0.5) == y).mean()
+accuracy = net.score(X, y)
 epochs = animation.epochs
 print(f"accuracy {accuracy:.3f}; animation: {len(epochs)} frames, epochs {epochs[:5]} ... 150")
 

@@ -48,8 +48,8 @@ def show(name: str, net: MLP, epochs: int, **how: object) -> None:
     """Train, and print the accuracy on the test digits."""
     epochs = 3 if options.quick else epochs
     history = net.fit(X[train], y[train], epochs=epochs, **how)
-    right = net.predict(X[test]).argmax(axis=1) == y[test]
-    print(f"{name:42} {right.mean():7.2%} in {sum(history.seconds):.1f} s", flush=True)
+    accuracy = net.score(X[test], y[test])
+    print(f"{name:42} {accuracy:7.2%} in {sum(history.seconds):.1f} s", flush=True)
 
 
 rates = CosineDecay(1.0, period=20 * 850)  # 20 epochs of 850 updates

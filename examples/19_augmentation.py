@@ -46,7 +46,7 @@ for row, (name, augment) in zip(axes, kinds.items(), strict=True):
     for seed in range(options.seeds):
         net = MLP((784, 100, 10), loss="cross_entropy", seed=seed)
         net.fit(X[train], y[train], epochs=options.epochs, augment=augment)
-        accuracies.append((net.predict(X[test]).argmax(axis=1) == y[test]).mean())
+        accuracies.append(net.score(X[test], y[test]))
     seeds = " ".join(f"{accuracy:.2%}" for accuracy in accuracies)
     print(f"1,000 digits {name:14}{np.mean(accuracies):7.2%}  ({seeds})", flush=True)
     changed = np.repeat(X[train[:1]], len(row), axis=0)

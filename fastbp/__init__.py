@@ -1,7 +1,8 @@
 """fastbp: train small neural networks on a CPU, fast.
 
 ========================  =================================================================
-MLP                       a multilayer perceptron: fit, predict, loss, loss_and_grad, step, save
+MLP                       a multilayer perceptron: fit, predict, score, evaluate, summary, save,
+                          loss, loss_and_grad, step
 load                      a net from its file
 Dense                     a layer, for nets that are given layer by layer
 SGD, Adam, AdamW, Lion    optimisers; also AMSGrad, NAdam, RMSprop, Adagrad, Adadelta; Group:
@@ -10,7 +11,7 @@ Huber, Quantile,          losses with hyper-parameters; also BinaryCrossEntropy,
 CrossEntropy              without: SquaredError, AbsoluteError, Hinge, Poisson, Gamma
 StepDecay, CosineDecay,   schedules of the learning rate, in updates or in epochs; also
 OneCycle, WarmUp          ExponentialDecay, InverseScaling, Scaled, Schedule
-History                   loss, seconds and whatever else was measured, by epoch
+History                   loss, seconds and whatever else was measured, by epoch; the best epoch
 Callback                  what `fit` calls between epochs; it gets a Fit
 EarlyStopping,            callbacks; also CSVLog, LearningRateSchedule, ReduceOnPlateau, Progress
 Checkpoint

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,11 +21,12 @@ from fastbp.model import activations, layers
 from fastbp.model.activations import Activation, ActivationFunction, MakesActivation
 from fastbp.model.initializers import Init, check_init, init_names, initial_weights
 from fastbp.model.layers import Dense
-from fastbp.model.losses import LOSSES, Loss, LossFunction, MakesLoss, as_loss
+from fastbp.model.losses import Loss, LossFunction, MakesLoss, as_loss
 from fastbp.model.net import FloatArray, Net, Spec
 from fastbp.model.optimizers import Optimizer, as_optimizer
 from fastbp.model.regularization import Regularization
 from fastbp.model.schedules import Rate
+from fastbp.model.summary import Summary, summary_of
 
 if TYPE_CHECKING:
     from fastbp.methods import Method
@@ -42,9 +42,9 @@ Rows = npt.ArrayLike | Sparse
 
 
 INSIDE = {
-    "content", "from_spec", "in_python", "layer_table", "optimizer_state", "regularization",
-    "restart_optimizer", "rows_in_a_call", "settings", "share_parameters", "spec", "split_seed",
-    "state", "workspace",
+    "content", "from_spec", "in_python", "layer_table", "needs_gradient", "optimizer_state",
+    "regularization", "restart_optimizer", "rows_in_a_call", "settings", "share_parameters", "spec",
+    "split_seed", "state", "workspace",
 }  # fmt: skip
 """Names of a net that are for this package's use: completion does not offer them."""
 
@@ -121,6 +121,21 @@ class MLP(Net):
 
     Attributes
     ----------
+    layer_sizes : tuple of int
+        Inputs, hidden layers, outputs.
+    activations : tuple of str or Activation
+        The activation of each layer, the outputs included.
+    loss_name : str
+        Name of the loss; `loss` computes it.
+    optimizer : Optimizer
+        Can be set, also by name. Another of the same class keeps the state, a new class starts
+        afresh.
+    dtype : numpy.dtype
+    bias, missing_targets : bool
+    weight_init : str or tuple of str
+        As given; "own" for a function or an array.
+    n_params : int
+        How many parameters there are, frozen ones included; `summary` has them by layer.
     params : array of `dtype`, shape (n_params,)
         All parameters. Layer by layer: the weights that enter unit 0, those that enter unit 1,
         ..., then the biases.
@@ -267,13 +282,11 @@ class MLP(Net):
 
     def __repr__(self) -> str:
         hidden = self.activations[:-1]
-        loss = self.spec.loss
         names = repr(hidden[0]) if len(set(hidden)) == 1 else repr(hidden)
         parts = [f"{self.layer_sizes}"] + ([f"activation={names}"] if hidden else [])
-        named = type(loss) in LOSSES.values() and loss == type(loss)()
         parts += [
             f"output_activation={self.activations[-1]!r}",
-            f"loss={(loss.name if named else loss)!r}",
+            f"loss={self.spec.loss.short()!r}",
             f"optimizer={self.optimizer!r}",
             f"dtype={self.dtype.name!r}",
         ]
@@ -281,15 +294,43 @@ class MLP(Net):
             parts.append("bias=False")
         if self.weight_init not in ("auto", "own"):
             parts.append(f"weight_init={self.weight_init!r}")
-        regularization = self.regularization
-        parts += [
-            f"{item.name}={getattr(regularization, item.name)!r}"
-            for item in fields(regularization)
-            if getattr(regularization, item.name) != item.default
-        ]
+        parts += [f"{name}={value!r}" for name, value in self.regularization.given().items()]
         if self.missing_targets:
             parts.append("missing_targets=True")
         return f"MLP({', '.join(parts)})"
+
+    @checks.explained
+    def summary(self, batch_size: int = BATCH_SIZE) -> Summary:
+        """A table of the layers, with their parameters, and what memory the net takes.
+
+        Parameters
+        ----------
+        batch_size : int, default=32
+            For the memory of a batch in training.
+
+        Returns
+        -------
+        Summary
+            Printed, or at the end of a cell of a notebook, it is a table; its attributes are the
+            numbers.
+
+        Examples
+        --------
+        >>> from fastbp import MLP
+        >>> net = MLP((784, 128, 10), loss="cross_entropy", seed=0)
+        >>> net.freeze(layers=[0], biases=False)
+        >>> summary = net.summary()
+        >>> print(str(summary).rpartition("; ")[0])
+        MLP 784-128-10, float32
+        layer  input shape  output shape  activation  parameters   frozen
+            0  (rows, 784)   (rows, 128)        relu     100,480  100,352
+            1  (rows, 128)    (rows, 10)     softmax       1,290        0
+        total                                            101,770  100,352
+        loss: cross_entropy
+        optimizer: Adam(learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-08)
+        memory: 1,543,672 bytes
+        """
+        return summary_of(self, batch_size)
 
     # ---------------------------------------------------------------- what it computes
 
@@ -308,6 +349,10 @@ class MLP(Net):
         Returns
         -------
         array of `dtype`, shape (rows, n_out)
+            One output is a column, (rows, 1). Flatten it before you compare it with targets of
+            shape (rows,): ``net.predict(X).ravel() - y``. Without ``ravel`` NumPy takes each
+            prediction with each target, and the result is a matrix (rows, rows), without an
+            error. `score` and `evaluate` take targets of either shape.
 
         Raises
         ------
@@ -351,6 +396,86 @@ class MLP(Net):
     def _evaluate(self, X: Any, y: Any, sample_weight: Any, grad: FloatArray) -> float:
         rows, count = data.rows_and_targets(X, y, sample_weight, self)
         return evaluation.evaluate(self, rows, count, self.optimizer_state(), grad)
+
+    @checks.explained
+    def score(self, X: Rows, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> float:
+        """How good the predictions are, 1 at best: accuracy for classes, R^2 for numbers.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (rows, n_in)
+        y : array-like
+            As in `fit`.
+        sample_weight : array-like, shape (rows,) or (rows, n_out), optional
+            By which rows, or outputs, count.
+
+        Returns
+        -------
+        float
+            With cross_entropy, binary_cross_entropy and hinge the accuracy: the share of the rows
+            whose class is predicted, or, where the outputs are labels of which a row may have
+            several, the share of the outputs that are right. With every other loss, those of your
+            own included, R^2, averaged over the outputs. Targets that are missing do not count.
+            The functions are in `fastbp.fit.metrics`; `evaluate` has others.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Bad input, as in `fit`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastbp import MLP, Adam
+        >>> X = np.linspace(-1, 1, 50).reshape(-1, 1)
+        >>> net = MLP((1, 16, 1), activation="tanh", optimizer=Adam(0.01), seed=0)
+        >>> history = net.fit(X[::2], X[::2] ** 2, epochs=1000)
+        >>> net.score(X[1::2], X[1::2] ** 2) > 0.99
+        True
+        """
+        return evaluation.score(self, X, y, sample_weight)
+
+    @checks.explained
+    def evaluate(
+        self,
+        X: Rows,
+        y: npt.ArrayLike,
+        *,
+        metrics: str | Metric | Iterable[str | Metric] = (),
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> dict[str, float]:
+        """Loss and metrics on these rows, by the names that they have in a history.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (rows, n_in)
+        y : array-like
+            As in `fit`.
+        metrics : str, callable or list of both, default=()
+            As in `fit`.
+        sample_weight : array-like, shape (rows,) or (rows, n_out), optional
+            Weights of the loss and of the metrics with a name; functions of your own do not get
+            them.
+
+        Returns
+        -------
+        dict of str to float
+            "loss", as `loss` returns it, and the metrics. ``evaluate(X, y)`` of the rows that a
+            fit validated with gives what stands in its history as "val_loss", and so on.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Bad input, as in `fit`.
+
+        Examples
+        --------
+        >>> from fastbp import MLP
+        >>> net = MLP((2, 1), weight_init="zeros", seed=0)
+        >>> net.evaluate([[0, 1], [1, 0]], [1, 3], metrics=["r2", "mean_absolute_error"])
+        {'loss': 2.5, 'r2': -4.0, 'mean_absolute_error': 2.0}
+        """
+        return evaluation.report(self, X, y, metrics, sample_weight)
 
     def step(self, X: Rows, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> float:
         """One optimiser update on this batch.
@@ -469,12 +594,14 @@ class MLP(Net):
             "accuracy", "mean_squared_error", "mean_absolute_error", "r2", or functions of
             (y_true, y_pred), measured after each epoch on all rows: on those of training by their
             name, on the validation data as "val_" + name. They take a prediction of all rows.
-            Beside batches they are measured on the validation data alone. Targets that are missing
-            do not count in those with a name; a function is given them as NaN.
+            Beside batches they are measured on the validation data alone. Those with a name go by
+            the sample weights, and targets that are missing do not count in them; a function is
+            given no weights, and NaN for such targets.
         patience : int, optional
             Stop when "val_loss", without validation data "loss", has not improved for so many
-            epochs; at the end, stopped or not, restore the parameters of the best epoch.
-            The optimiser's state is not restored but goes on. As `EarlyStopping`.
+            epochs; at the end, stopped or not, restore the parameters of the best epoch,
+            ``history.restored_epoch``. The optimiser's state is not restored but goes on. As
+            `EarlyStopping`.
         min_delta : float, default=0.0
             By how much the loss must fall to be an improvement. Needs `patience`.
         callbacks : Callback or list of Callback, default=()
@@ -490,7 +617,8 @@ class MLP(Net):
             Go on with ``net.history``, of a net that was loaded or a fit that was interrupted: its
             epochs count among `epochs`, and the new ones are added to them. With the same data
             and options the bits are those of a fit that was never stopped, if it was stopped
-            after an epoch; `patience` begins anew. Not with a method.
+            after an epoch; `patience` begins anew. Where the fit before restored its best epoch,
+            that is restored again unless a new epoch is better. Not with a method.
 
         Returns
         -------

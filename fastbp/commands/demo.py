@@ -172,7 +172,7 @@ def train_fastbp(digits: Digits, epochs: int, progress: Progress) -> Trained:
             f"{seconds:.3f} s"
         )
     progress.end()
-    accuracy = float((net.predict(digits.X_test).argmax(axis=1) == digits.y_test).mean())
+    accuracy = net.score(digits.X_test, digits.y_test)
     return Trained(accuracy, seconds, done * _updates_an_epoch(digits))
 
 

@@ -14,10 +14,11 @@ from fastbp import checks
 from fastbp.fit import data
 from fastbp.fit.callbacks import Callback, EarlyStopping, Fit, Progress, TimeLimit
 from fastbp.fit.data import Examples
+from fastbp.fit.evaluation import measured
 from fastbp.fit.history import History
 from fastbp.fit.limits import LIMITS, Clock, Limits
-from fastbp.fit.metrics import METRICS, Metric, named_metrics
-from fastbp.fit.sources import is_in_memory, is_on_disk, parts_of
+from fastbp.fit.metrics import Metric, is_named, named_metrics
+from fastbp.fit.sources import is_in_memory
 
 
 class Options(NamedTuple):
@@ -80,32 +81,13 @@ class Evaluation:
 
     def __call__(self) -> dict[str, float]:
         """The measured values by their names."""
-        values = self._measure("", self.training)
+        values: dict[str, float] = {}
+        if self.training.y is not None:
+            values |= measured(self.net, self.metrics, self.training, self.limits)
         if self.validation is not None:
             values["val_loss"] = self.net.loss(*self.validation)
-            values |= self._measure("val_", self.validation)
-        return values
-
-    def _measure(self, prefix: str, examples: Examples) -> dict[str, float]:
-        if not self.metrics or examples.y is None:
-            return {}
-        X, y, _ = examples
-        y = y.view()
-        y.setflags(write=False)  # it may be the user's array, and metrics may be the user's code
-        values = {}
-        if is_on_disk(X, self.limits):
-            parts = parts_of(X, self.limits)
-            outputs = np.concatenate([self.net.predict(rows) for rows in parts])
-        else:
-            outputs = self.net.predict(X)
-        with np.errstate(over="ignore", invalid="ignore"):
-            for name, metric in self.metrics.items():
-                try:
-                    value = metric(y, outputs)
-                    values[prefix + name] = float(value)
-                except (TypeError, ValueError) as error:
-                    error.add_note(f"in the metric {name!r}, which must return a number")
-                    raise
+            of_validation = measured(self.net, self.metrics, self.validation, self.limits)
+            values |= {f"val_{name}": value for name, value in of_validation.items()}
         return values
 
 
@@ -133,7 +115,7 @@ class Hooks:
         self.deadline = clock() + max_seconds
         self.reason = f"max_seconds={max_seconds:g} ran out"
         self._begun: list[Callback] = []
-        fit.history.others = {name: [] for name in (*evaluate.names, "learning_rate")}
+        fit.history.other_columns = {name: [] for name in (*evaluate.names, "learning_rate")}
 
     def __enter__(self) -> Hooks:
         try:
@@ -174,7 +156,7 @@ class Hooks:
         history = fit.history
         fit.epoch = len(history)
         for name, value in self.evaluate().items():
-            history.others[name][-1] = value
+            history.other_columns[name][-1] = value
         fit.losses = {name: history[name][-1] for name in history.names}
         for callback in self.callbacks:
             callback.on_epoch_end(fit)
@@ -240,10 +222,9 @@ def prepare(
             "metrics beside batches are measured on the validation data; pass validation_data=(X, "
             "y)"
         )
-    if checked is not None:
-        for metric in metrics.values():
-            if metric in METRICS.values():  # shapes that do not fit are seen before a change
-                metric(checked.y[:256], net.predict(checked.X[:256]))
+    if checked is not None:  # shapes that do not fit are seen before a change
+        named = {name: metric for name, metric in metrics.items() if is_named(metric)}
+        measured(net, named, checked.take(slice(256)), limits)
     if not (validation or held or metrics or callbacks or verbose or max_seconds < math.inf):
         return None, None
     if held:
@@ -323,12 +304,11 @@ def _validation(net: Any, given: Any) -> Examples:
         raise ValueError(f"{accepted}; got {len(given)} parts")
     X, y, weights = Examples(*given)
     try:
-        data.rows_and_targets(X, y, weights, net)
+        rows, _ = data.rows_and_targets(X, y, weights, net)
     except (TypeError, ValueError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"validation_data: {error}") from None
-    inputs = data.inputs_or_sparse(X, net.layer_sizes[0], net.dtype)
-    return Examples(inputs, checks.numbers("y", y), weights)
+    return data.examples_of(rows, y, net)
 
 
 def _split(rows: int, held: int, seed: int | None) -> tuple[Any, Any]:

@@ -42,8 +42,10 @@ class Fit:
         there is validation data, metrics.
     history : History
         History of these epochs.
-    restored : int
-        The epoch whose parameters were restored at the end, 0 when none were.
+    restored_epoch : int or None
+        The epoch whose parameters were restored at the end; None when none were.
+    stop_reason : str
+        Why training stops, "" while it does not.
     error : BaseException or None
         In `on_fit_end`: what ended the fit, such as a KeyboardInterrupt.
     """
@@ -53,18 +55,22 @@ class Fit:
         self.epochs = epochs
         self.history = history
         self.epoch = 0
-        self.restored = 0
         self.losses: dict[str, float] = {}
         self.error: BaseException | None = None
 
     @property
-    def stopped(self) -> str:
+    def restored_epoch(self) -> int | None:
+        """The epoch whose parameters were restored at the end; None when none were."""
+        return self.history.restored_epoch
+
+    @property
+    def stop_reason(self) -> str:
         """Why training stops, "" while it does not; the first reason given."""
-        return self.history.stopped
+        return self.history.stop_reason
 
     def stop(self, reason: str = "stopped by a callback") -> None:
-        """End training after this epoch; the reason is kept as ``history.stopped``."""
-        self.history.stopped = self.history.stopped or reason or "stopped by a callback"
+        """End training after this epoch; the reason is kept as ``history.stop_reason``."""
+        self.history.stop_reason = self.history.stop_reason or reason or "stopped by a callback"
 
 
 class Callback:
@@ -108,6 +114,9 @@ class _Watch:
         self.epoch = 0
         self.waited = 0
         self.params: npt.NDArray[np.floating] | None = None
+        before = fit.restored_epoch
+        if before is not None and self.keep:  # a fit goes on, and has the parameters of that epoch
+            self._take(fit, before, self.sign * fit.history[self.name][before - 1])
 
     def see(self, fit: Fit) -> bool:
         """Take in an epoch; whether it is the best. NaN never is."""
@@ -116,13 +125,22 @@ class _Watch:
         if value < self.reference - self.min_delta:
             self.reference = value
             self.waited = 0
+        return self._take(fit, fit.epoch, value)
+
+    def _take(self, fit: Fit, epoch: int, value: float) -> bool:
+        """Keep an epoch and its parameters if it is the best."""
         if not value < self.best:
             return False
         self.best = value
-        self.epoch = fit.epoch
+        self.epoch = epoch
         if self.keep:
             self.params = fit.net.params.copy()
         return True
+
+    def judge(self, fit: Fit) -> None:
+        """Let the history judge its epochs by the same column."""
+        fit.history.monitor = self.name
+        fit.history.highest = self.sign < 0
 
     def end(self, fit: Fit, restore: bool) -> None:
         """Restore the best parameters where that is wanted, and let go of them."""
@@ -130,7 +148,8 @@ class _Watch:
         self.params = None
         if restore and params is not None:
             fit.net.params[:] = params
-            fit.restored = self.epoch
+            fit.history.restored_epoch = self.epoch
+            self.judge(fit)
 
 
 class _Monitoring(Callback):
@@ -191,6 +210,7 @@ class EarlyStopping(_Monitoring):
         """Start afresh."""
         self._watch = self._new_watch(keep=self.restore_best)
         self._watch.begin(fit)
+        self._watch.judge(fit)
 
     def on_epoch_end(self, fit: Fit) -> None:
         """Count the epochs without improvement."""
@@ -228,7 +248,7 @@ class TimeLimit(Callback):
 
     def on_fit_end(self, fit: Fit) -> None:
         """Restore them."""
-        self._watch.end(fit, fit.error is None and fit.stopped == self.reason)
+        self._watch.end(fit, fit.error is None and fit.stop_reason == self.reason)
 
 
 class Progress(Callback):
@@ -280,8 +300,8 @@ class Progress(Callback):
         if self._bar is not None:
             self._bar.close()
             self._bar = None
-        if fit.stopped and fit.error is None:
-            print(fit.stopped, flush=True)
+        if fit.stop_reason and fit.error is None:
+            print(fit.stop_reason, flush=True)
 
 
 def _tqdm(epochs: int, done: int) -> Any:
@@ -500,7 +520,7 @@ class LearningRateSchedule(Callback):
 
     def on_epoch_end(self, fit: Fit) -> None:
         """Set the rate of the next epoch."""
-        if fit.epoch < fit.epochs and not fit.stopped:
+        if fit.epoch < fit.epochs and not fit.stop_reason:
             set_learning_rate(fit.net, self.schedule(fit.epoch))
 
 

@@ -257,6 +257,25 @@ class Examples(NamedTuple):
         return Examples(self.X[rows], self.y[rows], None if weights is None else weights[rows])
 
 
+def examples_of(data: Data, y: Any, net: Net) -> Examples:
+    """Checked rows in the form in which users pass them, with the weights of missing targets.
+
+    Parameters
+    ----------
+    data : Data
+        From `rows_to_train_on` or `rows_and_targets`.
+    y : array-like
+        As it was given to that.
+    net : Net
+    """
+    n_in = net.layer_sizes[0]
+    if data.entries is None:
+        rows: Any = data.inputs.reshape(-1, n_in)
+    else:
+        rows = SparseRows(*data.entries, n_in)
+    return Examples(rows, checks.numbers("y", y), weights_of(data))
+
+
 def check_trainable(activations: tuple[Any, ...]) -> None:
     """Raise a ValueError for a net that backpropagation cannot train."""
     if not all(traits_of(activation).trainable for activation in activations):

@@ -20,7 +20,7 @@ from fastbp.fit.data import Job, kind_of
 from fastbp.fit.limits import LIMITS, Clock, Limits
 from fastbp.kernels import training
 from fastbp.kernels.optimizers import UPDATES
-from fastbp.kernels.state import CLIP_NORM, RATES, SCHEDULED, Data, Network, OptimizerState
+from fastbp.kernels.state import RATES, SCHEDULED, Data, Network, OptimizerState
 from fastbp.kernels.training import RUNNING
 from fastbp.kernels.workspace import CAPACITY, Workspace
 from fastbp.machine.jit import ready
@@ -217,7 +217,7 @@ class Epochs:
         self.network, self.work = net.workspace(job.batch_size, training=True, sparse=sparse)
         self.refresh()
         capacity = int(self.work.places[CAPACITY])
-        whole = job.batch_size > capacity or self.optimizer.settings[CLIP_NORM] > 0
+        whole = net.needs_gradient(job.batch_size, capacity)
         self.grad = np.empty(net.params.size if whole else 0, net.dtype)
         passes = net.rows_in_a_call // (4 * min(job.batch_size, capacity))
         self.pace = Pace(passes, self.limits, self.clock)

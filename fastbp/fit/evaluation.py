@@ -1,4 +1,4 @@
-"""Loss, gradient and outputs of many rows, in compiled calls of bounded length."""
+"""Loss, gradient, outputs and metrics of many rows, in compiled calls of bounded length."""
 
 from __future__ import annotations
 
@@ -10,10 +10,15 @@ import numpy as np
 from fastbp import checks
 from fastbp.checks import SparseRows
 from fastbp.fit import data, in_python
+from fastbp.fit.data import Examples
+from fastbp.fit.limits import LIMITS, Limits
+from fastbp.fit.metrics import Metric, accuracy, is_named, named_metrics, r2
+from fastbp.fit.sources import is_on_disk, parts_of
 from fastbp.kernels import evaluation
 from fastbp.kernels.state import Data, Entries, Network, OptimizerState
 from fastbp.kernels.workspace import Workspace
 from fastbp.machine.jit import call
+from fastbp.model.losses import Loss
 from fastbp.model.net import SECONDS_A_CALL, FloatArray, Net
 
 PRODUCTS_A_SECOND = 5e8
@@ -127,3 +132,67 @@ def pieces(
         (first, inputs[first : first + most], out[first : first + most])
         for first in range(0, rows, most)
     )
+
+
+# ---- metrics -------------------------------------------------------------------------------------
+
+
+def measured(
+    net: Any, metrics: dict[str, Metric], examples: Examples, limits: Limits = LIMITS
+) -> dict[str, float]:
+    """Metrics of a net's outputs, by their names.
+
+    Parameters
+    ----------
+    net : MLP
+    metrics : dict of str to callable
+    examples : Examples
+        With `y` as an array.
+    limits : Limits
+    """
+    if not metrics:
+        return {}
+    X, y, weights = examples
+    y = y.view()
+    y.setflags(write=False)  # it may be the user's array, and metrics may be the user's code
+    if is_on_disk(X, limits):
+        outputs = np.concatenate([net.predict(rows) for rows in parts_of(X, limits)])
+    else:
+        outputs = net.predict(X)
+    values = {}
+    with np.errstate(over="ignore", invalid="ignore"):
+        for name, metric in metrics.items():
+            if is_named(metric):
+                values[name] = _of_named(net.spec.loss, metric, y, outputs, weights)
+                continue
+            try:
+                values[name] = float(metric(y, outputs))
+            except (TypeError, ValueError) as error:
+                error.add_note(f"in the metric {name!r}, which must return a number")
+                raise
+    return values
+
+
+def _of_named(loss: Loss, metric: Any, y: Any, outputs: FloatArray, weights: Any) -> float:
+    """A metric of this package, which goes by the weights and by the loss's kind of targets."""
+    n_out = outputs.shape[1]
+    if loss.by_output and n_out > 1 and y.size == len(outputs):  # several levels of a quantile
+        y = np.repeat(y.reshape(-1, 1), n_out, axis=1)
+    options = {"negative": loss.negative} if metric is accuracy else {}
+    value: float = metric(y, outputs, weights, **options)
+    return value
+
+
+def score(net: Any, X: Any, y: Any, sample_weight: Any) -> float:
+    """`MLP.score`."""
+    rows, _ = data.rows_and_targets(X, y, sample_weight, net)
+    metric = accuracy if net.spec.loss.classifies else r2
+    return measured(net, {"score": metric}, data.examples_of(rows, y, net))["score"]
+
+
+def report(net: Any, X: Any, y: Any, metrics: Any, sample_weight: Any) -> dict[str, float]:
+    """`MLP.evaluate`."""
+    named = named_metrics(metrics)
+    rows, count = data.rows_and_targets(X, y, sample_weight, net)
+    loss = evaluate(net, rows, count, net.optimizer_state(), np.empty(0, net.dtype))
+    return {"loss": loss, **measured(net, named, data.examples_of(rows, y, net))}

@@ -85,6 +85,7 @@ def fit(
         if begin is not None:
             begin(history)
         if left and is_finite_before(net):
+            history.restored_epoch = None
             with Guard(net, history, hooks) as guard:
                 guard.status = _run(net, source, left, guard, limits, clock)
     _warn_of_scale(history)
@@ -93,7 +94,7 @@ def fit(
 
 def _warn_of_scale(history: History) -> None:
     """Warn of a loss that falls, but from where it comes to nothing good."""
-    if history.loss and history.loss[0] > SUSPICIOUS_LOSS and "diverged" not in history.stopped:
+    if history.loss and history.loss[0] > SUSPICIOUS_LOSS and "diverged" not in history.stop_reason:
         warn(
             f"the mean loss of the first epoch was {history.loss[0]:.3g}: inputs or targets are "
             "far from a scale of 1, or the learning rate is too large. Scale each column, for "
@@ -109,10 +110,7 @@ def rows_in_memory(
     rows, count = data.rows_to_train_on(*examples, net)
     data.check_dropout(net, rows)
     hooks = None
-    inputs: Any = rows.inputs.reshape(count, -1)
-    if rows.entries is not None:
-        inputs = checks.SparseRows(*rows.entries, net.layer_sizes[0])
-    whole = Examples(inputs, checks.numbers("y", examples.y), data.weights_of(rows))
+    whole = data.examples_of(rows, examples.y, net)
     if options.any_given():
         hooks, kept = prepare(net, whole, shuffle, epochs, options, limits, clock)
         if kept is not None:
@@ -159,7 +157,7 @@ def _run(
     log = BlockLog(history, epochs, hooks) if source.whole else EpochLog(history, epochs, hooks)
     at_once = limits.epochs_a_block if source.whole and hooks is None else 1
     left = n_epochs
-    while left and not history.stopped:
+    while left and not history.stop_reason:
         block = min(left, at_once)
         with log:
             for job in source:
@@ -168,7 +166,7 @@ def _run(
                 if status != FINISHED:
                     return status
             log.end()
-        if history.stopped:  # there were no more batches
+        if history.stop_reason:  # there were no more batches
             warn(
                 f"the batches ran out after epoch {len(history)} of {len(history) + left}: an "
                 "iterator, such as a generator, can be gone through once. Pass a list of the "
@@ -270,11 +268,11 @@ class Guard:
     def _tell(self) -> None:
         epoch = len(self.history) + 1
         kept = "the last finite epoch"
-        self.history.stopped = f"diverged in epoch {epoch}"
+        self.history.stop_reason = f"diverged in epoch {epoch}"
         if self.hooks is not None:
             self.hooks.end()
-            if self.hooks.fit.restored:
-                kept = f"epoch {self.hooks.fit.restored}, the best"
+            if self.hooks.fit.restored_epoch:
+                kept = f"epoch {self.hooks.fit.restored_epoch}, the best"
         warn(
             f"training diverged in epoch {epoch}: the loss or a parameter is not "
             f"finite. The parameters are those after {kept}, the optimizer's state is reset. "

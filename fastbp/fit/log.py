@@ -32,7 +32,7 @@ class Log:
         self.history = history
         self.epochs = epochs
         self.hooks = hooks
-        history.others.setdefault("learning_rate", [])
+        history.other_columns.setdefault("learning_rate", [])
 
     def seconds_left(self) -> float:
         """Until the time runs out."""
@@ -86,7 +86,7 @@ class BlockLog(Log):
         now = self.epochs.clock() - self.start
         self.marks.append((epoch * job.rows + row, now))
         history = self.history
-        used = history.others["learning_rate"]
+        used = history.other_columns["learning_rate"]
         known = min(len(history.loss), len(history.seconds), len(used))
         del history.loss[known:], history.seconds[known:], used[known:]
         first = known - self.before
@@ -94,7 +94,7 @@ class BlockLog(Log):
             history.loss.extend(self.epochs.losses[first:epoch].tolist())
             history.seconds.extend(self._seconds(first, epoch, job.rows))
             used.extend(self._rates(first, epoch, job.updates))
-        for column in history.others.values():
+        for column in history.other_columns.values():
             if column is not used:  # not measured yet
                 column.extend([math.nan] * (len(used) - len(column)))
         past = sum(rows <= epoch * job.rows for rows, _ in self.marks)
@@ -163,7 +163,7 @@ class EpochLog(Log):
         if self.jobs == 0:
             if len(history) == 0:
                 raise ValueError("there are no batches to train on: the iterable is empty")
-            history.stopped = f"the batches ran out after epoch {len(history)}"
+            history.stop_reason = f"the batches ran out after epoch {len(history)}"
             return
         seconds = self.epochs.clock() - self.start
         rate = float(self.epochs.optimizer.scalars[LEARNING_RATE])

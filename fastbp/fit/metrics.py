@@ -1,4 +1,4 @@
-"""Metrics: small functions of targets and predictions, for ``fit(metrics=...)``."""
+"""Metrics: small functions of targets and predictions, for `MLP.fit` and `MLP.evaluate`."""
 
 from __future__ import annotations
 
@@ -11,20 +11,33 @@ import numpy.typing as npt
 from fastbp import checks
 
 Metric = Callable[[Any, Any], float]
+Floats = npt.NDArray[np.float64]
 
 
-def accuracy(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
+def accuracy(
+    y_true: npt.ArrayLike,
+    y_pred: npt.ArrayLike,
+    sample_weight: npt.ArrayLike | None = None,
+    *,
+    negative: float = 0.0,
+) -> float:
     """Share of the rows whose class is predicted.
 
     Parameters
     ----------
     y_true : array-like
         Class labels, shape (rows,) or (rows, 1), or one column per output, shape (rows, n_out):
-        where each row sums to 1 its class is the one with the greatest number; else each output
-        is a yes or no of its own, and the share of right outputs is returned.
+        where each row has one class, as 1 and `negative` or as probabilities, its class is the
+        one with the greatest number; else each output is a yes or no of its own, and the share
+        of right outputs is returned.
     y_pred : array-like
         Outputs of a net. Several columns: the greatest number is the class. One column, or a
-        flat array of floats: above 1/2 is class 1. A flat array of integers: the classes.
+        flat array of floats: above the middle of 1 and `negative` is class 1. A flat array of
+        integers: the classes. NaN is never right.
+    sample_weight : array-like, shape (rows,) or (rows, n_out), optional
+        By which rows, or outputs, count. Where a row has one class it counts by its mean weight.
+    negative : {0.0, -1.0}, default=0.0
+        The target that says no where 1 says yes: -1 for the loss "hinge".
 
     Returns
     -------
@@ -34,37 +47,42 @@ def accuracy(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
     Raises
     ------
     ValueError
-        For other shapes, and where targets of one output do not lie between 0 and 1.
+        For other shapes, and where targets of one output do not lie between `negative` and 1.
     """
     truth = checks.numbers("y_true", y_true)
     outputs = checks.numbers("y_pred", y_pred)
     labels = truth.reshape(-1) if truth.ndim == 2 and truth.shape[1] == 1 else truth
+    middle = (1 + negative) / 2
     if outputs.ndim == 1 and outputs.dtype.kind in "biu" and labels.ndim == 1:
         right = _same_shape("accuracy", labels, outputs) == outputs
     elif outputs.ndim == 2 and outputs.shape[1] > 1:
-        if labels.ndim == 2 and not np.allclose(labels.sum(axis=1), 1, atol=1e-3):
+        one_class = 1 + negative * (outputs.shape[1] - 1)  # the sum of such a row
+        if labels.ndim == 2 and not np.allclose(labels.sum(axis=1), one_class, atol=1e-3):
             labels = _same_shape("accuracy", labels, outputs)
-            right = (labels > 0.5) == (outputs > 0.5)
+            right = ((labels > middle) == (outputs > middle)) & ~np.isnan(outputs)
         else:
             if labels.ndim == 2:
                 labels = _same_shape("accuracy", labels, outputs).argmax(axis=1)
             classes = outputs.argmax(axis=1)
             right = _same_shape("accuracy", labels, classes) == classes
+            right &= ~np.isnan(outputs[np.arange(len(outputs)), classes])  # argmax finds the NaN
     else:
         flat = outputs.reshape(-1)
         labels = _same_shape("accuracy", labels, flat)
         known = labels[~np.isnan(labels)]
-        if known.size and not 0 <= known.min() <= known.max() <= 1:
+        if known.size and not negative <= known.min() <= known.max() <= 1:
             raise ValueError(
-                "accuracy of one output needs targets 0 and 1; got targets from "
+                f"accuracy of one output needs targets {negative:g} and 1; got targets from "
                 f"{known.min()} to {known.max()}. For others pass a function of your own, such "
                 "as metrics=[lambda y_true, y_pred: (y_true == y_pred.round().ravel()).mean()]"
             )
-        right = (labels > 0.5) == (flat > 0.5)
-    return _mean(right[~np.isnan(labels)])
+        right = ((labels > middle) == (flat > middle)) & ~np.isnan(flat)
+    return _mean(right, _weights(labels, sample_weight))
 
 
-def mean_squared_error(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
+def mean_squared_error(
+    y_true: npt.ArrayLike, y_pred: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+) -> float:
     """Mean of the squared differences, over rows and outputs.
 
     Parameters
@@ -72,21 +90,25 @@ def mean_squared_error(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
     y_true, y_pred : array-like
         Both of the same shape; one column may come as a flat array. Targets that are NaN, which
         are missing, do not count; the result is NaN where all are.
+    sample_weight : array-like, shape (rows,) or (rows, n_out), optional
+        By which rows, or outputs, count.
 
     Returns
     -------
     float
     """
     truth, outputs = _columns("mean_squared_error", y_true, y_pred)
-    return _mean((truth - outputs)[~np.isnan(truth)] ** 2)
+    return _mean((truth - outputs) ** 2, _weights(truth, sample_weight))
 
 
-def mean_absolute_error(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
+def mean_absolute_error(
+    y_true: npt.ArrayLike, y_pred: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+) -> float:
     """Mean of the absolute differences, over rows and outputs.
 
     Parameters
     ----------
-    y_true, y_pred : array-like
+    y_true, y_pred, sample_weight : array-like
         As in `mean_squared_error`.
 
     Returns
@@ -94,15 +116,17 @@ def mean_absolute_error(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
     float
     """
     truth, outputs = _columns("mean_absolute_error", y_true, y_pred)
-    return _mean(np.abs(truth - outputs)[~np.isnan(truth)])
+    return _mean(np.abs(truth - outputs), _weights(truth, sample_weight))
 
 
-def r2(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
+def r2(
+    y_true: npt.ArrayLike, y_pred: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+) -> float:
     """Coefficient of determination, averaged over the outputs: 1 is best, 0 the mean's.
 
     Parameters
     ----------
-    y_true, y_pred : array-like
+    y_true, y_pred, sample_weight : array-like
         As in `mean_squared_error`.
 
     Returns
@@ -112,15 +136,18 @@ def r2(y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> float:
         scikit-learn; one without targets does not count.
     """
     truth, outputs = _columns("r2", y_true, y_pred)
-    known = ~np.isnan(truth)
-    counts = known.sum(axis=0)
-    means = truth.sum(axis=0, where=known) / np.maximum(counts, 1)
-    left = ((truth - outputs) ** 2).sum(axis=0, where=known)
-    total = ((truth - means) ** 2).sum(axis=0, where=known)
-    varies = total > 0
+    weights = _weights(truth, sample_weight)
+    known = True if weights is None else weights > 0
+    totals = np.full(truth.shape[1], len(truth)) if weights is None else weights.sum(axis=0)
+    counts = totals > 0
+    means = _sums(truth, weights) / np.where(counts, totals, 1.0)
+    left = _sums((truth - outputs) ** 2, weights)
+    total = _sums((truth - means) ** 2, weights)
+    least = truth.min(axis=0, where=known, initial=np.inf)
+    varies = (truth.max(axis=0, where=known, initial=-np.inf) > least) & (total > 0)
     scores = np.where(left == 0, 1.0, 0.0)
     scores[varies] = 1.0 - left[varies] / total[varies]
-    return _mean(scores[counts > 0])
+    return _mean(scores[counts], None)
 
 
 METRICS: dict[str, Metric] = {
@@ -129,7 +156,7 @@ METRICS: dict[str, Metric] = {
     "mean_absolute_error": mean_absolute_error,
     "r2": r2,
 }
-"""Names, for ``fit(metrics=...)``."""
+"""Names, for ``fit(metrics=...)`` and `MLP.evaluate`."""
 HIGHER_IS_BETTER = ("accuracy", "r2")
 
 
@@ -174,9 +201,47 @@ def named_metrics(metrics: Any) -> dict[str, Metric]:
     return found
 
 
-def _mean(values: npt.NDArray[Any]) -> float:
-    """The mean; of nothing NaN, without NumPy's warning."""
-    return float(values.mean()) if values.size else float("nan")
+def is_named(metric: Metric) -> bool:
+    """Whether it is one of METRICS, which know missing targets and sample weights."""
+    return any(metric is one for one in METRICS.values())
+
+
+def _weights(truth: npt.NDArray[Any], sample_weight: Any) -> Floats | None:
+    """Weights of the shape of the targets, 0 for those that are missing; None where all are 1.
+
+    Where rows have one target each, that of a row is the mean of its outputs' weights.
+    """
+    known = ~np.isnan(truth)
+    if sample_weight is None:
+        return None if known.all() else known.astype(np.float64)
+    given = checks.numbers("sample_weight", sample_weight)
+    columns = given.shape[1] if given.ndim == 2 else 1
+    if truth.ndim == 2:
+        columns = truth.shape[1]
+    weights = checks.sample_weights(given, len(truth), columns)
+    if truth.ndim == 1:
+        weights = weights.mean(axis=1)
+    found: Floats = np.where(known, weights, 0.0)
+    return found
+
+
+def _sums(values: Floats, weights: Floats | None) -> Floats:
+    """Weighted sums by output; what has no weight may be NaN or infinite."""
+    if weights is not None:
+        values = weights * np.where(weights > 0, values, 0.0)
+    sums: Floats = values.sum(axis=0)
+    return sums
+
+
+def _mean(values: npt.NDArray[Any], weights: Floats | None) -> float:
+    """The weighted mean of what has a weight; of nothing NaN, without NumPy's warning."""
+    if weights is None:
+        return float(values.mean()) if values.size else float("nan")
+    counts = weights > 0
+    if not counts.any():
+        return float("nan")
+    weights = weights[counts]
+    return float((values[counts] * weights).sum() / weights.sum())
 
 
 def _same_shape(
@@ -190,9 +255,7 @@ def _same_shape(
     return truth
 
 
-def _columns(
-    metric: str, y_true: npt.ArrayLike, y_pred: npt.ArrayLike
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def _columns(metric: str, y_true: npt.ArrayLike, y_pred: npt.ArrayLike) -> tuple[Floats, Floats]:
     """Both in float64 as (rows, outputs)."""
     truth = checks.numbers("y_true", y_true).astype(np.float64)
     outputs = checks.numbers("y_pred", y_pred).astype(np.float64)

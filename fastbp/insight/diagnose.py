@@ -309,7 +309,7 @@ def _trial(net: MLP, sample: _Sample, batch_size: int, factor: float) -> float:
             sample.X, sample.y, sample_weight=sample.sample_weight, epochs=epochs,
             batch_size=batch_size,
         )  # fmt: skip
-    return math.inf if history.stopped else twin.loss(*sample)
+    return math.inf if history.stop_reason else twin.loss(*sample)
 
 
 def _constant_loss(net: MLP, sample: _Sample) -> float:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
+from fastbp import tables
+
 SEVERITIES = ("error", "warning", "hint")
 """In order: training cannot work, works badly, may do better."""
 
@@ -140,9 +142,7 @@ class Diagnosis(Sequence[Finding]):
         return f"{found} (loss {self.loss:.4g}): {self.what}"
 
     def __str__(self) -> str:
-        lines = [HEAD, *(layer.cells() for layer in self.layers)]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        table = ("  ".join(map(str.rjust, line, widths)) for line in lines)
+        table = tables.as_lines([HEAD, *(layer.cells() for layer in self.layers)])
         return "\n".join((self._title(), *map(str, self.findings), *table))
 
     def _repr_html_(self) -> str:
@@ -152,12 +152,5 @@ class Diagnosis(Sequence[Finding]):
             f"<br>{escape(found.advice)}</li>\n"
             for found in self.findings
         )
-        head = "".join(f"<th>{escape(name)}</th>" for name in HEAD)
-        body = "".join(
-            f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in layer.cells())}</tr>\n"
-            for layer in self.layers
-        )
-        return (
-            f"<p>{escape(self._title())}</p>\n<ul>\n{items}</ul>\n"
-            f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>"
-        )
+        table = tables.as_html(HEAD, [layer.cells() for layer in self.layers])
+        return f"<p>{escape(self._title())}</p>\n<ul>\n{items}</ul>\n{table}"

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any
 
+from fastbp import tables
 from fastbp.insight.quantities import Change, Step
 from fastbp.insight.tables import (
     MOST_TERMS,
@@ -22,22 +23,14 @@ GAP = r"&\;\;\vdots"
 
 def html_table(table: TextTable) -> str:
     """One table."""
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in table.header)
-    body = "".join(
-        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>\n" for row in table.rows
-    )
-    caption = "<br>".join([f"<b>{escape(table.title)}</b>", *map(escape, table.notes)])
-    return (
-        f"<table>\n<caption>{caption}</caption>\n<thead><tr>{head}</tr></thead>\n"
-        f"<tbody>\n{body}</tbody>\n</table>"
-    )
+    return tables.as_html(table.header, table.rows, (table.title, *table.notes))
 
 
 def as_html(step: Step, decimals: int | None, most: int) -> str:
     """A whole step as HTML tables for a notebook."""
     lines = "<br>\n".join(map(escape, heading(step)))
-    tables = "\n".join(map(html_table, tables_of(step, decimals, most)))
-    return f"<div>\n<p>{lines}</p>\n{tables}\n</div>"
+    blocks = "\n".join(map(html_table, tables_of(step, decimals, most)))
+    return f"<div>\n<p>{lines}</p>\n{blocks}\n</div>"
 
 
 def unit_symbol(step: Step, layer: int, unit: int) -> str:

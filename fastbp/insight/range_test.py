@@ -92,7 +92,7 @@ class LRFind:
         -------
         matplotlib Axes
         """
-        from fastbp.plot.axes import axes
+        from fastbp.axes import axes
 
         ax = axes(ax)
         ax.plot(self.rates, self.losses, color="0.8", linewidth=0.8, label="batch")

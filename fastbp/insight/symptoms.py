@@ -288,7 +288,7 @@ def learning_rate(m: Measurements) -> Iterator[Finding]:
     values = {f"loss at {factor:g} x": loss for factor, loss in m.trials.items()}
     here, lower = m.trials[1.0], m.trials[0.1]
     noise = LITTLE * abs(m.constant_loss)  # what a trained net's loss may rise and fall by
-    diverged = m.history.stopped.startswith("diverged")
+    diverged = m.history.stop_reason.startswith("diverged")
     fails = math.isinf(here)
     rise = ROSE * abs(m.loss) + noise
     rises = here > m.loss + rise and lower < here - rise
@@ -303,7 +303,7 @@ def learning_rate(m: Measurements) -> Iterator[Finding]:
         )
         yield Finding(
             "learning rate too large", "error" if diverged or fails else "warning",
-            f"training {m.history.stopped}" if diverged else seen,
+            f"training {m.history.stop_reason}" if diverged else seen,
             "Lower the learning rate, first to a tenth; lr_find suggests one.", values,
         )  # fmt: skip
     better = min((factor for factor in m.trials if factor > 1), key=m.trials.__getitem__)

@@ -64,7 +64,7 @@ def fit(
     history = History() if hooks is None else hooks.fit.history
     if hooks is not None:
         _check_callbacks(hooks, method)
-        history.others = {name: [] for name in (*hooks.evaluate.names, *COLUMNS)}
+        history.other_columns = {name: [] for name in (*hooks.evaluate.names, *COLUMNS)}
     with hooks if hooks is not None and epochs else nullcontext():
         if begin is not None:
             begin(history)
@@ -154,7 +154,7 @@ class _Iterations:
         self._change = np.empty_like(objective.params)
         self._frozen = objective.net.frozen.copy()
         for name in COLUMNS:
-            history.others.setdefault(name, [])
+            history.other_columns.setdefault(name, [])
 
     def begin(self) -> None:
         """Evaluate where the parameters are."""
@@ -195,7 +195,7 @@ class _Iterations:
     @property
     def over(self) -> bool:
         """Whether there is to be no further iteration."""
-        return bool(self.history.stopped) or len(self.history) == self.epochs
+        return bool(self.history.stop_reason) or len(self.history) == self.epochs
 
     def _look_for_the_end(self) -> None:
         largest = float(np.abs(self.objective.grad).max())
@@ -207,7 +207,7 @@ class _Iterations:
 
     def stop(self, reason: str) -> None:
         """Keep the first reason."""
-        self.history.stopped = self.history.stopped or reason
+        self.history.stop_reason = self.history.stop_reason or reason
 
 
 def _run(iterations: _Iterations, method: Method) -> None:
@@ -240,8 +240,8 @@ def _diverged(iterations: _Iterations) -> None:
     iterations.stop(f"diverged in iteration {number}")
     if hooks is not None:
         hooks.end()
-        if hooks.fit.restored:
-            kept = f"iteration {hooks.fit.restored}, the best"
+        if hooks.fit.restored_epoch:
+            kept = f"iteration {hooks.fit.restored_epoch}, the best"
     warn(
         f"training diverged in iteration {number}: the loss or its gradient is not finite. The "
         f"parameters are those after {kept}. Scale the inputs, or make the net anew",

@@ -40,6 +40,10 @@ class Loss:
         activation can be combined with it.
     kinked : bool
         Whether its first or second derivative jumps.
+    classifies : bool
+        Whether its targets are classes: then `MLP.score` is the accuracy, else R^2.
+    negative : float
+        The target that says no where 1 says yes.
     """
 
     name: ClassVar[str]
@@ -47,6 +51,8 @@ class Loss:
     activation: ClassVar[str] = "identity"
     from_logits: ClassVar[bool] = False
     kinked: ClassVar[bool] = False
+    classifies: ClassVar[bool] = False
+    negative: ClassVar[float] = 0.0
 
     @property
     def by_output(self) -> bool:
@@ -60,6 +66,11 @@ class Loss:
                 f"{option} needs a loss that is a sum over the outputs; {self.name} is one for the "
                 f"whole row. {instead}"
             )
+
+    def short(self) -> str | Loss:
+        """The name, if it says all, as ``MLP(loss=...)`` takes it; else the loss."""
+        kind = LOSSES.get(self.name)
+        return self.name if type(self) is kind and self == kind() else self
 
     def parameters(self, outputs: int) -> npt.NDArray[np.float64]:
         """The loss's parameters as its kernel takes them; none by default."""
@@ -214,6 +225,8 @@ class Hinge(Loss):
     name: ClassVar[str] = "hinge"
     code: ClassVar[int] = losses.HINGE
     kinked: ClassVar[bool] = True
+    classifies: ClassVar[bool] = True
+    negative: ClassVar[float] = -1.0
 
     def targets(
         self, y: Any, rows: int, outputs: int, dtype: np.dtype
@@ -281,6 +294,7 @@ class Smoothed(Loss):
 
     label_smoothing: float
     from_logits: ClassVar[bool] = True
+    classifies: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         checks.fraction("label_smoothing", self.label_smoothing)

@@ -13,7 +13,7 @@ from fastbp import checks
 from fastbp.kernels.activations import IDENTITY
 from fastbp.kernels.layout import ACTIVATION, DROPOUT, table_of_layers, weight_views
 from fastbp.kernels.optimizers import N_SCALARS
-from fastbp.kernels.state import Network, OptimizerState
+from fastbp.kernels.state import CLIP_NORM, Network, OptimizerState
 from fastbp.kernels.workspace import DROPS_OUT, Workspace, workspace_for
 from fastbp.model.activations import Activation, traits_of
 from fastbp.model.losses import CallableLoss, Loss
@@ -231,6 +231,11 @@ class Net:
         return self.state.params
 
     @property
+    def n_params(self) -> int:
+        """How many parameters there are, frozen ones included."""
+        return self.state.params.size
+
+    @property
     def weights(self) -> tuple[FloatArray, ...]:
         """Live views of the weights of each layer, (n_in, n_out)."""
         return self._views[0]
@@ -396,6 +401,17 @@ class Net:
             loss_parameters=spec.loss.parameters(spec.layer_sizes[-1]),
         )
         return network, work
+
+    def needs_gradient(self, batch_size: int, capacity: int) -> bool:
+        """Whether training needs a buffer for the whole gradient.
+
+        Parameters
+        ----------
+        batch_size : int
+        capacity : int
+            Rows that the workspace takes in one pass.
+        """
+        return batch_size > capacity or bool(self.settings[CLIP_NORM] > 0)
 
     def optimizer_state(self) -> OptimizerState:
         """The optimiser as the kernels take it, without a schedule."""

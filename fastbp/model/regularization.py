@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +41,15 @@ class Regularization:
             object.__setattr__(self, "dropout", tuple(self.dropout))
         for value in self.dropout if isinstance(self.dropout, tuple) else (self.dropout,):
             checks.fraction("dropout", value)
+
+    def given(self) -> dict[str, Any]:
+        """What is not its default."""
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {
+            item.name: values[item.name]
+            for item in fields(self)
+            if values[item.name] != item.default
+        }
 
     def dropout_rates(self, n_layers: int) -> tuple[float, ...]:
         """Dropout rates of the inputs and of each hidden layer."""

@@ -73,7 +73,7 @@ class Perceptron:
     >>> from fastbp import Perceptron
     >>> X = [[0, 0], [0, 1], [1, 0], [1, 1]]
     >>> unit = Perceptron(2, seed=0)
-    >>> unit.fit(X, [0, 0, 0, 1]).stopped
+    >>> unit.fit(X, [0, 0, 0, 1]).stop_reason
     'no mistake in epoch 8'
     >>> unit.predict(X).ravel().tolist()
     [0.0, 0.0, 0.0, 1.0]
@@ -261,7 +261,7 @@ class Perceptron:
         -------
         History
             "mistakes" are the wrong outputs of each epoch, each counted before the row is
-            learned; "loss" is half of them per row, the squared error. ``history.stopped`` says
+            learned; "loss" is half of them per row, the squared error. ``history.stop_reason`` says
             "no mistake in epoch ..." when all was right; then `predict` gives y.
 
         Raises
@@ -301,9 +301,9 @@ class Perceptron:
             spent = time.perf_counter() - (start or pace.start)
             self._note(history, mistakes[:done].tolist(), len(inputs), spent)
         if done and mistakes[done - 1] == 0:
-            history.stopped = f"no mistake in epoch {done}"
+            history.stop_reason = f"no mistake in epoch {done}"
         if status == DIVERGED:
-            history.stopped = f"diverged in epoch {done + 1}"
+            history.stop_reason = f"diverged in epoch {done + 1}"
             warn(
                 f"learning diverged in epoch {done + 1}: a weight is not finite. The weights are "
                 "those of the epoch before. Scale the inputs or use dtype='float64'",
@@ -342,4 +342,4 @@ class Perceptron:
             history.add(
                 count / (2 * rows), seconds / len(mistakes), learning_rate=self.learning_rate
             )
-        history.others["mistakes"] = [float(count) for count in mistakes]
+        history.other_columns["mistakes"] = [float(count) for count in mistakes]

@@ -17,8 +17,8 @@ matplotlib it raises an ImportError that names the command above; for an `ax` th
 on, a TypeError. matplotlib is only imported when something is drawn.
 """
 
+from fastbp.axes import axes
 from fastbp.plot.animation import LearningAnimation
-from fastbp.plot.axes import axes
 from fastbp.plot.boundary import decision_boundary
 from fastbp.plot.curves import loss_curves
 from fastbp.plot.histograms import activation_histograms, gradient_histograms

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp import checks
+from fastbp.axes import pyplot
 from fastbp.fit.callbacks import Fit
 from fastbp.inspection import twin_of
-from fastbp.plot.axes import pyplot
 from fastbp.plot.boundary import classes_of, decision_boundary
 from fastbp.plot.recording import Recorder
 
@@ -86,9 +86,9 @@ class LearningAnimation(Recorder):
 
     def on_fit_end(self, fit: Fit) -> None:
         """Draw the frames and write the file."""
-        if fit.restored and self.epochs:  # the last frame is the net that is left
+        if fit.restored_epoch and self.epochs:  # the last frame is the net that is left
             self._keep(fit)
-            self.epochs[-1] = fit.restored
+            self.epochs[-1] = fit.restored_epoch
         figure, writer = _figure_and_writer(self.fps)
         left, right = figure.subplots(ncols=2, width_ratios=(3, 2))
         twin = twin_of(fit.net)

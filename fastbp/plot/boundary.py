@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp import checks
+from fastbp.axes import axes, pyplot
 from fastbp.mlp import MLP
-from fastbp.plot.axes import axes, pyplot
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp import checks
+from fastbp.axes import axes as axes_of
 from fastbp.inspection import layer_gradients, layer_outputs
 from fastbp.mlp import MLP
-from fastbp.plot.axes import axes as axes_of
 
 
 def activation_histograms(

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp import checks
-from fastbp.plot.axes import axes
+from fastbp.axes import axes
 
 POSITIVE = "#2166ac"
 NEGATIVE = "#b2182b"

@@ -49,7 +49,7 @@ class Recorder(Callback):
 
     def on_epoch_end(self, fit: Fit) -> None:
         """Keep the parameters of a chosen epoch, and always those of the last."""
-        if fit.epoch in self._wanted or fit.stopped:
+        if fit.epoch in self._wanted or fit.stop_reason:
             self._keep(fit)
 
     def _keep(self, fit: Any) -> None:

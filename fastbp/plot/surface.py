@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp import checks
+from fastbp.axes import axes
 from fastbp.fit.data import rows_and_targets
 from fastbp.inspection import check_net, twin_of
 from fastbp.kernels.layout import weight_views
 from fastbp.mlp import MLP
-from fastbp.plot.axes import axes
 from fastbp.plot.recording import Recorder
 
 FloatArray = npt.NDArray[np.float64]

@@ -16,7 +16,6 @@ history             (columns, epochs)             the last fit
 from __future__ import annotations
 
 import os
-import stat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,6 +38,9 @@ RECIPE = (
     "layer_sizes", "activations", "loss", "regularization", "dtype", "bias", "optimizer",
     "missing_targets", "split_seed", "weight_init", "history",
 )  # fmt: skip
+
+OF_HISTORY = ("stop_reason", "restored_epoch", "monitor", "highest")
+"""Fields of a history beside its columns."""
 
 
 class Own(NamedTuple):
@@ -105,7 +107,10 @@ def content_of(net: Any) -> bytes:
         "missing_targets": net.missing_targets,
         "split_seed": net.split_seed,
         "weight_init": encoded(net.weight_init),
-        "history": {"columns": list(columns), "stopped": history.stopped},
+        "history": {
+            "columns": list(columns),
+            **{name: getattr(history, name) for name in OF_HISTORY},
+        },
     }
     _check_values(tensors)
     in_order = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
@@ -128,18 +133,7 @@ def read(path: str | os.PathLike[str], own: Own) -> Saved:
         For bad values in `own`.
     """
     own = _checked_own(own)
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise ValueError(f"{os.fspath(path)} is not an ordinary file; only such are loaded")
-    try:
-        with open(path, "rb") as file, np.errstate(all="ignore"):  # values are checked
-            return saved_in(file.read(), own)
-    except RecursionError:
-        reason: object = "its JSON is nested too deeply"
-    except MemoryError:
-        reason = "it asks for more memory than there is"
-    except (ValueError, TypeError, OverflowError) as error:
-        reason = error
-    raise ValueError(f"{os.fspath(path)} is not loaded: {reason!s:.1000}")
+    return container.read(path, lambda content: saved_in(content, own))
 
 
 def saved_in(content: bytes, own: Own) -> Saved:
@@ -151,6 +145,8 @@ def saved_in(content: bytes, own: Own) -> Saved:
     own : Own
     """
     found, recipe = container.unpacked(content)
+    if "estimator" in recipe:
+        raise ValueError("it holds an estimator: fastbp.sklearn.load reads it")
     check_fields("the recipe of a net", recipe, RECIPE)
     _check_used(recipe, own)
     spec = _spec(recipe, own)
@@ -158,15 +154,7 @@ def saved_in(content: bytes, own: Own) -> Saved:
     if not isinstance(optimizer, Optimizer):
         raise ValueError(f"its optimizer must be one of fastbp's; got {optimizer!r}")
     spec.regularization.settings(optimizer, len(spec.layer_sizes) - 1)
-    history = recipe["history"]
-    if not isinstance(history, dict):
-        raise ValueError(f"its history must have columns; got {history!r}")
-    check_fields("history", history, ("columns", "stopped"))
-    columns = _names("the columns of its history", history["columns"])
-    if columns[:1] != ["loss"] or columns[-1:] != ["seconds"] or len(set(columns)) < len(columns):
-        raise ValueError(f"its history must have columns from loss to seconds; got {columns}")
-    if not isinstance(history["stopped"], str):
-        raise ValueError(f"stopped of its history must be text; got {history['stopped']!r}")
+    columns = _columns(recipe["history"])
     expected = _expected(spec, optimizer, len(columns), found)
     if found != expected:
         names = sorted(set(found) | set(expected))
@@ -174,12 +162,11 @@ def saved_in(content: bytes, own: Own) -> Saved:
         raise ValueError(f"{name!r} must be {_shown(expected, name)}; got {_shown(found, name)}")
     tensors = container.arrays(content)
     _check_values(tensors)
-    loss, *others, seconds = tensors["history"].tolist()
     return Saved(
         spec,
         optimizer,
         tensors,
-        History(loss, seconds, dict(zip(columns[1:-1], others, strict=True)), history["stopped"]),
+        _history(recipe["history"], columns, tensors["history"].tolist()),
         checks.count("its split_seed", recipe["split_seed"], 0, 2**64 - 1),
         _missing_targets(recipe["missing_targets"], spec),
         _weight_init(recipe["weight_init"]),
@@ -295,8 +282,6 @@ def _check_values(tensors: Tensors) -> None:
             raise ValueError(f"{name} must be finite; got {array[~np.isfinite(array)][0]}")
     if np.isnan(tensors["optimizer.slots"]).any():  # squares may overflow to infinity
         raise ValueError("optimizer.slots must be numbers; got nan")
-    if (tensors["frozen"].view(np.uint8) > 1).any():
-        raise ValueError("frozen must be bytes of 0 and 1; got others")
     check_scalars(tensors["optimizer.scalars"])
 
 
@@ -304,6 +289,36 @@ def _names(what: str, given: Any) -> list[str]:
     if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
         raise ValueError(f"{what} must be a list of names; got {given!r}")
     return given
+
+
+def _columns(given: Any) -> list[str]:
+    """The columns of a history, whose other fields are checked too."""
+    if not isinstance(given, dict):
+        raise ValueError(f"its history must have columns; got {given!r}")
+    check_fields("history", given, ("columns", *OF_HISTORY))
+    columns = _names("the columns of its history", given["columns"])
+    if columns[:1] != ["loss"] or columns[-1:] != ["seconds"] or len(set(columns)) < len(columns):
+        raise ValueError(f"its history must have columns from loss to seconds; got {columns}")
+    if not isinstance(given["stop_reason"], str):
+        raise ValueError(f"stop_reason of its history must be text; got {given['stop_reason']!r}")
+    if given["monitor"] not in ("", *columns):
+        raise ValueError(f"monitor of its history must be a column; got {given['monitor']!r}")
+    checks.flag("highest of its history", given["highest"])
+    return columns
+
+
+def _history(given: dict[str, Any], columns: list[str], table: list[list[float]]) -> History:
+    """The history, of fields that `_columns` has checked."""
+    loss, *others, seconds = table
+    fields = {name: given[name] for name in OF_HISTORY}
+    restored = given["restored_epoch"]
+    if restored is not None:
+        if not loss:
+            raise ValueError(f"a history without epochs has none to restore; got {restored!r}")
+        fields["restored_epoch"] = checks.count(
+            "restored_epoch of its history", restored, 1, len(loss)
+        )
+    return History(loss, seconds, dict(zip(columns[1:-1], others, strict=True)), **fields)
 
 
 def _missing_targets(given: Any, spec: Spec) -> bool:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from fastbp.plot.axes import axes
-from fastbp.plot.curves import draw_curves, finish
+from fastbp.axes import axes
+from fastbp.fit.curves import draw_curves, finish
 
 
 class LossCurveDisplay:

@@ -313,7 +313,7 @@ class Trainer:
                 self.listener.end_epoch()
                 return True
             estimator._no_improvement_count = 0
-        asked = self.hooks is not None and bool(self.hooks.fit.stopped)
+        asked = self.hooks is not None and bool(self.hooks.fit.stop_reason)
         return self.listener.end_epoch() or asked
 
     def _diverged(self, loss: float) -> None:

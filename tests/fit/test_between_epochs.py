@@ -65,7 +65,7 @@ def test_hooks_change_no_bits(batch_size, shuffle):
     assert spy.calls == ["begin", 1, 2, 3, 4, 5, 6, "end"]
     assert spy.fit.net is hooked
     assert spy.fit.history is history is hooked.history
-    assert (spy.fit.epochs, spy.fit.epoch, spy.fit.error, spy.fit.stopped) == (6, 6, None, "")
+    assert (spy.fit.epochs, spy.fit.epoch, spy.fit.error, spy.fit.stop_reason) == (6, 6, None, "")
     # After epoch 4 the net is as after a fit of 4.
     assert make().fit(X, Y, **options | {"epochs": 4}).loss == losses[:4]
     twin = make()
@@ -309,8 +309,8 @@ def test_patience_stops_and_restores_the_best():
     history = net.fit(**data, epochs=1000, patience=5, callbacks=[spy, Slots()])
     best = int(np.argmin(history["val_loss"]))
     assert len(history) == best + 1 + 5 < 1000
-    assert history.stopped == "no improvement of val_loss for 5 epochs"
-    assert spy.fit.restored == best + 1
+    assert history.stop_reason == "no improvement of val_loss for 5 epochs"
+    assert spy.fit.restored_epoch == best + 1
     assert net.params.tobytes() == spy.params[best].tobytes()
     assert net.params.tobytes() != spy.params[-1].tobytes()
     assert net.loss(*data["validation_data"]) == history["val_loss"][best]
@@ -321,7 +321,7 @@ def test_patience_that_lasts_restores_the_best_too():
     net, data = overfitting()
     history = net.fit(**data, epochs=60, patience=1000)
     assert len(history) == 60
-    assert history.stopped == ""
+    assert history.stop_reason == ""
     assert net.loss(*data["validation_data"]) == min(history["val_loss"]) < history["val_loss"][-1]
 
 
@@ -329,7 +329,7 @@ def test_patience_without_validation_watches_the_loss():
     net = make(optimizer=SGD(0.01))
     history = net.fit(X, Y, epochs=50, patience=2, min_delta=10.0)
     assert len(history) == 3  # the first is an improvement
-    assert history.stopped == "no improvement of loss for 2 epochs"
+    assert history.stop_reason == "no improvement of loss for 2 epochs"
 
 
 # ---- time ---------------------------------------------------------------------------------------
@@ -348,7 +348,7 @@ def test_out_of_time_after_an_epoch():
     best = int(np.argmin(history["val_loss"]))
     assert len(history) == 40
     assert best < 39
-    assert history.stopped == "max_seconds=500 ran out"
+    assert history.stop_reason == "max_seconds=500 ran out"
     assert net.params.tobytes() == spy.params[best].tobytes()
 
 
@@ -357,14 +357,14 @@ def test_time_that_does_not_run_out_restores_nothing():
     net, data = overfitting()
     spy = Spy()
     history = limited.fit(net, **data, clock=clock, epochs=60, max_seconds=500, callbacks=spy)
-    assert (len(history), history.stopped, spy.fit.restored) == (60, "", 0)
+    assert (len(history), history.stop_reason, spy.fit.restored_epoch) == (60, "", None)
     assert min(history["val_loss"]) < history["val_loss"][-1]
     assert net.params.tobytes() == spy.params[-1].tobytes()
     # Nor when it runs out after the last epoch.
     net, data = overfitting()
     late = At(60, lambda fit: setattr(clock, "now", clock.now + 1000))
     history = limited.fit(net, **data, clock=clock, epochs=60, max_seconds=500, callbacks=late)
-    assert history.stopped == ""
+    assert history.stop_reason == ""
     assert net.params.tobytes() == spy.params[-1].tobytes()
 
 
@@ -385,7 +385,7 @@ def test_out_of_time_within_an_epoch(call, monkeypatch):
     history = limited.fit(net, X, Y, epochs=9, max_seconds=500, **options)
     assert len(calls) == call
     assert len(history) == call // 5
-    assert history.stopped == "max_seconds=500 ran out"
+    assert history.stop_reason == "max_seconds=500 ran out"
     monkeypatch.undo()
     if call < 5:  # the updates made
         for first in range(0, 8 * call, 8):
@@ -409,7 +409,7 @@ def test_overflow_when_time_runs_out_is_divergence(monkeypatch):
         history = limited.fit(
             net, np.full((6, 1), 4.0), np.zeros(6), clock=clock, batch_size=2, max_seconds=500
         )
-    assert (len(history), history.stopped) == (0, "diverged in epoch 1")
+    assert (len(history), history.stop_reason) == (0, "diverged in epoch 1")
     assert net.params.tobytes() == before.tobytes()
 
 
@@ -420,7 +420,7 @@ def test_real_time():
     net.fit(big[:10], big[:10, 0], epochs=1)
     start = time.perf_counter()
     history = net.fit(big, big[:, 0], epochs=10**6, batch_size=8, max_seconds=0.3)
-    assert history.stopped == "max_seconds=0.3 ran out"
+    assert history.stop_reason == "max_seconds=0.3 ran out"
     assert 0.3 <= time.perf_counter() - start < 60  # a guard against hanging
     assert len(history) < 10**6
 
@@ -534,7 +534,7 @@ def test_stop():
     callbacks = [At(3, lambda fit: fit.stop("enough")), At(3, lambda fit: fit.stop()), spy]
     history = net.fit(X, Y, epochs=9, callbacks=callbacks)
     assert spy.calls == ["begin", 1, 2, 3, "end"]
-    assert spy.fit.stopped == history.stopped == "enough"
+    assert spy.fit.stop_reason == history.stop_reason == "enough"
 
     class Never(Callback):
         def on_fit_begin(self, fit):
@@ -542,7 +542,7 @@ def test_stop():
 
     kept = state(net)
     history = net.fit(X, Y, epochs=9, callbacks=Never())
-    assert (len(history), history.stopped) == (0, "stopped by a callback")
+    assert (len(history), history.stop_reason) == (0, "stopped by a callback")
     assert state(net) == kept
 
 
@@ -565,7 +565,7 @@ def test_divergence(patience):
         )
     assert caught[0].filename == __file__
     assert len(history) == 4
-    assert history.stopped == "diverged in epoch 5"
+    assert history.stop_reason == "diverged in epoch 5"
     assert spy.calls == ["begin", 1, 2, 3, 4, "end"]
     assert net.params.tobytes() == spy.params[3].tobytes()
     assert not net.state.slots.any()

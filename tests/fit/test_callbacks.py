@@ -64,14 +64,16 @@ class Net:
 
 def play(callback, values, name="loss", net=None):
     """Run a callback over made-up values of a column; returns the fit."""
-    fit = Fit(net or Net(), len(values), History(others={} if name == "loss" else {name: []}))
+    fit = Fit(
+        net or Net(), len(values), History(other_columns={} if name == "loss" else {name: []})
+    )
     callback.on_fit_begin(fit)
     for value in values:
         fit.epoch += 1
         fit.net.params[:] = fit.epoch
         fit.losses = {"loss": 0.0, name: value, "seconds": 1.0}
         callback.on_epoch_end(fit)
-        if fit.stopped:
+        if fit.stop_reason:
             break
     callback.on_fit_end(fit)
     return fit
@@ -79,7 +81,7 @@ def play(callback, values, name="loss", net=None):
 
 def test_the_base_does_nothing():
     fit = play(Callback(), [1.0, 2.0])
-    assert (fit.epoch, fit.stopped, fit.restored) == (2, "", 0)
+    assert (fit.epoch, fit.stop_reason, fit.restored_epoch) == (2, "", None)
 
 
 # ---- early stopping -----------------------------------------------------------------------------
@@ -102,11 +104,11 @@ def test_the_base_does_nothing():
 )
 def test_early_stopping(options, values, epochs, restored):
     fit = play(EarlyStopping(**options), values)
-    assert (fit.epoch, fit.restored) == (epochs, restored)
+    assert (fit.epoch, fit.restored_epoch) == (epochs, restored or None)
     assert fit.net.params.tolist() == [restored or epochs] * 2
     patience = options["patience"]
-    stopped = f"no improvement of loss for {patience} epochs" if epochs < len(values) else ""
-    assert fit.stopped == stopped
+    reason = f"no improvement of loss for {patience} epochs" if epochs < len(values) else ""
+    assert fit.stop_reason == reason
 
 
 @pytest.mark.parametrize(
@@ -121,13 +123,13 @@ def test_early_stopping(options, values, epochs, restored):
 )
 def test_which_values_are_better(monitor, mode, best):
     callback = EarlyStopping(10, monitor=monitor, mode=mode)
-    assert play(callback, [1, 2, 3, 2], monitor).restored == best
-    assert play(callback, [1, 2, 3, 2], monitor).restored == best  # each fit afresh
+    assert play(callback, [1, 2, 3, 2], monitor).restored_epoch == best
+    assert play(callback, [1, 2, 3, 2], monitor).restored_epoch == best  # each fit afresh
 
 
 def test_the_validation_loss_is_watched_where_there_is_one():
     fit = play(EarlyStopping(1), [3, 2, 1, 2, 0], "val_loss")
-    assert fit.stopped == "no improvement of val_loss for 1 epochs"
+    assert fit.stop_reason == "no improvement of val_loss for 1 epochs"
     assert fit.epoch == 4
 
 
@@ -137,7 +139,7 @@ def test_what_is_watched_can_be_set_later():
     assert play(stopping, [5, 4.5, 3.9, 3.5, 3.4, 0]).epoch == 5
     stopping.monitor = "val_loss"
     stopping.mode = "max"
-    assert play(stopping, [1, 3, 1, 1, 9], "val_loss").restored == 2
+    assert play(stopping, [1, 3, 1, 1, 9], "val_loss").restored_epoch == 2
     stopping.mode = "most"
     with pytest.raises(ValueError, match=r"mode must be one of 'auto', 'min', 'max'"):
         play(stopping, [1])

@@ -280,7 +280,7 @@ def test_what_is_not_finite_is_divergence(bad, what):
     with np.errstate(invalid="ignore"), pytest.warns(DivergenceWarning, match="in epoch 3"):
         history = net.fit(X, Y, epochs=5, batch_size=8, shuffle=False)
     twin.fit(X, Y, epochs=2, batch_size=8, shuffle=False)
-    assert history.stopped == "diverged in epoch 3"
+    assert history.stop_reason == "diverged in epoch 3"
     assert history.loss == twin.history.loss
     assert np.array_equal(net.params, twin.params)
     assert not net.state.slots.any()

@@ -109,6 +109,65 @@ def test_missing_targets_do_not_count():
     assert np.isnan(mean_squared_error([1.0, 2.0], [1.0, np.nan]))
 
 
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_weights_are_scikit_learns(outputs):
+    rng = np.random.default_rng(5)
+    weights = rng.uniform(size=20) * (rng.random(20) > 0.2)
+    y_true = rng.normal(size=(20, outputs))
+    y_pred = y_true + rng.normal(size=y_true.shape)
+    y_pred[weights == 0] = np.inf  # what has no weight does not count
+    shown = np.where(weights[:, np.newaxis] == 0, 0, y_pred)
+    for ours, theirs in (
+        (mean_squared_error, peers.mean_squared_error),
+        (mean_absolute_error, peers.mean_absolute_error),
+        (r2, peers.r2_score),
+    ):
+        with np.errstate(over="ignore"):
+            found = ours(y_true, y_pred, weights)
+        assert found == pytest.approx(theirs(y_true, shown, sample_weight=weights), rel=1e-12)
+    labels, said = rng.integers(3, size=(2, 20))
+    expected = peers.accuracy_score(labels, said, sample_weight=weights)
+    assert accuracy(labels, said, weights) == pytest.approx(expected, rel=1e-12)
+    assert accuracy(labels, np.eye(3)[said], weights) == pytest.approx(expected, rel=1e-12)
+
+
+def test_weights_of_outputs():
+    y_true, y_pred = np.array([[1.0, 0.0], [1.0, 1.0]]), np.array([[0.9, 0.8], [0.2, 0.9]])
+    each = np.array([[1.0, 2.0], [3.0, 4.0]])
+    assert accuracy(y_true, y_pred, each) == 0.5  # right with 1 and 4 of 10
+    assert accuracy(np.eye(2), [[0.9, 0.1], [0.9, 0.1]], each) == 0.3  # rows of 1.5 and 3.5
+    assert mean_squared_error([[0, 0], [0, 2]], [[1, 0], [0, 0]], each) == 1.7
+    assert r2([[0, 5], [2, 5]], [[1, 5], [1, 5]], each) == pytest.approx((1 - 4 / 3 + 1) / 2)
+    for metric in METRICS.values():
+        assert np.isnan(metric(np.ones((2, 2)), np.ones((2, 2)), np.zeros(2)))
+        with pytest.raises(ValueError, match=r"sample_weight must have shape \(2,\)"):
+            metric(np.ones((2, 2)), np.ones((2, 2)), np.ones(3))
+
+
+def test_accuracy_of_minus_1_and_1():
+    column = np.array([[0.1], [-0.2], [0.7]])
+    assert accuracy([1, -1, -1], column, negative=-1) == 2 / 3
+    one_class = np.array([[1, -1, -1], [-1, 1, -1]])
+    several = np.array([[1, 1, -1], [-1, 1, -1]])
+    outputs = np.array([[-0.1, -0.2, -0.3], [0.2, 0.1, -0.9]])
+    assert accuracy(one_class, outputs, negative=-1) == 0.5
+    assert accuracy(several, outputs, negative=-1) == 0.5
+    with pytest.raises(ValueError, match="needs targets -1 and 1; got targets from 1 to 2"):
+        accuracy([1, 2], column[:2], negative=-1)
+
+
+def test_what_is_not_a_number_is_never_right():
+    nan = np.nan
+    assert accuracy([0, 1], [[nan], [0.9]]) == 0.5
+    assert accuracy([0, 1], [[nan, 0.1], [0.1, 0.9]]) == 0.5
+    assert accuracy([[0, 1], [1, 1]], [[nan, 0.9], [0.9, 0.9]]) == 0.75
+
+
+def test_r2_of_targets_whose_mean_is_rounded():
+    assert r2([0.1] * 3, [0.1] * 3) == 1.0
+    assert r2([0.1] * 3, [0.1, 0.1, 0.2]) == 0.0
+
+
 def own(y_true, y_pred):
     return 0.5
 

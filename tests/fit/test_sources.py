@@ -62,7 +62,7 @@ def test_iterables_are_steps_in_their_order(kind):
     assert history.loss == pytest.approx([float(sizes @ some) / 40 for some in losses])
     assert history["learning_rate"] == [0.01] * 3
     assert len(history.seconds) == 3
-    assert history.stopped == ""
+    assert history.stop_reason == ""
 
 
 def test_batches_with_weights():
@@ -90,10 +90,10 @@ def test_a_generator_gives_one_epoch():
         history = net.fit((b for b in batches()), epochs=3)
     assert [Path(warning.filename).name for warning in caught] == ["test_sources.py"]
     assert len(history) == 1
-    assert history.stopped == "the batches ran out after epoch 1"
+    assert history.stop_reason == "the batches ran out after epoch 1"
     twin.fit(batches(), epochs=1)
     assert state(net) == state(twin)
-    assert net.fit(iter(batches()), epochs=1).stopped == ""
+    assert net.fit(iter(batches()), epochs=1).stop_reason == ""
 
 
 @pytest.mark.parametrize("empty", [[], (), iter([]), (b for b in ())])
@@ -200,7 +200,7 @@ def test_divergence_keeps_the_last_finite_epoch():
     assert caught[0].filename == __file__
     twin.fit(batches(), epochs=2)
     assert net.params.tobytes() == twin.params.tobytes()
-    assert history.stopped == "diverged in epoch 3"
+    assert history.stop_reason == "diverged in epoch 3"
     assert len(history) == 2
 
 
@@ -246,7 +246,7 @@ def test_callbacks_patience_and_plateaus():
     plateau = ReduceOnPlateau(factor=0.5, patience=1, min_delta=1e6)
     history = net.fit(batches(), epochs=9, patience=3, min_delta=1e3, callbacks=[Spy(), plateau])
     assert [number for number, *_ in epochs] == [1, 2, 3, 4]
-    assert history.stopped == "no improvement of loss for 3 epochs"
+    assert history.stop_reason == "no improvement of loss for 3 epochs"
     assert history["learning_rate"] == [0.5, 0.5, 0.25, 0.125]
     best = int(np.argmin(history.loss))
     assert net.params.tobytes() == epochs[best][1].tobytes()
@@ -269,13 +269,13 @@ def test_time_runs_out():
     clock = Clock()
     net, twin = make(), make()
     history = limited.fit(net, Slow(), clock=clock, epochs=9, max_seconds=250)  # 400 an epoch
-    assert (len(history), history.stopped) == (0, "max_seconds=250 ran out")
+    assert (len(history), history.stop_reason) == (0, "max_seconds=250 ran out")
     for batch in batches()[:3]:
         twin.step(*batch)
     assert state(net) == state(twin)
     net, twin = make(), make()
     history = limited.fit(net, Slow(), clock=clock, epochs=9, max_seconds=1000)
-    assert (len(history), history.stopped) == (2, "max_seconds=1000 ran out")
+    assert (len(history), history.stop_reason) == (2, "max_seconds=1000 ran out")
     twin.fit(batches(), epochs=2)
     assert net.params.tobytes() == twin.params.tobytes()  # of the best epoch; here the loss falls
 

@@ -73,7 +73,7 @@ def test_linear_regression_reaches_the_closed_form(method, dtype) -> None:
     history = net.fit(X, y, sample_weight=weights, epochs=5000, method=METHODS[method](tolerance))
     found = np.r_[net.weights[0][:, 0], net.biases[0]]
     np.testing.assert_allclose(found, exact, rtol=0, atol=3e-3 if dtype == "float32" else 1e-5)
-    assert "converged" in history.stopped or "no step lowers" in history.stopped
+    assert "converged" in history.stop_reason or "no step lowers" in history.stop_reason
     assert history["evaluations"][-1] < 5000
 
 
@@ -97,7 +97,7 @@ def test_conjugate_gradients_need_fewer_iterations_than_gradient_descent() -> No
     for method in ALL:
         net, rows = function_of(quadratic(eigenvalues), np.ones(30))
         history = net.fit(*rows, epochs=20_000, method=METHODS[method](1e-6))
-        assert "converged" in history.stopped, method
+        assert "converged" in history.stop_reason, method
         assert np.abs(net.params).max() < 1e-5
         counts[method] = len(history)
     assert 5 * counts["conjugate_gradient"] < counts["gradient_descent"]
@@ -130,7 +130,7 @@ def test_rosenbrock(start, method, most) -> None:
     if method.name == "rprop":  # its sizes follow the axes, and not the valley
         np.testing.assert_allclose(net.params, 1.0, atol=2e-3)
         return
-    assert "converged" in history.stopped
+    assert "converged" in history.stop_reason
     np.testing.assert_allclose(net.params, 1.0, atol=1e-5)
 
 

@@ -48,7 +48,7 @@ def test_history(method) -> None:
     assert history is net.history
     assert history.names == ("loss", "gradient_norm", "step_size", "evaluations", "seconds")
     assert {len(history[name]) for name in history.names} == {15}
-    assert history.stopped == ""
+    assert history.stop_reason == ""
     for before, point, row in zip([start, *points[:-1]], points, range(15), strict=True):
         net.params[:] = point
         loss, grad = net.loss_and_grad(X, Y)
@@ -87,7 +87,7 @@ def test_frozen_parameters_stay(method) -> None:
     assert (net.params[~frozen] != before[~frozen]).all()
     net.freeze()
     before[:] = net.params
-    assert "converged after iteration 0" in net.fit(X, Y, epochs=10, method=method).stopped
+    assert "converged after iteration 0" in net.fit(X, Y, epochs=10, method=method).stop_reason
     assert np.array_equal(net.params, before)
 
 
@@ -109,7 +109,7 @@ def test_what_else_it_may_be_combined_with(method) -> None:
     history = net.fit(
         X, Y, epochs=400, method=method, validation_fraction=0.25, shuffle=False, patience=5
     )
-    assert "no improvement of val_loss for 5 epochs" in history.stopped
+    assert "no improvement of val_loss for 5 epochs" in history.stop_reason
     best = int(np.argmin(history["val_loss"]))
     assert net.loss(X[60:], Y[60:]) == history["val_loss"][best]
     assert net.fit(X, Y, epochs=0, method=method).loss == []
@@ -241,7 +241,7 @@ def test_time_runs_out_within_an_iteration(method, monkeypatch) -> None:
     history = limited.fit(
         net, X, Y, clock=clock, epochs=50, method=method, max_seconds=60, callbacks=late
     )
-    assert history.stopped == "max_seconds=60 ran out"
+    assert history.stop_reason == "max_seconds=60 ran out"
     assert len(history) in (3, 4)
     assert np.array_equal(net.params, late.params)
 
@@ -275,7 +275,7 @@ def test_divergence(hooked) -> None:
     with pytest.warns(DivergenceWarning, match="diverged in iteration 1.*Scale the inputs") as got:
         history = net.fit(X, Y**2, epochs=5, method=Rprop(first_step=1e6, max_step=1e9), **options)
     assert got[0].filename == __file__
-    assert history.stopped == "diverged in iteration 1"
+    assert history.stop_reason == "diverged in iteration 1"
     assert len(history) == 0
     assert np.array_equal(net.params, before)
 

@@ -91,9 +91,10 @@ def test_copies_share_nothing() -> None:
 def test_what_is_for_the_package_is_not_offered() -> None:
     offered = set(dir(net()))
     assert {"fit", "predict", "params", "weights", "layer_sizes", "optimizer"} <= offered
+    assert {"score", "evaluate", "summary", "n_params"} <= offered
     inside = {name for name in vars(Net) if not name.startswith("_")} - offered
     assert inside == {
-        "optimizer_state", "regularization", "restart_optimizer", "settings",
+        "needs_gradient", "optimizer_state", "regularization", "restart_optimizer", "settings",
         "share_parameters", "state", "workspace",
     }  # fmt: skip
     assert {"spec", "state", "rules", "layer_table", "in_python", "split_seed"}.isdisjoint(offered)

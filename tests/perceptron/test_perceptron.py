@@ -32,7 +32,7 @@ def test_separable_rows_are_learned(dtype, n_out, shuffle) -> None:
         X, y = separable(seed, n_out=n_out)
         units = Perceptron(5, n_out, dtype=dtype, seed=seed)
         history = units.fit(X, y, epochs=10_000, shuffle=shuffle)
-        assert history.stopped == f"no mistake in epoch {len(history)}"
+        assert history.stop_reason == f"no mistake in epoch {len(history)}"
         assert history["mistakes"][-1] == 0
         assert min(history["mistakes"][:-1]) > 0
         assert np.array_equal(units.predict(X), y)
@@ -50,7 +50,7 @@ def test_a_step_by_hand() -> None:
     assert history["mistakes"] == [2]
     assert history.loss == [0.5]
     assert history["learning_rate"] == [0.25]
-    assert history.stopped == ""
+    assert history.stop_reason == ""
 
 
 def test_zero_is_off() -> None:
@@ -108,7 +108,7 @@ def test_xor_defeats_it() -> None:
     history = unit.fit(POINTS, [0, 1, 1, 0], epochs=500)
     assert len(history) == 500
     assert min(history["mistakes"]) > 0
-    assert history.stopped == ""
+    assert history.stop_reason == ""
 
 
 def test_by_hand() -> None:
@@ -145,7 +145,7 @@ def test_divergence() -> None:
     with pytest.warns(DivergenceWarning, match="diverged in epoch 1"):
         history = unit.fit([[3e38], [3e38]], [1, 0])
     assert unit.params.tolist() == [0, 0]
-    assert history.stopped == "diverged in epoch 1"
+    assert history.stop_reason == "diverged in epoch 1"
 
 
 @pytest.mark.skipif(not COMPILED, reason="an uncompiled call is not bounded in time")

@@ -17,7 +17,7 @@ X, Y = RNG.normal(size=(60, 2)), RNG.normal(size=60)
 def history(losses, val=None):
     made = History(loss=list(losses), seconds=[0.0] * len(losses))
     if val is not None:
-        made.others["val_loss"] = list(val)
+        made.other_columns["val_loss"] = list(val)
     return made
 
 

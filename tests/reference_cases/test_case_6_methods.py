@@ -30,7 +30,7 @@ def test_case_6_methods_reach_the_closed_form(method):
     net = MLP((3, 1), dtype="float64", seed=0)
     history = net.fit(X, Y, epochs=5000, method=method)
     np.testing.assert_allclose([*net.params], CLOSED_FORM, atol=5e-4)
-    assert "converged" in history.stopped
+    assert "converged" in history.stop_reason
 
 
 def test_case_6_line_search_needs_no_learning_rate():

@@ -54,7 +54,7 @@ def test_case_4_perceptron_rule_by_hand(dtype) -> None:
 def test_case_4_perceptron_converges_on_separable_data(y, seed, dtype) -> None:
     unit = Perceptron(2, dtype=dtype, seed=seed)
     history = unit.fit(POINTS, y)
-    assert history.stopped == f"no mistake in epoch {len(history)}"
+    assert history.stop_reason == f"no mistake in epoch {len(history)}"
     assert len(history) < 50
     assert unit.predict(POINTS).ravel().tolist() == y
 
@@ -63,7 +63,7 @@ def test_case_4_perceptron_converges_on_separable_data(y, seed, dtype) -> None:
 def test_case_4_several_outputs_at_once(dtype) -> None:
     units = Perceptron(2, 2, dtype=dtype, seed=0)
     history = units.fit(POINTS, np.transpose([AND, OR]))
-    assert history.stopped
+    assert history.stop_reason
     assert units.predict(POINTS).T.tolist() == [AND, OR]
 
 

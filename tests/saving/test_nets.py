@@ -52,7 +52,10 @@ def test_everything_comes_back(path) -> None:
     )  # fmt: skip
     net.freeze(layers=[1])
     net.fit(X, Y, epochs=3, metrics="r2", validation_data=(X, Y))
-    net.history.stopped = "by hand"
+    net.history.stop_reason = "by hand"
+    net.history.monitor = "val_r2"
+    net.history.highest = True
+    net.history.restored_epoch = 2
     net.save(path)
     twin = fastbp.load(path)
     assert type(twin) is fastbp.MLP

@@ -145,12 +145,94 @@ def test_an_interrupted_fit_goes_on() -> None:
 
     net = made()
     whole = made()
-    assert net.fit(X, Y, epochs=6, callbacks=Stop()).stopped == "for a while"
-    assert net.fit(X, Y, epochs=6, resume=True).stopped == ""
+    assert net.fit(X, Y, epochs=6, callbacks=Stop()).stop_reason == "for a while"
+    assert net.fit(X, Y, epochs=6, resume=True).stop_reason == ""
     assert net.history.loss == whole.fit(X, Y, epochs=6).loss
     before = state(net)
     net.fit(X, Y, epochs=6, resume=True)  # all are done
     assert state(net) == before and len(net.history) == 6
+
+
+# ---- the best epoch ------------------------------------------------------------------------------
+
+
+class Says(fastbp.Callback):
+    """Writes values of its own as the validation loss, before others see them."""
+
+    def __init__(self, *values: float) -> None:
+        self.values = values
+
+    def on_epoch_end(self, fit) -> None:
+        value = self.values[fit.epoch - 1]
+        fit.losses["val_loss"] = fit.history["val_loss"][-1] = value
+
+
+VALUES = (5.0, 3.0, 4.0, 3.5, 2.0, 2.5)
+
+
+def stopping(net: fastbp.MLP, epochs: int, *values: float, **options: Any) -> fastbp.History:
+    callbacks = [Says(*(values or VALUES)), fastbp.EarlyStopping(10)]
+    given = {"validation_data": (X, Y), "callbacks": callbacks} | options
+    return net.fit(X, Y, epochs=epochs, resume=True, **given)
+
+
+def test_the_best_epoch_is_that_of_the_whole_history(tmp_path) -> None:
+    path = tmp_path / "net.safetensors"
+    net = made()
+    history = stopping(net, 4)
+    assert (history.best_epoch, history.restored_epoch) == (2, 2)
+    best = net.params.copy()
+    net.save(path)
+    net = fastbp.load(path)
+    assert net.history == history
+    for epochs in (2, 3, 4):  # nothing is left to do, nothing changes
+        history = stopping(net, epochs)
+        assert (history.best_epoch, history.restored_epoch) == (2, 2)
+        assert np.array_equal(net.params, best)
+    history = stopping(net, 6)
+    assert (len(history), history.best_epoch, history.restored_epoch) == (6, 5, 5)
+    assert not np.array_equal(net.params, best)
+
+
+def test_what_was_restored_is_restored_again_where_it_stays_the_best() -> None:
+    net = made()
+    stopping(net, 4)
+    best = net.params.copy()
+    history = stopping(net, 6, 5, 3, 4, 3.5, 3.1, 3.2)
+    assert (history.best_epoch, history.restored_epoch) == (2, 2)
+    assert np.array_equal(net.params, best)
+    history = stopping(net, 8, 5, 3, 4, 3.5, 3.1, 3.2, 3.3, 3.4, callbacks=Says(*[9.0] * 8))
+    assert (history.best_epoch, history.restored_epoch) == (2, None)  # nobody restores it
+    assert not np.array_equal(net.params, best)
+
+
+def test_a_checkpoint_after_the_best_epoch_has_lost_it(tmp_path) -> None:
+    callbacks = [
+        Says(5, 3, 4, 6),
+        fastbp.EarlyStopping(10),
+        fastbp.Checkpoint(tmp_path / "{epoch}"),
+    ]
+    made().fit(X, Y, epochs=4, validation_data=(X, Y), callbacks=callbacks)
+    net = fastbp.load(tmp_path / "3")
+    assert (net.history.best_epoch, net.history.restored_epoch) == (2, None)
+    history = stopping(net, 5, 5, 3, 4, 6, 7)
+    assert (history.best_epoch, history.restored_epoch) == (2, 4)
+    assert repr(history).endswith(", restored epoch 4)")
+
+
+def test_the_column_that_counts_goes_along(tmp_path) -> None:
+    path = tmp_path / "net.safetensors"
+    net = made()
+    callbacks = fastbp.EarlyStopping(5, monitor="r2", restore_best=False)
+    net.fit(X, Y, epochs=4, metrics="r2", callbacks=callbacks)
+    net.history["r2"][:] = [0.1, 0.9, 0.3, 0.9]
+    assert net.history.loss[-1] == min(net.history.loss)
+    assert (net.history.best_epoch, net.history.restored_epoch) == (2, None)
+    net.save(path)
+    net = fastbp.load(path)
+    assert net.history.best_epoch == 2
+    history = net.fit(X, Y, epochs=5, metrics="r2", resume=True)
+    assert (history.best_epoch, history.monitor, history.highest) == (2, "r2", True)
 
 
 def test_what_cannot_be_resumed() -> None:

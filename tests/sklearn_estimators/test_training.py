@@ -423,7 +423,7 @@ class Records(Callback):
         self.events.append((fit.epoch, fit.losses))
 
     def on_fit_end(self, fit) -> None:
-        self.events.append(("end", fit.history.stopped))
+        self.events.append(("end", fit.history.stop_reason))
 
 
 @ignore_convergence

@@ -13,9 +13,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from fastbp.graph.flat import Node, in_order
+from fastbp.files.graphs import Functions, value_of
 from fastbp.kernels.activations import LEAK, SELU_ALPHA, SELU_DEPTH, SELU_SCALE
 from fastbp.kernels.elementary import LEAST_DOUBLE, LEAST_SINGLE
+from fastbp.saving.recipe import nodes_of
 
 GELU_FROM_OPSET = 20
 """The first version that has an operator for it."""
@@ -105,6 +106,9 @@ class Tensor:
 
     def __rtruediv__(self, other: Operand) -> Tensor:
         return self._node("Div", [other, self])
+
+    def __pow__(self, other: Operand) -> Tensor:
+        return self.op("Pow", other)
 
     def __neg__(self) -> Tensor:
         return self.op("Neg")
@@ -223,42 +227,32 @@ IN_DOUBLE: dict[str, Formula] = {
 
 # ---- graphs --------------------------------------------------------------------------------------
 
-OPERATORS = {
-    "add": "Add", "subtract": "Sub", "multiply": "Mul", "divide": "Div", "power": "Pow",
-    "negate": "Neg", "exp": "Exp", "log": "Log", "tanh": "Tanh", "sqrt": "Sqrt", "sin": "Sin",
-    "abs": "Abs", "relu": "Relu", "max": "Max",
-}  # fmt: skip
-"""The operations of fastbp.graph that are an operator."""
+
+def _cos(x: Tensor) -> Tensor:
+    """``1 - 2 sin(x / 2)^2``: older ONNX Runtimes have no Cos in float64."""
+    half = (x * 0.5).op("Sin")
+    return 1.0 - half * half * 2.0
 
 
-def _of_graph(x: Tensor, root: Node) -> Tensor:
+BY_NAME: dict[str, Callable[..., Tensor]] = {
+    "exp": lambda x: x.op("Exp"),
+    "log": lambda x: x.op("Log"),
+    "tanh": lambda x: x.op("Tanh"),
+    "sigmoid": IN_DOUBLE["sigmoid"],
+    "sqrt": lambda x: x.op("Sqrt"),
+    "sin": lambda x: x.op("Sin"),
+    "cos": _cos,
+    "abs": lambda x: x.op("Abs"),
+    "relu": lambda x: x.op("Relu"),
+    "maximum": lambda a, b: a.op("Max", b),
+}
+
+
+def _of_graph(x: Tensor, expression: Any) -> Tensor:
     """The value of a graph of one variable, all in float64."""
-    made: dict[int, Tensor] = {}
-    for node in in_order(root):
-        below = [made[id(argument)] for argument in node.arguments]
-        made[id(node)] = _of_node(x, node, below)
-    return made[id(root)]
 
+    def constant(number: float) -> Tensor:
+        return Tensor(x.graph, x.graph.number(number, x.dtype), x.dtype)
 
-def _of_node(x: Tensor, node: Node, below: list[Tensor]) -> Tensor:
-    operation = node.operation
-    if operation == "variable":
-        return x
-    if operation == "constant":
-        return Tensor(x.graph, x.graph.number(node.number, x.dtype), x.dtype)
-    if operation in OPERATORS:
-        return below[0].op(OPERATORS[operation], *below[1:])
-    if operation == "sigmoid":
-        return IN_DOUBLE["sigmoid"](below[0])
-    if operation == "cos":  # older ONNX Runtimes have no Cos in float64
-        half = (below[0] * 0.5).op("Sin")
-        return 1.0 - half * half * 2.0
-    if operation == "dot":
-        half_of = len(below) // 2
-        below = [a * b for a, b in zip(below[:half_of], below[half_of:], strict=True)]
-    elif operation != "sum":
-        raise ValueError(f"ONNX has no formula for the operation {operation!r} of a graph")
-    total = below[0]
-    for item in below[1:]:
-        total = total + item
-    return total
+    value: Tensor = value_of(nodes_of(expression), x, Functions(constant, BY_NAME))
+    return value

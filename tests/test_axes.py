@@ -7,7 +7,7 @@ import builtins
 import matplotlib.pyplot as plt
 import pytest
 
-from fastbp.plot.axes import axes
+from fastbp.axes import axes
 
 
 def test_given_axes_are_used_and_new_ones_made() -> None:
