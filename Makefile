@@ -27,7 +27,7 @@ test-mutants: $(VENV)/.installed-test  ## break fastbp in many places and see th
 
 test-clients: $(VENV)/.installed-test $(VENV)/.installed-clients  ## run the tests with other people's libraries
 	$(RUN) -m pytest tests/sklearn_estimators/test_clients.py tests/sklearn_estimators/test_onnx.py \
-		tests/sklearn_estimators/test_annotations.py
+		tests/sklearn_estimators/test_annotations.py tests/files/test_torch.py tests/files/test_keras.py
 
 soak: $(VENV)/.installed-test  ## run the tests at their full counts; prints a table of the promises
 	FASTBP_SOAK=1 $(RUN) -m pytest

@@ -1,5 +1,7 @@
 """A scikit-learn program with one import changed, and what else is then possible."""
 
+import os
+import tempfile
 import time
 
 import numpy as np
@@ -9,6 +11,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
+import fastbp.sklearn
 from fastbp import AdamW
 from fastbp.sklearn import MLPClassifier
 
@@ -39,3 +42,11 @@ best = int(np.argmin(model.validation_loss_curve_)) + 1
 accuracy = model.score(X_test / 16, y_test)
 print(f"best of {model.n_iter_} epochs: {best}, accuracy on new rows {accuracy:.3f}")
 print("features from the last hidden layer:", model.transform(X_test / 16).shape)
+
+# Saved, and read again in another program: a file holds no code, so that it can do no harm, as a
+# pickle could. It needs safetensors: pip install 'fastbp[files]'.
+with tempfile.TemporaryDirectory() as folder:
+    path = os.path.join(folder, "digits.safetensors")
+    model.save(path)
+    twin = fastbp.sklearn.load(path)
+    print(f"a file of {os.path.getsize(path) // 1024} KiB: {twin.score(X_test / 16, y_test):.3f}")

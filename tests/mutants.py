@@ -585,6 +585,22 @@ MUTANTS = (
         "False",
         ("model/test_pickles.py::test_parts_that_do_not_fit_each_other_are_refused",),
     ),
+    Mutant(
+        "estimators: the optimiser's state is of any size",
+        "sklearn/optimizers.py",
+        "OptimizerMemory.from_dict",
+        "optimizer.n_slots * n_params",
+        "memory.slots.size",
+        ("sklearn_estimators/test_loading.py::test_lies_are_refused_by_name",),
+    ),
+    Mutant(
+        "estimators: a random stream of a file stands anywhere",
+        "sklearn/values.py",
+        "Reader._random_state",
+        'checks.count(f"the position of {what}", given["position"], 0, KEY_WORDS)',
+        'checks.count(f"the position of {what}", given["position"], 0)',
+        ("sklearn_estimators/test_loading.py::test_lies_are_refused_by_name",),
+    ),
 )
 
 

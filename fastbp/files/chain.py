@@ -18,6 +18,7 @@ from fastbp.mlp import MLP
 from fastbp.model.activations import Activation
 from fastbp.model.losses import Loss, LossFunction, MakesLoss
 from fastbp.model.optimizers import Optimizer
+from fastbp.model.regularization import Regularization
 
 FloatArray = npt.NDArray[np.floating]
 LossArgument = str | Loss | MakesLoss | LossFunction | None
@@ -71,6 +72,9 @@ class Chain(NamedTuple):
         `threshold` it is the second of two.
     threshold : float
         1/2 for probabilities, else 0.
+    dropout : tuple of float
+        Rates in front of each layer, which only training applies: of the inputs, then of the
+        outputs of each hidden layer.
     """
 
     layers: tuple[Layer, ...]
@@ -79,6 +83,7 @@ class Chain(NamedTuple):
     output_scaling: Scaling | None
     labels: list[int] | list[str] | None
     threshold: float
+    dropout: tuple[float, ...]
 
     @property
     def n_in(self) -> int:
@@ -121,11 +126,13 @@ def chain_of(
     if isinstance(net, MLP):
         biases: list[Any] = list(net.biases) or [None] * len(net.weights)
         layers = _layers(net.weights, biases, net.activations)
+        regularization = net.regularization
         own: np.dtype[Any] = net.dtype
         labels = None
         threshold = 0.0 if net.spec.loss.name == "hinge" else 0.5
     elif hasattr(net, "coefs_") and hasattr(net, "intercepts_"):
         layers = _layers_of_estimator(net)
+        regularization = Regularization(dropout=getattr(net, "dropout", 0.0))
         own = np.dtype(np.float32 if net.coefs_[0].dtype == np.float32 else np.float64)
         labels = _labels_of_estimator(net, layers)
         threshold = 0.5
@@ -148,7 +155,26 @@ def chain_of(
         _scaling("output_scaler", output_scaler, outputs),
         labels,
         threshold,
+        regularization.dropout_rates(len(layers)),
     )
+
+
+def in_dtype(chain: Chain, dtype: np.dtype[Any]) -> Chain:
+    """The chain with arrays of another dtype.
+
+    Parameters
+    ----------
+    chain : Chain
+    dtype : numpy.dtype
+        float32 or float64.
+
+    Raises
+    ------
+    ValueError
+        For numbers that are too large for it.
+    """
+    layers = tuple(_as_dtype(layer, i, dtype) for i, layer in enumerate(chain.layers))
+    return chain._replace(layers=layers, dtype=dtype)
 
 
 def net_of(
@@ -157,6 +183,7 @@ def net_of(
     loss: LossArgument = None,
     optimizer: str | Optimizer = "adam",
     dtype: npt.DTypeLike | None = None,
+    dropout: Sequence[float] = (),
 ) -> MLP:
     """A net with given layers, to predict with or to train further.
 
@@ -173,6 +200,8 @@ def net_of(
         It begins anew: no moments come along.
     dtype : {"float32", "float64"}, optional
         float64 by default where a layer has weights in float64, else float32.
+    dropout : sequence of float, optional
+        Rates in front of each layer, as in `Chain`; by default none.
 
     Raises
     ------
@@ -204,6 +233,8 @@ def net_of(
         dtype=dtype,
         bias=any(layer.bias is not None for layer in layers),
         weight_init="zeros",
+        dropout=tuple(dropout[1:]) if any(dropout[1:]) else 0.0,
+        input_dropout=dropout[0] if dropout else 0.0,
     )
     for i, layer in enumerate(layers):
         given = _as_dtype(layer, i, net.dtype)
@@ -287,7 +318,8 @@ def _as_dtype(layer: Layer, i: int, dtype: np.dtype[Any]) -> Layer:
 def _array(name: str, given: FloatArray, dtype: np.dtype[Any]) -> FloatArray:
     with np.errstate(over="ignore"):
         array = np.ascontiguousarray(given, dtype)
-    return checks.finite(name, array, given)
+    checks.finite(name, np.atleast_2d(array), np.atleast_2d(given))
+    return array
 
 
 def _scaling(name: str, given: Any, columns: int) -> Scaling | None:

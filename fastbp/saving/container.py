@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
-from typing import Any
+import stat
+from collections.abc import Callable
+from typing import Any, TypeVar
 
+import numpy as np
 import numpy.typing as npt
 
 FORMAT = 1
@@ -21,11 +25,49 @@ MOST_HEADER = 2**20
 """Bytes of a header: reading it takes up to fifty times as much memory."""
 
 Tensors = dict[str, npt.NDArray[Any]]
+Held = TypeVar("Held")
 
 _ZEROS = "0" * 64
 # As it stands in the header: JSON within JSON. A string of the recipe has more backslashes.
 _SEAL = re.compile(rb'\\"sha256\\":\\"([0-9a-f]{64})\\"')
-_DTYPES = {"F32": "float32", "F64": "float64", "U64": "uint64", "BOOL": "bool"}
+_DTYPES = {
+    "F16": "float16", "F32": "float32", "F64": "float64", "BOOL": "bool",
+    "I8": "int8", "I16": "int16", "I32": "int32", "I64": "int64",
+    "U8": "uint8", "U16": "uint16", "U32": "uint32", "U64": "uint64",
+}  # fmt: skip
+DTYPES = frozenset(_DTYPES.values())
+"""The names of the dtypes that arrays may have."""
+
+
+def read(path: str | os.PathLike[str], held_in: Callable[[bytes], Held]) -> Held:
+    """What a function finds in the content of a file, whoever made it.
+
+    Parameters
+    ----------
+    path : str or path
+    held_in : callable
+        Takes the content. Its errors become a ValueError that names the file.
+
+    Raises
+    ------
+    ValueError
+    OSError
+        When the file cannot be read.
+    ImportError
+        Without safetensors.
+    """
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise ValueError(f"{os.fspath(path)} is not an ordinary file; only such are loaded")
+    try:
+        with open(path, "rb") as file, np.errstate(all="ignore"):  # values are checked
+            return held_in(file.read())
+    except RecursionError:
+        reason: object = "its JSON is nested too deeply"
+    except MemoryError:
+        reason = "it asks for more memory than there is"
+    except (ValueError, TypeError, OverflowError) as error:
+        reason = error
+    raise ValueError(f"{os.fspath(path)} is not loaded: {reason!s:.1000}")
 
 
 def packed(tensors: Tensors, recipe: dict[str, Any]) -> bytes:
@@ -34,7 +76,7 @@ def packed(tensors: Tensors, recipe: dict[str, Any]) -> bytes:
     Parameters
     ----------
     tensors : dict of str to array
-        C-contiguous, of a dtype of _DTYPES.
+        C-contiguous, of a dtype of DTYPES.
     recipe : dict of str
         What `json` can write. "format" and "sha256" are added.
 
@@ -69,14 +111,14 @@ def unpacked(content: bytes) -> tuple[dict[str, tuple[str, tuple[int, ...]]], di
     header = _header(content)
     seals = list(_SEAL.finditer(header))
     if len(seals) != 1:
-        raise ValueError("no net of fastbp is in it, or it is damaged: it has no SHA-256")
+        raise ValueError("nothing of fastbp is in it, or it is damaged: it has no SHA-256")
     seal = seals[0]
     if _digest(content, 8 + seal.start(1)) != seal.group(1).decode():
         raise ValueError("it is damaged: its SHA-256 is not the one that was written into it")
     table = parsed(header)
     metadata = table.pop("__metadata__", None)
     if not isinstance(metadata, dict) or not isinstance(metadata.get(NAME), str):
-        raise ValueError(f"its metadata must have the recipe of a net as {NAME!r}")
+        raise ValueError(f"its metadata must have the recipe as {NAME!r}")
     recipe = parsed(metadata[NAME].encode())
     if recipe.pop("sha256", None) != seal.group(1).decode():
         raise ValueError("its SHA-256 must stand in the recipe")
@@ -101,7 +143,7 @@ def arrays(content: bytes) -> Tensors:
     ImportError
         Without safetensors.
     ValueError
-        When they overlap, leave gaps or are not in the file.
+        When they overlap, leave gaps or are not in the file, and for bools that are not 0 or 1.
     """
     library = _library()
     from safetensors import SafetensorError
@@ -110,6 +152,9 @@ def arrays(content: bytes) -> Tensors:
         found: Tensors = library.load(content)
     except SafetensorError as error:
         raise ValueError(f"its arrays are not where its header says: {error}") from error
+    for name, array in found.items():
+        if array.dtype == np.bool_ and (array.view(np.uint8) > 1).any():
+            raise ValueError(f"{name} must be bytes of 0 and 1; got others")
     return found
 
 
@@ -149,13 +194,13 @@ def _header(content: bytes | bytearray) -> bytes:
     length = int.from_bytes(content[:8], "little")
     if len(content) < 8 or length > len(content) - 8:
         raise ValueError(
-            f"no net of fastbp is in it, or it is cut off: it has {len(content)} bytes, and its "
+            f"nothing of fastbp is in it, or it is cut off: it has {len(content)} bytes, and its "
             f"header must have {length}"
         )
     if length > MOST_HEADER:
         raise ValueError(
-            f"the header of a net's file must have at most {MOST_HEADER} bytes; got {length}. A "
-            "pickle has no such limit"
+            f"the header of a file must have at most {MOST_HEADER} bytes; got {length}. A pickle "
+            "has no such limit"
         )
     return bytes(content[8 : 8 + length])
 
@@ -187,6 +232,6 @@ def _library() -> Any:
         import safetensors.numpy
     except ImportError as error:
         raise ImportError(
-            "saving and loading nets needs safetensors: pip install 'fastbp[files]'"
+            "saving and loading needs safetensors: pip install 'fastbp[files]'"
         ) from error
     return safetensors.numpy

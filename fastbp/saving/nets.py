@@ -16,7 +16,6 @@ history             (columns, epochs)             the last fit
 from __future__ import annotations
 
 import os
-import stat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -134,18 +133,7 @@ def read(path: str | os.PathLike[str], own: Own) -> Saved:
         For bad values in `own`.
     """
     own = _checked_own(own)
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise ValueError(f"{os.fspath(path)} is not an ordinary file; only such are loaded")
-    try:
-        with open(path, "rb") as file, np.errstate(all="ignore"):  # values are checked
-            return saved_in(file.read(), own)
-    except RecursionError:
-        reason: object = "its JSON is nested too deeply"
-    except MemoryError:
-        reason = "it asks for more memory than there is"
-    except (ValueError, TypeError, OverflowError) as error:
-        reason = error
-    raise ValueError(f"{os.fspath(path)} is not loaded: {reason!s:.1000}")
+    return container.read(path, lambda content: saved_in(content, own))
 
 
 def saved_in(content: bytes, own: Own) -> Saved:
@@ -157,6 +145,8 @@ def saved_in(content: bytes, own: Own) -> Saved:
     own : Own
     """
     found, recipe = container.unpacked(content)
+    if "estimator" in recipe:
+        raise ValueError("it holds an estimator: fastbp.sklearn.load reads it")
     check_fields("the recipe of a net", recipe, RECIPE)
     _check_used(recipe, own)
     spec = _spec(recipe, own)
@@ -292,8 +282,6 @@ def _check_values(tensors: Tensors) -> None:
             raise ValueError(f"{name} must be finite; got {array[~np.isfinite(array)][0]}")
     if np.isnan(tensors["optimizer.slots"]).any():  # squares may overflow to infinity
         raise ValueError("optimizer.slots must be numbers; got nan")
-    if (tensors["frozen"].view(np.uint8) > 1).any():
-        raise ValueError("frozen must be bytes of 0 and 1; got others")
     check_scalars(tensors["optimizer.scalars"])
 
 

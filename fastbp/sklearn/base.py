@@ -37,6 +37,7 @@ from fastbp.sklearn.inputs import checked_weights, refuse_masked, validation_row
 from fastbp.sklearn.optimizers import OptimizerMemory
 from fastbp.sklearn.randomness import random_state_of
 from fastbp.sklearn.recognition import Recognised
+from fastbp.sklearn.saving import Saves
 from fastbp.sklearn.scores import Score
 from fastbp.sklearn.streams import Stream
 from fastbp.sklearn.validation import CheckedRows, Validation, data_to_train_on, split
@@ -48,7 +49,7 @@ MOST_PENALTY = 1e30
 
 
 class BaseMLP(
-    conversion.ConvertsNets, CallbackSupport, HiddenFeatures, Recognised, NetAttributes,
+    conversion.ConvertsNets, Saves, CallbackSupport, HiddenFeatures, Recognised, NetAttributes,
     BaseEstimator, ABC,
 ):  # fmt: skip
     """The common part of `MLPClassifier` and `MLPRegressor`; not to be used by itself.

@@ -27,6 +27,8 @@ PERCEPTRON = (
     "n_features_in_", "feature_names_in_", "classes_", "coef_", "intercept_", "t_", "n_iter_",
 )  # fmt: skip
 """The same of the perceptrons."""
+METHODS = ("fit", "partial_fit", "predict", "score")
+"""Those that may ask for metadata."""
 
 THEIR_NAMES = {ours: theirs for theirs, ours in networks.ALIASES.items()}
 """scikit-learn's names of activations that fastbp calls otherwise."""
@@ -163,7 +165,7 @@ def perceptron_to_sklearn(estimator: Any) -> Any:
     kind = their_perceptron(type(estimator))
     _refuse(estimator, kind, _additions(estimator, kind))
     theirs = kind(**_parameters_for(kind, estimator))
-    _take_requests(theirs, estimator)
+    take_requests(theirs, requests_of(estimator))
     vars(theirs).update(_attributes_of(estimator, PERCEPTRON))
     return theirs
 
@@ -203,7 +205,7 @@ def net_to_sklearn(estimator: Any, for_prediction: bool) -> Any:
         hint = " to_sklearn(for_prediction=True) leaves out what only training uses."
         _refuse(estimator, kind, missing, hint)
     theirs = kind(**parameters)
-    _take_requests(theirs, estimator)
+    take_requests(theirs, requests_of(estimator))
     if not fitted:
         return theirs
     attributes = _attributes_of(estimator, NET)
@@ -250,18 +252,25 @@ def _from_theirs(kind: type, their: Any, estimator: Any, names: Iterable[str]) -
         )
     ours = kind(**_parameters_for(their, estimator))
     vars(ours).update(_attributes_of(estimator, names))
-    _take_requests(ours, estimator)
+    take_requests(ours, requests_of(estimator))
     return ours
 
 
-def _take_requests(to: Any, estimator: Any) -> None:
-    """Take over the metadata that were asked for, by ``set_fit_request`` and the like."""
-    if not hasattr(estimator, "_metadata_request"):
+def requests_of(estimator: Any) -> dict[str, dict[str, Any]]:
+    """The metadata that were asked for, by ``set_fit_request`` and the like, for each method."""
+    found = vars(estimator).get("_metadata_request")
+    methods = () if found is None else METHODS
+    return {method: dict(getattr(found, method).requests) for method in methods}
+
+
+def take_requests(to: Any, asked: dict[str, dict[str, Any]]) -> None:
+    """Ask for the metadata that `requests_of` gave, where an estimator knows them."""
+    if not asked:
         return
     requests = to._get_metadata_request()
-    for method in ("fit", "partial_fit", "predict", "score"):
+    for method, aliases in asked.items():
         known = getattr(requests, method)
-        for name, alias in getattr(estimator._metadata_request, method).requests.items():
+        for name, alias in aliases.items():
             if alias is not None and name in known.requests:
                 known.add_request(param=name, alias=alias)
     to._metadata_request = requests

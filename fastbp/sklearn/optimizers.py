@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from fastbp.kernels.optimizers import (
     UPDATES,
 )
 from fastbp.model.optimizers import OPTIMIZERS, SGD, Adam, Optimizer, Scalars, as_optimizer
-from fastbp.model.pickles import FORMAT, check_scalars
+from fastbp.model.pickles import FORMAT, check_array, check_scalars
 from fastbp.older import PickleError, check_format
 
 SMALLEST_RATE = 1e-6
@@ -71,6 +72,11 @@ def optimizer_of(estimator: Any) -> Optimizer:
 _KINDS: list[type[Optimizer]] = [SolverSGD, SolverAdam, *OPTIMIZERS.values()]
 KINDS = {kind.__name__: kind for kind in _KINDS}
 """Optimisers by the names that a pickled state has for them."""
+RULES = ("constant", "invscaling", "adaptive")
+STATE = {
+    "format", "optimizer", "rule", "power_t", "rate", "layer_sizes", "scalars", "slots",
+}  # fmt: skip
+"""The parts of a pickled state."""
 
 
 class OptimizerMemory:
@@ -138,25 +144,51 @@ class OptimizerMemory:
     def from_dict(cls, state: dict[str, Any]) -> OptimizerMemory:
         """What `as_dict` gave; arrays are copied. A PickleError for another format."""
         check_format("an optimizer", state.get("format"), FORMAT)
+        if set(state) != STATE:
+            raise PickleError(
+                f"a pickled optimizer must have the parts {sorted(STATE)}; got {[*state]!r:.200}"
+            )
         optimizer = state["optimizer"]
         if isinstance(optimizer, dict):
-            fields = dict(optimizer)
-            name = fields.pop("name")
-            if name not in KINDS:
+            given = {str(part): value for part, value in optimizer.items()}
+            name = given.pop("name", None)
+            if not isinstance(name, str) or name not in KINDS:
                 raise PickleError(f"a pickled optimizer must be one of {[*KINDS]}; got {name!r}")
-            optimizer = KINDS[name](**fields)
-        memory = cls(optimizer, state["rule"], state["power_t"])
+            known = [field.name for field in dataclasses.fields(KINDS[name])]
+            if set(given) != set(known):
+                raise PickleError(f"{name} must have the fields {known}; got {[*given]!r:.200}")
+            optimizer = KINDS[name](**given)
+        if not isinstance(optimizer, Optimizer):
+            raise PickleError(
+                f"a pickled optimizer must be one of fastbp's; got {optimizer!r:.100}"
+            )
+        rule = checks.choice("rule of a pickled optimizer", state["rule"], RULES)
+        power_t = checks.at_least_zero("power_t of a pickled optimizer", state["power_t"])
+        memory = cls(optimizer, rule, power_t)
         memory.rate = state["rate"]
+        if not callable(memory.rate):
+            checks.at_least_zero("rate of a pickled optimizer", memory.rate)
         sizes, scalars, slots = state["layer_sizes"], state["scalars"], state["slots"]
-        memory.layer_sizes = None if sizes is None else tuple(sizes)
+        memory.layer_sizes = None if sizes is None else checks.layer_sizes(sizes)
         memory.scalars = None if scalars is None else np.array(scalars)
         memory.slots = None if slots is None else np.array(slots)
+        if memory.slots is not None:
+            layers = pairwise(checks.layer_sizes(sizes))
+            n_params = sum((n_in + 1) * n_out for n_in, n_out in layers)
+            memory._check(optimizer.n_slots * n_params)
         return memory
+
+    def _check(self, size: int) -> None:
+        """Raise a PickleError unless the kernels can go by the state; `size` is that of `slots`."""
+        single = getattr(self.slots, "dtype", None) == np.float32
+        dtype = np.dtype(np.float32 if single else np.float64)
+        check_array("slots of a saved optimizer", self.slots, size, dtype)
+        check_scalars(self.scalars)
 
     def attach(self, net: Any) -> None:
         """Let the net continue from this state; it starts afresh if the layers are others."""
         if self.slots is not None and self.layer_sizes == net.layer_sizes:
-            check_scalars(self.scalars)
+            self._check(net.state.slots.size)
             slots = self.slots.astype(net.dtype, copy=False)
             net.state = net.state._replace(scalars=self.scalars, slots=slots)
         self.layer_sizes = net.layer_sizes

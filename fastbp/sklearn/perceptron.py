@@ -28,6 +28,7 @@ from fastbp.sklearn import conversion, hooks
 from fastbp.sklearn.inputs import all_or_nothing, refuse_masked
 from fastbp.sklearn.randomness import random_state_of
 from fastbp.sklearn.recognition import PLANES, Recognised
+from fastbp.sklearn.saving import Saves
 from fastbp.sklearn.targets import classes_of
 
 FloatArray = npt.NDArray[np.floating]
@@ -61,6 +62,7 @@ class UnitData(NamedTuple):
 
 class Perceptron(
     conversion.ConvertsPerceptrons,
+    Saves,
     Recognised,
     LinearClassifierMixin,
     SparseCoefMixin,

@@ -17,6 +17,10 @@ from fastbp.sklearn.targets import SeveralOutputs
 FORMAT = 2
 """To be raised with whatever changes the meaning of the state of an estimator; that of its
 optimiser has the number of `fastbp.model.pickles`. In format 1 the state held a network."""
+MADE_AGAIN = ("_net", "_stream")
+"""Attributes that are no part of it."""
+COPIED = ("coefs_", "intercepts_", "_optimizer")
+"""Those of which `read` copies the arrays."""
 
 
 def written(attributes: dict[str, Any]) -> dict[str, Any]:
@@ -27,7 +31,7 @@ def written(attributes: dict[str, Any]) -> dict[str, Any]:
     attributes : dict of str
         Left as it is.
     """
-    state = {name: value for name, value in attributes.items() if name not in ("_net", "_stream")}
+    state = {name: value for name, value in attributes.items() if name not in MADE_AGAIN}
     if "coefs_" not in state:
         return state
     state["_format"] = FORMAT
@@ -45,7 +49,7 @@ def written(attributes: dict[str, Any]) -> dict[str, Any]:
 
 
 def read(kind: type, state: dict[str, Any]) -> dict[str, Any]:
-    """The attributes of an estimator, of a pickled state; arrays are copied.
+    """The attributes of an estimator, of a pickled state; the arrays of COPIED are copied.
 
     Parameters
     ----------

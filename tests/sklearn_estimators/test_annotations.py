@@ -21,11 +21,13 @@ NAMES = ("MLPClassifier", "MLPRegressor", "Perceptron")
 METHODS = {
     "MLPClassifier": ["fit", "partial_fit", "predict", "predict_proba", "predict_log_proba"],
     "MLPRegressor": ["fit", "partial_fit", "predict"],
-    "Perceptron": ["fit", "partial_fit", "predict", "decision_function", "sparsify", "densify"],
-}
+    "Perceptron": [
+        "fit", "partial_fit", "predict", "decision_function", "sparsify", "densify", "save",
+    ],
+}  # fmt: skip
 OF_NETS = [
     "transform", "fit_transform", "get_feature_names_out", "set_output", "from_sklearn",
-    "to_sklearn", "score", "get_params", "set_params",
+    "to_sklearn", "score", "get_params", "set_params", "save",
 ]  # fmt: skip
 TYPES = {
     "alpha": "float", "max_iter": "int", "warm_start": "bool", "n_iter_": "int", "loss_": "float64",

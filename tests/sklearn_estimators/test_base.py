@@ -245,6 +245,9 @@ def test_an_edited_optimizer_reads_nothing_beyond_its_numbers(size) -> None:
     net._optimizer.scalars = np.zeros(size)
     with pytest.raises(PickleError, match=rf"scalars .* shape \(13,\).*got shape \({size},\)"):
         net.partial_fit(X, Y)
+    net._optimizer.slots = np.zeros(size)
+    with pytest.raises(PickleError, match=rf"slots .* shape \(\d+,\).*got shape \({size},\)"):
+        net.partial_fit(X, Y)
 
 
 PLAIN = (bool, int, float, str, type(None), np.ndarray, np.generic, np.random.RandomState)
