@@ -199,8 +199,8 @@ def test_what_warmup_prints(
     monkeypatch.setattr(info, "cache_info", lambda: warm)
     assert warmup.run(("float32", "float64")) == 0
     single, double, total, directory, state = capsys.readouterr().out.splitlines()
-    assert single == "train             float32  compiled     1.50 s"
-    assert double == "train             float64  compiled     1.50 s"
+    assert single == "train                     float32  compiled     1.50 s"
+    assert double == "train                     float64  compiled     1.50 s"
     assert total.split()[:2] == ["in", "all"]
     assert directory == f"cache: {Path('/some/folder')}"
     assert state.strip() == "warm: 3 compiled functions, 1.2 MB"
