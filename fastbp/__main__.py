@@ -90,13 +90,13 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--dtype", choices=(*DTYPES, "both"), default="both", help="default: %(default)s"
     )
-    file = {"metavar": "FILE", "help": "what save has written, or a model of ONNX"}
+    accepted = "what save has written, or a model of ONNX"
     command = add("show", "say what is in a file of a net or an estimator, without running it")
-    command.add_argument("file", **file)
+    command.add_argument("file", metavar="FILE", help=accepted)
     command.add_argument("--json", action="store_true", help="print it for programs, as JSON")
     command = add("export", "write the net or the estimator of a file as ONNX, C or Python")
     command.set_defaults(parser=command)
-    command.add_argument("file", **file)
+    command.add_argument("file", metavar="FILE", help=accepted)
     command.add_argument("--onnx", metavar="OUT", help="write a model of ONNX")
     command.add_argument("--c", metavar="FOLDER", help="write a header and a source in C99")
     command.add_argument("--python", metavar="OUT", help="write a program that needs NumPy alone")

@@ -1,4 +1,4 @@
-"""What is in a file, for the commands that take one: nothing of the user's is needed or executed."""
+"""What is in a file, for `show` and `export`; no code of the user's is needed, none is executed."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from typing import Any, NamedTuple
 
 from fastbp.mlp import load
 from fastbp.saving import container, stand_ins
-
-
 
 
 class Contents(NamedTuple):
@@ -61,7 +59,7 @@ def read(path: str) -> Contents:
 
         return Contents("onnx", n_bytes, from_onnx(path), {}, {})
     raise ValueError(
-        f"{path} is none of the files that are read here, or damaged: what save writes, others in "
+        f"{path} is damaged, or none of what is read here: files that save has written, others in "
         "the safetensors format, and models of ONNX"
     )
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,30 +55,58 @@ def run(
         The exit status: 1 when anything could not be read or written. What stands before it in
         the order ONNX, C, Python is written then.
     """
-    from fastbp.files import to_c, to_onnx, to_python
-
     try:
         net = _net(path, read(path))
         _check_paths(path, onnx, python, c, name)
         rows = None if calibration is None else _rows(calibration, net)
-        shared = {"class_labels": None if labels is None else _labels(labels), "dtype": dtype}
+        options = {"dtype": dtype, "class_labels": None if labels is None else _labels(labels)}
         if onnx is not None:
-            to_onnx(net, onnx, **shared)
-            _say(f"{onnx}: {os.path.getsize(onnx):,} bytes, a model of ONNX")
+            _write_onnx(net, onnx, options)
         if c is not None:
-            made = to_c(net, c, name=name, calibration=rows, training=training, **shared)
-            n_bytes = os.path.getsize(made.header) + os.path.getsize(made.source)
-            _say(f"{made.header}, {made.source}: {n_bytes:,} bytes of C99")
-            _say(f"  {made.flash:,} bytes of flash for constants, {made.ram:,} of RAM in a call")
-            if made.error is not None:
-                _say(f"  {made.error}")
+            _write_c(net, c, options | {"name": name, "calibration": rows, "training": training})
         if python is not None:
-            to_python(net, python, **shared)
-            _say(f"{python}: {os.path.getsize(python):,} bytes of Python, which needs NumPy alone")
-            _say(f"  predict(X) in it, or: python {python} < rows.csv")
+            _write_python(net, python, options)
     except (ValueError, TypeError, OSError, ImportError) as error:
         return complain(error)
     return 0
+
+
+def _write_onnx(net: Any, path: str, options: dict[str, Any]) -> None:
+    from fastbp.files.onnx.exchange import to_onnx
+
+    with _named(path):
+        to_onnx(net, path, **options)
+    _say(f"{path}: {os.path.getsize(path):,} bytes, a model of ONNX")
+
+
+def _write_c(net: Any, folder: str, options: dict[str, Any]) -> None:
+    from fastbp.files.c.writing import to_c
+
+    with _named(folder):
+        made = to_c(net, folder, **options)
+    n_bytes = os.path.getsize(made.header) + os.path.getsize(made.source)
+    _say(f"{made.header}, {made.source}: {n_bytes:,} bytes of C99")
+    _say(f"  {made.flash:,} bytes of flash for constants, {made.ram:,} of RAM in a call")
+    if made.error is not None:
+        _say(f"  {made.error}")
+
+
+def _write_python(net: Any, path: str, options: dict[str, Any]) -> None:
+    from fastbp.files.python import to_python
+
+    with _named(path):
+        to_python(net, path, **options)
+    _say(f"{path}: {os.path.getsize(path):,} bytes of Python, which needs NumPy alone")
+    _say(f"  predict(X) in it, or: python {path} < rows.csv")
+
+
+@contextmanager
+def _named(path: str) -> Iterator[None]:
+    """Errors of writing name what was asked for, and not a temporary file beside it."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 def _say(line: str) -> None:
@@ -89,17 +119,18 @@ def _net(path: str, found: Contents) -> Any:
     if isinstance(one, MLP) or hasattr(one, "coefs_"):
         return one
     if one is None:
-        what = "holds arrays, and nothing that says how they make a net"
+        what = "arrays, and nothing that says how they make a net"
     elif hasattr(one, "coef_"):
-        what = "holds threshold units, a Perceptron, which none of these formats has"
+        what = "a Perceptron, whose threshold units none of these formats has"
     else:
-        what = "holds an estimator that is not fitted"
-    raise ValueError(f"{path} {what}. Export what MLP.save wrote, or a fitted network's save")
+        what = "an estimator that is not fitted"
+    raise ValueError(
+        f"{path} holds {what}. Take the file of an MLP, or of a fitted MLPClassifier or "
+        "MLPRegressor"
+    )
 
 
-def _check_paths(
-    path: str, onnx: str | None, python: str | None, c: str | None, name: str
-) -> None:
+def _check_paths(path: str, onnx: str | None, python: str | None, c: str | None, name: str) -> None:
     """No file is written over the one that is read, or over another of this call."""
     files = [path, *[file for file in (onnx, python) if file is not None]]
     if c is not None:
@@ -123,22 +154,21 @@ def _labels(text: str) -> list[int] | list[str]:
 
 
 def _rows(path: str, net: Any) -> npt.NDArray[Any]:
-    """Rows of inputs: a file of NumPy, or comma-separated numbers.
-
-    Nothing is executed: pickles in a file of NumPy are refused.
-    """
+    """Rows of inputs: a file of NumPy, or comma-separated numbers."""
     n_in = len((net.weights if isinstance(net, MLP) else net.coefs_)[0])
-    wanted = f"wanted are rows of {n_in} numbers, in a .npy file or with commas and no header"
     try:
         if path.endswith(".npy"):
-            # Mapped, so that what lies about its size takes no memory.
-            rows = np.load(path, mmap_mode="r", allow_pickle=False)
-            if not isinstance(rows, np.ndarray):
-                raise ValueError("it holds several arrays")
-            return rows
+            # Mapped, so that what lies about its size takes no memory; pickles are refused.
+            return np.lib.format.open_memmap(path, mode="r")
         lines = [line for line in Path(path).read_text("utf-8").splitlines() if line.strip()]
         if not lines:
             raise ValueError("it is empty")
         return np.loadtxt(lines, delimiter=",", ndmin=2)
-    except (ValueError, EOFError) as error:
-        raise ValueError(f"{path}: {error}; {wanted}") from error
+    except UnicodeDecodeError:
+        reason: object = "it is not text"
+    except ValueError as error:
+        reason = error
+    raise ValueError(
+        f"{path}: {str(reason).rstrip('.')}. Wanted are rows of {n_in} numbers: lines with commas "
+        "and no header, or a .npy file"
+    )

@@ -19,6 +19,7 @@ from fastbp.machine.processor import (
     versions,
 )
 
+
 def cache_lines() -> list[str]:
     """The folder of the compiled code, and its state."""
     cache = cache_info()

@@ -28,7 +28,7 @@ WIDTH = 84
 """Characters of a line beside its name."""
 
 Fields = list[tuple[str, list[str]]]
-Rows = list[tuple[str, ...]]
+Rows = Sequence[tuple[str, ...]]
 
 
 def run(path: str, as_json: bool = False) -> int:
@@ -58,19 +58,22 @@ def run(path: str, as_json: bool = False) -> int:
 
 
 def _for_programs(path: str, found: Contents) -> dict[str, Any]:
-    recipe = found.recipe
+    held: dict[str, Any] = {"file": path, "bytes": found.n_bytes, "kind": found.kind}
     if found.kind == "onnx":
         spec = found.holds.spec
-        recipe = {
+        return held | {
             "layer_sizes": list(spec.layer_sizes),
             "activations": encoded(spec.activations),
             "dtype": spec.dtype.name,
         }
-    arrays = {name: {"dtype": dtype, "shape": shape} for name, (dtype, shape) in found.arrays.items()}
-    held = {"file": path, "bytes": found.n_bytes, "kind": found.kind}
-    if found.kind in ("net", "estimator"):
-        held["format"] = container.FORMAT
-    return held | {"metadata" if found.kind == "arrays" else "recipe": recipe, "arrays": arrays}
+    if found.kind == "arrays":
+        held["metadata"] = found.recipe
+    else:
+        held |= {"format": container.FORMAT, "recipe": found.recipe}
+    arrays = found.arrays.items()
+    return held | {
+        "arrays": {key: {"dtype": dtype, "shape": shape} for key, (dtype, shape) in arrays}
+    }
 
 
 # ---------------------------------------------------------------- nets
@@ -164,11 +167,12 @@ def _history(history: History) -> list[str]:
     if history.restored_epoch:
         lines[0] += f"; restored: epoch {history.restored_epoch}"
     if history.stop_reason:
-        lines.append(f"stopped: {history.stop_reason}")
+        lines.append(f"stopped: {_cut(history.stop_reason, MOST_TEXT)}")
     shown = sorted({1, best or 1, count})
     table = [("", *(f"epoch {epoch}" for epoch in shown))]
     for name in history.names[:-1]:
-        table.append((name, *(f"{history[name][epoch - 1]:.6g}" for epoch in shown)))
+        values = (f"{history[name][epoch - 1]:.6g}" for epoch in shown)
+        table.append((_cut(name, MOST_CELL), *values))
     return [*lines, *tables.as_lines(table)]
 
 
@@ -181,7 +185,7 @@ def _estimator(path: str, found: Contents) -> list[str]:
     one = found.holds
     parameters = found.recipe["parameters"]
     code = {
-        name: [str(data["name"])]
+        name: [str(data.get("name"))]
         for name, data in parameters.items()
         if isinstance(data, dict) and data.get("kind") == OWN
     }
@@ -240,8 +244,12 @@ def _fitted(one: Any) -> list[str]:
 
 def _curves(held: dict[str, Any]) -> list[str]:
     """First, last and best values of what was measured in each epoch."""
-    table = [("", "first", "last", "best")]
-    for name, best in (("loss_curve_", min), ("validation_loss_curve_", min), ("validation_scores_", max)):
+    table: list[tuple[str, ...]] = [("", "first", "last", "best")]
+    for name, best in (
+        ("loss_curve_", min),
+        ("validation_loss_curve_", min),
+        ("validation_scores_", max),
+    ):
         curve = held.get(name)
         if isinstance(curve, list) and curve and all(isinstance(x, float) for x in curve):
             table.append((name, *(_number(x) for x in (curve[0], curve[-1], best(curve)))))
@@ -253,10 +261,10 @@ def _curves(held: dict[str, Any]) -> list[str]:
 
 def _arrays(path: str, found: Contents) -> list[str]:
     said = ("format", ["safetensors, with nothing of fastbp in it"])
-    metadata = [f"{name}: {_cut(text, MOST_TEXT)}" for name, text in found.recipe.items()]
+    metadata = [_cut(f"{name}: {text}", MOST_TEXT) for name, text in found.recipe.items()]
     table = [("array", "dtype", "shape")]
     for name, (dtype, shape) in found.arrays.items():
-        table.append((name, dtype, " x ".join(map(str, shape)) or "one number"))
+        table.append((_cut(name, MOST_TEXT), dtype, " x ".join(map(str, shape)) or "one number"))
     return [
         *fields([_size(path, found), said, *[("metadata", metadata)] * bool(metadata)]),
         *_block(table),
@@ -282,7 +290,10 @@ def _code(function: str, code: dict[str, list[str]]) -> Fields:
     named = ", ".join(f"{name} {' and '.join(values)}" for name, values in code.items())
     options = ", ".join(f"{name}=..." for name in code)
     return [
-        ("code in Python", [named, f"No file holds it: it is passed to {function}(path, {options})"])
+        (
+            "code in Python",
+            [named, f"No file holds it: it is passed to {function}(path, {options})"],
+        )
     ]
 
 
@@ -293,8 +304,10 @@ def _block(table: Rows) -> list[str]:
 
 def _range(array: Any) -> str:
     """The least and the greatest number; a matrix may be sparse."""
-    if not array.size:
+    if 0 in array.shape:
         return "none"
+    if array.dtype.kind != "f":  # what predictions go by is not in a file as it should be
+        return str(array.dtype)
     least = array.min()
     greatest = array.max()
     return f"{least:.3g}" if least == greatest else f"{least:.3g} to {greatest:.3g}"
@@ -302,6 +315,8 @@ def _range(array: Any) -> str:
 
 def _items(array: Any) -> str:
     """How many there are, and the first of them."""
+    if not isinstance(array, np.ndarray) or array.ndim != 1:
+        return _short(array)
     more = ", ..." if len(array) > MOST_ITEMS else ""
     return f"{len(array)}: {', '.join(_short(item) for item in array[:MOST_ITEMS])}{more}"
 

@@ -111,7 +111,7 @@ def foreign(path: str | os.PathLike[str]) -> tuple[dict[str, str], Described]:
     library = _library()
     try:
         with library.safe_open(path, framework="np") as file:
-            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+            slices = {name: file.get_slice(name) for name in file.keys()}
             arrays = {
                 name: (part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()
             }

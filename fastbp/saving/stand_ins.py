@@ -26,6 +26,7 @@ class StandIn:
         return self.__name__
 
     def __call__(self, *_: Any) -> float:
+        """A learning rate."""
         return 1.0
 
 
@@ -47,7 +48,7 @@ def of_net(recipe: dict[str, Any]) -> dict[str, Any]:
     recipe : dict of str
         That of a net, unchecked.
     """
-    units = recipe.get("activations")
+    units: Any = recipe.get("activations")
     found: dict[str, Any] = {
         "loss": stand_in(recipe.get("loss")),
         "learning_rate": stand_in(recipe.get("optimizer")),
