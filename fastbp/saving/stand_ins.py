@@ -48,7 +48,8 @@ def of_net(recipe: dict[str, Any]) -> dict[str, Any]:
     recipe : dict of str
         That of a net, unchecked.
     """
-    units: Any = recipe.get("activations")
+    given = recipe.get("activations")
+    units = given if isinstance(given, list) else []
     found: dict[str, Any] = {
         "loss": stand_in(recipe.get("loss")),
         "learning_rate": stand_in(recipe.get("optimizer")),
