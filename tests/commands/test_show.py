@@ -279,6 +279,12 @@ def test_damaged_files(path, capsys) -> None:
         assert refused(path, capsys).startswith("net.safetensors is ")
 
 
+def test_a_damaged_name_does_not_make_it_a_file_of_others(path, capsys) -> None:
+    net().save(path)
+    path.write_bytes(path.read_bytes().replace(b'"fastbp"', b'"fastbq"'))
+    assert "its SHA-256 is not the one" in refused(path, capsys)
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"{", b"1,2,3\n4,5,6\n", pickle.dumps([1, 2]), b"\0" * 100, b"PK\x03\x04" + b"\0" * 50],
