@@ -54,12 +54,23 @@ def test_dtype_of_warmup(
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        ([], "arguments are required"),
         (["train"], "invalid choice: 'train'"),
         (["info", "more"], "unrecognized arguments: more"),
         (["warmup", "--dtype", "float16"], "invalid choice: 'float16'"),
         (["demo", "--epochs", "0"], "must be at least 1; got 0"),
         (["demo", "--epochs", "many"], "'many'"),
+        (["show"], "the following arguments are required: FILE"),
+        (["export", "net"], "say where to: --onnx FILE, --c FOLDER or --python FILE"),
+        (["export", "net", "--python", "x", "--name", "y"], "--name goes with --c alone"),
+        (["export", "net", "--python", "x", "--training"], "--training goes with --c alone"),
+        (["export", "net", "--onnx", "x", "--calibration", "y"], "--calibration goes with --c"),
+        (["export", "net", "--c", "x", "--calibration", "y"], "int8 and --calibration go togeth"),
+        (["export", "net", "--c", "x", "--dtype", "int8"], "int8 and --calibration go together"),
+        (
+            ["export", "net", "--c", "x", "--python", "y", "--dtype", "int8", "--calibration", "z"],
+            "--dtype int8 is for --c alone",
+        ),
+        (["export", "net", "--c", "x", "--dtype", "float16"], "invalid choice: 'float16'"),
     ],
 )
 def test_bad_arguments(argv: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -69,6 +80,23 @@ def test_bad_arguments(argv: list[str], message: str, capsys: pytest.CaptureFixt
     captured = capsys.readouterr()
     assert message in captured.err
     assert captured.out == ""
+
+
+def test_without_a_command_it_prints_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert __main__.main([]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.startswith("usage: python -m fastbp [-h]")
+    assert all(f"\n    {name} " in captured.out for name in ("demo", "info", "show", "export"))
+    assert captured.err == ""
+
+
+@pytest.mark.parametrize("command", ["show", "export"])
+def test_files_need_no_compiler(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
+    assert __main__.main([command, "no/net", *["--c", "x"][: 2 * (command == "export")]]) == 1
+    assert capsys.readouterr().err == "no/net: No such file or directory\n"
 
 
 def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,7 +32,8 @@ LEVELS = """
     plot
     insight
     __init__
-    sklearn commands files
+    sklearn files
+    commands
     __main__
 """
 LEVEL = {room: i for i, row in enumerate(LEVELS.strip().splitlines()) for room in row.split()}

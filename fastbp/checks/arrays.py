@@ -183,12 +183,14 @@ def refuse_not_finite(
     )
 
 
-def finite(name: str, array: FloatArray, given: Any, of_nan: str = "") -> FloatArray:
+def finite(
+    name: str, array: FloatArray, given: Any, of_nan: str = "", remedy: str = REMEDY
+) -> FloatArray:
     """`array` itself, if all its values are finite; `of_nan` is what else to do about NaN."""
     index = first_not_finite(array.reshape(-1))
     if index >= 0:
         more = of_nan if np.isnan(array.flat[index]) else ""
-        raise_not_finite(name, array, index, given, f"{REMEDY}{more}")
+        raise_not_finite(name, array, index, given, f"{remedy}{more}")
     return array
 
 

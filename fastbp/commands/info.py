@@ -7,7 +7,7 @@ import platform
 import numpy as np
 
 from fastbp import __version__
-from fastbp.commands import DTYPES, UNCOMPILED
+from fastbp.commands import DTYPES, UNCOMPILED, printing
 from fastbp.machine import peak
 from fastbp.machine.jit import cache_info, compiles
 from fastbp.machine.processor import (
@@ -18,9 +18,6 @@ from fastbp.machine.processor import (
     target_cpu,
     versions,
 )
-
-NAME_WIDTH = 14
-"""Characters before what is said of a name."""
 
 
 def cache_lines() -> list[str]:
@@ -70,7 +67,5 @@ def run() -> int:
     int
         The exit status, 0.
     """
-    for name, lines in rows():
-        for index, line in enumerate(lines):
-            print(f"{name if index == 0 else '':<{NAME_WIDTH}}{line}")
+    print("\n".join(printing.fields(rows())))
     return 0

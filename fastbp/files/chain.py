@@ -28,6 +28,9 @@ ALIASES = {"logistic": "sigmoid"}
 LOSS_AFTER = {"softmax": "cross_entropy", "sigmoid": "binary_cross_entropy", "exp": "poisson"}
 """The loss of a net that comes without one, by its output activation; else squared_error."""
 
+OF_WEIGHTS = "Train the net anew, or write a number there"
+"""What to do about weights that are not finite."""
+
 
 class Layer(NamedTuple):
     """``activation(x @ weight + bias)``.
@@ -318,7 +321,7 @@ def _as_dtype(layer: Layer, i: int, dtype: np.dtype[Any]) -> Layer:
 def _array(name: str, given: FloatArray, dtype: np.dtype[Any]) -> FloatArray:
     with np.errstate(over="ignore"):
         array = np.ascontiguousarray(given, dtype)
-    checks.finite(name, np.atleast_2d(array), np.atleast_2d(given))
+    checks.finite(name, np.atleast_2d(array), np.atleast_2d(given), remedy=OF_WEIGHTS)
     return array
 
 

@@ -12,7 +12,7 @@ import os
 import re
 import stat
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,8 @@ MOST_HEADER = 2**20
 """Bytes of a header: reading it takes up to fifty times as much memory."""
 
 Tensors = dict[str, npt.NDArray[Any]]
+Described = dict[str, tuple[str, tuple[int, ...]]]
+"""Dtypes and shapes of arrays by their names."""
 Held = TypeVar("Held")
 
 _ZEROS = "0" * 64
@@ -56,18 +58,66 @@ def read(path: str | os.PathLike[str], held_in: Callable[[bytes], Held]) -> Held
     ImportError
         Without safetensors.
     """
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise ValueError(f"{os.fspath(path)} is not an ordinary file; only such are loaded")
-    try:
-        with open(path, "rb") as file, np.errstate(all="ignore"):  # values are checked
-            return held_in(file.read())
-    except RecursionError:
-        reason: object = "its JSON is nested too deeply"
-    except MemoryError:
-        reason = "it asks for more memory than there is"
-    except (ValueError, TypeError, OverflowError) as error:
-        reason = error
+    with _opened(path) as file:
+        try:
+            with np.errstate(all="ignore"):  # values are checked
+                return held_in(file.read())
+        except RecursionError:
+            reason: object = "its JSON is nested too deeply"
+        except MemoryError:
+            reason = "it asks for more memory than there is"
+        except (ValueError, TypeError, OverflowError) as error:
+            reason = error
     raise ValueError(f"{os.fspath(path)} is not loaded: {reason!s:.1000}")
+
+
+def head(path: str | os.PathLike[str]) -> bytes:
+    """The beginning of a file, with the whole header if it is one of fastbp's.
+
+    Parameters
+    ----------
+    path : str or path
+
+    Raises
+    ------
+    ValueError
+        For what is not an ordinary file.
+    OSError
+    """
+    with _opened(path) as file:
+        return file.read(8 + MOST_HEADER)
+
+
+def is_foreign(head: bytes) -> bool:
+    """Whether a file that begins so has nothing of fastbp's, and no trace of it."""
+    header = head[8 : 8 + int.from_bytes(head[:8], "little")]
+    return _SEAL.search(header) is None and f'"{NAME}"'.encode() not in header
+
+
+def foreign(path: str | os.PathLike[str]) -> tuple[dict[str, str], Described]:
+    """The metadata of a file that is not fastbp's, and its arrays; they are not read.
+
+    Parameters
+    ----------
+    path : str or path
+
+    Raises
+    ------
+    ValueError
+        When the library finds it damaged.
+    ImportError
+        Without safetensors.
+    """
+    library = _library()
+    try:
+        with library.safe_open(path, framework="np") as file:
+            slices = {name: file.get_slice(name) for name in file.keys()}
+            arrays = {
+                name: (part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()
+            }
+            return file.metadata() or {}, arrays
+    except library.SafetensorError as error:
+        raise ValueError(f"{os.fspath(path)} is not read: {error}") from error
 
 
 def packed(tensors: Tensors, recipe: dict[str, Any]) -> bytes:
@@ -89,14 +139,14 @@ def packed(tensors: Tensors, recipe: dict[str, Any]) -> bytes:
     """
     whole = {"format": FORMAT, "sha256": _ZEROS, **recipe}
     text = json.dumps(whole, separators=(",", ":"), allow_nan=False)
-    content = bytearray(_library().save(tensors, {NAME: text}))
+    content = bytearray(_library().numpy.save(tensors, {NAME: text}))
     seals = list(_SEAL.finditer(_header(content)))
     first = 8 + seals[0].start(1)
     content[first : first + 64] = _digest(content, first).encode()
     return bytes(content)
 
 
-def unpacked(content: bytes) -> tuple[dict[str, tuple[str, tuple[int, ...]]], dict[str, Any]]:
+def unpacked(content: bytes) -> tuple[Described, dict[str, Any]]:
     """The dtypes and shapes of the arrays by name, and the recipe; the seal is checked.
 
     Parameters
@@ -146,11 +196,9 @@ def arrays(content: bytes) -> Tensors:
         When they overlap, leave gaps or are not in the file, and for bools that are not 0 or 1.
     """
     library = _library()
-    from safetensors import SafetensorError
-
     try:
-        found: Tensors = library.load(content)
-    except SafetensorError as error:
+        found: Tensors = library.numpy.load(content)
+    except library.SafetensorError as error:
         raise ValueError(f"its arrays are not where its header says: {error}") from error
     for name, array in found.items():
         if array.dtype == np.bool_ and (array.view(np.uint8) > 1).any():
@@ -188,6 +236,12 @@ def _with_different_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse(constant: str) -> float:
     raise ValueError(f"{constant} is no number of JSON")
+
+
+def _opened(path: str | os.PathLike[str]) -> BinaryIO:
+    if not stat.S_ISREG(os.stat(path).st_mode):  # a named pipe would block
+        raise ValueError(f"{os.fspath(path)} is not an ordinary file; only such are read")
+    return open(path, "rb")
 
 
 def _header(content: bytes | bytearray) -> bytes:
@@ -234,4 +288,4 @@ def _library() -> Any:
         raise ImportError(
             "saving and loading needs safetensors: pip install 'fastbp[files]'"
         ) from error
-    return safetensors.numpy
+    return safetensors

@@ -16,7 +16,7 @@ import pytest
 from helpers import COMPILED, needs_compiler
 
 import fastbp
-from fastbp.commands import info
+from fastbp.commands import info, printing
 from fastbp.machine import peak, processor
 
 ROOT = Path(fastbp.__file__).parents[1]
@@ -27,8 +27,8 @@ def fields(out: str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     name = ""
     for line in out.splitlines():
-        name = line[: info.NAME_WIDTH].strip() or name
-        found.setdefault(name, []).append(line[info.NAME_WIDTH :])
+        name = line[: printing.NAME_WIDTH].strip() or name
+        found.setdefault(name, []).append(line[printing.NAME_WIDTH :])
     return found
 
 

@@ -69,6 +69,20 @@ def test_weights_that_the_dtype_does_not_hold_are_refused() -> None:
         chain_of(net, dtype="float32")
 
 
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (np.nan, "the bias of layer 0 holds nan at row 0, column 1; only finite numbers are acc"),
+        (np.inf, "the bias of layer 0 holds inf at row 0, column 1; only finite numbers are acc"),
+    ],
+)
+def test_weights_that_are_not_finite_are_refused_in_words_of_their_own(value, message) -> None:
+    net = MLP((2, 3, 1))
+    net.biases[0][1] = value
+    with pytest.raises(ValueError, match=f"{message}epted. Train the net anew, or write a number"):
+        chain_of(net)
+
+
 # ---------------------------------------------------------------- estimators
 
 
