@@ -237,7 +237,10 @@ def _numbers(chain: Chain, coded: bool) -> str:
             parts.append(_literal(f"{name}_MEAN", scaling.mean, "np.float64"))
             parts.append(_literal(f"{name}_SCALE", scaling.scale, "np.float64"))
     if chain.labels is not None:
-        parts.append(f"LABELS = np.array([\n{_wrapped(', '.join(map(repr, chain.labels)), 4)}\n])")
+        labels = [f"    {label!r}," for label in chain.labels]  # a space may stand in a label
+        if isinstance(chain.labels[0], int):
+            labels = [_wrapped(", ".join(map(repr, chain.labels)), 4)]
+        parts.append("\n".join(["LABELS = np.array([", *labels, "])"]))
     return "# fmt: off\n" + "\n".join(parts) + "\n# fmt: on"
 
 

@@ -194,7 +194,10 @@ def quantized(chain: Chain, inputs: Doubles) -> IntegerNet:
             return IntegerNet(first, tuple(layers), target.scale)
         x = activated(layer.activation, z)
         if layer.activation in IN_CUT_OFF:
-            grid_of_outputs = target = _chosen(x, lambda values: values)
+            target = _chosen(x, lambda values: values)
+            if layer.activation == "relu":  # of units that are all dead, too
+                target = target._replace(zero=-128)
+            grid_of_outputs = target
             table = None
         else:
             target = _chosen(z, _function(layer.activation))
@@ -332,12 +335,12 @@ def error_of(
     classes : pair of array, shape (rows,), or None
         Indices of the classes by both.
     """
-    difference = np.abs(got.astype(np.float64) - wanted)
     most = float(np.abs(wanted).max()) or 1.0
+    difference = np.abs(got.astype(np.float64) - wanted) / most  # its square is finite, too
     agreement = None if classes is None else float((classes[0] == classes[1]).mean())
     return Int8Error(
-        float(difference.max()) / most,
-        float(np.sqrt(np.square(difference).mean())) / most,
+        float(difference.max()),
+        float(np.sqrt(np.square(difference).mean())),
         agreement,
         len(wanted),
     )

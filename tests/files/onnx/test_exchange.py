@@ -307,6 +307,15 @@ def test_more_than_a_file_holds_is_refused(tmp_path, monkeypatch) -> None:
         to_onnx(net(), tmp_path / "net.onnx")
 
 
+@pytest.mark.parametrize("scaler", ["input_scaler", "output_scaler"])
+@pytest.mark.parametrize("wrong", [(0.0, 1e-50), (0.0, 1e39), (1e300, 1e300), (0.0, 1e-40)])
+def test_scales_beyond_float32_are_refused(scaler, wrong, tmp_path) -> None:
+    with pytest.raises(ValueError, match=f"{scaler} must have means, scales .*float32"):
+        to_onnx(net(), tmp_path / "net.onnx", **{scaler: wrong})
+    assert not list(tmp_path.iterdir())
+    to_onnx(net(), tmp_path / "net.onnx", dtype="float64", **{scaler: wrong})
+
+
 def test_a_function_in_python_is_refused(tmp_path) -> None:
     made = net(activation=lambda z: (z, np.ones_like(z)))
     with pytest.raises(ValueError, match="a function in Python"):
