@@ -56,10 +56,11 @@ def read(path: str | os.PathLike[str], held_in: Callable[[bytes], Held]) -> Held
     ImportError
         Without safetensors.
     """
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise ValueError(f"{os.fspath(path)} is not an ordinary file; only such are loaded")
+    name = os.fspath(path)  # a number would be an open file
+    if not stat.S_ISREG(os.stat(name).st_mode):
+        raise ValueError(f"{name!s} is not an ordinary file; only such are loaded")
     try:
-        with open(path, "rb") as file, np.errstate(all="ignore"):  # values are checked
+        with open(name, "rb") as file, np.errstate(all="ignore"):  # values are checked
             return held_in(file.read())
     except RecursionError:
         reason: object = "its JSON is nested too deeply"
@@ -67,7 +68,7 @@ def read(path: str | os.PathLike[str], held_in: Callable[[bytes], Held]) -> Held
         reason = "it asks for more memory than there is"
     except (ValueError, TypeError, OverflowError) as error:
         reason = error
-    raise ValueError(f"{os.fspath(path)} is not loaded: {reason!s:.1000}")
+    raise ValueError(f"{name!s} is not loaded: {reason!s:.1000}")
 
 
 def packed(tensors: Tensors, recipe: dict[str, Any]) -> bytes:
