@@ -218,7 +218,7 @@ def _predict(chain: Chain, names: list[str]) -> str:
 
 
 def _numbers(chain: Chain, coded: bool) -> str:
-    """The weights, biases, scalings and labels."""
+    """The weights, biases, scalings and labels, and what gelu is computed by."""
     parts = []
     for i, layer in enumerate(chain.layers):
         if coded:
@@ -231,6 +231,8 @@ def _numbers(chain: Chain, coded: bool) -> str:
             parts.append(_literal(f"W{i}", layer.weight, "DTYPE"))
         if layer.bias is not None:
             parts.append(_literal(f"B{i}", layer.bias, "DTYPE"))
+    if any(layer.activation == "gelu" for layer in chain.layers):
+        parts.append(_literal("NORMAL_TAIL", np.array(in_numpy.NORMAL_TAIL), "np.float64"))
     scalings = {"INPUT": chain.input_scaling, "OUTPUT": chain.output_scaling}
     for name, scaling in scalings.items():
         if scaling is not None:

@@ -34,6 +34,7 @@ MOST_BIAS = 2**30
 """Larger biases would leave no room in int32; the unit's scale is raised before that."""
 MOST_SHIFT = 62
 OUTPUT_MOST = 2**15 - 1
+MOST_FLOAT = float(np.finfo(np.float32).max)
 ROOM = 2.0
 """How far net inputs of the last layer may go beyond those of the calibration rows."""
 SAMPLE = 20_000
@@ -178,7 +179,8 @@ def quantized(chain: Chain, inputs: Doubles) -> IntegerNet:
     Raises
     ------
     ValueError
-        For a layer of so many inputs that its sums might not fit into 32 bits.
+        For a layer of so many inputs that its sums might not fit into 32 bits, and for outputs
+        that float32 does not hold.
     """
     first = grid = _chosen(inputs, lambda values: values)
     layers = []
@@ -189,6 +191,11 @@ def quantized(chain: Chain, inputs: Doubles) -> IntegerNet:
         z = x @ weight + bias
         if number == len(chain.layers):
             most = float(np.abs(z).max()) or 1.0
+            if not ROOM * most <= MOST_FLOAT:
+                raise ValueError(
+                    f"the net inputs of the last layer must be within half of float32; they reach "
+                    f"{most:.3g} on the calibration rows. Scale the inputs, or train the net first"
+                )
             target = Grid(ROOM * most / OUTPUT_MOST, 0)
             layers.append(_layer(number, weight, bias, grid, target, None))
             return IntegerNet(first, tuple(layers), target.scale)

@@ -15,7 +15,7 @@ from fastbp import __version__, checks, whole_files
 from fastbp.files.c.floats import float_parts
 from fastbp.files.c.int8 import error_on, int8_net, int8_parts
 from fastbp.files.c.parts import GREATEST, Parts, has_classes, layers_of
-from fastbp.files.c.quantization import Int8Error
+from fastbp.files.c.quantization import MOST_FLOAT, Int8Error
 from fastbp.files.c.text import array, checked_name, comment, filled, long_long, string
 from fastbp.files.c.training import training_of
 from fastbp.files.chain import Chain, FloatArray, chain_of, in_dtype, net_of
@@ -218,7 +218,13 @@ def _in_int8(own: Chain, calibration: Any, caller: bool | None) -> tuple[Parts, 
     checks.finite("calibration", inputs, calibration)
     chain, net = int8_net(in_dtype(own, np.dtype(np.float32)), inputs)
     classes = has_classes(own)
-    error = error_on(chain, net, inputs, _outputs(own, inputs), classes)
+    wanted = _outputs(own, inputs)
+    if not (np.abs(wanted) <= MOST_FLOAT).all():
+        raise ValueError(
+            "the outputs for the calibration rows must be within float32; they reach "
+            f"{np.abs(wanted).max():.3g}"
+        )
+    error = error_on(chain, net, inputs, wanted, classes)
     parts = int8_parts(chain, net, caller, classes)
     parts.about += textwrap.wrap(str(error), 88)
     return parts, error

@@ -8,6 +8,7 @@ import pytest
 from fastbp import MLP, graph
 from fastbp.files.c import quantization
 from fastbp.files.c.quantization import Grid, IntegerLayer, activated, quantized, rescaled
+from fastbp.files.c.writing import to_c
 from fastbp.files.chain import Layer, chain_of
 from fastbp.kernels.activations import ACTIVATIONS
 
@@ -158,3 +159,13 @@ def test_the_error_of_huge_outputs_is_a_number() -> None:
     error = quantization.error_of(wanted * 1.5, wanted, None)
     assert error.largest == pytest.approx(0.5)
     assert error.rms == pytest.approx(np.sqrt((0.25**2 + 0.5**2) / 2.0))
+
+
+def test_outputs_beyond_float_are_refused(tmp_path) -> None:
+    net = MLP((2, 1), dtype="float64", seed=SEED)
+    with pytest.raises(ValueError, match="net inputs of the last layer must be within half of fl"):
+        to_c(net, tmp_path / "new", dtype="int8", calibration=normal(5, 2) * 1e38)
+    options = {"calibration": normal(5, 2), "output_scaler": (3e38, 1e38)}
+    with pytest.raises(ValueError, match="outputs for the calibration rows must be within float32"):
+        to_c(net, tmp_path / "new", dtype="int8", **options)
+    assert not (tmp_path / "new").exists()
