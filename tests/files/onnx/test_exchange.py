@@ -264,7 +264,7 @@ def test_random_nets_there_and_back(tmp_path) -> None:
     seed = int.from_bytes(os.urandom(4), "little")
     print("seed", seed)
     path = tmp_path / "net.onnx"
-    for number in range(counts(60, 3000, 3)):
+    for number in range(counts(30, 3000, 3)):
         rng = np.random.default_rng([seed, number])
         made = random_net(rng)
         X = rng.normal(size=(rng.choice([1, 2, 300]), made.layer_sizes[0])).astype(made.dtype)
