@@ -256,7 +256,9 @@ class MLP(Net):
         -----
         Weights stand in the file as ``layers.0.weight``, (n_in, n_out), and ``layers.0.bias``, for
         anyone to read. Functions in Python, such as a `CallableLoss`, are not in the file: pass
-        them to `load`. A net of a class derived from `MLP` is loaded as an `MLP`.
+        them to `load`. A net of a class derived from `MLP` is loaded as an `MLP`. While another
+        thread trains the net, its parameters may be from amid an update; a callback such as
+        `Checkpoint` saves between epochs.
         """
         content = self.content()
         whole_files.write(path, lambda file: file.write(content))
@@ -617,8 +619,9 @@ class MLP(Net):
             Go on with ``net.history``, of a net that was loaded or a fit that was interrupted: its
             epochs count among `epochs`, and the new ones are added to them. With the same data
             and options the bits are those of a fit that was never stopped, if it was stopped
-            after an epoch; `patience` begins anew. Where the fit before restored its best epoch,
-            that is restored again unless a new epoch is better. Not with a method.
+            after an epoch; `patience` begins anew, and so does an `EarlyStopping`. Where the fit
+            before restored its best epoch, that is restored again unless a new epoch is better.
+            Not with a method.
 
         Returns
         -------

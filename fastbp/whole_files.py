@@ -28,6 +28,7 @@ CLOSED_SECONDS = 60.0
 WINDOWS_WAITS = (0.01, 0.03, 0.1, 0.3, 1.0)
 """Seconds between attempts to replace a file that another process has open, on Windows."""
 
+_SEPARATORS = tuple({"/", os.sep, os.altsep or os.sep})
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a named pipe"),
@@ -59,8 +60,11 @@ def target_of(path: str | os.PathLike[str]) -> tuple[Path, os.stat_result | None
     Raises
     ------
     NotAFileError
-        For a folder, a device, a named pipe, a socket, and links that lead in a circle.
+        For a folder, also one that does not exist, a device, a named pipe, a socket, and links
+        that lead in a circle.
     """
+    if os.fspath(path).endswith(_SEPARATORS):  # a Path forgets it
+        raise NotAFileError(f"{path} ends as a folder does; name a file in it")
     path = Path(path)
     target = Path(os.path.realpath(path))
     try:

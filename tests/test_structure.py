@@ -56,6 +56,7 @@ ON_DEMAND = {  # imported inside functions
     "sklearn.display": {"sklearn"},
     "methods.objective": {"scipy"},
     "saving.container": {"safetensors"},
+    "sklearn": {"sklearn"},
     "sklearn.base": {"sklearn"},
     "sklearn.conversion": {"sklearn"},
     "sklearn.estimators": {"sklearn"},

@@ -165,6 +165,16 @@ def test_what_is_no_file_is_refused(make, kind, tmp_path) -> None:
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
 
 
+@pytest.mark.parametrize("name", ["models", "file", "folder"])
+def test_a_path_with_a_slash_at_its_end_is_no_file(name, tmp_path) -> None:
+    put(tmp_path / "file", b"old")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(NotAFileError, match="a folder"):
+        put(f"{tmp_path}/{name}/", b"new")
+    assert names(tmp_path) == ["file", "folder"]
+    assert (tmp_path / "file").read_bytes() == b"old"
+
+
 def test_a_missing_folder_is_an_error(tmp_path) -> None:
     with pytest.raises(FileNotFoundError):
         put(tmp_path / "missing" / "net.npz", b"")

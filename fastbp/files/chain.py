@@ -25,6 +25,8 @@ LossArgument = str | Loss | MakesLoss | LossFunction | None
 
 ALIASES = {"logistic": "sigmoid"}
 """scikit-learn's names of activations that have another name here."""
+MOST_LABEL = 2**63 - 1
+"""The largest whole number of 64 bits; -MOST_LABEL - 1 is the least."""
 LOSS_AFTER = {"softmax": "cross_entropy", "sigmoid": "binary_cross_entropy", "exp": "poisson"}
 """The loss of a net that comes without one, by its output activation; else squared_error."""
 
@@ -74,7 +76,7 @@ class Chain(NamedTuple):
         Names of the classes. Several outputs: the greatest is the class. One output: above
         `threshold` it is the second of two.
     threshold : float
-        1/2 for probabilities, else 0.
+        0 for a net trained with "hinge", whose classes are -1 and 1, else 1/2.
     dropout : tuple of float
         Rates in front of each layer, which only training applies: of the inputs, then of the
         outputs of each hidden layer.
@@ -117,7 +119,8 @@ def chain_of(
         What the inputs were scaled by in front of the net, and the targets; arrays, or one number
         for all. StandardScaler, MinMaxScaler, MaxAbsScaler and RobustScaler are read.
     class_labels : sequence of int or of str, optional
-        One for each output, or two where there is one output.
+        One for each output, or two where there is one output: whole numbers of 64 bits, or text
+        without zero bytes.
     dtype : {"float32", "float64"}, optional
         The net's own by default.
 
@@ -178,6 +181,38 @@ def in_dtype(chain: Chain, dtype: np.dtype[Any]) -> Chain:
     """
     layers = tuple(_as_dtype(layer, i, dtype) for i, layer in enumerate(chain.layers))
     return chain._replace(layers=layers, dtype=dtype)
+
+
+def in_type(
+    name: str, scaling: Scaling, dtype: np.dtype[Any], invert: bool = False
+) -> tuple[FloatArray, FloatArray]:
+    """Means and scales in a dtype, scales as factors if `invert`.
+
+    Parameters
+    ----------
+    name : str
+        For the message.
+    scaling : Scaling
+    dtype : numpy.dtype
+        float32 or float64.
+    invert : bool, default=False
+
+    Raises
+    ------
+    ValueError
+        For what is not finite, or no normal number, in this dtype.
+    """
+    limits = np.finfo(dtype)
+    with np.errstate(over="ignore", under="ignore"):
+        mean = scaling.mean.astype(dtype)
+        scale = (1.0 / scaling.scale if invert else scaling.scale).astype(dtype)
+    if not np.isfinite(mean).all() or not np.isfinite(scale).all() or (scale < limits.tiny).any():
+        raise ValueError(
+            f"{name} must have means, scales and reciprocals of scales that {dtype.name} holds, "
+            f"{limits.tiny:.2g} to {limits.max:.2g}; got {scaling}. Take dtype='float64', or other "
+            "units"
+        )
+    return mean, scale
 
 
 def net_of(
@@ -293,8 +328,8 @@ def _labels_of_estimator(estimator: Any, layers: list[Layer]) -> list[int] | lis
 
 def _checked_labels(given: Any, outputs: int) -> list[int] | list[str]:
     accepted = (
-        f"class_labels must be {max(outputs, 2)} different whole numbers or strings, one for each "
-        "class"
+        f"class_labels must be {max(outputs, 2)} different whole numbers of 64 bits, or strings "
+        "that UTF-8 has and without zero bytes, one for each class"
     )
     if isinstance(given, str) or not isinstance(given, Iterable):
         raise ValueError(f"{accepted}; got {given!r}")
@@ -307,9 +342,17 @@ def _checked_labels(given: Any, outputs: int) -> list[int] | list[str]:
     if not texts and not all(isinstance(value, int) for value in values):
         raise ValueError(f"{accepted}; got {given!r}")
     values = values if texts else [int(value) for value in values]  # bool, too
-    if len(set(values)) != len(values):
+    if len(set(values)) != len(values) or not all(map(_is_label, values)):
         raise ValueError(f"{accepted}; got {given!r}")
     return values
+
+
+def _is_label(value: int | str) -> bool:
+    """Whether every format can hold a label."""
+    if isinstance(value, int):
+        return -MOST_LABEL - 1 <= value <= MOST_LABEL
+    is_utf_8 = not any("\ud800" <= character <= "\udfff" for character in value)
+    return is_utf_8 and "\0" not in value  # which ends text in C, and is cut off by NumPy
 
 
 def _as_dtype(layer: Layer, i: int, dtype: np.dtype[Any]) -> Layer:
@@ -329,13 +372,13 @@ def _scaling(name: str, given: Any, columns: int) -> Scaling | None:
     """A scaler as mean and scale of each column."""
     if given is None:
         return None
+    if getattr(given, "clip", False) in (True,):  # an array has a method of this name
+        raise ValueError(f"{name} must not clip; got {given!r}. Fit one without clip=True")
     if isinstance(given, tuple | list) and len(given) == 2:
         mean, scale = given
     elif all(hasattr(given, part) for part in ("min_", "scale_")):  # x * scale_ + min_
         mean = -given.min_ / given.scale_
         scale = 1.0 / given.scale_
-        if given.clip:
-            raise ValueError(f"{name} must not clip; got {given!r}. Fit one without clip=True")
     elif hasattr(given, "scale_"):
         mean = getattr(given, "mean_", getattr(given, "center_", None))
         scale = given.scale_

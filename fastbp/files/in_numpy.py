@@ -1,8 +1,7 @@
 """Activations in NumPy: what `to_python` copies into the files that it writes.
 
 A function takes net inputs (rows, units) in float32 or float64 and returns outputs of the same
-dtype, as fastbp's kernels do, for any finite net input. It may call another function of this file;
-a constant of the module would not be copied.
+dtype, as fastbp's kernels do, for any finite net input. It may call another function of this file.
 """
 
 from __future__ import annotations
@@ -13,6 +12,20 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
+NORMAL_TAIL = (
+    1.0127637343554945e-09, 3.60453989120477e-09, -5.11357310408031e-09,
+    -3.269806851103581e-08, 2.1802558944487917e-08, 2.1638892818507688e-07,
+    -1.6885699606798646e-07, -1.3845580595346729e-06, 1.990732914612774e-06,
+    8.340584785708914e-06, -2.488149949559953e-05, -2.9687858794317356e-05,
+    0.0002724495515186751, -0.0003989347002399851, -0.001496688387645452,
+    0.01039753340007434, -0.034559319352991315, 0.08251018308518308,
+    -0.15676657833565735, 0.24765280798498845, -0.3326912514450283,
+    0.3845965248750315,
+)  # fmt: skip
+"""What `gelu` takes the tail of the normal distribution from, the highest power first.
+
+As in `fastbp.kernels.elementary.normal_tail`, which says where it comes from.
+"""
 
 
 def sigmoid(z: Array) -> Array:
@@ -59,21 +72,11 @@ def gelu(z: Array) -> Array:
     """z Phi(z) with the normal distribution Phi, as max(z, 0) - a Phi(-a) with a = |z|.
 
     NumPy has no erf. exp(a^2 / 2) Phi(-a) (a + 5) / 2 is a polynomial in
-    (a - 5) / (a + 5), here with a relative error of 1.3e-17; beyond a = 37.64 the
+    (a - 5) / (a + 5), NORMAL_TAIL, with a relative error of 1.3e-17; beyond a = 37.64 the
     product is below all normal numbers.
     """
-    powers = (  # the highest first
-        1.0127637343554945e-09, 3.60453989120477e-09, -5.11357310408031e-09,
-        -3.269806851103581e-08, 2.1802558944487917e-08, 2.1638892818507688e-07,
-        -1.6885699606798646e-07, -1.3845580595346729e-06, 1.990732914612774e-06,
-        8.340584785708914e-06, -2.488149949559953e-05, -2.9687858794317356e-05,
-        0.0002724495515186751, -0.0003989347002399851, -0.001496688387645452,
-        0.01039753340007434, -0.034559319352991315, 0.08251018308518308,
-        -0.15676657833565735, 0.24765280798498845, -0.3326912514450283,
-        0.3845965248750315,
-    )  # fmt: skip
     a = np.minimum(np.abs(z), 37.64).astype(np.float64)
-    tail = np.polyval(powers, (a - 5.0) / (a + 5.0)) / (a + 5.0)
+    tail = np.polyval(NORMAL_TAIL, (a - 5.0) / (a + 5.0)) / (a + 5.0)
     return (np.maximum(z, 0.0) - 2.0 * a * tail * np.exp(-0.5 * a * a)).astype(z.dtype)
 
 

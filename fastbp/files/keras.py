@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from fastbp import checks
 from fastbp.files.chain import FloatArray, LossArgument, chain_of, net_of
-from fastbp.files.stack import Stack, array_of
+from fastbp.files.stack import Stack, array_of, class_of
 from fastbp.graph.in_nets import GraphActivation
 from fastbp.mlp import MLP
 from fastbp.model.activations import Activation
@@ -202,16 +202,8 @@ def from_keras(
 
 
 def kind_of(layer: Any) -> str:
-    """The name of the class of Keras' or ours that computes what a layer does, else "".
-
-    A class that is derived from it without a `call` of its own computes the same.
-    """
-    kind = type(layer)
-    for base in kind.__mro__:
-        if base.__module__.split(".")[0] == "keras" or base.__module__ == OURS:
-            same = getattr(kind, "call", None) is getattr(base, "call", None)
-            return base.__name__ if same else ""
-    return ""
+    """The name of the class that computes what a layer does (`fastbp.files.stack.class_of`)."""
+    return class_of(layer, "keras", OURS, "call")
 
 
 def _parts(name: str, layer: Any) -> Iterator[tuple[str, Any]]:

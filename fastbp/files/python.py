@@ -218,7 +218,7 @@ def _predict(chain: Chain, names: list[str]) -> str:
 
 
 def _numbers(chain: Chain, coded: bool) -> str:
-    """The weights, biases, scalings and labels."""
+    """The weights, biases, scalings and labels, and what gelu is computed by."""
     parts = []
     for i, layer in enumerate(chain.layers):
         if coded:
@@ -231,13 +231,18 @@ def _numbers(chain: Chain, coded: bool) -> str:
             parts.append(_literal(f"W{i}", layer.weight, "DTYPE"))
         if layer.bias is not None:
             parts.append(_literal(f"B{i}", layer.bias, "DTYPE"))
+    if any(layer.activation == "gelu" for layer in chain.layers):
+        parts.append(_literal("NORMAL_TAIL", np.array(in_numpy.NORMAL_TAIL), "np.float64"))
     scalings = {"INPUT": chain.input_scaling, "OUTPUT": chain.output_scaling}
     for name, scaling in scalings.items():
         if scaling is not None:
             parts.append(_literal(f"{name}_MEAN", scaling.mean, "np.float64"))
             parts.append(_literal(f"{name}_SCALE", scaling.scale, "np.float64"))
     if chain.labels is not None:
-        parts.append(f"LABELS = np.array([\n{_wrapped(', '.join(map(repr, chain.labels)), 4)}\n])")
+        labels = [f"    {label!r}," for label in chain.labels]  # a space may stand in a label
+        if isinstance(chain.labels[0], int):
+            labels = [_wrapped(", ".join(map(repr, chain.labels)), 4)]
+        parts.append("\n".join(["LABELS = np.array([", *labels, "])"]))
     return "# fmt: off\n" + "\n".join(parts) + "\n# fmt: on"
 
 

@@ -114,6 +114,29 @@ class Stack:
             )
 
 
+def class_of(part: Any, package: str, ours: str, method: str) -> str:
+    """The name of the class of a framework's or ours that computes what a part does, else "".
+
+    A class that is derived from it without a method of its own computes the same. The framework
+    need not be imported for that.
+
+    Parameters
+    ----------
+    part : object
+        A layer, a module.
+    package, ours : str
+        The framework's package, and the module of ours that has further classes.
+    method : str
+        The method that computes.
+    """
+    kind = type(part)
+    for base in kind.__mro__:
+        if base.__module__.split(".")[0] == package or base.__module__ == ours:
+            same = getattr(kind, method, None) is getattr(base, method, None)
+            return base.__name__ if same else ""
+    return ""
+
+
 def array_of(name: str, value: Any) -> FloatArray:
     """An array of any framework in float32 or float64: another dtype becomes float32.
 

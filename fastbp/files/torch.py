@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from fastbp import checks
 from fastbp.files.chain import Layer, LossArgument, chain_of, net_of
-from fastbp.files.stack import Stack, array_of
+from fastbp.files.stack import Stack, array_of, class_of
 from fastbp.graph.in_nets import GraphActivation
 from fastbp.mlp import MLP, OneActivation
 from fastbp.model.activations import Activation, as_activation
@@ -228,17 +228,8 @@ def from_torch(
 
 
 def kind_of(module: Any) -> str:
-    """The name of the class of PyTorch's or ours that computes what a module does, else "".
-
-    A class that is derived from it without a `forward` of its own computes the same. torch need
-    not be imported for that.
-    """
-    kind = type(module)
-    for base in kind.__mro__:
-        if base.__module__.split(".")[0] == "torch" or base.__module__ == OURS:
-            same = getattr(kind, "forward", None) is getattr(base, "forward", None)
-            return base.__name__ if same else ""
-    return ""
+    """The name of the class that computes what a module does (`fastbp.files.stack.class_of`)."""
+    return class_of(module, "torch", OURS, "forward")
 
 
 def _parts(name: str, module: Any) -> Iterator[tuple[str, Any]]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from fastbp import checks
 from fastbp.fit import data
-from fastbp.fit.callbacks import Callback, EarlyStopping, Fit, Progress, TimeLimit
+from fastbp.fit.callbacks import Callback, Checkpoint, EarlyStopping, Fit, Progress, TimeLimit
 from fastbp.fit.data import Examples
 from fastbp.fit.evaluation import measured
 from fastbp.fit.history import History
@@ -263,6 +263,8 @@ def _callbacks(options: Options) -> list[Callback]:
                 f"{checks.described(callback)}"
                 f"{checks.instead('callbacks', callback, (), Callback)}"
             )
+    # What the others change after an epoch, such as the learning rate, is saved with it.
+    callbacks.sort(key=lambda callback: isinstance(callback, Checkpoint))
     min_delta = checks.at_least_zero("min_delta", options.min_delta)
     if options.patience is not None:
         callbacks.insert(0, EarlyStopping(options.patience, min_delta))

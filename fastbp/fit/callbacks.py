@@ -120,12 +120,15 @@ class _Watch:
 
     def see(self, fit: Fit) -> bool:
         """Take in an epoch; whether it is the best. NaN never is."""
-        value = self.sign * fit.losses[self.name]
+        self.count(fit.losses[self.name])
+        return self._take(fit, fit.epoch, self.sign * fit.losses[self.name])
+
+    def count(self, value: float) -> None:
+        """Count an epoch without improvement, or begin to count."""
         self.waited += 1
-        if value < self.reference - self.min_delta:
-            self.reference = value
+        if self.sign * value < self.reference - self.min_delta:
+            self.reference = self.sign * value
             self.waited = 0
-        return self._take(fit, fit.epoch, value)
 
     def _take(self, fit: Fit, epoch: int, value: float) -> bool:
         """Keep an epoch and its parameters if it is the best."""
@@ -316,7 +319,8 @@ def _tqdm(epochs: int, done: int) -> Any:
 class Checkpoint(_Monitoring):
     """Save the net after epochs, for `fastbp.load`, as `MLP.save` does.
 
-    The file has the history so far, too. It is replaced in one piece, and the disk has it before
+    The file has the history so far, too, and what other callbacks have changed: `fit` calls
+    checkpoints after them. It is replaced in one piece, and the disk has it before
     training goes on, so that there is always a whole one, even after a power failure.
 
     Parameters
@@ -527,7 +531,8 @@ class LearningRateSchedule(Callback):
 class ReduceOnPlateau(_Monitoring):
     """Lower the learning rate when a column has not improved for some epochs.
 
-    The net keeps the rate. A schedule instead of a number is scaled (`Scaled`).
+    The net keeps the rate. A schedule instead of a number is scaled (`Scaled`). With
+    ``fit(resume=True)`` the epochs before count.
 
     Parameters
     ----------
@@ -561,7 +566,7 @@ class ReduceOnPlateau(_Monitoring):
         super().__init__(monitor, min_delta, mode)
 
     def on_fit_begin(self, fit: Fit) -> None:
-        """Start afresh."""
+        """Start afresh, or after the epochs of the fit that goes on."""
         if self.min_rate > 0 and callable(fit.net.optimizer.learning_rate):
             raise ValueError(
                 f"min_rate={self.min_rate} needs a learning rate that is a number; the optimizer "
@@ -569,13 +574,21 @@ class ReduceOnPlateau(_Monitoring):
             )
         self._watch = self._new_watch()
         self._watch.begin(fit)
+        for value in fit.history[self._watch.name]:  # a fit goes on: the net has its rate
+            self._is_time(value)
+
+    def _is_time(self, value: float) -> bool:
+        """Take in an epoch; whether there was no improvement for long enough."""
+        self._watch.count(value)
+        if self._watch.waited < self.patience:
+            return False
+        self._watch.waited = 0
+        return True
 
     def on_epoch_end(self, fit: Fit) -> None:
         """Lower the rate where it is time."""
-        self._watch.see(fit)
-        if self._watch.waited < self.patience:
+        if not self._is_time(fit.losses[self._watch.name]):
             return
-        self._watch.waited = 0
         rate = fit.net.optimizer.learning_rate
         if isinstance(rate, Scaled):
             set_learning_rate(fit.net, Scaled(rate.schedule, rate.factor * self.factor))

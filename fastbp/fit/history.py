@@ -159,9 +159,10 @@ class History:
                 f"{', '.join(map(repr, ('loss', *names, 'seconds')))}. Pass the same metrics and "
                 "validation data"
             )
-        self.loss = list(before.loss)
-        self.seconds = list(before.seconds)
-        self.other_columns = {name: list(before.other_columns[name]) for name in names}
+        columns = before.to_dict()
+        self.loss = columns["loss"]
+        self.seconds = columns["seconds"]
+        self.other_columns = {name: columns[name] for name in names}
         self.restored_epoch = before.restored_epoch
         self.monitor = before.monitor
         self.highest = before.highest
@@ -237,13 +238,15 @@ class History:
         return draw({"": curves_of(self)}, log_scale, ax)
 
     def to_dict(self) -> dict[str, list[float]]:
-        """The columns by name, as new lists.
+        """The columns by name, as new lists of the same length.
 
         Returns
         -------
         dict of str to list of float
         """
-        return {name: list(self[name]) for name in self.names}
+        columns = {name: list(self[name]) for name in self.names}
+        whole = min(map(len, columns.values()))  # another thread may be adding an epoch
+        return {name: column[:whole] for name, column in columns.items()}
 
     def to_frame(self) -> Any:
         """The table as a pandas DataFrame, a row an epoch, counted from 1.
@@ -257,7 +260,7 @@ class History:
         ImportError
             Without pandas: ``pip install 'fastbp[pandas]'``.
         """
-        return _frame(self.to_dict(), len(self))
+        return _frame(self.to_dict())
 
 
 def curves_of(history: History) -> Curves:
@@ -274,12 +277,12 @@ def curves_of(history: History) -> Curves:
     return Curves(history.loss, validation, history.best_epoch)
 
 
-def _frame(columns: dict[str, list[float]], count: int) -> Any:
+def _frame(columns: dict[str, list[float]]) -> Any:
     try:
         import pandas
     except ImportError as error:
         raise ImportError(
             "to_frame needs pandas: pip install 'fastbp[pandas]'. to_dict needs nothing"
         ) from error
-    index = pandas.RangeIndex(1, count + 1, name="epoch")
+    index = pandas.RangeIndex(1, len(columns["loss"]) + 1, name="epoch")
     return pandas.DataFrame(columns, index=index, dtype="float64")

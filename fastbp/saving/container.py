@@ -68,7 +68,7 @@ def read(path: str | os.PathLike[str], held_in: Callable[[bytes], Held]) -> Held
             reason = "it asks for more memory than there is"
         except (ValueError, TypeError, OverflowError) as error:
             reason = error
-    raise ValueError(f"{os.fspath(path)} is not loaded: {reason!s:.1000}")
+    raise ValueError(f"{os.fspath(path)!s} is not loaded: {reason!s:.1000}")
 
 
 def head(path: str | os.PathLike[str]) -> bytes:
@@ -239,9 +239,10 @@ def _refuse(constant: str) -> float:
 
 
 def _opened(path: str | os.PathLike[str]) -> BinaryIO:
-    if not stat.S_ISREG(os.stat(path).st_mode):  # a named pipe would block
-        raise ValueError(f"{os.fspath(path)} is not an ordinary file; only such are read")
-    return open(path, "rb")
+    name = os.fspath(path)  # a number would be an open file
+    if not stat.S_ISREG(os.stat(name).st_mode):  # a named pipe would block
+        raise ValueError(f"{name!s} is not an ordinary file; only such are read")
+    return open(name, "rb")
 
 
 def _header(content: bytes | bytearray) -> bytes:

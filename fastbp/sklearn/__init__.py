@@ -21,6 +21,11 @@ estimators elsewhere. What other people's code sees is in `annotations`, `featur
 and `onnx`.
 """
 
+try:
+    import sklearn as _library  # noqa: F401
+except ImportError as error:
+    raise ImportError("fastbp.sklearn needs scikit-learn: pip install 'fastbp[sklearn]'") from error
+
 from fastbp.sklearn.display import LossCurveDisplay
 from fastbp.sklearn.estimators import MLPClassifier, MLPRegressor
 from fastbp.sklearn.loading import load

@@ -134,15 +134,26 @@ def test_an_estimator_that_is_not_fitted_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", ["abc", ["a", "b"], ["a", "b", "b"], [0, 1, 2.5], ["a", 1, 2], [0, 1, 2, 3], None, 3]
-)
+    "wrong",
+    [
+        "abc", ["a", "b"], ["a", "b", "b"], [0, 1, 2.5], ["a", 1, 2], [0, 1, 2, 3], None, 3,
+        [0, 1, 2**63], [0, 1, -(2**63) - 1], ["a", "b", "c\0"], ["a", "b", "\ud800"],
+    ],
+)  # fmt: skip
 def test_labels_that_do_not_fit_are_refused(wrong) -> None:
     net = MLP((2, 3), loss="cross_entropy")
     if wrong is None:
         assert chain_of(net, class_labels=wrong).labels is None
         return
-    with pytest.raises(ValueError, match="class_labels must be 3 different whole numbers or str"):
+    with pytest.raises(
+        ValueError, match="class_labels must be 3 different whole numbers of 64 bits, or str"
+    ):
         chain_of(net, class_labels=wrong)
+
+
+def test_the_least_and_the_largest_label() -> None:
+    labels = [-(2**63), 2**63 - 1, 0]
+    assert chain_of(MLP((2, 3), loss="cross_entropy"), class_labels=labels).labels == labels
 
 
 def test_one_output_has_two_labels_and_its_threshold() -> None:
@@ -201,11 +212,15 @@ def test_other_scalers_are_refused(wrong, message: str) -> None:
         chain_of(MLP((3, 1)), input_scaler=wrong)
 
 
-def test_scalers_that_are_not_fitted_or_clip_are_refused() -> None:
+@pytest.mark.parametrize("name", ["MinMaxScaler", "MaxAbsScaler"])
+def test_scalers_that_are_not_fitted_or_clip_are_refused(name: str) -> None:
     preprocessing = pytest.importorskip("sklearn.preprocessing")
     with pytest.raises(TypeError, match="fitted StandardScaler"):
-        chain_of(MLP((3, 1)), input_scaler=preprocessing.StandardScaler())
-    clips = preprocessing.MinMaxScaler(clip=True).fit(rows())
+        chain_of(MLP((3, 1)), input_scaler=getattr(preprocessing, name)())
+    clips = getattr(preprocessing, name)()
+    if not hasattr(clips, "clip"):
+        pytest.skip(f"this scikit-learn has no {name} that clips")
+    clips.set_params(clip=True).fit(rows())
     with pytest.raises(ValueError, match="input_scaler must not clip"):
         chain_of(MLP((3, 1)), input_scaler=clips)
 

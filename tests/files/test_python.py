@@ -114,6 +114,20 @@ def test_labels_and_scaling(tmp_path: Path) -> None:
     np.testing.assert_allclose(module.predict(X), expected, rtol=1e-12, atol=1e-6)
 
 
+def test_labels_of_any_text_and_whole_number(tmp_path: Path) -> None:
+    sentence = "more words than a line of the file has, in a label that must not be broken anywhere"
+    texts = [sentence, "  two  spaces  ", "\t", "\r\n", "'\"\\", '"""', "*/ # %s {}", "日本🎉", ""]
+    numbers = [-(2**63), 2**63 - 1, *range(1000, 1007)]
+    net = MLP((2, 9), loss="cross_entropy", seed=0)
+    X = np.random.default_rng(0).normal(size=(50, 2)) * 20.0
+    chosen = net.predict(X).argmax(axis=1)
+    assert len(set(chosen)) >= 5
+    for labels in (texts, numbers):
+        _, module = written(net, tmp_path, class_labels=labels)
+        assert module.LABELS.tolist() == labels
+        assert module.classify(X).tolist() == [labels[i] for i in chosen]
+
+
 @pytest.mark.parametrize(("loss", "threshold"), [("binary_cross_entropy", 0.5), ("hinge", 0.0)])
 def test_one_output_and_two_labels(loss: str, threshold: float, tmp_path: Path) -> None:
     net = MLP((2, 5, 1), loss=loss, seed=0)

@@ -159,6 +159,17 @@ X = np.random.default_rng(0).normal(size=(40, 2))
 Y = X[:, :1] * X[:, 1:]
 
 
+def test_an_epoch_that_is_half_written_does_not_count() -> None:
+    history = History([3.0, 2.0, 1.0], [0.1, 0.1], {"learning_rate": [0.5, 0.5, 0.5]})
+    assert history.to_dict() == {
+        "loss": [3.0, 2.0], "learning_rate": [0.5, 0.5], "seconds": [0.1, 0.1],
+    }  # fmt: skip
+    after = History()
+    after.go_on(history)
+    after.add(1.5, 0.2, learning_rate=0.5)
+    assert (after.loss, after.seconds) == ([3.0, 2.0, 1.5], [0.1, 0.1, 0.2])
+
+
 @pytest.mark.parametrize("method", [None, "gradient_descent"])
 def test_a_fit_says_what_it_restored(method):
     net = MLP((2, 8, 1), seed=0)

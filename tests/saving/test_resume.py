@@ -128,6 +128,24 @@ def test_callbacks_count_on(tmp_path) -> None:
     assert [line.split(",")[0] for line in lines] == ["1", "2", "3", "4"]
 
 
+@pytest.mark.parametrize("optimizer", [fastbp.SGD(0.3), fastbp.SGD(fastbp.CosineDecay(0.3, 100))])
+@pytest.mark.parametrize("checkpoint_first", [True, False])
+def test_a_plateau_counts_on(checkpoint_first, optimizer, tmp_path) -> None:
+    def callbacks() -> list[fastbp.Callback]:
+        plateau = fastbp.ReduceOnPlateau(0.5, patience=2, min_delta=0.01)
+        both = [plateau, fastbp.Checkpoint(tmp_path / "{epoch}")]
+        return both[::-1] if checkpoint_first else both
+
+    whole = made(optimizer=optimizer)
+    whole.fit(X, Y, epochs=12, callbacks=callbacks())
+    assert len({*whole.history["learning_rate"]}) > 2
+    for epoch in range(1, 12):
+        net = fastbp.load(tmp_path / str(epoch))
+        net.fit(X, Y, epochs=12, resume=True, callbacks=callbacks())
+        assert net.history["learning_rate"] == whole.history["learning_rate"]
+        assert state(net) == state(whole)
+
+
 def test_the_best_checkpoint_stays_the_best(tmp_path) -> None:
     path = tmp_path / "best"
     net = made()

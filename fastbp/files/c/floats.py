@@ -6,12 +6,11 @@ from fastbp.files.c.parts import (
     SCALE_INPUTS,
     Parts,
     in_turn,
-    in_type,
     scratch_of,
     with_exact_means,
 )
 from fastbp.files.c.training import Training, TrainingStep, add_struct, net_inputs
-from fastbp.files.chain import Chain, Layer
+from fastbp.files.chain import Chain, Layer, in_type
 
 DENSE = """\
 /* y[i] = b[i] + sum of w[i][k] x[k] over k; the rows of w are the units */
@@ -73,7 +72,7 @@ def float_parts(chain: Chain, caller: bool | None, fma: bool, training: Training
         add_struct(parts, training)
     add_products(parts, fma)
     if chain.input_scaling is not None:
-        parts.input_scaling(*in_type("input_scaler", chain.input_scaling, chain, invert=True))
+        parts.input_scaling(*in_type("input_scaler", chain.input_scaling, chain.dtype, invert=True))
         parts.functions.append(SCALE_INPUTS)
     statements = ["NAME_scale_inputs(x, a);"] * scaled
     places = ["x", *("ab"[i % 2] for i in range(len(sizes))), "y"][scaled:]

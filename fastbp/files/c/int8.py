@@ -14,7 +14,6 @@ from fastbp.files.c.parts import (
     GREATEST,
     Parts,
     in_turn,
-    in_type,
     scratch_of,
     with_exact_means,
 )
@@ -29,7 +28,7 @@ from fastbp.files.c.quantization import (
     quantized,
 )
 from fastbp.files.c.text import real, whole
-from fastbp.files.chain import Chain, FloatArray
+from fastbp.files.chain import Chain, FloatArray, in_type
 
 ROUNDED = """\
 /* the nearest whole number, cut off to int8 */
@@ -106,7 +105,7 @@ def input_factors(chain: Chain, net: IntegerNet) -> tuple[Any, Any]:
         return np.float32(0.0), np.float32(1.0 / net.inputs.scale)
     scaling = chain.input_scaling
     scaling = scaling._replace(scale=scaling.scale * net.inputs.scale)
-    return in_type("input_scaler", scaling, chain, invert=True)
+    return in_type("input_scaler", scaling, chain.dtype, invert=True)
 
 
 def quantize(chain: Chain, net: IntegerNet, x: FloatArray) -> npt.NDArray[np.int8]:
@@ -139,7 +138,7 @@ def dequantize(chain: Chain, net: IntegerNet, z: npt.NDArray[np.int16]) -> Float
     values = z.astype(np.float32) * np.float32(net.output_scale)
     y = activated(chain.layers[-1].activation, values)
     if chain.output_scaling is not None:
-        mean, scale = in_type("output_scaler", chain.output_scaling, chain)
+        mean, scale = in_type("output_scaler", chain.output_scaling, chain.dtype)
         y = y * scale + mean
     return y
 

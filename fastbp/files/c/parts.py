@@ -9,7 +9,7 @@ import numpy as np
 
 from fastbp.files.c.activations import Functions
 from fastbp.files.c.text import array, comment, real
-from fastbp.files.chain import Chain, FloatArray, Scaling
+from fastbp.files.chain import Chain, FloatArray, in_type
 from fastbp.model.activations import Activation
 
 STACK_BYTES = 2048
@@ -229,7 +229,7 @@ class Parts:
         """Add what scales outputs back, and return the statement that calls it, if any."""
         if self.chain.output_scaling is None:
             return []
-        mean, scale = in_type("output_scaler", self.chain.output_scaling, self.chain)
+        mean, scale = in_type("output_scaler", self.chain.output_scaling, self.chain.dtype)
         self.reals("output_means", mean)
         self.reals("output_scales", scale)
         self.functions.append(SCALE_OUTPUTS)
@@ -276,36 +276,14 @@ def with_exact_means(chain: Chain) -> Chain:
     scaling = chain.input_scaling
     if scaling is None:
         return chain
-    lost = (scaling.mean - scaling.mean.astype(chain.dtype)) / scaling.scale
+    mean, _ = in_type("input_scaler", scaling, chain.dtype, invert=True)
+    lost = (scaling.mean - mean) / scaling.scale
     if not lost.any():
         return chain
     first = chain.layers[0]
     bias = np.zeros(first.weight.shape[1]) if first.bias is None else first.bias
     bias = (bias - lost @ first.weight.astype(np.float64)).astype(chain.dtype)
     return chain._replace(layers=(first._replace(bias=bias), *chain.layers[1:]))
-
-
-def in_type(
-    name: str, scaling: Scaling, chain: Chain, invert: bool = False
-) -> tuple[FloatArray, FloatArray]:
-    """Means and scales in the chain's dtype, scales as factors if `invert`.
-
-    Raises
-    ------
-    ValueError
-        For what is not finite, or no normal number, in this dtype.
-    """
-    limits = np.finfo(chain.dtype)
-    with np.errstate(over="ignore", under="ignore"):
-        mean = scaling.mean.astype(chain.dtype)
-        scale = (1.0 / scaling.scale if invert else scaling.scale).astype(chain.dtype)
-    if not np.isfinite(mean).all() or not np.isfinite(scale).all() or (scale < limits.tiny).any():
-        raise ValueError(
-            f"{name} must have means, scales and reciprocals of scales that {chain.dtype.name} "
-            f"holds, {limits.tiny:.2g} to {limits.max:.2g}; got {scaling}. Take dtype='float64', "
-            "or other units"
-        )
-    return mean, scale
 
 
 def name_of(activation: str | Activation) -> str:

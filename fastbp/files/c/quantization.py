@@ -34,6 +34,7 @@ MOST_BIAS = 2**30
 """Larger biases would leave no room in int32; the unit's scale is raised before that."""
 MOST_SHIFT = 62
 OUTPUT_MOST = 2**15 - 1
+MOST_FLOAT = float(np.finfo(np.float32).max)
 ROOM = 2.0
 """How far net inputs of the last layer may go beyond those of the calibration rows."""
 SAMPLE = 20_000
@@ -178,7 +179,8 @@ def quantized(chain: Chain, inputs: Doubles) -> IntegerNet:
     Raises
     ------
     ValueError
-        For a layer of so many inputs that its sums might not fit into 32 bits.
+        For a layer of so many inputs that its sums might not fit into 32 bits, and for outputs
+        that float32 does not hold.
     """
     first = grid = _chosen(inputs, lambda values: values)
     layers = []
@@ -189,12 +191,20 @@ def quantized(chain: Chain, inputs: Doubles) -> IntegerNet:
         z = x @ weight + bias
         if number == len(chain.layers):
             most = float(np.abs(z).max()) or 1.0
+            if not ROOM * most <= MOST_FLOAT:
+                raise ValueError(
+                    f"the net inputs of the last layer must be within half of float32; they reach "
+                    f"{most:.3g} on the calibration rows. Scale the inputs, or train the net first"
+                )
             target = Grid(ROOM * most / OUTPUT_MOST, 0)
             layers.append(_layer(number, weight, bias, grid, target, None))
             return IntegerNet(first, tuple(layers), target.scale)
         x = activated(layer.activation, z)
         if layer.activation in IN_CUT_OFF:
-            grid_of_outputs = target = _chosen(x, lambda values: values)
+            target = _chosen(x, lambda values: values)
+            if layer.activation == "relu":  # of units that are all dead, too
+                target = target._replace(zero=-128)
+            grid_of_outputs = target
             table = None
         else:
             target = _chosen(z, _function(layer.activation))
@@ -332,12 +342,12 @@ def error_of(
     classes : pair of array, shape (rows,), or None
         Indices of the classes by both.
     """
-    difference = np.abs(got.astype(np.float64) - wanted)
     most = float(np.abs(wanted).max()) or 1.0
+    difference = np.abs(got.astype(np.float64) - wanted) / most  # its square is finite, too
     agreement = None if classes is None else float((classes[0] == classes[1]).mean())
     return Int8Error(
-        float(difference.max()) / most,
-        float(np.sqrt(np.square(difference).mean())) / most,
+        float(difference.max()),
+        float(np.sqrt(np.square(difference).mean())),
         agreement,
         len(wanted),
     )

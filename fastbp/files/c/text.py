@@ -110,6 +110,11 @@ def whole(values: npt.NDArray[np.integer]) -> list[str]:
     return [str(value) for value in values.ravel().tolist()]
 
 
+def long_long(value: int) -> str:
+    """A whole number of 64 bits as a constant; the least has no constant of its own in C."""
+    return f"{value}LL" if value > -(2**63) else f"({value + 1}LL - 1)"
+
+
 def array(kind: str, name: str, values: Sequence[str], row: int = 0, label: str = "") -> str:
     """A constant array with an initialiser in rows that can be read.
 

@@ -15,8 +15,8 @@ from fastbp import __version__, checks, whole_files
 from fastbp.files.c.floats import float_parts
 from fastbp.files.c.int8 import error_on, int8_net, int8_parts
 from fastbp.files.c.parts import GREATEST, Parts, has_classes, layers_of
-from fastbp.files.c.quantization import Int8Error
-from fastbp.files.c.text import array, checked_name, comment, filled, string
+from fastbp.files.c.quantization import MOST_FLOAT, Int8Error
+from fastbp.files.c.text import array, checked_name, comment, filled, long_long, string
 from fastbp.files.c.training import training_of
 from fastbp.files.chain import Chain, FloatArray, chain_of, in_dtype, net_of
 
@@ -28,7 +28,8 @@ TYPES = {
 PLACES = {"auto": None, "stack": False, "caller": True}
 """Where the outputs of hidden layers stand, and whether the caller passes it."""
 LONG = 2**31 - 1
-LONG_LONG = 2**63 - 1
+LONGEST_TEXT = 4095
+"""Bytes of text that every compiler of C99 takes (5.2.4.1)."""
 POINTER = 4
 """Bytes of an address on a microcontroller."""
 
@@ -169,8 +170,12 @@ def to_c(
     own = chain_of(
         net, input_scaler=input_scaler, output_scaler=output_scaler, class_labels=class_labels
     )
-    if own.labels is not None:
-        _labels(own.labels)
+    for label in own.labels or ():
+        if len(str(label).encode()) > LONGEST_TEXT:
+            raise ValueError(
+                f"class_labels must have at most {LONGEST_TEXT} bytes each, as a C99 compiler "
+                f"takes; got {label!r:.60}..."
+            )
     if kind == np.int8:
         if fma or trained is not None:
             what = "fma" if fma else "training"
@@ -213,7 +218,13 @@ def _in_int8(own: Chain, calibration: Any, caller: bool | None) -> tuple[Parts, 
     checks.finite("calibration", inputs, calibration)
     chain, net = int8_net(in_dtype(own, np.dtype(np.float32)), inputs)
     classes = has_classes(own)
-    error = error_on(chain, net, inputs, _outputs(own, inputs), classes)
+    wanted = _outputs(own, inputs)
+    if not (np.abs(wanted) <= MOST_FLOAT).all():
+        raise ValueError(
+            "the outputs for the calibration rows must be within float32; they reach "
+            f"{np.abs(wanted).max():.3g}"
+        )
+    error = error_on(chain, net, inputs, wanted, classes)
     parts = int8_parts(chain, net, caller, classes)
     parts.about += textwrap.wrap(str(error), 88)
     return parts, error
@@ -262,15 +273,11 @@ def _labels(labels: list[int] | list[str]) -> tuple[str, list[str], int]:
     numbers = [label for label in labels if isinstance(label, int)]
     if not numbers:
         texts = [str(label) for label in labels]
-        if any("\0" in text for text in texts):
-            raise ValueError(f"class_labels must not have zero bytes, which end text in C: {texts}")
         size = sum(len(text.encode()) + 1 + POINTER for text in texts)
         return "char *const", [string(text) for text in texts], size
     most = max(abs(number) for number in numbers)
-    if most > LONG_LONG:
-        raise ValueError(f"class_labels must be whole numbers of 64 bits or text; got {labels}")
     if most > LONG:
-        return "long long", [f"{number}LL" for number in numbers], 8 * len(numbers)
+        return "long long", [long_long(number) for number in numbers], 8 * len(numbers)
     return "long", [f"{number}L" for number in numbers], 4 * len(numbers)
 
 

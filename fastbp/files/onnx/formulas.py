@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from fastbp.files.graphs import Functions, value_of
+from fastbp.files.in_numpy import NORMAL_TAIL
 from fastbp.kernels.activations import LEAK, SELU_ALPHA, SELU_DEPTH, SELU_SCALE
 from fastbp.kernels.elementary import LEAST_DOUBLE, LEAST_SINGLE
 from fastbp.saving.recipe import nodes_of
@@ -22,18 +23,6 @@ GELU_FROM_OPSET = 20
 """The first version that has an operator for it."""
 FARTHEST = 37.64
 """Beyond it, gelu is the identity or 0 in float64."""
-NORMAL_TAIL = (
-    1.0127637343554945e-09, 3.60453989120477e-09, -5.11357310408031e-09, -3.269806851103581e-08,
-    2.1802558944487917e-08, 2.1638892818507688e-07, -1.6885699606798646e-07,
-    -1.3845580595346729e-06, 1.990732914612774e-06, 8.340584785708914e-06, -2.488149949559953e-05,
-    -2.9687858794317356e-05, 0.0002724495515186751, -0.0003989347002399851, -0.001496688387645452,
-    0.01039753340007434, -0.034559319352991315, 0.08251018308518308, -0.15676657833565735,
-    0.24765280798498845, -0.3326912514450283, 0.3845965248750315,
-)  # fmt: skip
-"""(a + 5) / 2 times exp(a^2 / 2) Phi(-a) as a polynomial in (a - 5) / (a + 5), highest power first.
-
-As in `fastbp.kernels.elementary.normal_tail`, which says where it comes from.
-"""
 
 
 class Operators(Protocol):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastbp.files.chain import Chain, Layer, Scaling
+from fastbp.files.chain import Chain, Layer, Scaling, in_type
 from fastbp.files.onnx.formulas import Tensor, activated
 from fastbp.files.onnx.library import library
 
@@ -124,7 +124,7 @@ def model_of(chain: Chain, opset: int, producer_version: str) -> Any:
         x = _layer(graph, i, x, layer)
     if chain.output_scaling is not None:
         graph.room = "output_scaling"
-        scale, mean = (part.astype(chain.dtype) for part in chain.output_scaling[::-1])
+        mean, scale = in_type("output_scaler", chain.output_scaling, chain.dtype)
         x = x * graph.array("output_scale", scale) + graph.array("output_mean", mean)
     outputs = [helper.make_tensor_value_info("output", code, ["batch", chain.n_out])]
     if chain.labels is None:
@@ -146,12 +146,12 @@ def _scaled(graph: Graph, x: Tensor, scaling: Scaling) -> Tensor:
     What is lost in rounding it, is subtracted afterwards: years and times of day are far from 0.
     """
     graph.room = "input_scaling"
-    mean = scaling.mean.astype(graph.dtype)
+    mean, scale = in_type("input_scaler", scaling, graph.dtype)
     rest = (scaling.mean - mean).astype(graph.dtype)
     x = x - graph.array("input_mean", mean)
     if rest.any():
         x = x - graph.array("input_mean_rest", rest)
-    return x / graph.array("input_scale", scaling.scale.astype(graph.dtype))
+    return x / graph.array("input_scale", scale)
 
 
 def _layer(graph: Graph, i: int, x: Tensor, layer: Layer) -> Tensor:

@@ -8,6 +8,7 @@ import pytest
 from fastbp import MLP, graph
 from fastbp.files.c import quantization
 from fastbp.files.c.quantization import Grid, IntegerLayer, activated, quantized, rescaled
+from fastbp.files.c.writing import to_c
 from fastbp.files.chain import Layer, chain_of
 from fastbp.kernels.activations import ACTIVATIONS
 
@@ -140,3 +141,31 @@ def test_inputs_of_one_value() -> None:
     assert made.inputs == Grid(1.0, 0)
     got = made.net_inputs(np.zeros((1, 2), np.int8)) * made.output_scale
     assert got[0, 0] == pytest.approx(1.0, abs=3.0 / 127.0 / 2.0)
+
+
+def test_dead_units_stay_dead() -> None:
+    layers = (
+        Layer(np.ones((2, 3), np.float32), np.full(3, -50.0, np.float32), "relu"),
+        Layer(np.ones((3, 1), np.float32), np.array([0.5], np.float32), "identity"),
+    )
+    inputs = normal(50, 2)
+    made = quantized(chain_of(MLP((2, 1)))._replace(layers=layers), inputs)
+    numbers = quantization.numbers_of(inputs, made.inputs)
+    assert np.abs(made.net_inputs(numbers) * made.output_scale - 0.5).max() < 0.6 / 127.0
+
+
+def test_the_error_of_huge_outputs_is_a_number() -> None:
+    wanted = np.array([[1e300], [-2e300]])
+    error = quantization.error_of(wanted * 1.5, wanted, None)
+    assert error.largest == pytest.approx(0.5)
+    assert error.rms == pytest.approx(np.sqrt((0.25**2 + 0.5**2) / 2.0))
+
+
+def test_outputs_beyond_float_are_refused(tmp_path) -> None:
+    net = MLP((2, 1), dtype="float64", seed=SEED)
+    with pytest.raises(ValueError, match="net inputs of the last layer must be within half of fl"):
+        to_c(net, tmp_path / "new", dtype="int8", calibration=normal(5, 2) * 1e38)
+    options = {"calibration": normal(5, 2), "output_scaler": (3e38, 1e38)}
+    with pytest.raises(ValueError, match="outputs for the calibration rows must be within float32"):
+        to_c(net, tmp_path / "new", dtype="int8", **options)
+    assert not (tmp_path / "new").exists()

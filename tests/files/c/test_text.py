@@ -55,3 +55,8 @@ def test_rows_of_arrays() -> None:
     assert wide.count("/* unit ") == 2
     assert max(len(line) for line in wide.splitlines()) <= 100
     assert wide.count("1234567,") == 60
+
+
+def test_the_least_whole_number_has_a_constant() -> None:
+    assert c_text.long_long(2**63 - 1) == "9223372036854775807LL"
+    assert c_text.long_long(-(2**63)) == "(-9223372036854775807LL - 1)"

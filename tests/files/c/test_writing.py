@@ -325,7 +325,9 @@ REFUSED = {
         ({"dtype": "int8", "calibration": np.ones((3, 2)), "fma": True}, "fma=True is for floats"),
         ({"class_labels": ["a", "b\0"]}, "zero bytes"),
         ({"class_labels": [0, 2**64]}, "64 bits"),
+        ({"class_labels": ["a", "ä" * 2048]}, "at most 4095 bytes"),
         ({"input_scaler": (0.0, 1e-50)}, "input_scaler must have means, scales"),
+        ({"input_scaler": (1e300, 1e300)}, "input_scaler must have means, scales"),
         ({"output_scaler": (0.0, 1e39)}, "output_scaler must have means, scales"),
     ],
 }

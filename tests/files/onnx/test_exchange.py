@@ -264,7 +264,7 @@ def test_random_nets_there_and_back(tmp_path) -> None:
     seed = int.from_bytes(os.urandom(4), "little")
     print("seed", seed)
     path = tmp_path / "net.onnx"
-    for number in range(counts(60, 3000, 3)):
+    for number in range(counts(30, 3000, 3)):
         rng = np.random.default_rng([seed, number])
         made = random_net(rng)
         X = rng.normal(size=(rng.choice([1, 2, 300]), made.layer_sizes[0])).astype(made.dtype)
@@ -305,6 +305,15 @@ def test_more_than_a_file_holds_is_refused(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(writing, "LONGEST", 100)
     with pytest.raises(ValueError, match="at most 100 bytes of weights and biases, .*; got 128"):
         to_onnx(net(), tmp_path / "net.onnx")
+
+
+@pytest.mark.parametrize("scaler", ["input_scaler", "output_scaler"])
+@pytest.mark.parametrize("wrong", [(0.0, 1e-50), (0.0, 1e39), (1e300, 1e300), (0.0, 1e-40)])
+def test_scales_beyond_float32_are_refused(scaler, wrong, tmp_path) -> None:
+    with pytest.raises(ValueError, match=f"{scaler} must have means, scales .*float32"):
+        to_onnx(net(), tmp_path / "net.onnx", **{scaler: wrong})
+    assert not list(tmp_path.iterdir())
+    to_onnx(net(), tmp_path / "net.onnx", dtype="float64", **{scaler: wrong})
 
 
 def test_a_function_in_python_is_refused(tmp_path) -> None:

@@ -30,7 +30,7 @@ onnx = pytest.importorskip("onnx", reason="models are read by the onnx library")
 from made_onnx import W, model, node, written  # noqa: E402 (it needs onnx)
 from onnx import TensorProto  # noqa: E402
 
-MUTATIONS = counts(600, 100_000)
+MUTATIONS = counts(300, 100_000)
 MB = 2**20
 
 

@@ -1,0 +1,16 @@
+"""What is said where scikit-learn is missing."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import pytest
+
+import fastbp.sklearn
+
+
+def test_without_the_library(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    with pytest.raises(ImportError, match=r"needs scikit-learn: pip install 'fastbp\[sklearn\]'"):
+        importlib.reload(fastbp.sklearn)
