@@ -156,7 +156,8 @@ def test_estimators_bring_their_classes(capsys) -> None:
         exported(capsys, "est.safetensors", "--python", "est.py")
         to_python(one, "wanted.py")
         assert same("est.py", "wanted.py")
-        assert "LABELS = np.array([\n    'down', 'up'\n])" in Path("est.py").read_text()
+        text = Path("est.py").read_text()
+        assert 0 < text.index("'down'") < text.index("'up'")
 
 
 def test_an_estimator_whose_loss_and_rate_are_code(capsys) -> None:
