@@ -46,14 +46,14 @@ KNOWN_ACTIVATIONS = {traits.code for traits in activations.ACTIVATIONS.values()}
 
 def check_known(net: Net) -> None:
     """Raise a ValueError for a net whose second derivatives nobody knows."""
-    own = [a for a in net.activations if traits_of(a).code not in KNOWN_ACTIVATIONS]
+    own: list[Any] = [a for a in net.activations if traits_of(a).code not in KNOWN_ACTIVATIONS]
     if net.spec.loss.code not in KNOWN_LOSSES:
         own.append(net.spec.loss)
     if own:
         raise ValueError(
             "the Hessian takes second derivatives, which built-in losses and activations have; got "
-            f"{own[0]!r}, which returns first ones. Differences of net.loss_and_grad at other params "
-            "approximate the product"
+            f"{own[0]!r}, which returns first ones. Differences of net.loss_and_grad at other "
+            "params approximate the product"
         )
 
 

@@ -304,8 +304,8 @@ class Differentiable(Net):
             Laid out like `params`; not changed.
         penalties : bool, default=False
             Add the derivative of the penalties first. Without sample weights
-            ``net.apply_gradient(net.loss_and_grad(X, y)[1])`` is ``net.step(X, y)`` to the bit: that
-            gradient has them. With `total` the sum over shards of the data of
+            ``net.apply_gradient(net.loss_and_grad(X, y)[1])`` is ``net.step(X, y)`` to the bit:
+            that gradient has them. With `total` the sum over shards of the data of
             ``loss_and_grad(X, y, reduction="sum")[1]``, which has none, the same update is
             ``net.apply_gradient(total / rows, penalties=True)``, up to rounding.
 
@@ -340,8 +340,8 @@ class Differentiable(Net):
         dict of str to array
             "params", (n_params,), and "slots", what the optimiser keeps for each parameter, such as
             Adam's moments, one after the other, both of `dtype`; "scalars", float64, its
-            hyper-parameters and what it counts; "random", uint64, the random stream; "frozen", bool,
-            (n_params,).
+            hyper-parameters and what it counts; "random", uint64, the random stream; "frozen",
+            bool, (n_params,).
 
         See Also
         --------

@@ -40,7 +40,8 @@ def vector(name: str, value: Any, net: Net, finite: bool = True) -> FloatArray:
     if finite and not np.isfinite(array).all():
         index = int(np.isfinite(array).argmin())
         raise ValueError(f"{name} must be finite; got {array[index]} at {index}")
-    return array
+    checked: FloatArray = array
+    return checked
 
 
 def out(value: Any, net: Net, others: tuple[FloatArray, ...] = ()) -> FloatArray:
@@ -96,13 +97,15 @@ def at(table: Table, params: FloatArray | None) -> Table:
     return Table(table.network._replace(params=params), table.work)
 
 
+def refuse_sparse(what: str) -> None:
+    """Say that what was asked for takes dense rows."""
+    raise TypeError(f"{what} takes dense rows; X is sparse. Pass X.toarray()")
+
+
 def dense_rows(X: Any, net: Net, what: str) -> FloatArray:
     """X as a dense array (rows, n_in), finite; sparse rows are refused, `what` being asked for."""
     if checks.is_sparse(X):
-        raise TypeError(
-            f"{what} takes dense rows, since the derivative by each input is a number; X is "
-            "sparse. Pass X.toarray()"
-        )
+        refuse_sparse(what)
     matrix = data.inputs(X, net.layer_sizes[0], net.dtype)
     return checks.finite("X", matrix, X)
 

@@ -109,6 +109,8 @@ class Objective:
         self._take(params)
         self.products += 1
         if self._hessian is None:
+            if self._rows.entries is not None:
+                given.refuse_sparse("hessp")
             self._hessian = curvature.HessianProduct(self._net, self._count)
         vector = given.vector("v", v, self._net)
         if self._frozen.size:

@@ -1,7 +1,7 @@
-"""The Hessian of the loss times a vector V, by one more pass forward and backward (Pearlmutter 1994).
+"""The Hessian of the loss times a vector V, by one more pass forward and backward.
 
 R{.} is the derivative of what stands in the braces as the parameters move along V. Each line of
-backpropagation has its R:
+backpropagation has its R (Pearlmutter, Neural Computation 6, 1994):
 
 ==========================  ============================================
 Z = W X + b                 R{Z} = V X + W R{X} + R{b}
@@ -117,7 +117,7 @@ def second_slope(code, z, y, s):
 
 @kernel
 def second_slope_of_net_input(code, like, z):
-    """f''(z) of gelu, phi(z) (2 - z^2), and of silu, s (1 - s) (2 + z (1 - 2 s)) with its sigmoid."""
+    """f''(z) of gelu, phi(z) (2 - z^2), and of silu, s (1 - s) (2 + z (1 - 2 s)), s its sigmoid."""
     one = splat(like, 1.0)
     if code == GELU:
         square = z * z

@@ -50,9 +50,7 @@ def derive_rows(t, like, entries, network, work, total, optimizer, grad, apart, 
     to = grad.values
     while done < count:
         batch = min(count - done, capacity_of(work))
-        value = forward_pass(
-            t, like, entries, first + done, batch, total, 0, start, not from_dy
-        )
+        value = forward_pass(t, like, entries, first + done, batch, total, 0, start, not from_dy)
         if from_dy:
             fetch_delta(last, advance(dy, done * n_units(last)), batch)
         else:
