@@ -116,7 +116,7 @@ class HessianProduct:
         )
         network = Network(
             params=net.params,
-            layers=self.tables[PLAIN].reshape(-1),
+            layers=self.tables.reshape(-1),
             n_params=net.n_params,
             n_layers=len(plain),
             loss=spec.loss.code,
@@ -153,8 +153,8 @@ class HessianProduct:
                 table.cells[FIRST] = first
                 table.cells[COUNT] = min(most, count - first)
                 jit.call(
-                    curvature.hessian_product, product.dtype.char, table.cells,
-                    self.tables.reshape(-1), self.tangent, self.stacked, int(gauss_newton),
+                    curvature.hessian_product, product.dtype.char, table.cells, int(gauss_newton),
+                    self.tangent, self.stacked,
                 )  # fmt: skip
         finally:
             table.forget()

@@ -176,7 +176,8 @@ def activate_both(layer, tangent, batch):
     """Y and R{Y} in place of Z and R{Z}; S and Q are stored."""
     n, stride = n_units(layer), stride_of(layer)
     code = activation_of(layer)
-    y, ry, s = outputs(layer), outputs(tangent), slope(layer)
+    y, s = outputs(layer), slope(layer)
+    ry = outputs(tangent)
     count = n * stride
     width = lanes(y)
     q = advance(s, count)
@@ -280,7 +281,8 @@ def output_deltas(network, work, data, layer, tangent, gauss_newton, batch):
     """D and R{D} of the last layer; D replaces the targets."""
     n, stride = n_units(layer), stride_of(layer)
     code, a = network.loss, network.loss_parameters
-    y, ry, d = outputs(layer), outputs(tangent), delta(layer)
+    y, d = outputs(layer), delta(layer)
+    ry = outputs(tangent)
     rd = advance(d, n * stride)
     s = scratch(work, SHARES)
     apart = stride if data.n_weights > 1 else 0
@@ -298,44 +300,44 @@ def output_deltas(network, work, data, layer, tangent, gauss_newton, batch):
 
 
 @kernel
-def layer_of_table(tables, name, network, params, work, number):
+def layer_of_table(name, network, params, work, number):
     """A layer of one of the tables, with these parameters."""
-    row = advance(tables, (name * network.n_layers + number) * N_COLUMNS)
+    row = advance(network.layers, (name * network.n_layers + number) * N_COLUMNS)
     return Layer(row, params, work.values, work.offsets, work.places, number)
 
 
 @kernel
-def both_forward(tables, network, tangent, work, data, first, batch):
+def both_forward(network, tangent, work, data, first, batch):
     """Y and R{Y} of all layers."""
     for number in range(network.n_layers):
-        layer = layer_of_table(tables, PLAIN, network, network.params, work, number)
-        moved = layer_of_table(tables, TANGENT, network, tangent, work, number)
+        layer = layer_of_table(PLAIN, network, network.params, work, number)
+        moved = layer_of_table(TANGENT, network, tangent, work, number)
         x = scratch(work, INPUTS)
         if number == 0:
             row_offsets(data_rows(layer), data, first, batch, n_inputs(layer))
             fetch_inputs(layer, data, 0, batch, batch)
         else:
-            x = outputs(layer_of_table(tables, PLAIN, network, network.params, work, number - 1))
+            x = outputs(layer_of_table(PLAIN, network, network.params, work, number - 1))
         net_inputs(layer, x, batch)
         net_inputs(moved, x, batch)
         activate_both(layer, moved, batch)
 
 
 @kernel
-def both_backward(tables, network, tangent, stacked, work, batch, grad, optimizer):
+def both_backward(network, tangent, stacked, work, batch, grad, optimizer):
     """R{dW} and R{db} of all layers from D and R{D} of the last one."""
     params = network.params
     later = Gradient(grad.values, grad.length, FROM_OUTPUT)
     for number in range(network.n_layers - 1, -1, -1):
-        layer = layer_of_table(tables, PLAIN, network, params, work, number)
-        of_r_delta = layer_of_table(tables, OF_R_DELTA, network, params, work, number)
+        layer = layer_of_table(PLAIN, network, params, work, number)
+        of_r_delta = layer_of_table(OF_R_DELTA, network, params, work, number)
         if number == 0:
             layer_gradient(of_r_delta, scratch(work, INPUTS), batch, grad, optimizer)
             return
-        below = layer_of_table(tables, PLAIN, network, params, work, number - 1)
-        moved = layer_of_table(tables, TANGENT, network, tangent, work, number - 1)
-        both = layer_of_table(tables, BELOW, network, stacked, work, number)
-        of_delta = layer_of_table(tables, OF_DELTA, network, params, work, number)
+        below = layer_of_table(PLAIN, network, params, work, number - 1)
+        moved = layer_of_table(TANGENT, network, tangent, work, number - 1)
+        both = layer_of_table(BELOW, network, stacked, work, number)
+        of_delta = layer_of_table(OF_DELTA, network, params, work, number)
         stride = stride_of(layer)
         g = delta(below)
         rg = advance(g, n_units(below) * stride)
@@ -347,47 +349,48 @@ def both_backward(tables, network, tangent, stacked, work, batch, grad, optimize
 
 
 @kernel
-def multiply_rows_by_hessian(t, tables, tangent, stacked, gauss_newton):
-    """What COUNT rows from FIRST on add to the product, in the GRADIENT; FIRST 0 overwrites it."""
+def multiply_rows_by_hessian(t, tangent, stacked, gauss_newton):
+    """What COUNT rows from FIRST on add to the product, in the GRADIENT; FIRST 0 overwrites it.
+
+    The optimiser is one that makes no update.
+    """
     network, work = network_at(t, tangent), work_at(t, tangent)
     data = data_at(t, tangent, None)
     optimizer = optimizer_at(t, tangent)
     last = network.n_layers - 1
-    layer = layer_of_table(tables, PLAIN, network, network.params, work, last)
-    moved = layer_of_table(tables, TANGENT, network, tangent, work, last)
+    layer = layer_of_table(PLAIN, network, network.params, work, last)
+    moved = layer_of_table(TANGENT, network, tangent, work, last)
     first = load(t, FIRST)
     end = first + load(t, COUNT)
     while first < end:
         batch = min(end - first, capacity_of(work))
         fetch_shares(work, data, first, batch, data.total)
         fetch_targets(layer, data, first, batch)
-        both_forward(tables, network, tangent, work, data, first, batch)
+        both_forward(network, tangent, work, data, first, batch)
         output_deltas(network, work, data, layer, moved, gauss_newton, batch)
         grad = gradient_at(t, tangent, FROM_ZERO if first == 0 else FROM_OUTPUT)
-        both_backward(tables, network, tangent, stacked, work, batch, grad, optimizer)
+        both_backward(network, tangent, stacked, work, batch, grad, optimizer)
         first += batch
 
 
 @kernel(cached=True)
-def hessian_product(cells, tables, tangent, stacked, gauss_newton):
+def hessian_product(cells, gauss_newton, tangent, stacked):
     """Products of the Hessian of some rows with a vector.
 
     Parameters
     ----------
     cells : array of int64
         The row of a `table.Table`: rows, what to write to, and a workspace for layers of twice as
-        many units. Its optimiser makes no update.
-    tables : array of int64, shape (N_TABLES x n_layers x N_COLUMNS,)
+        many units. Its table of layers is N_TABLES of them, one after the other.
+    gauss_newton : int
+        1 for the product of Gauss and Newton, else 0.
     tangent : array of the net's dtype
         [V W] of each layer but the first, whose is V, unit by unit, each followed by R{b}.
     stacked : array of the net's dtype
         V and then W of each layer, unit by unit.
-    gauss_newton : int
-        1 for the product of Gauss and Newton.
     """
     mode = flush_denormals()
     multiply_rows_by_hessian(
-        pointer(cells, 0), pointer(tables, 0), pointer(tangent, 0), pointer(stacked, 0),
-        gauss_newton,
-    )  # fmt: skip
+        pointer(cells, 0), pointer(tangent, 0), pointer(stacked, 0), gauss_newton
+    )
     restore_denormals(mode)
