@@ -206,7 +206,7 @@ class Differentiable(Net):
     ) -> FloatArray:
         """The Hessian of `loss` by `params` times a vector, exact but for rounding.
 
-        The second derivative at a kink, as of relu at 0, counts as 0.
+        The second derivative at a kink, such as that of relu at 0, counts as 0.
 
         Parameters
         ----------

@@ -130,7 +130,7 @@ def second_slope_of_net_input(code, like, z):
 
 @kernel
 def softmax_tangent(y, ry, stride, n, batch):
-    """R{Y} of softmax in place of R{Z}: y_i (r_i - sum_j y_j r_j) by column."""
+    """R{Y} of softmax instead of R{Z}: y_i (r_i - sum_j y_j r_j) by column."""
     width = lanes(y)
     for b in range(0, batch, width):
         tail = batch - b
@@ -146,7 +146,7 @@ def softmax_tangent(y, ry, stride, n, batch):
 
 @kernel
 def softmax_deltas(d, rd, y, ry, stride, n, batch):
-    """D and R{D} in place of G and R{G} of softmax, by column.
+    """D and R{D} instead of G and R{G} of softmax, by column.
 
     d_i = y_i (g_i - c) with c = sum_j g_j y_j, and so R{d}_i = R{y}_i (g_i - c) + y_i (R{g}_i -
     R{c}).
@@ -173,7 +173,7 @@ def softmax_deltas(d, rd, y, ry, stride, n, batch):
 
 @kernel
 def activate_both(layer, tangent, batch):
-    """Y and R{Y} in place of Z and R{Z}; S and Q are stored."""
+    """Y and R{Y} instead of Z and R{Z}; S and Q are stored."""
     n, stride = n_units(layer), stride_of(layer)
     code = activation_of(layer)
     y, s = outputs(layer), slope(layer)
@@ -200,7 +200,7 @@ def activate_both(layer, tangent, batch):
 
 @kernel
 def deltas_through(layer, tangent, batch):
-    """D and R{D} in place of G and R{G}."""
+    """D and R{D} instead of G and R{G}."""
     n, stride = n_units(layer), stride_of(layer)
     count = n * stride
     d, s = delta(layer), slope(layer)

@@ -2,8 +2,8 @@
 
 Run it with PyTorch installed (``pip install torch``):
 ``python tests/reference_values/torch_derivatives.py``.
-The nets are 3-4-2 with four rows, no randomness: their numbers are sines. Hessian products come from
-two passes backward, rows' gradients from a pass for each row.
+The nets are 3-4-2 with four rows, no randomness: their numbers are sines. Hessian products come
+from two passes backward, the gradient of a row from that row alone.
 """
 
 from __future__ import annotations
