@@ -287,11 +287,12 @@ def train_and_predict(cells, operation, x, y):
 
 @kernel(cached=True)
 def train_and_predict_sparse(cells, operation, x, y):
-    """Carry out an operation of `operate` on sparse rows; x is any array of the dtype."""
+    """Carry out an operation of `operate` on sparse rows; of x and y one at most has rows."""
     mode = flush_denormals()
     t = pointer(cells, 0)
     like = pointer(x, 0)
     entries = entries_at(t, like)
-    result = operate(t, operation, like, pointer(y, 0), y.shape[0], y.shape[0], y.shape[1], entries)
+    rows = max(x.shape[0], y.shape[0])
+    result = operate(t, operation, like, pointer(y, 0), rows, y.shape[0], y.shape[1], entries)
     restore_denormals(mode)
     return result

@@ -181,6 +181,16 @@ def test_sample_gradients_of_labels_and_of_sparse_rows() -> None:
     close(net.sample_gradients(scipy.sparse.csr_array(X), labels), each)
 
 
+def test_sample_gradients_of_sparse_rows_by_a_loss_in_python() -> None:
+    net, plain = net_of(loss=half_square), net_of()
+    X, T = rows_for(net, 8)
+    X *= np.random.default_rng(1).random(X.shape) < 0.5
+    sparse = scipy.sparse.csr_array(X)
+    close(net.sample_gradients(sparse, T), plain.sample_gradients(X, T))
+    close(net.loss_and_grad(sparse, T, reduction="sum")[1],
+          plain.loss_and_grad(X, T, reduction="sum")[1])  # fmt: skip
+
+
 # ---- loss and gradient ----
 
 
