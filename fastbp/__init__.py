@@ -2,7 +2,7 @@
 
 ========================  =================================================================
 MLP                       a multilayer perceptron: fit, predict, score, evaluate, summary, save,
-                          loss, loss_and_grad, step
+                          loss, loss_and_grad, step, vjp, hessian_product, objective
 load                      a net from its file
 Dense                     a layer, for nets that are given layer by layer
 SGD, Adam, AdamW, Lion    optimisers; also AMSGrad, NAdam, RMSprop, Adagrad, Adadelta; Group:

@@ -28,7 +28,7 @@ from helpers import COMPILED, SOAK
 import fastbp
 from fastbp import MLP, CosineDecay, Group
 from fastbp.fit.limits import Limits
-from fastbp.kernels import addresses, entry
+from fastbp.kernels import addresses, curvature, entry
 from fastbp.kernels.activations import ACTIVATIONS
 from fastbp.machine.addresses import TABLES, AddressTable, address_of
 from fastbp.machine.simd import load, pointer, store
@@ -72,8 +72,13 @@ ONLY_READ = {
     entry.DESCEND: ALWAYS_READ | {"y"},
     entry.PENALTIES: ALWAYS_READ | STATE,
     entry.STEP: ALWAYS_READ | {"x", "y"},
+    entry.DERIVE: ALWAYS_READ | STATE | {"x"},
+    entry.APPLY: ALWAYS_READ,
 }
-ENTRY_POINTS = ("train_and_predict", "train_and_predict_sparse")
+ENTRY_POINTS = (
+    (entry, "train_and_predict"), (entry, "train_and_predict_sparse"),
+    (curvature, "hessian_product"),  # whose second argument says less than an operation
+)  # fmt: skip
 
 
 class Pages:
@@ -150,10 +155,10 @@ class ShortOut(Guard):
 
 def guard_entry_points(side: str | None) -> None:
     """Let everything in the package call guarded entry points, or the plain ones again."""
-    for name in ENTRY_POINTS:
-        function = getattr(entry, name)
+    for module, name in ENTRY_POINTS:
+        function = getattr(module, name)
         plain = function.function if isinstance(function, Guard) else function
-        setattr(entry, name, plain if side is None else Guard(plain, side))
+        setattr(module, name, plain if side is None else Guard(plain, side))
 
 
 def random_case(seed: int) -> dict:
@@ -258,10 +263,23 @@ def run_case(case: dict) -> list[np.ndarray]:
     before = mlp.step(X, y, weights)
     loss, grad = mlp.loss_and_grad(X, y, weights)
     results = [mlp.params, np.array(history.loss), np.array([before, loss]), grad, mlp.predict(X)]
+    results += derivatives(case, mlp, X, y, weights)
     if case["steps"]:
         unit = MLP(case["layer_sizes"], activation="step", dtype=case["dtype"], seed=case["seed"])
         results.append(unit.predict(X))
     return results
+
+
+def derivatives(case: dict, mlp: MLP, X, y, weights) -> list[np.ndarray]:
+    """What the methods that take derivatives compute, and an update by a gradient."""
+    results = [mlp.sample_gradients(X, y, weights)]
+    if not case["sparse"]:
+        results += [*mlp.vjp(X, mlp.predict(X)), mlp.input_gradient(X, y, weights)]
+        if case["loss"] != "callable":
+            for newton in (False, True):
+                results.append(mlp.hessian_product(X, y, mlp.params, gauss_newton=newton))
+    mlp.apply_gradient(results[0][0])
+    return [*results, mlp.params]
 
 
 def run_shapes(first: int, count: int) -> None:

@@ -154,7 +154,7 @@ def scaled_to_mean_1(weights: Weights) -> Weights:
 
 
 def rows_and_targets(
-    X: npt.ArrayLike,
+    X: npt.ArrayLike | checks.Sparse,
     y: npt.ArrayLike,
     sample_weight: npt.ArrayLike | None,
     net: Net,
@@ -174,7 +174,7 @@ def to_evaluate(data: Data) -> Data:
 
 
 def rows_to_train_on(
-    X: npt.ArrayLike,
+    X: npt.ArrayLike | checks.Sparse,
     y: npt.ArrayLike,
     sample_weight: npt.ArrayLike | None,
     net: Net,
