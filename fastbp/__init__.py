@@ -53,6 +53,8 @@ from fastbp.inspection import GradCheck as GradCheck
 from fastbp.inspection import gradcheck as gradcheck
 from fastbp.mlp import MLP as MLP
 from fastbp.mlp import load as load
+from fastbp.model.elementwise import ElementwiseActivation as ElementwiseActivation
+from fastbp.model.elementwise import ElementwiseLoss as ElementwiseLoss
 from fastbp.model.layers import Dense as Dense
 from fastbp.model.losses import AbsoluteError as AbsoluteError
 from fastbp.model.losses import BinaryCrossEntropy as BinaryCrossEntropy
