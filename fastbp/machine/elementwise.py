@@ -16,7 +16,6 @@ from weakref import WeakValueDictionary
 
 import numba
 import numpy as np
-from numba.core.errors import NumbaError
 from numba.extending import is_jitted
 
 from fastbp.machine.jit import compiles, inlined, optimized_whole
@@ -36,24 +35,37 @@ class Loop:
         The user's.
     """
 
-    __slots__ = ("__weakref__", "_code", "_loop", "address", "function")
+    __slots__ = ("__weakref__", "_code", "address", "function")
 
-    def __init__(self, function: Any, loop: Any, address: int, code: Any) -> None:
+    def __init__(self, function: Any, address: int, code: Any) -> None:
         self.function = function
         self.address = address
-        self._loop = loop
         self._code = code  # the machine code goes with it
         LOOPS[address] = self
 
+
+class UncompiledLoop(Loop):
+    """The same for uncompiled code, which calls it by `run`."""
+
+    __slots__ = ("_dtype",)
+
+    def __init__(self, function: Any, loop: Any, dtype: np.dtype[Any]) -> None:
+        super().__init__(function, next(_numbers), loop)
+        self._dtype = dtype
+
+    def _of_numbers(self, *numbers: float) -> Any:
+        """The function, of numbers whose arithmetic is NumPy's, in which 1 / 0 is infinite."""
+        return self.function(*map(self._dtype.type, numbers))
+
     def run(self, *arguments: Any) -> None:
-        """Call it, uncompiled."""
-        self._loop(self.function, *arguments)
+        """Call it."""
+        with np.errstate(all="ignore"):
+            self._code(self._of_numbers, *arguments)
 
 
-LOOPS: WeakValueDictionary[int, Loop] = WeakValueDictionary()
+LOOPS: WeakValueDictionary[int, Any] = WeakValueDictionary()
 """All loops by address."""
-_KEPT: WeakValueDictionary[tuple[Any, Any, str], Loop] = WeakValueDictionary()
-_uncompiled_addresses = itertools.count(FIRST_ADDRESS)
+_numbers = itertools.count(FIRST_ADDRESS)
 
 
 class Kind(NamedTuple):
@@ -79,7 +91,7 @@ class Kind(NamedTuple):
 
 def python_function(function: Any) -> Callable[..., Any]:
     """The function in Python, that of a dispatcher or the function itself."""
-    own: Any = getattr(function, "py_func", function)
+    own: Callable[..., Any] = getattr(function, "py_func", function)
     return own
 
 
@@ -101,31 +113,22 @@ def check_parameters(kind: Kind, function: Any) -> None:
 
 
 def loop_of(kind: Kind, function: Any, dtype: np.dtype[Any]) -> Loop:
-    """The loop around a function for a dtype; compiled unless there is one.
+    """A loop around a function for a dtype, compiled anew: what the function reads is constant.
 
     Raises
     ------
     TypeError
         If Numba cannot compile the function, it does not return two numbers, or may raise.
     """
-    key = kind.loop, function, dtype.char
-    found = _KEPT.get(key)
-    if found is None:
-        if compiles():
-            found = _compiled(kind, function, dtype)
-        else:
-            found = Loop(function, kind.loop, next(_uncompiled_addresses), None)
-        _KEPT[key] = found
-    return found
-
-
-def _compiled(kind: Kind, function: Any, dtype: np.dtype[Any]) -> Loop:
+    if not compiles():
+        own = python_function(function)
+        return UncompiledLoop(own, kind.loop, dtype)
     name = _name(function)
     number = numba.from_dtype(dtype)
     own = inlined(rebound(python_function(function), kind.replacements, dtype, {}))
     try:
         own.compile((number,) * len(kind.parameters))
-    except NumbaError as error:
+    except numba.NumbaError as error:
         raise TypeError(
             f"Numba cannot compile {name} for single numbers of {dtype.name}: {_short(error)}. "
             "Where it needs Python, pass a function of arrays: CallableActivation, CallableLoss"
@@ -139,46 +142,43 @@ def _compiled(kind: Kind, function: Any, dtype: np.dtype[Any]) -> Loop:
     result = loop.overloads[arguments]
     if _may_raise(result):
         raise TypeError(
-            f"{name} may raise an exception, or allocates memory, which may fail: a pass through "
-            "a net does not stop for it. Let it return math.nan where it has no value"
+            f"{name} may raise an exception, prints or allocates memory, for which a pass through "
+            "a net does not stop. Let it return math.nan where it has no value; an index must be "
+            "kept inside an array by min and max"
         )
     address = result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
-    return Loop(function, kind.loop, address, (own, loop, result))
+    return Loop(function, address, (own, loop, result))
 
 
 def _check_returned(kind: Kind, name: str, returned: Any) -> None:
+    numbers = numba.types.Float | numba.types.Integer | numba.types.Boolean
     parts = getattr(returned, "types", ())
-    if len(parts) == len(kind.results) and all(
-        isinstance(part, numba.types.Float | numba.types.Integer | numba.types.Boolean)
-        for part in parts
-    ):
-        return
-    raise TypeError(
-        f"{name} must return ({', '.join(kind.results)}), two single numbers, whatever the "
-        f"{' and '.join(kind.parameters)}; it returns {returned}"
-    )
+    if len(parts) != len(kind.results) or not all(isinstance(part, numbers) for part in parts):
+        raise TypeError(
+            f"{name} must return ({', '.join(kind.results)}), {len(kind.results)} single numbers, "
+            f"for all {' and '.join(kind.parameters)}; it returns {returned}"
+        )
 
 
 def _may_raise(result: Any) -> bool:
     """Whether compiled code returns a status of Numba other than 0."""
     text = result.library.get_llvm_str()
-    start = re.search(
-        rf'^define [^\n]*@"?{re.escape(result.fndesc.llvm_func_name)}"?\(', text, re.M
-    )
+    name = re.escape(result.fndesc.llvm_func_name)
+    start = re.search(rf'^define [^\n]*@"?{name}"?\(', text, re.MULTILINE)
     if start is None:
         raise RuntimeError("the compiled function is not in its own module")
     body = text[start.start() : text.index("\n}", start.start())]
-    return any(status != "0" for status in re.findall(r"^\s*ret i32 (\S+)", body, re.M))
+    return any(status != "0" for status in re.findall(r"^\s*ret i32 (\S+)", body, re.MULTILINE))
 
 
 def _name(function: Any) -> str:
     return str(getattr(function, "__name__", type(function).__name__))
 
 
-def _short(error: NumbaError) -> str:
+def _short(error: numba.NumbaError) -> str:
     """What an error of Numba says, without colours, traces and advice."""
     lines = [line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines()]
-    told = [line for line in lines if line and not line.startswith("Failed in nopython")]
+    told = [line for line in lines if line and not line.startswith(("Failed in", "During:"))]
     return " ".join(told[:2]).rstrip(".")[:300]
 
 

@@ -130,8 +130,11 @@ def _compile(function: Callable[..., Any], cached: bool) -> Any:
 
 
 def inlined(function: Callable[..., Any]) -> Any:
-    """Compile a function of a user, for callers that are compiled too; by all passes of Numba."""
-    return numba.njit(**_OPTIONS, **_LINKED_OPTIONS)(function)
+    """Compile a function of a user, for callers that are compiled too; by all passes of Numba.
+
+    Indices are checked: an index that may be outside an array may raise, which is found out.
+    """
+    return numba.njit(**_OPTIONS | _LINKED_OPTIONS | {"boundscheck": True})(function)
 
 
 def optimized_whole(function: Any) -> Any:
