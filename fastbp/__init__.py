@@ -9,6 +9,8 @@ SGD, Adam, AdamW, Lion    optimisers; also AMSGrad, NAdam, RMSprop, Adagrad, Ada
                           parameters with another learning rate or decay
 Huber, Quantile,          losses with hyper-parameters; also BinaryCrossEntropy, CallableLoss;
 CrossEntropy              without: SquaredError, AbsoluteError, Hinge, Poisson, Gamma
+ElementwiseActivation,    a function of your own, of single numbers, compiled into the net
+ElementwiseLoss
 StepDecay, CosineDecay,   schedules of the learning rate, in updates or in epochs; also
 OneCycle, WarmUp          ExponentialDecay, InverseScaling, Scaled, Schedule
 History                   loss, seconds and whatever else was measured, by epoch; the best epoch

@@ -144,6 +144,19 @@ def test_they_train_as_those_built_in(case):
     close(net.history["val_loss"], twin.history["val_loss"], "float64")
 
 
+@pytest.mark.parametrize("rows", [1, 5, 37])
+def test_what_stands_beyond_the_batch_does_not_count(rows):
+    def gamma(y, t):
+        p = math.exp(y)
+        return t / p - 1.0 - math.log(t / p), 1.0 - t / p  # of (0, 0) NaN
+
+    net = make((4, 3), loss=ElementwiseLoss(gamma), dtype="float64")
+    twin = make((4, 3), loss="gamma", dtype="float64")
+    close(net.loss(X[:rows], Y[:rows]), twin.loss(X[:rows], Y[:rows]), "float64")
+    close(net.step(X[:rows], Y[:rows]), twin.step(X[:rows], Y[:rows]), "float64")
+    close(net.params, twin.params, "float64")
+
+
 def test_weights_by_output_and_missing_targets():
     missing = np.where(RNG.random(Y.shape) < 0.3, np.nan, Y)
     nets = [
