@@ -21,26 +21,26 @@ ROWS, BATCHES, TURNS = 32, 50, 15
 
 
 def tanh(z: float) -> tuple[float, float]:
-    """Of one number."""
+    """Output and slope for one number."""
     y = math.tanh(z)
     return y, 1.0 - y * y
 
 
 def tanh_of_arrays(z: Any) -> tuple[Any, Any]:
-    """Of a batch, by NumPy."""
+    """The same for a batch, by NumPy."""
     y = np.tanh(z)
     return y, 1 - y * y
 
 
 def huber(y: float, t: float) -> tuple[float, float]:
-    """Of one output and target."""
+    """Loss and slope for one output and target."""
     e = y - t
     c = min(max(e, -1.0), 1.0)
     return c * (e - 0.5 * c), c
 
 
 def huber_of_arrays(y: Any, t: Any) -> tuple[float, Any]:
-    """Of a batch, by NumPy."""
+    """The same for a batch, by NumPy."""
     e = y - t
     c = np.clip(e, -1, 1)
     return float((c * (e - 0.5 * c)).sum()) / len(y), c / len(y)
@@ -65,7 +65,7 @@ WAYS: dict[str, dict[str, Any]] = {
 
 
 def seconds(run: Callable[[], object]) -> float:
-    """Of one call."""
+    """Seconds that a call takes."""
     start = time.perf_counter()
     run()
     return time.perf_counter() - start
