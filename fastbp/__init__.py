@@ -9,6 +9,8 @@ SGD, Adam, AdamW, Lion    optimisers; also AMSGrad, NAdam, RMSprop, Adagrad, Ada
                           parameters with another learning rate or decay
 Huber, Quantile,          losses with hyper-parameters; also BinaryCrossEntropy, CallableLoss;
 CrossEntropy              without: SquaredError, AbsoluteError, Hinge, Poisson, Gamma
+ElementwiseActivation,    a function of your own, of single numbers, compiled into the net
+ElementwiseLoss
 StepDecay, CosineDecay,   schedules of the learning rate, in updates or in epochs; also
 OneCycle, WarmUp          ExponentialDecay, InverseScaling, Scaled, Schedule
 History                   loss, seconds and whatever else was measured, by epoch; the best epoch
@@ -54,6 +56,8 @@ from fastbp.inspection import GradCheck as GradCheck
 from fastbp.inspection import gradcheck as gradcheck
 from fastbp.mlp import MLP as MLP
 from fastbp.mlp import load as load
+from fastbp.model.elementwise import ElementwiseActivation as ElementwiseActivation
+from fastbp.model.elementwise import ElementwiseLoss as ElementwiseLoss
 from fastbp.model.layers import Dense as Dense
 from fastbp.model.losses import AbsoluteError as AbsoluteError
 from fastbp.model.losses import BinaryCrossEntropy as BinaryCrossEntropy

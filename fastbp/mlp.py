@@ -73,7 +73,8 @@ class MLP(Differentiable):
         "gelu" (with erf), "silu", "softplus", "tanh", "sigmoid", "hard_sigmoid" (relu6(z + 3) / 6),
         "identity" or "step" (which has no derivative and cannot be trained through); one name, or
         one for each hidden layer. Or your own: a graph of one variable (`fastbp.graph`), or a
-        function ``z -> (y, dy/dz)``, see `fastbp.model.activations.CallableActivation`.
+        function ``z -> (y, dy/dz)``, see `fastbp.model.activations.CallableActivation`, or one
+        of single numbers, at built-in speed: `ElementwiseActivation`.
     output_activation : str, Activation, callable or None, default=None
         None takes the one that matches the loss: sigmoid for binary_cross_entropy, softmax for
         cross_entropy, exp for poisson and gamma, identity for the rest, which accept any, also
@@ -83,7 +84,7 @@ class MLP(Differentiable):
         "poisson", "gamma", "hinge", "binary_cross_entropy" or "cross_entropy", each summed over
         outputs and averaged over the rows of a batch; an object such as ``Huber(delta=0.5)``; a
         graph of ``y_pred`` and ``y`` (`fastbp.graph`); or a function ``(y_pred, y) -> (value,
-        derivative by y_pred)``, see `CallableLoss`.
+        derivative by y_pred)``, see `CallableLoss`, or one of single numbers: `ElementwiseLoss`.
     optimizer : str or Optimizer, default="adam"
         "sgd", "adam", "adamw", "amsgrad", "nadam", "rmsprop", "adagrad", "adadelta" or "lion"
         with their defaults, or an object such as ``Adam(learning_rate=1e-3)``.

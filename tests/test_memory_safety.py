@@ -26,7 +26,7 @@ import scipy.sparse
 from helpers import COMPILED, SOAK
 
 import fastbp
-from fastbp import MLP, CosineDecay, Group
+from fastbp import MLP, CosineDecay, ElementwiseActivation, ElementwiseLoss, Group
 from fastbp.fit.limits import Limits
 from fastbp.kernels import addresses, curvature, entry
 from fastbp.kernels.activations import ACTIVATIONS
@@ -38,7 +38,7 @@ from fastbp.model.optimizers import OPTIMIZERS
 
 pytestmark = [pytest.mark.promise("memory safety"), pytest.mark.slow]
 # Uncompiled, the checks of fastbp/machine/uncompiled.py are what is tested here.
-SHAPES = 500 if SOAK and COMPILED else 20
+SHAPES = 500 if SOAK and COMPILED else 22
 SIDES = ("after", "before") if COMPILED else ("after",)
 RULES = ("l1", "l2", "dropout", "input_dropout", "clip_value", "clip_norm", "max_norm")
 FROM_LOGITS = [name for name, loss in LOSSES.items() if loss.from_logits]
@@ -162,16 +162,17 @@ def guard_entry_points(side: str | None) -> None:
 
 
 def random_case(seed: int) -> dict:
-    """A net and its data; twenty seeds in a row are every loss with every dtype."""
+    """A net and its data; twenty-two seeds in a row are every loss with every dtype."""
     rng = np.random.default_rng(seed)
     widest = int(rng.choice([4, 20, 70] if COMPILED else [4, 20]))
     depth = int(rng.integers(0, 5))
     sizes = [int(n) for n in rng.integers(1, widest + 1, depth + 2)]
-    losses = (*LOSSES, "callable")
+    losses = (*LOSSES, "callable", "own")
     loss = losses[seed // 2 % len(losses)]
     if loss == "cross_entropy":
         sizes[-1] = max(sizes[-1], 2)
     hidden = [name for name, traits in ACTIVATIONS.items() if traits.hidden and traits.trainable]
+    hidden.append("own")
     outputs = (*hidden, "exp", "softmax")
     rows = int(rng.integers(1, 100 if COMPILED else 20))
     case = {
@@ -216,6 +217,24 @@ def half_square(y_pred, y, weights=1.0):
     return 0.5 * (delta * (y_pred - y)).sum(), delta
 
 
+def softsign(z):
+    """z / (1 + |z|), a user's own."""
+    size = 1.0 + abs(z)
+    return z / size, 1.0 / (size * size)
+
+
+def half_square_of_one(y, t):
+    """squared_error of one output."""
+    return 0.5 * (y - t) * (y - t), y - t
+
+
+OWN_ACTIVATION, OWN_LOSS = ElementwiseActivation(softsign), ElementwiseLoss(half_square_of_one)
+
+
+def activation_of(name):
+    return OWN_ACTIVATION if name == "own" else name
+
+
 def optimizer_of(case: dict):
     options = {"learning_rate": CosineDecay(1e-3, 20) if case["schedule"] else 1e-3}
     if case["groups"]:
@@ -233,9 +252,9 @@ def run_case(case: dict) -> list[np.ndarray]:
     net.SECONDS_A_CALL = case["seconds_a_call"]
     mlp = MLP(
         case["layer_sizes"],
-        activation=case["activation"],
-        output_activation=case["output_activation"],
-        loss=half_square if case["loss"] == "callable" else case["loss"],
+        activation=[activation_of(name) for name in case["activation"]],
+        output_activation=activation_of(case["output_activation"]),
+        loss={"callable": half_square, "own": OWN_LOSS}.get(case["loss"], case["loss"]),
         optimizer=optimizer_of(case),
         dtype=case["dtype"],
         bias=case["bias"],

@@ -30,7 +30,7 @@ def _table_of(
     shared: Table, data: Data, optimizer: OptimizerState | None, grad: FloatArray, random: Random
 ) -> Table:
     """A table of its own on the same workspace: a user's function may predict with the net."""
-    table = Table(shared.network, shared.work)
+    table = Table(shared.network, shared.work, shared.kept)
     if optimizer is None:
         table.put_data(data)
         table.put(RANDOM, random)

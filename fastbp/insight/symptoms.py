@@ -14,6 +14,7 @@ from fastbp.insight.findings import Finding, LayerReport
 from fastbp.kernels.layout import weight_views
 from fastbp.mlp import MLP
 from fastbp.model.activations import traits_of
+from fastbp.model.elementwise import ElementwiseLoss
 from fastbp.model.losses import CallableLoss
 
 LARGE_INPUT = 10.0
@@ -136,7 +137,7 @@ def reach(m: Measurements) -> Iterator[Finding]:
 def _unreachable(m: Measurements) -> float:
     """Share of the targets that lie outside the range of the outputs."""
     loss = m.net.spec.loss
-    if loss.from_logits or isinstance(loss, CallableLoss):
+    if loss.from_logits or isinstance(loss, CallableLoss | ElementwiseLoss):
         return 0.0
     low, high = traits_of(m.net.activations[-1]).bounds
     slack = ROUNDING * np.abs(m.targets)  # bounds and targets are rounded

@@ -11,6 +11,8 @@ addresses       the handles from one row of integers: what a call works on
 table           the row itself, written in Python
 finite          NaN and infinity in flat arrays
 elementary      exp, log, tanh and the normal tail, of vectors
+scalars         the same of single numbers, for functions of users
+elementwise     functions of users as loops that are called by address
 matmul          the three products of a dense layer, by register tiles
 transposes      copies, transposes and packing: how the operands of a product are laid out
 activations     y and dy/dz of each activation

@@ -47,11 +47,13 @@ from fastbp.kernels.elementary import (
     tanh_vector,
     times_tanh_slope,
 )
+from fastbp.machine.elementwise import FIRST_ADDRESS
 from fastbp.machine.jit import kernel
 from fastbp.machine.simd import (
     advance,
     is_single,
     lanes,
+    run_at,
     splat,
     vabs,
     vfma,
@@ -68,6 +70,9 @@ IDENTITY, SIGMOID, TANH, RELU, STEP, SOFTMAX = range(6)
 LEAKY_RELU, ELU, SELU, GELU, SILU, SOFTPLUS, HARD_SIGMOID, EXP = range(6, 14)
 CALLABLE = -1
 """Code of an activation in Python, which compiled layers leave to `fastbp.fit.in_python`."""
+
+ELEMENTWISE = FIRST_ADDRESS
+"""From here on a code is the address of `elementwise.activation_loop` around a user's function."""
 
 LEAK = 0.01
 SELU_SCALE = 1.0507009873554804934
@@ -240,6 +245,8 @@ def activate_run(code, z, slope, count):
         gelu_run(z, slope, count)
     elif code == SILU:
         silu_run(z, slope, count)
+    elif code >= ELEMENTWISE:
+        run_at(code, z, slope, z, z, count)
     elif code != IDENTITY:
         raise ValueError("unknown activation code")
 
@@ -353,7 +360,7 @@ def softmax_backward(g, y, stride, n, batch):
 @kernel
 def stores_slope(code):
     """Whether `activate` stores the slope of this activation."""
-    return code in STORED_SLOPE
+    return code in STORED_SLOPE or code >= ELEMENTWISE
 
 
 @kernel

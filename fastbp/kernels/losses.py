@@ -37,11 +37,14 @@ A new loss of single outputs is a code, a branch of `loss_by_output`, a row abov
 """
 
 from fastbp.kernels.elementary import exp_vector, log1p_vector, log_vector
+from fastbp.machine.elementwise import FIRST_ADDRESS
 from fastbp.machine.jit import kernel
 from fastbp.machine.simd import (
     advance,
+    frame,
     lanes,
     load,
+    run_at,
     splat,
     vabs,
     vload,
@@ -57,6 +60,8 @@ SQUARED_ERROR, BINARY_CROSS_ENTROPY, CROSS_ENTROPY = range(3)
 ABSOLUTE_ERROR, HUBER, QUANTILE, HINGE, POISSON, GAMMA = range(3, 9)
 CALLABLE = -1
 """A loss in Python, which hands in its delta: the kernels never compute it."""
+ELEMENTWISE = FIRST_ADDRESS
+"""From here on a code is the address of `elementwise.loss_loop` around a user's function."""
 
 SMALLEST = 1.2e-38
 """Below every target whose logarithm is taken: the smallest normal float32."""
@@ -188,6 +193,25 @@ def cross_entropy(d, z, t, s, a, stride, n, batch):
 
 
 @kernel
+def elementwise(code, d, y, t, s, stride, n, batch, apart):
+    """A user's loss of single outputs, a vector at a time; lanes beyond the batch do not count."""
+    width = lanes(y)
+    total = splat(y, 0.0)
+    outs, targets, values, slopes = frame(y), frame(y), frame(y), frame(y)
+    for i in range(n):
+        for b in range(0, batch, width):
+            tail = batch - b
+            at = i * stride + b
+            vstore(outs, vload(advance(y, at), tail), width)
+            vstore(targets, vload(advance(t, at), tail), width)
+            run_at(code, outs, targets, values, slopes, width)
+            weight = vload(advance(s, i * apart + b), tail)
+            total = total + vload(values, tail) * weight
+            vstore(advance(d, at), vload(slopes, tail) * weight, tail)
+    return vsum(total)
+
+
+@kernel
 def loss_and_delta(code, d, y, t, s, a, stride, n, batch, apart):
     """The loss with this code: see the table above."""
     if code == SQUARED_ERROR:
@@ -196,4 +220,6 @@ def loss_and_delta(code, d, y, t, s, a, stride, n, batch, apart):
         return binary_cross_entropy(d, y, t, s, a, stride, n, batch, apart)
     if code == CROSS_ENTROPY:
         return cross_entropy(d, y, t, s, a, stride, n, batch)
+    if code >= ELEMENTWISE:
+        return elementwise(code, d, y, t, s, stride, n, batch, apart)
     return loss_by_output(code, d, y, t, s, a, stride, n, batch, apart)

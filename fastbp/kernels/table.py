@@ -59,6 +59,8 @@ class Table(AddressTable):
     ----------
     network : Network
     work : Workspace
+    kept : object, optional
+        What is to live as long: it holds code of which there are addresses in the table of layers.
 
     Attributes
     ----------
@@ -72,12 +74,13 @@ class Table(AddressTable):
         Whether a call was made with it: then the code is there.
     """
 
-    __slots__ = ("blank", "called", "network", "numbers", "work")
+    __slots__ = ("blank", "called", "kept", "network", "numbers", "work")
 
-    def __init__(self, network: Network, work: Workspace) -> None:
+    def __init__(self, network: Network, work: Workspace, kept: object = None) -> None:
         super().__init__(N_CELLS)
         self.network = network
         self.work = work
+        self.kept = kept
         self.numbers: npt.NDArray[np.float64] = np.zeros(N_NUMBERS)
         self.called = False
         self.blank = np.empty((0, 0), network.params.dtype)

@@ -40,7 +40,9 @@ __all__ = [
     "cache_info",
     "call",
     "compiles",
+    "inlined",
     "kernel",
+    "optimized_whole",
     "ready",
     "seconds_compiling",
     "source_digest",
@@ -125,6 +127,20 @@ def _compile(function: Callable[..., Any], cached: bool) -> Any:
     dispatcher = numba.njit(**options)(function)
     dispatcher.__class__ = _linked.LinkedDispatcher
     return dispatcher
+
+
+def inlined(function: Callable[..., Any]) -> Any:
+    """Compile a function of a user, for callers that are compiled too; by all passes of Numba.
+
+    Indices are checked: an index that may be outside an array may raise, which is found out.
+    """
+    return numba.njit(**_OPTIONS | _LINKED_OPTIONS | {"boundscheck": True})(function)
+
+
+def optimized_whole(function: Any) -> Any:
+    """Compile a kernel together with functions of users, each time anew; called by address."""
+    compiler = {} if _linked is None else {"pipeline_class": _linked.LoopCompiler}
+    return numba.njit(**_OPTIONS, **_LINKED_OPTIONS, **compiler)(function.py_func)
 
 
 def compiles() -> bool:

@@ -135,6 +135,8 @@ _CHOOSES_PASSES = hasattr(binding, "create_pass_builder") and has(JITCodeLibrary
 class _EntryLibrary(JITCodeLibrary):  # type: ignore[misc]
     """An entry point with all that it calls, optimised once, as a whole."""
 
+    _interleaves = True
+
     def _optimize_final_module(self) -> None:
         """Optimise; what is linked in is called by nobody else, so it need not stay.
 
@@ -154,6 +156,8 @@ class _EntryLibrary(JITCodeLibrary):  # type: ignore[misc]
             return
         options = binding.create_pipeline_tuning_options(speed_level=2)
         options.loop_unrolling = False
+        if not self._interleaves:
+            options.loop_interleaving = False
         builder = binding.create_pass_builder(self._codegen._tm, options)
         builder.getModulePassManager().run(self._final_module, builder)
 
@@ -173,6 +177,22 @@ class _NotNone(NamedTuple):
     """The type of an argument, as `dead_branch_prune` knows those that are not None."""
 
     literal_type: Any
+
+
+class _LoopLibrary(_EntryLibrary):
+    """A loop that is called for runs of whole vectors: several at once would leave a rest."""
+
+    _interleaves = False
+
+
+class LoopCompiler(Compiler):  # type: ignore[misc]
+    """Numba's compiler, for loops that kernels call by address."""
+
+    def compile_extra(self, func: Any) -> Any:
+        """Compile `func` into a library that is optimised as a whole."""
+        codegen = self.state.targetctx.codegen()
+        self.state.library = _LoopLibrary(codegen, func.__qualname__)
+        return super().compile_extra(func)
 
 
 @register_pass(mutates_CFG=True, analysis_only=False)

@@ -7,7 +7,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from fastbp.machine.processor import IS_X86
-from fastbp.machine.types import call, integer, local
+from fastbp.machine.types import call, element, integer, lanes_of, local
 
 __all__ = [
     "advance",
@@ -15,12 +15,15 @@ __all__ = [
     "doubles_at",
     "floats_at",
     "flush_denormals",
+    "frame",
     "int32s_at",
     "integers_at",
+    "is_same",
     "load",
     "pointer",
     "put_at",
     "restore_denormals",
+    "run_at",
     "store",
     "words_at",
 ]
@@ -128,6 +131,49 @@ def store(typingctx, p, index, x):
         return context.get_dummy_value()
 
     return types.void(p, types.intp, p.dtype), codegen
+
+
+@intrinsic
+def frame(typingctx, p):
+    """Address of room for a vector of p's dtype in the function's own frame."""
+
+    def codegen(context, builder, sig, args):
+        room = ir.Constant(ir.ArrayType(element(p.dtype), lanes_of(p.dtype)), None)
+        return builder.bitcast(local(builder, room), args[0].type)
+
+    return p(p), codegen
+
+
+@intrinsic
+def is_same(typingctx, p, q):
+    """Whether two addresses are the same."""
+
+    def codegen(context, builder, sig, args):
+        return builder.icmp_unsigned("==", *args)
+
+    return types.boolean(p, p), codegen
+
+
+@intrinsic
+def run_at(typingctx, address, a, b, c, d, count):
+    """Call the loop that stands at an address: see `elementwise.Loop`."""
+
+    def codegen(context, builder, sig, args):
+        # As Numba calls functions: where the result and an error go, then the arguments, of which
+        # the first is the user's function. None of these is used: the loop returns nothing, does
+        # not raise, and holds the function.
+        nothing = ir.Constant(BYTE_ADDRESS, None)
+        slot = local(builder, nothing)
+        kind = ir.FunctionType(
+            ir.IntType(32),
+            [slot.type, BYTE_ADDRESS.as_pointer(), BYTE_ADDRESS, *[x.type for x in args[1:]]],
+        )
+        function = builder.inttoptr(args[0], kind.as_pointer())
+        no_error = ir.Constant(BYTE_ADDRESS.as_pointer(), None)
+        builder.call(function, [slot, no_error, nothing, *args[1:]])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, a, a, a, a, types.intp), codegen
 
 
 @intrinsic

@@ -58,14 +58,23 @@ class Vector(types.Type):
         super().__init__(name=f"Vector({self.lanes} x {dtype})")
 
 
+class Lane(Vector):
+    """One number of `dtype` that functions of vectors take, too; LLVM vectorises loops of them."""
+
+    def __init__(self, dtype: types.Type) -> None:
+        types.Type.__init__(self, name=f"Lane({dtype})")
+        self.dtype = dtype
+        self.lanes = 1
+
+
 def element(dtype):
     """LLVM's type of one value of a Numba dtype."""
     return ir.FloatType() if dtype.bitwidth == 32 else ir.DoubleType()
 
 
 def vector_type(t):
-    """LLVM's type of one register of a tile or vector."""
-    return ir.VectorType(element(t.dtype), t.lanes)
+    """LLVM's type of one register of a tile or vector, or of a lane."""
+    return element(t.dtype) if t.lanes == 1 else ir.VectorType(element(t.dtype), t.lanes)
 
 
 register_model(TileShape)(models.OpaqueModel)
@@ -85,6 +94,7 @@ class _RowsModel(models.PrimitiveModel):
 
 
 @register_model(Vector)
+@register_model(Lane)
 class _VectorModel(models.PrimitiveModel):
     def __init__(self, manager, t):
         super().__init__(manager, t, vector_type(t))
@@ -97,11 +107,13 @@ def integer(value, width=64):
 
 def all_lanes(t, value):
     """A vector constant with the same value in every lane."""
-    return ir.Constant(vector_type(t), [value] * t.lanes)
+    return ir.Constant(vector_type(t), value if t.lanes == 1 else [value] * t.lanes)
 
 
 def broadcast(builder, x, lanes):
     """A vector with x in every lane."""
+    if lanes == 1:
+        return x
     undefined = ir.Constant(ir.VectorType(x.type, lanes), ir.Undefined)
     first = builder.insert_element(undefined, x, integer(0, 32))
     return builder.shuffle_vector(
@@ -128,7 +140,8 @@ def local(builder, value):
 
 def by_lane(builder, t, name, args):
     """Call an LLVM intrinsic that works by lane, named without its type."""
-    return call(builder, f"llvm.{name}.v{t.lanes}f{t.dtype.bitwidth}", vector_type(t), args)
+    count = "" if t.lanes == 1 else f"v{t.lanes}"
+    return call(builder, f"llvm.{name}.{count}f{t.dtype.bitwidth}", vector_type(t), args)
 
 
 def lane_mask(builder, lanes, tail):

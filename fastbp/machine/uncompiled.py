@@ -14,6 +14,7 @@ import ctypes
 import numpy as np
 
 from fastbp.machine.addresses import TABLES, address_of
+from fastbp.machine.elementwise import LOOPS
 from fastbp.machine.fma_loop import SUMS, UNROLLED
 from fastbp.machine.hashing import hashed
 from fastbp.machine.numpy_bits import BitGenerator
@@ -36,18 +37,23 @@ __all__ = [
     "doubles_at",
     "floats_at",
     "flush_denormals",
+    "frame",
     "int32s_at",
     "integers_at",
+    "is_same",
     "is_single",
+    "lane_of",
     "lanes",
     "load",
     "multiply_adds",
     "next_uint32",
+    "number_of",
     "pointer",
     "put_at",
     "restore_denormals",
     "rows_at",
     "rows_next",
+    "run_at",
     "splat",
     "store",
     "tile_add_products",
@@ -125,6 +131,21 @@ def floats_at(table, cell, like):
 def put_at(table, cell, p):
     """Write the address p into a cell."""
     TABLES[address_of(table.buffer)].put(table.check(cell, 1), p.buffer[p.offset :])
+
+
+def frame(p):
+    """Address of room for a vector of p's dtype."""
+    return Pointer(np.zeros(lanes(p), p.dtype), 0)
+
+
+def is_same(p, q):
+    """Whether two addresses are the same."""
+    return p.buffer is q.buffer and p.offset == q.offset
+
+
+def run_at(address, a, b, c, d, count):
+    """Call the loop that stands at an address: see `elementwise.Loop`."""
+    LOOPS[address].run(a, b, c, d, count)
 
 
 def advance(p, count):
@@ -333,6 +354,17 @@ def vstore(p, x, tail):
 def splat(p, x):
     """Vector of p's dtype with `x` in every lane."""
     return Vector(np.full(lanes(p), x, p.dtype))
+
+
+def lane_of(x):
+    """A number as what the functions of vectors work on."""
+    number = x if isinstance(x, np.floating) else np.float64(x)
+    return splat(Pointer(np.empty(0, number.dtype), 0), number)
+
+
+def number_of(lane):
+    """The number in a lane of its own."""
+    return lane.values[0]
 
 
 def vmax(x, y):

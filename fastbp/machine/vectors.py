@@ -14,6 +14,7 @@ from fastbp.machine.types import (
     ARITHMETIC_FLAGS,
     I1,
     I32,
+    Lane,
     Vector,
     all_lanes,
     broadcast,
@@ -29,7 +30,9 @@ from fastbp.machine.types import (
 
 __all__ = [
     "is_single",
+    "lane_of",
     "lanes",
+    "number_of",
     "splat",
     "vabs",
     "vexponent",
@@ -99,13 +102,34 @@ def _cast_scalar(context, builder, x, fromty, vector):
 
 @intrinsic
 def splat(typingctx, p, x):
-    """Vector of p's dtype with `x` in every lane."""
-    vector = Vector(p.dtype)
+    """Vector of p's dtype with `x` in every lane; where p is a vector or lane, of its type."""
+    vector = p if isinstance(p, Vector) else Vector(p.dtype)
 
     def codegen(context, builder, sig, args):
         return _cast_scalar(context, builder, args[1], sig.args[1], vector)
 
     return vector(p, x), codegen
+
+
+@intrinsic
+def lane_of(typingctx, x):
+    """A number as the one lane that the functions of vectors work on."""
+    lane = Lane(x if isinstance(x, types.Float) else types.float64)
+
+    def codegen(context, builder, sig, args):
+        return context.cast(builder, args[0], x, lane.dtype)
+
+    return lane(x), codegen
+
+
+@intrinsic
+def number_of(typingctx, lane):
+    """The number in a lane of its own."""
+
+    def codegen(context, builder, sig, args):
+        return args[0]
+
+    return lane.dtype(lane), codegen
 
 
 def _arithmetic(operation, method):
@@ -240,11 +264,12 @@ def _mantissa_bits(x):
 
 
 def _bits(x):
-    return ir.VectorType(ir.IntType(x.dtype.bitwidth), x.lanes)
+    bits = ir.IntType(x.dtype.bitwidth)
+    return bits if x.lanes == 1 else ir.VectorType(bits, x.lanes)
 
 
 def _all_bits(x, value):
-    return ir.Constant(_bits(x), [value] * x.lanes)
+    return ir.Constant(_bits(x), value if x.lanes == 1 else [value] * x.lanes)
 
 
 def _exponent_bias(x):
@@ -282,6 +307,11 @@ def _estimate(builder, x, name, value):
     return call(builder, f"llvm.x86.avx512.{name}.{kind}.512", vector_type(x), args)
 
 
+def _estimates(x):
+    """Whether there are estimates; a lane has none, which LLVM would not vectorise."""
+    return HAS_RECIPROCAL_ESTIMATES and x.lanes > 1
+
+
 def _newton_steps(x):
     return 1 if x.dtype.bitwidth == 32 else 2
 
@@ -291,7 +321,7 @@ def vreciprocal_estimate(typingctx, x):
     """1 / x by lane with a relative error below 2**-14 (exact where there is no estimate)."""
 
     def codegen(context, builder, sig, args):
-        if not HAS_RECIPROCAL_ESTIMATES:
+        if not _estimates(x):
             return builder.fdiv(all_lanes(x, 1.0), args[0])
         return _estimate(builder, x, "rcp14", args[0])
 
@@ -308,7 +338,7 @@ def vreciprocal(typingctx, x):
 
     def codegen(context, builder, sig, args):
         value = args[0]
-        if not HAS_RECIPROCAL_ESTIMATES:
+        if not _estimates(x):
             return builder.fdiv(all_lanes(x, 1.0), value)
         y = _estimate(builder, x, "rcp14", value)
         negative = builder.fneg(value)
@@ -325,7 +355,7 @@ def vquotient(typingctx, x, y):
     """x / y by lane to 2 ulp, for y and 1/y normal numbers (Newton's steps as above)."""
 
     def codegen(context, builder, sig, args):
-        if not HAS_RECIPROCAL_ESTIMATES:
+        if not _estimates(x):
             return builder.fdiv(*args)
         reciprocal = _estimate(builder, x, "rcp14", args[1])
         negative = builder.fneg(args[1])
@@ -348,7 +378,7 @@ def vsqrt(typingctx, x):
 
     def codegen(context, builder, sig, args):
         value = args[0]
-        if not HAS_RECIPROCAL_ESTIMATES:  # x 0 is NaN for infinite x, else 0
+        if not _estimates(x):  # x 0 is NaN for infinite x, else 0
             root = by_lane(builder, x, "sqrt", args)
             return by_lane(builder, x, "fma", [value, all_lanes(x, 0.0), root])
         y = _estimate(builder, x, "rsqrt14", value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +16,8 @@ from fastbp.kernels.activations import ACTIVATIONS, CALLABLE, HIDDEN_ACTIVATIONS
 FloatArray = npt.NDArray[np.floating]
 ActivationFunction = Callable[[FloatArray], tuple[npt.ArrayLike, npt.ArrayLike]]
 
-IN_PYTHON = Traits(CALLABLE, stores_slope=True, kinked=True)
-"""Traits of every activation in Python, as far as anyone can know."""
+OWN = Traits(CALLABLE, stores_slope=True, kinked=True)
+"""Traits of every activation that is a user's own, as far as anyone can know."""
 
 
 class Activation(ABC):
@@ -25,7 +25,14 @@ class Activation(ABC):
 
     A subclass must work element by element: dropout and the backward pass rely on it. Tables,
     drawings and formulas call it by its `str`.
+
+    Attributes
+    ----------
+    compiled : bool
+        Whether it is compiled into the net after all (`fastbp.model.elementwise`).
     """
+
+    compiled: ClassVar[bool] = False
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
@@ -41,6 +48,10 @@ class Activation(ABC):
         with_slope : bool
             Without it the second result is ignored.
         """
+
+    def code_for(self, dtype: np.dtype[Any]) -> int:
+        """By which the kernels of a dtype know it."""
+        return CALLABLE
 
 
 class MakesActivation(Protocol):
@@ -98,7 +109,14 @@ def as_activation(value: Any) -> Any:
 
 def traits_of(activation: str | Activation) -> Traits:
     """The traits of a layer's activation."""
-    return ACTIVATIONS[activation] if isinstance(activation, str) else IN_PYTHON
+    return ACTIVATIONS[activation] if isinstance(activation, str) else OWN
+
+
+def code_of(activation: str | Activation, dtype: np.dtype[Any]) -> int:
+    """By which the kernels of a dtype know the activation of a layer."""
+    if isinstance(activation, str):
+        return ACTIVATIONS[activation].code
+    return activation.code_for(dtype)
 
 
 def _checked(name: str, value: Any, accepted: Iterable[str]) -> str | Activation:

@@ -82,6 +82,10 @@ class Loss:
         """The loss's parameters as its kernel takes them; none by default."""
         return np.empty(0)
 
+    def code_for(self, dtype: np.dtype[Any]) -> int:
+        """By which the kernels of a dtype know it."""
+        return self.code
+
     def check_outputs(self, outputs: int) -> None:
         """Raise a ValueError if the loss cannot have this number of outputs."""
 

@@ -16,7 +16,7 @@ from fastbp.kernels.optimizers import N_SCALARS
 from fastbp.kernels.state import CLIP_NORM, Network, OptimizerState
 from fastbp.kernels.table import Table
 from fastbp.kernels.workspace import DROPS_OUT, workspace_for
-from fastbp.model.activations import Activation, traits_of
+from fastbp.model.activations import Activation, code_of, traits_of
 from fastbp.model.losses import CallableLoss, Loss
 from fastbp.model.optimizers import Optimizer, as_optimizer
 from fastbp.model.pickles import FORMAT, checked_spec, checked_state
@@ -52,7 +52,7 @@ class InPython(NamedTuple):
 
 def in_python(loss: Loss, activations: Sequence[str | Activation]) -> InPython | None:
     """The parts of a net that are in Python; None where all is compiled."""
-    own = {i: a for i, a in enumerate(activations) if isinstance(a, Activation)}
+    own = {i: a for i, a in enumerate(activations) if isinstance(a, Activation) and not a.compiled}
     own_loss = loss if isinstance(loss, CallableLoss) else None
     return InPython(own_loss, own) if own or own_loss is not None else None
 
@@ -159,7 +159,7 @@ class Net:
     def __init__(self, spec: Spec, optimizer: Optimizer) -> None:
         self.spec = spec
         self.in_python = in_python(spec.loss, spec.activations)
-        codes = [traits_of(activation).code for activation in spec.activations]
+        codes = [code_of(activation, spec.dtype) for activation in spec.activations]
         self.layer_table, n_params = table_of_layers(spec.layer_sizes, codes, spec.bias)
         state = State(
             params=np.zeros(n_params, spec.dtype),
@@ -403,10 +403,10 @@ class Net:
             layers=layers.reshape(-1),
             n_params=self.state.params.size,
             n_layers=len(layers),
-            loss=spec.loss.code,
+            loss=spec.loss.code_for(spec.dtype),
             loss_parameters=spec.loss.parameters(spec.layer_sizes[-1]),
         )
-        return Table(network, work)
+        return Table(network, work, spec)
 
     def needs_gradient(self, batch_size: int, capacity: int) -> bool:
         """Whether training needs a buffer for the whole gradient.

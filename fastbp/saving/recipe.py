@@ -15,6 +15,7 @@ from fastbp.graph.expression import Expression, checked_name
 from fastbp.graph.flat import Slot, in_order
 from fastbp.graph.in_nets import GraphActivation, GraphLoss
 from fastbp.model.activations import Activation, CallableActivation
+from fastbp.model.elementwise import Elementwise
 from fastbp.model.losses import NAMED, CallableLoss, Loss
 from fastbp.model.optimizers import OPTIMIZERS, Group
 from fastbp.model.regularization import Regularization
@@ -74,7 +75,8 @@ def encoded(value: Any) -> Any:
         return {"kind": type(value).__name__, **parts}
     if type(value) in GRAPHS.values():
         return {"kind": "graph", "nodes": nodes_of(value.expression)}
-    if isinstance(value, CallableLoss | CallableActivation) and not isinstance(value, GraphLoss):
+    own = isinstance(value, CallableLoss | CallableActivation | Elementwise)
+    if own and not isinstance(value, GraphLoss):
         return {"kind": OWN, "name": checks.name_of(value.function)}
     if isinstance(value, Loss | Activation | Schedule) or callable(value):
         return {"kind": OWN, "name": checks.name_of(value)}
