@@ -9,9 +9,9 @@ from entry_points import entry_point
 from helpers import COMPILED
 from llvmlite.binding import Linkage
 
-from fastbp.kernels import in_python
 from fastbp.machine.jit import kernel
 from fastbp.machine.simd import load, pointer, store
+from fastbp.methods import kernels
 
 NEVER = False
 
@@ -55,9 +55,8 @@ def test_what_a_dead_branch_calls_too_is_linked() -> None:
 @pytest.mark.slow
 def test_an_entry_point_defines_nothing_that_others_could_call() -> None:
     """What is linked in is private: nothing of the same name can be called in its place."""
-    arguments = (np.arange(3), 0, np.zeros(1, np.uint64))
-    types = tuple(numba.typeof(argument) for argument in arguments)
-    library = in_python.shuffle._compiler.compile(types, None).library
+    types = (numba.typeof(np.zeros(3)),) * 2
+    library = kernels.dot._compiler.compile(types, None).library
     kept = [f for f in library._final_module.functions if not f.is_declaration]
     assert kept
     found = {f.linkage for f in kept} - {Linkage.external}
