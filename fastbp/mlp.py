@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from fastbp import checks, whole_files
 from fastbp.checks import Sparse
+from fastbp.derivatives.differentiable import Differentiable
 from fastbp.fit import data, evaluation, fit
 from fastbp.fit.between_epochs import Options
 from fastbp.fit.callbacks import Callback
@@ -58,7 +59,7 @@ SETTABLE = {
 """Attributes that may be set: `optimizer` by users, the others by this package."""
 
 
-class MLP(Net):
+class MLP(Differentiable):
     """A multilayer perceptron over one flat buffer of parameters.
 
     Parameters
@@ -410,33 +411,10 @@ class MLP(Net):
         With sample weights the average is the weighted one: divided by the sum of the weights, or,
         where each output has its own, by their sum over n_out.
         """
-        return self._evaluate(X, y, sample_weight, np.empty(0, self.dtype))
-
-    def loss_and_grad(
-        self, X: Rows, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
-    ) -> tuple[float, FloatArray]:
-        """Loss averaged over the rows, and its gradient, laid out like `params`.
-
-        Both include the penalties; the gradient is not clipped, and nothing is dropped out.
-
-        Parameters
-        ----------
-        X, y, sample_weight
-            As in `fit`.
-
-        Returns
-        -------
-        loss : float
-        grad : array of `dtype`, shape (n_params,)
-            A new array. Frozen parameters have their gradients too.
-        """
-        data.check_trainable(self.activations)
-        grad = np.empty_like(self.state.params)
-        return self._evaluate(X, y, sample_weight, grad), grad
-
-    def _evaluate(self, X: Any, y: Any, sample_weight: Any, grad: FloatArray) -> float:
         rows, count = data.rows_and_targets(X, y, sample_weight, self)
-        return evaluation.evaluate(self, rows, count, self.optimizer_state(), grad)
+        return evaluation.evaluate(
+            self, rows, count, self.optimizer_state(), np.empty(0, self.dtype)
+        )
 
     @checks.explained
     def score(self, X: Rows, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> float:

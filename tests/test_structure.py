@@ -26,7 +26,7 @@ LEVELS = """
     checks plain
     model augment
     fit graph
-    methods saving
+    methods saving derivatives
     embed
     mlp
     inspection perceptron

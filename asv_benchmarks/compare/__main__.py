@@ -118,14 +118,18 @@ def libraries_of(names: str | None, whole: bool) -> list[type[Peer]]:
 
 
 def further_goals(
-    args: argparse.Namespace, seconds: float, startup: Startup | None
+    args: argparse.Namespace, seconds: float, startup: Startup | None, peers: list[str]
 ) -> dict[str, list[Row]]:
     """Measure further tables of goals, by title; those of other modules are added here."""
     from compare.further import further_rows
+    from compare.streaming import streaming_rows
     from compare.tables import startup_rows
 
     rows = further_rows(args.rounds, seconds)
     goals = {"Further goals": rows if startup is None else rows + startup_rows(startup)}
+    goals["A loop of one's own: `net.step`, one update a call"] = streaming_rows(
+        peers, args.rounds, seconds
+    )
     if importlib.util.find_spec("sklearn") is not None:
         from compare.estimators import estimator_rows
         from compare.sparse import sparse_rows
@@ -205,7 +209,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             for dtype in dtypes
             for name in workloads
         ]
-        goals = {} if args.no_further else further_goals(args, seconds, startup)
+        names = [library.name for library in libraries[1:]]
+        goals = {} if args.no_further else further_goals(args, seconds, startup, names)
     except DisagreementError as error:
         print(error, file=sys.stderr)
         return 1

@@ -9,7 +9,9 @@ import numpy.typing as npt
 
 from fastbp.kernels import entry
 from fastbp.kernels.addresses import (
+    ACTIVATED,
     APART,
+    COUNT,
     DROPS_OUT,
     FIRST,
     LOSSES,
@@ -89,6 +91,31 @@ def evaluate_again(table: Table, data: Data, first: int, count: int, rows: int) 
     """The same with a table that was filled."""
     table.cells[FIRST : ROWS + 1] = first, count, rows
     return carry_out(table, entry.EVALUATE, data.entries is not None)
+
+
+def derive(
+    table: Table, data: Data, first: int, count: int, apart: int = 0,
+    dY: FloatArray | None = None, dX: FloatArray | None = None, start: int = 0,
+) -> float:  # fmt: skip
+    """`fastbp.kernels.derivatives.derive_rows` with a table that was filled.
+
+    Parameters
+    ----------
+    table : Table
+        Its gradient has no length where the derivatives by the parameters are not wanted.
+    data : Data
+    first, count, apart, start : int
+    dY : array of the net's dtype, shape (count, n_out), optional
+        Without, the derivatives are those of the loss.
+    dX : array of the net's dtype, shape (count, n_in), optional
+        Where the derivatives by the inputs go, if they are wanted.
+    """
+    cells = table.cells
+    cells[FIRST] = first
+    cells[COUNT] = count
+    cells[APART] = apart
+    cells[ACTIVATED] = start - 1
+    return carry_out(table, entry.DERIVE, data.entries is not None, dY, dX)
 
 
 def train(

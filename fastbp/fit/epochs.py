@@ -116,6 +116,14 @@ def next_passes(passes: int, spent: float, wanted: float, most: int) -> int:
     return min(max(1, int(passes * pace)), most)
 
 
+def with_rates(optimizer: OptimizerState, rates: npt.NDArray[np.floating]) -> OptimizerState:
+    """The optimiser with the learning rates of the next updates."""
+    settings = np.concatenate([optimizer.settings, rates])
+    settings[SCHEDULED] = 1
+    settings[RATES] = optimizer.settings.size - int(optimizer.scalars[UPDATES])
+    return optimizer._replace(settings=settings)
+
+
 class Bits(NamedTuple):
     """A bit generator of NumPy, from which the orders of rows are drawn.
 
@@ -283,10 +291,7 @@ class Epochs:
                 raise
             pace.passes = 1  # the updates before the bad rate are made, however many a call makes
             rates = rates_of(self.learning_rate, first, 1)
-        settings = np.concatenate([optimizer.settings, rates])
-        settings[SCHEDULED] = 1
-        settings[RATES] = optimizer.settings.size - first
-        return optimizer._replace(settings=settings)
+        return with_rates(optimizer, rates)
 
     @property
     def done(self) -> tuple[int, int]:

@@ -107,16 +107,18 @@ def _batch_loss(
     targets.setflags(write=False)  # a view of the user's array, where the rows are not shuffled
     all_weights = weights_of(data)
     if all_weights is None:
-        return loss(out, targets)
-    weights = all_weights[chosen]
-    weights.setflags(write=False)
-    total = float(weights.sum()) / data.n_weights
-    if total == 0:  # no mean: such a batch adds nothing
-        return 0.0, np.zeros_like(out)
-    value, delta = loss(out, targets, weights)
+        total = float(rows)
+        value, delta = loss(out, targets)
+    else:
+        weights = all_weights[chosen]
+        weights.setflags(write=False)
+        total = float(weights.sum()) / data.n_weights
+        if total == 0:  # no mean: such a batch adds nothing
+            return 0.0, np.zeros_like(out)
+        value, delta = loss(out, targets, weights)
     if total == divisor:
         return value, delta
-    factor = total / divisor if divisor > 0 else 0.0  # the function has divided by the weights
+    factor = total / divisor if divisor > 0 else 0.0  # the function has divided by the total
     return value * factor, delta * delta.dtype.type(factor)
 
 
@@ -220,3 +222,18 @@ def evaluate(
     if grad.size:
         _descend(table, data.entries, delta, rows, data.total)
     return value + _penalties(table, data.total)
+
+
+def derive(
+    own: InPython, shared: Table, data: Data, optimizer: OptimizerState, grad: FloatArray,
+    first: int, rows: int, dY: FloatArray | None, dX: FloatArray | None,
+) -> float:  # fmt: skip
+    """As `calls.derive`: some rows, whose gradient overwrites `grad`, unless that is empty."""
+    table = _table_of(shared, data, optimizer, grad, calls.NO_RANDOM)
+    value = None
+    if dY is None and own.loss is not None:
+        value, dY = _batch_loss(own, table, data, first, rows, data.total)
+    else:
+        _outputs(own, table, data, first, rows, table.blank)
+    loss = calls.derive(table, data, first, rows, 1, dY, dX, start=table.network.n_layers)
+    return loss if value is None else value

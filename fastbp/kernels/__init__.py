@@ -27,6 +27,8 @@ backprop        FORWARD, DELTA, BACKWARD: one screen
 evaluation      loss, gradient and predictions of many rows
 training        the epoch loop
 in_python       the same in pieces, for losses and activations in Python
+derivatives     by parameters and by inputs, of many rows
+curvature       the Hessian of the loss times a vector
 entry           what Python calls
 ==============  ==========================================================================
 

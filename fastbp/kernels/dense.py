@@ -34,6 +34,8 @@ from fastbp.kernels.sampling import drop_out
 from fastbp.kernels.state import (
     activation_of,
     biases,
+    capacity_of,
+    data_rows,
     delta,
     dropout_share,
     has_biases,
@@ -47,11 +49,11 @@ from fastbp.kernels.state import (
     stride_of,
     weights,
 )
-from fastbp.kernels.transposes import pack_columns
-from fastbp.kernels.workspace import PACKED
+from fastbp.kernels.transposes import copy, pack_columns, transpose
+from fastbp.kernels.workspace import INPUT_GROUP, INPUT_STRIDE, INPUTS, PACKED
 from fastbp.machine.jit import kernel
 from fastbp.machine.processor import SECOND_CACHE_BYTES, TILE_ROWS, TILE_VECTORS, VECTOR_BITS
-from fastbp.machine.simd import advance, lanes, splat, vstore
+from fastbp.machine.simd import advance, lanes, load, splat, store, vstore
 
 PACK_FROM = 3
 """Blocks of columns from which packing the weights for the input gradient pays."""
@@ -167,22 +169,49 @@ def delta_through(layer, batch):
 
 
 @kernel
-def delta_below_of_single_sample(layer, below, finish):
-    """dX = W^T D in a workspace for single samples."""
+def product_below(layer, dx, dx_stride, first, columns, finish, y):
+    """dX = W^T D of some samples of a pass from `first` on, one block of inputs after the other.
+
+    They go to dx, `dx_stride` apart; y are outputs of the layer below, laid out like dx, or
+    anything where the product is left AS_IT_IS.
+    """
+    k, n, stride = n_inputs(layer), n_units(layer), stride_of(layer)
+    w, d = weights(layer), delta(layer)
+    packed = scratch(layer, PACKED)
+    wide = TILE_VECTORS * lanes(d)
+    done = 0
+    while done < k:
+        rows = rows_of_block(k - done, columns, lanes(d))
+        left = advance(w, done)
+        step = k
+        if columns > (PACK_FROM - 1) * wide:
+            pack_columns(packed, left, k, rows, n)
+            left = packed
+            step = TILE_ROWS
+        at = done * dx_stride
+        product = Product(
+            advance(dx, at), dx_stride, left, 1, step, advance(d, first), stride, wide, n,
+            FROM_ZERO, d, finish, advance(y, at),
+        )  # fmt: skip
+        multiply_rows(rows, product, columns)
+        done += rows
+
+
+@kernel
+def product_below_of_single_sample(layer, dx, finish, y):
+    """The same in a workspace for single samples."""
     k, n = n_inputs(layer), n_units(layer)
     w, d = weights(layer), delta(layer)
     wide = TILE_VECTORS * lanes(w)
-    product = Product(
-        delta(below), 0, d, 0, 1, w, k, wide, n, FROM_ZERO, d, finish, outputs(below)
-    )  # fmt: skip
+    product = Product(dx, 0, d, 0, 1, w, k, wide, n, FROM_ZERO, d, finish, y)
     multiply_rows(1, product, k)
 
 
 @kernel
 def delta_below(layer, below, batch):
     """The delta of the layer below, dX = (W^T D) * dY/dZ; Y are the outputs of that layer."""
-    k, n, stride = n_inputs(layer), n_units(layer), stride_of(layer)
-    w, d = weights(layer), delta(layer)
+    stride = stride_of(layer)
+    d = delta(layer)
     dx, y = delta(below), outputs(below)
     finish = AS_IT_IS
     if not has_slope(below):
@@ -191,30 +220,41 @@ def delta_below(layer, below, batch):
         elif activation_of(below) == TANH:
             finish = TANH_BACKWARD
     if stride == 1:
-        delta_below_of_single_sample(layer, below, finish)
-        if finish == AS_IT_IS:
-            delta_through(below, batch)
-        return
-    packed = scratch(layer, PACKED)
-    group = columns_of_group(d, n, batch)
-    wide = TILE_VECTORS * lanes(d)
-    for first in range(0, batch, group):
-        columns = min(group, batch - first)
-        done = 0
-        while done < k:
-            rows = rows_of_block(k - done, batch, lanes(d))
-            left = advance(w, done)
-            step = k
-            if columns > (PACK_FROM - 1) * wide:
-                pack_columns(packed, left, k, rows, n)
-                left = packed
-                step = TILE_ROWS
-            at = done * stride + first
-            product = Product(
-                advance(dx, at), stride, left, 1, step, advance(d, first), stride, wide, n,
-                FROM_ZERO, d, finish, advance(y, at),
-            )  # fmt: skip
-            multiply_rows(rows, product, columns)
-            done += rows
+        product_below_of_single_sample(layer, dx, finish, y)
+    else:
+        group = columns_of_group(d, n_units(layer), batch)
+        for first in range(0, batch, group):
+            columns = min(group, batch - first)
+            product_below(
+                layer, advance(dx, first), stride, first, columns, finish, advance(y, first)
+            )
     if finish == AS_IT_IS:
         delta_through(below, batch)
+
+
+@kernel
+def delta_of_inputs(layer, dx, batch):
+    """dE/dX (B, K) of a pass, row by row in dx, from the delta D of the first layer.
+
+    It goes through the inputs of the workspace, a group of rows after the other, and overwrites
+    them.
+    """
+    k = n_inputs(layer)
+    x = scratch(layer, INPUTS)
+    if is_single_sample(layer):
+        product_below_of_single_sample(layer, x, AS_IT_IS, x)
+        copy(dx, x, k)
+        return
+    stride = load(layer.places, INPUT_STRIDE)
+    group = load(layer.places, INPUT_GROUP)
+    rows = data_rows(layer)
+    block = capacity_of(layer)
+    for first in range(0, batch, group):
+        columns = min(group, batch - first)
+        product_below(layer, x, stride, first, columns, AS_IT_IS, x)
+        for done in range(0, k, block):
+            some = min(block, k - done)
+            for i in range(some):
+                store(rows, i, i * stride)
+            to = advance(dx, first * k + done)
+            transpose(to, k, advance(x, done * stride), rows, some, columns)

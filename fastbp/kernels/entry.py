@@ -44,6 +44,7 @@ from fastbp.kernels.addresses import (
     random_at,
     work_at,
 )  # fmt: skip
+from fastbp.kernels.derivatives import derive_rows
 from fastbp.kernels.evaluation import evaluate_rows, predict_rows
 from fastbp.kernels.finite import all_between, all_finite
 from fastbp.kernels.matmul import FROM_ZERO
@@ -52,6 +53,7 @@ from fastbp.kernels.sampling import next_order
 from fastbp.kernels.state import layer_of, n_inputs, n_units
 from fastbp.kernels.training import FINISHED, N_PROGRESS, train_passes
 from fastbp.kernels.transposes import copy
+from fastbp.kernels.updates import begin_update, update_all
 from fastbp.machine.jit import kernel
 from fastbp.machine.simd import (
     bytes_at,
@@ -68,7 +70,7 @@ from fastbp.machine.simd import (
 
 PREDICT, EVALUATE, TRAIN = range(3)
 SHUFFLE, OUTPUTS, OUTPUT_LOSS, DESCEND, PENALTIES = range(3, 8)
-STEP = 8
+STEP, DERIVE, APPLY = range(8, 11)
 """What to do: see `operate`."""
 REFUSED = -1
 """STATUS of a step whose batch or net is not as it must be; it has changed nothing."""
@@ -188,6 +190,24 @@ def descend(t, like, entries, delta, has_delta):
 
 
 @kernel
+def derive(t, dy, from_dy, dx, to_dx, entries):
+    """DERIVE of `operate`."""
+    return derive_rows(
+        t, dy, entries, network_at(t, dy), work_at(t, dy), load(doubles_at(t, NUMBERS), TOTAL),
+        optimizer_at(t, dy), gradient_at(t, dy, FROM_ZERO), load(t, APART), load(t, ACTIVATED) + 1,
+        dy, from_dy, dx, to_dx, load(t, FIRST), load(t, COUNT),
+    )  # fmt: skip
+
+
+@kernel
+def apply_gradient(t, like):
+    """APPLY of `operate`."""
+    optimizer = optimizer_at(t, like)
+    begin_update(optimizer)
+    update_all(network_at(t, like), optimizer, gradient_at(t, like, FROM_ZERO).values)
+
+
+@kernel
 def operate(t, operation, x, y, rows, y_rows, columns, entries):
     """Carry out an operation; y is (y_rows, columns), `entries` are None for dense rows.
 
@@ -209,6 +229,11 @@ def operate(t, operation, x, y, rows, y_rows, columns, entries):
     PENALTIES    nothing                                             penalties of a batch
     STEP         one update by the rows x (rows, n_in) with targets  the loss before it, NaN where
                  y (rows, n_out), or the LABELS                      the STATUS is not FINISHED
+    DERIVE       derivatives of COUNT rows from FIRST on, from that  their share in the loss; 0
+                 by the outputs, x (rows, n_out), or without rows    from x
+                 that of the loss, as `derivatives.derive_rows`;
+                 those by the inputs in y, unless that has no rows
+    APPLY        one update by the GRADIENT                          0
     ===========  ==================================================  ==========================
 
     The rows of all but PREDICT and STEP are those of the table.
@@ -227,8 +252,12 @@ def operate(t, operation, x, y, rows, y_rows, columns, entries):
         return output_loss(t, x, entries)
     if operation == PENALTIES:
         return penalty(network_at(t, x), shared_optimizer(t, x))
+    if operation == DERIVE:
+        return derive(t, x, rows > 0, y, y_rows > 0, entries)
     if operation == SHUFFLE:
         shuffle(t)
+    elif operation == APPLY:
+        apply_gradient(t, x)
     elif operation == DESCEND:
         descend(t, x, entries, y, y_rows > 0)
     else:

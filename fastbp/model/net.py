@@ -359,14 +359,18 @@ class Net:
                 bias_masks[layer][...] = value
 
     def workspace(
-        self, rows: int, training: bool, logits: bool = False, sparse: bool = False
-    ) -> Table:
+        self, rows: int, training: bool, logits: bool = False, sparse: bool = False,
+        activated: bool = False,
+    ) -> Table:  # fmt: skip
         """Network and workspace for batches of `rows` rows, kept for this thread's next call.
 
         With `logits`, not for training, the net's outputs are the net inputs of its last layer.
+        In training they are so for a loss that takes those, unless they are to be `activated`.
         """
         kept: dict[str, tuple[int, Table]] = self._spaces.__dict__
         use = "training" if training else "logits" if logits else "prediction"
+        if activated:
+            use = "activated"
         most = WHOLE_BATCH
         pass_rows = PASS_ROWS
         if sparse:
@@ -377,13 +381,14 @@ class Net:
         capacity = rows if whole else pass_rows
         if found is not None and found[0] == capacity:
             return found[1]
-        made = self.new_workspace(capacity, training, logits, sparse)
+        made = self.new_workspace(capacity, training, logits, sparse, activated)
         kept[use] = capacity, made
         return made
 
     def new_workspace(
-        self, capacity: int, training: bool, logits: bool = False, sparse: bool = False
-    ) -> Table:
+        self, capacity: int, training: bool, logits: bool = False, sparse: bool = False,
+        activated: bool = False,
+    ) -> Table:  # fmt: skip
         """The net as the kernels take it, and buffers for a pass of so many rows.
 
         The table of layers is the net's own with what only a workspace knows: where outputs, deltas
@@ -391,7 +396,7 @@ class Net:
         """
         spec = self.spec
         layers = self.layer_table.copy()
-        if logits or (training and spec.loss.from_logits):
+        if logits or (training and spec.loss.from_logits and not activated):
             layers[-1, ACTIVATION] = IDENTITY  # the caller, or the loss, takes the net inputs
         dropout = spec.regularization.dropout_rates(len(layers))  # of the inputs, then of layers
         shares = [min(round(rate * 2**32), 2**32 - 1) for rate in dropout]

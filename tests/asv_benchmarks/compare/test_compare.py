@@ -8,7 +8,7 @@ import pytest
 from made_up import SMALL, HalfRate, OtherOutputs, measured, startup
 
 from compare import __main__ as compare
-from compare import estimators, further, measure, sparse, timing
+from compare import estimators, further, measure, sparse, streaming, timing
 from compare import startup as fresh
 from compare.peer_base import CannotRunError
 from compare.peer_numpy import NumPy
@@ -49,7 +49,7 @@ def made_up(monkeypatch) -> list[tuple[str, str]]:
 
     monkeypatch.setattr(compare, "one_thread", lambda core: 0)
     monkeypatch.setattr(compare, "machine_of", lambda core, m: Machine("A processor", core, {}))
-    monkeypatch.setattr(compare, "further_goals", lambda args, seconds, startup: {})
+    monkeypatch.setattr(compare, "further_goals", lambda args, seconds, startup, peers: {})
     monkeypatch.setattr(compare, "libraries_of", lambda names, whole: [FastBP])
     monkeypatch.setattr(measure, "measure", one)
     monkeypatch.setattr(fresh, "measure", lambda names, rounds: startup())
@@ -134,14 +134,18 @@ def test_goals_of_fresh_processes_stand_with_the_further_goals(monkeypatch) -> N
     monkeypatch.setattr(further, "further_rows", lambda rounds, seconds: [row])
     monkeypatch.setattr(estimators, "estimator_rows", lambda rounds, seconds: [row, row])
     monkeypatch.setattr(sparse, "sparse_rows", lambda rounds, seconds: [row])
+    monkeypatch.setattr(
+        streaming, "streaming_rows", lambda peers, rounds, seconds: [row] * len(peers)
+    )
     args = compare.parse([])
     title = "`fastbp.sklearn` beside scikit-learn, in its own dtypes"
-    assert compare.further_goals(args, 0.1, None) == {
+    assert compare.further_goals(args, 0.1, None, ["torch", "jax"]) == {
         "Further goals": [row],
+        "A loop of one's own: `net.step`, one update a call": [row, row],
         title: [row, row],
         "`fastbp.sklearn` on sparse rows beside scikit-learn": [row],
     }
-    rows = compare.further_goals(args, 0.1, startup())["Further goals"]
+    rows = compare.further_goals(args, 0.1, startup(), [])["Further goals"]
     assert [r.what for r in rows][:2] == ["a", "import and first fit, empty cache"]
 
 

@@ -1,0 +1,1 @@
+"""Derivatives of a net for optimisers and sciences: what `MLP.loss_and_grad` and others return."""
