@@ -25,7 +25,7 @@ from numba.extending import (
     unbox,
 )
 
-from fastbp.machine.jit import source_digest
+from fastbp.machine.jit import linked_options, source_digest
 from fastbp.machine.types import I64, integer, local
 
 _DIGEST = source_digest()[:16] or uuid.uuid4().hex
@@ -91,17 +91,20 @@ def _unbox(t: NetType, value: Any, c: Any) -> NativeValue:
     return NativeValue(c.builder.inttoptr(number, ADDRESS))
 
 
-def knows(python_class: type) -> None:
-    """Let Numba take objects of a class that have `address`, and their type as `_numba_type_`."""
+def knows(python_class: type, of_a_global: str) -> None:
+    """Let Numba take objects of a class that have `address`, and their type as `_numba_type_`.
+
+    Parameters
+    ----------
+    python_class : class
+    of_a_global : str
+        What to say of an object that is no argument.
+    """
 
     @typeof_impl.register(python_class)  # type: ignore[untyped-decorator]
     def type_of(value: Any, context: Any) -> NetType:
         if context.purpose.name == "constant":
-            refuse(
-                "a compiled net must be an argument of the function that calls it; got a global or "
-                "closed-over variable, whose address would be fixed in the machine code. Write "
-                "f among the arguments, and pass net.compiled()"
-            )
+            refuse(of_a_global)
         found: NetType = value._numba_type_
         return found
 
@@ -113,7 +116,9 @@ def refuse(message: str) -> NoReturn:
 
 def method(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Decorate a function that returns the implementation of a method, or refuses its types."""
-    decorate: Callable[[Callable[..., Any]], Callable[..., Any]] = overload_method(NetType, name)
+    decorate: Callable[[Callable[..., Any]], Callable[..., Any]] = overload_method(
+        NetType, name, jit_options=linked_options()
+    )
     return decorate
 
 
@@ -122,9 +127,9 @@ def is_array(t: Any) -> bool:
     return isinstance(t, types.Array)
 
 
-def is_integers(t: Any) -> bool:
-    """Whether an array's dtype is int64."""
-    return bool(t.dtype == types.int64)
+def is_of_integers(t: Any) -> bool:
+    """Whether a Numba type is that of an array of int64."""
+    return is_array(t) and bool(t.dtype == types.int64)
 
 
 def native_address(function: Any, *arguments: Any) -> int:
@@ -143,7 +148,7 @@ def native_address(function: Any, *arguments: Any) -> int:
 def embedded_address(function: Any, dtype: str) -> int:
     """Where the machine code of `embed.kernels.embedded` stands, as `call_embedded` calls it."""
     floats = types.CPointer(getattr(types, dtype))
-    given = (types.CPointer(types.int64), types.int64, *[floats] * 4, types.int64)
+    given = (types.CPointer(types.int64), types.int64, *[floats] * 4, types.int64, types.int64)
     function.compile(given)
     result = function.overloads[given]
     address: int = result.library.get_pointer_to_function(result.fndesc.llvm_cfunc_wrapper_name)
@@ -212,17 +217,32 @@ def call_entry(typingctx, address, cells, operation, x, rows, n_in, y, y_rows, n
 
 
 @intrinsic
-def call_embedded(typingctx, address, h, operation, x, y, dx, grad, rows):
-    """Call `embed.kernels.embedded`, whose `embedded_address` is given."""
-    pointers = (x, y, dx, grad)
+def call_embedded(typingctx, address, h, operation, like, x, y, dx, grad, parts, rows):
+    """Call `embed.kernels.embedded`, whose `embedded_address` is given.
+
+    The pointers are passed as addresses of the dtype of `like`, a pointer.
+    """
+    given = (x, y, dx, grad)
 
     def codegen(context, builder, sig, args):
-        address, h, operation, *floats, rows = args
-        given = [h, operation, *[builder.bitcast(p, floats[0].type) for p in floats], rows]
-        kind = ir.FunctionType(ir.DoubleType(), [value.type for value in given])
-        return builder.call(builder.inttoptr(address, kind.as_pointer()), given)
+        address, h, operation, like, *rest = args
+        pointers = [builder.bitcast(p, like.type) for p in rest[:4]]
+        values = [h, operation, *pointers, *rest[4:]]
+        kind = ir.FunctionType(ir.DoubleType(), [value.type for value in values])
+        return builder.call(builder.inttoptr(address, kind.as_pointer()), values)
 
-    return types.float64(types.int64, h, types.int64, *pointers, types.intp), codegen
+    sizes = (types.int64, types.int64)
+    return types.float64(types.int64, h, types.int64, like, *given, *sizes), codegen
+
+
+@intrinsic
+def integers_from(typingctx, p):
+    """The address p as one of int64."""
+
+    def codegen(context, builder, sig, args):
+        return builder.bitcast(args[0], ADDRESS)
+
+    return types.CPointer(types.int64)(p), codegen
 
 
 @intrinsic
