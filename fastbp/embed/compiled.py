@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,18 +12,19 @@ import numpy.typing as npt
 from fastbp import checks
 from fastbp.derivatives import given
 from fastbp.derivatives.differentiable import Differentiable
-from fastbp.embed import handle, words
+from fastbp.embed import handle, lookup, words
+from fastbp.embed.refusals import refusals
 from fastbp.fit import calls
 from fastbp.fit.one_step import OneStep
 from fastbp.kernels import entry
 from fastbp.kernels.state import L1, L2
+from fastbp.kernels.table import Table
 from fastbp.machine.addresses import AddressTable
 from fastbp.machine.jit import compiles
-from fastbp.model.activations import traits_of
 from fastbp.model.net import FloatArray
 
-if TYPE_CHECKING:
-    from fastbp.kernels.table import Table
+if compiles():
+    from fastbp.embed import types
 
 Targets = FloatArray | npt.NDArray[np.int64]
 KINDS = ("auto", "unrolled", "address")
@@ -38,14 +40,12 @@ class Compiled:
     ----------
     net : MLP
         Its parameters are read at each call: what is trained or assigned later is seen.
-    kind : str
-        "unrolled" or "address", and what the compiled code depends on.
     address : int
         Where the handle of the net stands.
     """
 
     def __init__(self, net: Differentiable, kind: str, rows: int, workspaces: int) -> None:
-        self.net = net
+        self.net: Any = net
         self.rows = rows
         self.workspaces = workspaces
         spec = net.spec
@@ -57,6 +57,17 @@ class Compiled:
         self._kind = kind
         self.refresh()
         net._compiled.add(self)
+        lookup.MADE[self.address] = self
+
+    @property
+    def kind(self) -> str:
+        """What compiled code depends on: for `compiled_from`."""
+        return self._numba_type_.name if compiles() else "uncompiled"
+
+    @property
+    def user_data(self) -> ctypes.c_void_p:
+        """The address, as the user_data of a `scipy.LowLevelCallable`; keep the net alive."""
+        return ctypes.c_void_p(self.address)
 
     def refresh(self) -> None:
         """Find the net's buffers again, where they were exchanged; no call may be running."""
@@ -72,10 +83,9 @@ class Compiled:
         if compiles():
             table = tables[0][0]
             calls.ready(table, False)
-            h.cells[[handle.EMBEDDED, handle.ENTRY]] = addresses_for(table)
-            from fastbp.embed.types import type_for
-
-            self._numba_type_ = type_for(net, self._kind)
+            h.cells[[handle.EMBEDDED, handle.ENTRY]] = types.addresses_for(table)
+            self._numba_type_ = types.type_for(net, self._kind)
+            h.cells[handle.KIND] = types.number_of(self.kind)
 
     def _put_space(self, number: int, refused: dict[str, str]) -> list[Table]:
         """The tables of a workspace, whose addresses go into the handle."""
@@ -166,10 +176,11 @@ class Compiled:
         self._check_method("loss_and_grad")
         X, targets = self._rows_and_targets(x, y)
         self._check_vector("grad", grad, words.GRAD)
-        return self.net.loss_and_grad(X, targets, out=grad)[0]
+        loss: float = self.net.loss_and_grad(X, targets, out=grad)[0]
+        return loss
 
     def vjp(self, x: FloatArray, dy: FloatArray, dx: FloatArray, grad: FloatArray) -> None:
-        """Write the derivatives of sum(dy * outputs) by x into `dx` and by `params` into `grad`.
+        """Write the derivatives of sum(dy * outputs) by x, into `dx`, and by `params`, into `grad`.
 
         Nothing is divided, and penalties have no share. A row of the Jacobian by x is `dx` with `dy`
         1 for that output and else 0.
@@ -218,7 +229,8 @@ class Compiled:
         X, targets = self._rows_and_targets(x, y)
         if len(X) > self.rows:
             raise ValueError(f"{words.TOO_MANY}; got {len(X)}")
-        return self.net.step(X, targets)
+        loss: float = self.net.step(X, targets)
+        return loss
 
     def apply_gradient(self, grad: FloatArray) -> None:
         """Update the parameters by a gradient: ``net.apply_gradient``.
@@ -245,9 +257,7 @@ class Compiled:
         if name in self._refused:
             raise ValueError(self._refused[name])
 
-    def _check(
-        self, name: str, array: Any, ranks: tuple[int, ...], written: bool = False
-    ) -> None:
+    def _check(self, name: str, array: Any, ranks: tuple[int, ...], written: bool = False) -> None:
         dtype = self.net.dtype
         if not isinstance(array, np.ndarray):
             raise TypeError(words.array(name, dtype, ranks, f"got {type(array).__name__}"))
@@ -290,49 +300,6 @@ class Compiled:
         return X, y
 
 
-def addresses_for(table: Table) -> tuple[int, int]:
-    """Where the machine code stands that compiled code calls, for the dtype of a table."""
-    from fastbp.embed.kernels import embedded
-    from fastbp.machine.embedding import embedded_address, native_address
-
-    blank = table.blank
-    return embedded_address(embedded, blank.dtype.name), native_address(
-        entry.train_and_predict, table.cells, entry.PREDICT, blank, blank
-    )
-
-
-def refusals(net: Differentiable) -> dict[str, str]:
-    """The methods that a net does not have in compiled code, and why."""
-    found: dict[str, str] = {}
-    if not net.spec.loss.takes_labels:
-        found["labels"] = (
-            f"y must hold targets of the net's dtype: {net.loss_name} does not take class labels; "
-            "got integers"
-        )
-    updates = ("step", "apply_gradient")
-    if callable(net.optimizer.learning_rate):
-        found |= dict.fromkeys(
-            updates,
-            "a learning rate that is a schedule is a function in Python, which compiled code cannot "
-            "call. Set net.optimizer to one with a number",
-        )
-    losses = ("loss_and_grad", "step")
-    if net.in_python is not None:
-        found |= dict.fromkeys(
-            losses,
-            "a loss in Python cannot be called from compiled code. Take a built-in one, or vjp with "
-            "the derivative of your loss by the outputs, and apply_gradient",
-        )
-    if net.missing_targets:
-        found |= dict.fromkeys(losses, "a net whose targets may be missing is trained by net.fit")
-    if not all(traits_of(activation).trainable for activation in net.activations):
-        found |= dict.fromkeys(
-            ("vjp", *losses, *updates),
-            "a net with step units has no derivatives. Take sigmoid, tanh or relu",
-        )
-    return found
-
-
 def compiled(net: Differentiable, kind: str, rows: int, workspaces: int | None) -> Compiled:
     """`MLP.compiled`."""
     kind = checks.choice("kind", kind, KINDS)
@@ -345,3 +312,6 @@ def compiled(net: Differentiable, kind: str, rows: int, workspaces: int | None) 
         )
     return Compiled(net, kind, rows, count)
 
+
+if compiles():
+    types.knows(Compiled, words.A_GLOBAL)

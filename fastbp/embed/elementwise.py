@@ -79,7 +79,8 @@ def hard_sigmoid(p, x):
 
 BY_VECTOR = {
     RELU: relu, STEP: step, LEAKY_RELU: leaky_relu, ELU: elu, SELU: selu, SOFTPLUS: softplus,
-    HARD_SIGMOID: hard_sigmoid, TANH: (tanh_single, tanh_double), SIGMOID: sigmoid_vector, EXP: exp_vector,
+    HARD_SIGMOID: hard_sigmoid,
+    TANH: (tanh_single, tanh_double), SIGMOID: sigmoid_vector, EXP: exp_vector,
 }  # fmt: skip
 """Functions of a pointer of the dtype and a vector, by code; pairs for float32 and float64, where
 either would be compiled for nothing."""

@@ -14,6 +14,8 @@ PARAMS = 7
 STEP_ONE, STEP_MANY, APPLY = range(8, 11)
 """Addresses of the tables of updates, for one row, for many, and by a gradient. There is one of
 each: whoever updates the parameters has them for himself anyway."""
+KIND = 11
+"""What `embedding.number_of` makes of the net's kind."""
 SPACES = 16
 """The first of the workspaces' cells."""
 

@@ -1,7 +1,7 @@
 """The methods of a compiled net as Numba sees them: types are checked here, shapes at the call."""
 
 from fastbp.embed import words
-from fastbp.embed.handle import CAPACITY, EMBEDDED, N_IN, N_OUT, N_PARAMS
+from fastbp.embed.handle import CAPACITY, EMBEDDED, KIND, N_IN, N_OUT, N_PARAMS
 from fastbp.embed.kernels import (
     APPLY_GRADIENT,
     LABELS_FIT,
@@ -14,13 +14,18 @@ from fastbp.embed.kernels import (
     VJP,
     predict_row,
 )
+from fastbp.embed.lookup import compiled_from
 from fastbp.kernels.entry import REFUSED
 from fastbp.machine.embedding import (
+    TYPES,
     call_embedded,
     handle_of,
     is_array,
     is_of_integers,
     method,
+    net_of,
+    number_of,
+    overloads,
     refuse,
 )
 from fastbp.machine.pointers import load, pointer
@@ -102,8 +107,11 @@ def checked_rows(f, x, y):
         n_in = load(h, N_IN)
         rows = x.size // n_in
         width = 1 if labels else load(h, N_OUT)
-        if x.shape[-1] != n_in or rows == 0 or y.size != rows * width or y.shape[-1] * rows != (
-            y.size * (rows if labels else 1)
+        if (
+            x.shape[-1] != n_in
+            or rows == 0
+            or y.size != rows * width
+            or y.shape[-1] * rows != (y.size * (rows if labels else 1))
         ):
             raise ValueError(message)
         p, q = pointer(x, 0), pointer(y, 0)
@@ -197,3 +205,22 @@ def apply_gradient(f, grad):
             raise ValueError(not_finite)
 
     return updated
+
+
+@overloads(compiled_from)
+def net_from(data, kind):
+    """compiled_from(data, kind)."""
+    name = getattr(kind, "literal_value", None)
+    if name not in TYPES:
+        refuse(words.KIND)
+    net_at = net_of(TYPES[name])
+    number = number_of(name)
+    message = words.OTHER_KIND
+
+    def found(data, kind):
+        f = net_at(data)
+        if load(handle_of(f), KIND) != number:
+            raise ValueError(message)
+        return f
+
+    return found

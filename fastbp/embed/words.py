@@ -13,14 +13,17 @@ NO_CLASSES = "labels in y must be from 0 to n_out - 1"
 GRAD = "grad must have the shape (n_params,)"
 GRAD_OR_NONE = "grad must have the shape (n_params,), or (0,) where it is not wanted"
 DX = "dx must have the shape of x, or be empty where it is not wanted"
-TOO_MANY = (
-    "step takes at most as many rows as the argument `rows` of net.compiled, 256 by default"
-)
+TOO_MANY = "step takes at most as many rows as the argument `rows` of net.compiled, 256 by default"
 REFUSED = (
     "step takes finite x, targets such as the loss takes, and finite parameters; nothing was "
     "changed"
 )
 NOT_FINITE = "grad must be finite; nothing was changed"
+KIND = (
+    "kind must be the `kind` of a net, a global of the function or a variable that it closes over: "
+    "write kind = net.compiled().kind before it"
+)
+OTHER_KIND = "this function was compiled for another kind of net: take the `kind` of this one"
 A_GLOBAL = (
     "a compiled net must be an argument of the function that calls it; got a global or closed-over "
     "variable, whose address would be fixed in the machine code. Write f among the arguments, and "

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from hashlib import blake2b
 from typing import Any, NamedTuple, NoReturn
 
 import numba
@@ -19,6 +20,7 @@ from numba.extending import (
     NativeValue,
     intrinsic,
     models,
+    overload,
     overload_method,
     register_model,
     typeof_impl,
@@ -107,6 +109,38 @@ def knows(python_class: type, of_a_global: str) -> None:
             refuse(of_a_global)
         found: NetType = value._numba_type_
         return found
+
+
+TYPES: dict[str, NetType] = {}
+"""The types of nets that this process has made, by their names."""
+
+
+def number_of(kind: str) -> int:
+    """A number that stands for the name of a type: code for another one must not run."""
+    return int.from_bytes(blake2b(kind.encode(), digest_size=7).digest(), "little")
+
+
+def overloads(function: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorate a function that returns what compiled code calls instead of `function`."""
+    decorate: Callable[[Callable[..., Any]], Callable[..., Any]] = overload(
+        function, prefer_literal=True, jit_options=linked_options()
+    )
+    return decorate
+
+
+def net_of(t: NetType) -> Any:
+    """An intrinsic that makes a net of an address, which is an integer or a pointer."""
+
+    @intrinsic
+    def from_address(typingctx, address):
+        def codegen(context, builder, sig, args):
+            if isinstance(sig.args[0], types.Integer):
+                return builder.inttoptr(args[0], ADDRESS)
+            return builder.bitcast(args[0], ADDRESS)
+
+        return t(address), codegen
+
+    return from_address
 
 
 def refuse(message: str) -> NoReturn:

@@ -46,6 +46,13 @@ class _Layer:
         self.activate = activate
         self.zero = all_lanes(t, 0.0)
 
+    def sum_by_halves(self, x, y, low, high):
+        """The sum of two shuffles of x and y; of zeros it is zero."""
+        if x is self.zero and y is self.zero:
+            return self.zero
+        builder = self.builder
+        return builder.fadd(builder.shuffle_vector(x, y, low), builder.shuffle_vector(x, y, high))
+
     def row_of_sums(self, inputs, start, rows, k):
         """Vector of the products of `rows` rows of weights from `start` on with the inputs."""
         t, builder = self.t, self.builder
@@ -62,10 +69,9 @@ class _Layer:
         while len(sums) > 1:  # as tile_sums
             low, high = _exchange(width, t.lanes)
             sums = [
-                self.zero if x is self.zero and y is self.zero
-                else builder.fadd(builder.shuffle_vector(x, y, low), builder.shuffle_vector(x, y, high))
+                self.sum_by_halves(x, y, low, high)
                 for x, y in zip(sums[::2], sums[1::2], strict=True)
-            ]  # fmt: skip
+            ]
             width *= 2
         return sums[0]
 

@@ -12,10 +12,12 @@ from pathlib import Path
 import numba
 import numpy as np
 import pytest
+import scipy.integrate
 from helpers import COMPILED, DTYPES, make, needs_compiler
 
 import fastbp
-from fastbp import MLP, graph
+from fastbp import MLP, compiled_from, graph
+from fastbp.kernels.activations import ACTIVATIONS
 
 USERS = Path(__file__).parent / "users.py"
 KINDS = ("address", "unrolled")
@@ -25,6 +27,13 @@ each_kind = pytest.mark.parametrize("kind", KINDS)
 @numba.njit
 def predict(f, x, out):
     f.predict(x, out)
+
+
+@numba.njit
+def derive(f, x, dy, dx, grad):
+    f.vjp(x, dy, dx, grad)
+    f.loss_and_grad(x, dy, grad)
+    f.vjp(x, dy, dx, grad)
 
 
 @numba.njit(nogil=True)
@@ -141,9 +150,7 @@ def test_a_parallel_loop(kind: str) -> None:
 
 @needs_compiler
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("kind", "other_hidden"), [("address", 9), ("unrolled", 8)]
-)
+@pytest.mark.parametrize(("kind", "other_hidden"), [("address", 9), ("unrolled", 8)])
 def test_a_users_cache_serves_another_process(tmp_path, kind: str, other_hidden: int) -> None:
     program = shutil.copy(USERS, tmp_path / "users.py")
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
@@ -175,8 +182,8 @@ def test_other_shapes_are_refused_at_the_call(x: tuple, out: tuple) -> None:
 @pytest.mark.parametrize(
     ("x", "out", "message"),
     [
-        (np.zeros(2, "f4"), np.zeros(1), r"x must be .* array of float64, the dtype of the net; "
-         r"got float32. Write x.astype\(np.float64\)"),
+        (np.zeros(2, "f4"), np.zeros(1), r"x must be .* array of float64; "
+         r"got float32. The net has float64: write x.astype"),
         (np.zeros(2), np.zeros((1, 1)), "out must be a C-contiguous, 1-dimensional array"),
         (np.zeros(4)[::2], np.zeros(1), r"gaps. Write np.ascontiguousarray\(x\)"),
         (0.5, np.zeros(1), "x must be a C-contiguous, 1-dimensional or 2-dimensional array of"),
@@ -217,3 +224,129 @@ def test_an_activation_in_python_is_refused() -> None:
 def test_other_options_are_refused(options: dict, message: str) -> None:
     with pytest.raises((ValueError, TypeError), match=message):
         make((2, 4, 1)).compiled(**options)
+
+
+# ---- callbacks from C ----------------------------------------------------------------------------
+
+
+@needs_compiler
+@each_kind
+def test_scipy_integrates_a_net(kind: str) -> None:
+    net = MLP((1, 16, 1), activation="tanh", dtype="float64", seed=0)
+    f = net.compiled(kind=kind)
+    net_kind = f.kind
+
+    @numba.cfunc(
+        numba.float64(numba.intc, numba.types.CPointer(numba.float64), numba.types.voidptr)
+    )
+    def integrand(n, x, data):
+        out = np.empty(1)
+        compiled_from(data, net_kind).predict(numba.carray(x, 1), out)
+        return out[0]
+
+    callback = scipy.LowLevelCallable(integrand.ctypes, f.user_data)
+    found, _ = scipy.integrate.quad(callback, -1, 2)
+    want, _ = scipy.integrate.quad(lambda x: net.predict([[x]])[0, 0], -1, 2)
+    assert found == pytest.approx(want, rel=1e-12)
+
+
+@needs_compiler
+def test_a_callback_for_another_kind_of_net_is_refused() -> None:
+    f, other = (make((2, n, 1)).compiled(kind="unrolled") for n in (3, 4))
+    net_kind = f.kind
+
+    @numba.njit
+    def call(data, x, out):
+        compiled_from(data, net_kind).predict(x, out)
+
+    out = np.zeros(1)
+    call(f.address, np.ones(2), out)
+    assert np.array_equal(out, f.net.predict(np.ones((1, 2)))[0])
+    with pytest.raises(ValueError, match="compiled for another kind of net"):
+        call(other.address, np.ones(2), out)
+
+    @numba.njit
+    def misuse(data, x, out):
+        compiled_from(data, "relu").predict(x, out)
+
+    with pytest.raises(numba.TypingError, match="kind must be the `kind` of a net"):
+        misuse(f.address, np.ones(2), out)
+
+
+def test_compiled_from_in_python() -> None:
+    f = make((2, 3, 1)).compiled()
+    assert compiled_from(f.address, f.kind) is f
+    assert compiled_from(f.user_data, f.kind) is f
+    with pytest.raises(ValueError, match="no compiled net stands at address 1"):
+        compiled_from(1, f.kind)
+
+
+# ---- code that is written out --------------------------------------------------------------------
+
+
+@needs_compiler
+@pytest.mark.slow
+@pytest.mark.parametrize("activation", list(ACTIVATIONS))
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_each_activation_to_the_bit(activation: str, dtype: str) -> None:
+    hidden = activation if ACTIVATIONS[activation].hidden else "relu"
+    net = MLP((7, 18, 3), activation=hidden, output_activation=activation, dtype=dtype,
+              loss="squared_error", seed=0)  # fmt: skip
+    rng = np.random.default_rng(0)
+    net.biases[0][:] = rng.normal(size=18)
+    X = (3 * rng.normal(size=(40, 7))).astype(dtype)
+    X[:4] *= 1e-30  # denormal products in float32
+    net.weights[0][:, :9] *= 2e-9 if dtype == "float32" else 1e-280
+    out = np.zeros((40, 3), dtype)
+    predict_often(net.compiled(kind="unrolled"), X, out, 1)
+    assert np.array_equal(out, row_by_row(net, X))
+
+
+@numba.njit(fastmath=True)
+def predict_fast(f, X, out):
+    for r in range(X.shape[0]):
+        f.predict(X[r], out[r])
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    "sizes", [(1, 1), (16, 16), (17, 33, 1), (2, 2, 1), (10, 32, 32, 1), (40, 5, 40)]
+)
+def test_shapes_without_biases_and_with_fastmath(sizes: tuple) -> None:
+    net = MLP(sizes, bias=False, seed=0)
+    X = inputs(net, 30)
+    out = np.zeros((30, sizes[-1]), np.float32)
+    predict_fast(net.compiled(kind="unrolled"), X, out)
+    assert np.array_equal(out, row_by_row(net, X))
+
+
+@needs_compiler
+def test_auto_writes_out_small_nets_alone() -> None:
+    assert "10-32-32-1" in MLP((10, 32, 32, 1)).compiled().kind
+    assert "-" not in MLP((200, 100, 1)).compiled().kind
+
+
+# ---- memory --------------------------------------------------------------------------------------
+
+
+@needs_compiler
+@pytest.mark.skipif(sys.platform != "linux", reason="guards pages by mprotect of Linux")
+@each_kind
+@pytest.mark.parametrize("side", ["after", "before"])
+def test_users_arrays_are_not_overrun(kind: str, side: str) -> None:
+    """Each stands against a page that faults: an access outside would end this process."""
+    from test_memory_safety import Pages
+
+    net = MLP((7, 18, 3), seed=0)
+    f = net.compiled(kind=kind, rows=4)
+    for shape in ((7,), (1, 7), (6, 7)):
+        x = np.linspace(-1, 1, np.prod(shape), dtype=np.float32).reshape(shape)
+        y = np.ones((*shape[:-1], 3), np.float32)
+        pages = [Pages(a, side) for a in (x, y, y, x, net.params)]
+        given, dy, out, dx, grad = (page.array for page in pages)
+        predict(f, given, out)
+        assert np.array_equal(out.reshape(-1, 3), net.predict(x.reshape(-1, 7)))
+        derive(f, given, dy, dx, grad)
+        by_x, by_params = net.vjp(x.reshape(-1, 7), y.reshape(-1, 3))
+        assert np.allclose(dx.reshape(-1, 7), by_x, rtol=1e-5, atol=1e-6)
+        assert np.allclose(grad, by_params, rtol=1e-5, atol=1e-6)

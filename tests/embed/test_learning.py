@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from helpers import COMPILED, DTYPES, make, needs_compiler, state
 
-from fastbp import SGD, Adam, CosineDecay, MLP
+from fastbp import MLP, SGD, Adam, CosineDecay
 
 
 @numba.njit
@@ -136,7 +136,7 @@ def test_vjp_against_the_net_and_against_differences(loss: str) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"optimizer": SGD(0.1, momentum=0.9)}, {"l2": 0.1}, {"clip_norm": 0.1}, {"dropout": 0.3}],
+    [{}, {"optimizer": SGD(0.1, momentum=0.9)}, {"l2": 0.1}, {"clip_norm": 0.1}],
 )
 def test_steps_are_those_of_the_net_to_the_bit(options: dict) -> None:
     net, other = make((5, 9, 2), **options), make((5, 9, 2), **options)
@@ -150,6 +150,17 @@ def test_steps_are_those_of_the_net_to_the_bit(options: dict) -> None:
     other.freeze(layers=[0])
     assert step(f, X[0], Y[0]) == other.step(X[:1], Y[:1])
     assert state(net) == state(other)
+
+
+def test_a_step_drops_out() -> None:
+    net = make((5, 200, 2), dropout=0.5)  # which units depends on the rows of the workspace
+    f = net.compiled()
+    X, Y = examples(net, 1)
+    before, random = net.weights[1].copy(), net.state.random.copy()
+    step(f, X, Y)
+    dropped = (net.weights[1] == before).all(axis=1).sum()
+    assert 60 < dropped < 140
+    assert net.state.random != random
 
 
 @pytest.mark.parametrize("options", [{}, {"l2": 0.1}, {"clip_norm": 0.1}])
