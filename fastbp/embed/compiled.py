@@ -182,8 +182,8 @@ class Compiled:
     def vjp(self, x: FloatArray, dy: FloatArray, dx: FloatArray, grad: FloatArray) -> None:
         """Write the derivatives of sum(dy * outputs) by x, into `dx`, and by `params`, into `grad`.
 
-        Nothing is divided, and penalties have no share. A row of the Jacobian by x is `dx` with `dy`
-        1 for that output and else 0.
+        Nothing is divided, and penalties have no share. A row of the Jacobian by x is `dx` with
+        `dy` 1 for that output and else 0.
 
         Parameters
         ----------

@@ -38,7 +38,7 @@ def check(f, name):
 
 
 def check_array(f, name, given, ranks, written=False):
-    """Refuse what is no C-contiguous array of the net's dtype and one of the ranks."""
+    """Refuse what is not a C-contiguous array of the net's dtype and one of the ranks."""
     if not is_array(given):
         refuse(words.array(name, f.dtype, ranks, f"got {given}"))
     if given.dtype != f.dtype:
@@ -52,7 +52,7 @@ def check_array(f, name, given, ranks, written=False):
 
 
 def check_rows(f, x, y):
-    """Refuse what is no row or rows with targets or labels; returns whether they are labels."""
+    """Refuse what is neither a row nor rows with targets or labels; return whether with labels."""
     check_array(f, "x", x, (1, 2))
     if is_of_integers(y):
         check(f, "labels")

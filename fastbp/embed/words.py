@@ -13,7 +13,7 @@ NO_CLASSES = "labels in y must be from 0 to n_out - 1"
 GRAD = "grad must have the shape (n_params,)"
 GRAD_OR_NONE = "grad must have the shape (n_params,), or (0,) where it is not wanted"
 DX = "dx must have the shape of x, or be empty where it is not wanted"
-TOO_MANY = "step takes at most as many rows as the argument `rows` of net.compiled, 256 by default"
+TOO_MANY = "step takes no more rows than the argument `rows` of net.compiled says, 256 by default"
 REFUSED = (
     "step takes finite x, targets such as the loss takes, and finite parameters; nothing was "
     "changed"
@@ -32,22 +32,22 @@ A_GLOBAL = (
 
 
 def array(name: str, dtype: object, ranks: tuple[int, ...], got: str) -> str:
-    """Of what is no such array."""
+    """The sentence about what is not such an array."""
     accepted = " or ".join(f"{rank}-dimensional" for rank in ranks)
     return f"{name} must be a C-contiguous, {accepted} array of {dtype}; {got}"
 
 
 def dtype(name: str, accepted: object, ranks: tuple[int, ...], given: object) -> str:
-    """Of an array of another dtype."""
+    """The sentence about another dtype."""
     got = f"got {given}. The net has {accepted}: write {name}.astype(np.{accepted})"
     return array(name, accepted, ranks, got)
 
 
 def gaps(name: str, dtype: object, ranks: tuple[int, ...]) -> str:
-    """Of an array that is not C-contiguous."""
+    """The sentence about an array with gaps."""
     return array(name, dtype, ranks, f"got one with gaps. Write np.ascontiguousarray({name})")
 
 
 def read_only(name: str) -> str:
-    """Of an array that cannot be written to."""
+    """The sentence about an array that cannot be written to."""
     return f"{name} is written to; got a read-only array"
