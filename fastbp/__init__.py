@@ -26,6 +26,7 @@ DivergenceWarning         training stopped at values that are not finite
 lr_find                   the learning-rate range test: suggests a learning rate
 diagnose                  look for the usual faults of training, with advice
 explain                   every quantity of one backpropagation step for one sample
+compiled_from             a net in callbacks from C; ``net.compiled()`` is one for Numba
 Perceptron                a layer of threshold units and the perceptron learning rule
 ========================  =================================================================
 
@@ -97,6 +98,7 @@ if TYPE_CHECKING:
     from fastbp.augment.images import ImageRotation as ImageRotation
     from fastbp.augment.images import ImageShift as ImageShift
     from fastbp.augment.images import ImageZoom as ImageZoom
+    from fastbp.embed.lookup import compiled_from as compiled_from
     from fastbp.insight.diagnose import diagnose as diagnose
     from fastbp.insight.explain import explain as explain
     from fastbp.insight.range_test import lr_find as lr_find
@@ -120,6 +122,7 @@ ON_DEMAND = {
     "Perceptron": "perceptron.perceptron",
     "Rprop": "methods",
     "ScaledConjugateGradient": "methods",
+    "compiled_from": "embed.lookup",
     "diagnose": "insight.diagnose",
     "explain": "insight.explain",
     "graph": "graph",

@@ -30,6 +30,7 @@ from fastbp.model.schedules import Rate
 from fastbp.model.summary import Summary, summary_of
 
 if TYPE_CHECKING:
+    from fastbp.embed.compiled import Compiled
     from fastbp.methods import Method
 
 BATCH_SIZE = 32
@@ -51,8 +52,9 @@ INSIDE = {
 
 
 SETTABLE = {
-    "_spaces", "_training", "_views", "history", "in_python", "layer_table", "missing_targets",
-    "optimizer", "regularization", "rows_in_a_call", "spec", "split_seed", "state", "weight_init",
+    "_compiled", "_spaces", "_training", "_views", "history", "in_python", "layer_table",
+    "missing_targets", "optimizer", "regularization", "rows_in_a_call", "spec", "split_seed",
+    "state", "weight_init",
 }  # fmt: skip
 """Attributes that may be set: `optimizer` by users, the others by this package."""
 
@@ -366,6 +368,45 @@ class MLP(Differentiable):
         if logits is not False:
             logits = checks.flag("logits", logits)
         return evaluation.predict(self, X, logits)
+
+    @checks.explained
+    def compiled(
+        self, *, kind: str = "auto", rows: int = 256, workspaces: int | None = None
+    ) -> Compiled:
+        """The net as functions compiled by Numba take it: an argument with methods.
+
+        Parameters
+        ----------
+        kind : {"auto", "unrolled", "address"}, default="auto"
+            How one row is predicted: by straight-line code that is compiled into the user's
+            function, or by fastbp's own code. "auto" takes the first for small nets.
+        rows : int, default=256
+            Rows of a pass; more are taken in several. With 256, outputs have the bits of `predict`.
+        workspaces : int, optional
+            How many threads may call at once; more wait for each other. By default one a CPU.
+
+        Returns
+        -------
+        Compiled
+            Has the methods `predict`, `loss_and_grad`, `vjp`, `step` and `apply_gradient`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For nets with an activation in Python, and for other options.
+
+        Examples
+        --------
+        >>> @numba.njit(cache=True)
+        ... def simulate(f, y, dy, dt, n):
+        ...     for _ in range(n):
+        ...         f.predict(y, dy)
+        ...         y += dt * dy
+        >>> simulate(net.compiled(), y, dy, 0.01, 1000)
+        """
+        from fastbp.embed.compiled import compiled
+
+        return compiled(self, kind, rows, workspaces)
 
     def loss(self, X: Rows, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> float:
         """Loss averaged over the rows, penalties included, without dropout; all as in `fit`.

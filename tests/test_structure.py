@@ -27,6 +27,7 @@ LEVELS = """
     model augment
     fit graph
     methods saving derivatives
+    embed
     mlp
     inspection perceptron
     plot

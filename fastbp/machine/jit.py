@@ -121,10 +121,9 @@ def _compile(function: Callable[..., Any], cached: bool) -> Any:
         if covered and function.__closure__ is None and _entries is not None:
             dispatcher._cache = _entries.SafeCache(function)
         return dispatcher
+    dispatcher = numba.njit(**linked_options())(function)
     if _linked is None:
-        return numba.njit(**_OPTIONS)(function)
-    options = _OPTIONS | _LINKED_OPTIONS | {"pipeline_class": _linked.LinkedCompiler}
-    dispatcher = numba.njit(**options)(function)
+        return dispatcher
     dispatcher.__class__ = _linked.LinkedDispatcher
     return dispatcher
 
@@ -141,6 +140,13 @@ def optimized_whole(function: Any) -> Any:
     """Compile a kernel together with functions of users, each time anew; called by address."""
     compiler = {} if _linked is None else {"pipeline_class": _linked.LoopCompiler}
     return numba.njit(**_OPTIONS, **_LINKED_OPTIONS, **compiler)(function.py_func)
+
+
+def linked_options() -> dict[str, Any]:
+    """Options of functions that are compiled only into those that call them."""
+    if _linked is None:
+        return _OPTIONS
+    return _OPTIONS | _LINKED_OPTIONS | {"pipeline_class": _linked.LinkedCompiler}
 
 
 def compiles() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -174,6 +175,7 @@ class Net:
         self._training = Training(optimizer, state, settings)
         optimizer.reset(state.scalars)
         self._spaces = threading.local()
+        self._compiled: weakref.WeakSet[Any] = weakref.WeakSet()
         # At 20 GFLOP/s; most processors are faster, so that their calls are shorter.
         n_weights = sum(int(weights.size) for weights in self.weights)
         passes = int(SECONDS_A_CALL * 20e9 / (6 * n_weights * PASS_ROWS))
@@ -214,6 +216,12 @@ class Net:
                     f"{new.shape} and dtype {new.dtype}"
                 )
         self._training = self._training._replace(state=state)
+        self._refresh_compiled()
+
+    def _refresh_compiled(self) -> None:
+        """Let what `compiled` has made find the buffers again (`fastbp.embed`)."""
+        for compiled in self._compiled:
+            compiled.refresh()
 
     def share_parameters(self, other: Net) -> None:
         """Train the parameters of another net, of the same layers, in place."""
@@ -268,6 +276,7 @@ class Net:
             state = state._replace(slots=slots, scalars=np.zeros(N_SCALARS))
             new.reset(state.scalars)
         self._training = Training(new, state, settings)
+        self._refresh_compiled()
 
     @property
     def regularization(self) -> Regularization:
@@ -280,6 +289,7 @@ class Net:
         settings = regularization.settings(self.optimizer, len(self.layer_table))
         self._training = self._training._replace(settings=settings)
         self._spaces = threading.local()
+        self._refresh_compiled()
 
     @property
     def loss_name(self) -> str:
