@@ -28,6 +28,7 @@ evaluation      loss, gradient and predictions of many rows
 training        the epoch loop
 in_python       the same in pieces, for losses and activations in Python
 entry           what Python calls
+jacobian        derivatives of the outputs, and J^T J; on demand
 ==============  ==========================================================================
 
 backprop, dense and updates say what is computed; fastbp/plain.py says the same in a page of
