@@ -5,6 +5,7 @@ GradientDescent                              gradient descent with a line search
 ConjugateGradient, ScaledConjugateGradient   nonlinear conjugate gradients, and Moller's
 Rprop                                        steps by the signs of the gradient
 LBFGS                                        SciPy's L-BFGS-B
+LevenbergMarquardt                           damped Gauss-Newton steps, for squared_error
 ===========================================  ==================================================
 """
 
@@ -13,6 +14,7 @@ from fastbp.methods.algorithms import (
     METHODS,
     ConjugateGradient,
     GradientDescent,
+    LevenbergMarquardt,
     Method,
     Rprop,
     ScaledConjugateGradient,
@@ -24,6 +26,7 @@ __all__ = [
     "METHODS",
     "ConjugateGradient",
     "GradientDescent",
+    "LevenbergMarquardt",
     "Method",
     "Rprop",
     "ScaledConjugateGradient",
