@@ -53,6 +53,7 @@ ON_DEMAND = {  # imported inside functions
     "axes": {"matplotlib"},
     "plot.network": {"matplotlib"},
     "sklearn.display": {"sklearn"},
+    "methods.cholesky": {"scipy"},
     "methods.objective": {"scipy"},
     "saving.container": {"safetensors"},
     "sklearn.base": {"sklearn"},

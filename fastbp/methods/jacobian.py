@@ -26,6 +26,8 @@ PASS_ROWS = 128
 """Rows of a pass: of more, the rows of Jt leave the near caches."""
 PRODUCTS_A_SECOND = 1e10
 """Most processors are faster, so that a call takes some tenths of a second at most."""
+BLOCK = 2**21
+"""Numbers of `Jacobian.blocks` at a time."""
 
 
 class Jacobian:
@@ -64,6 +66,7 @@ class Jacobian:
         self._by_inputs = by_inputs
         self._where = np.where(free, np.cumsum(free) - 1, -1)
         self._table = _table_of(net, min(rows, PASS_ROWS))
+        self._table.put_data(data)  # of sparse rows each call puts some, made dense
         places = self._table.work.places
         stride = int(places[STRIDE])
         self._capacity = int(places[CAPACITY])
@@ -82,8 +85,10 @@ class Jacobian:
     def blocks(self) -> Iterator[tuple[int, FloatArray]]:
         """Derivatives of some rows at a time, (rows, n_out, size), and the first of the rows."""
         shape = self.net.layer_sizes[-1], self.size
-        for first in range(0, self.rows, self._rows_in_a_call):
-            count = min(self._rows_in_a_call, self.rows - first)
+        a_pass = self._capacity * shape[0] * shape[1]
+        most = min(self._rows_in_a_call, max(1, BLOCK // a_pass) * self._capacity)
+        for first in range(0, self.rows, most):
+            count = min(most, self.rows - first)
             out = np.empty((count, *shape), self.net.dtype)
             self._call(first, count, FROM_ZERO, out, squares=False)
             yield first, out
@@ -121,23 +126,20 @@ class Jacobian:
         table = self._table
         if data.entries is not None:
             data = _dense(data, first, count, self.net)
+            table.put_data(data)
             first = 0
         own = self.net.in_python
         in_parts = own is not None and bool(own.activations)
         if own is not None and in_parts:
             in_python.forward(own, table, data, first, count)
         operation = kernels.BY_INPUTS if self._by_inputs else kernels.BY_PARAMETERS
-        table.put_data(data)
         table.cells[FIRST] = first
         table.cells[COUNT] = count
-        try:
-            jit.call(
-                kernels.jacobian, out.dtype.char, table.cells,
-                kernels.SQUARES if squares else operation, start, in_parts, self._where, self.size,
-                self._jt, self._offsets, self._panels, self._spare, out.reshape(-1),
-            )  # fmt: skip
-        finally:
-            table.forget()
+        jit.call(
+            kernels.jacobian, out.dtype.char, table.cells,
+            kernels.SQUARES if squares else operation, start, in_parts, self._where, self.size,
+            self._jt, self._offsets, self._panels, self._spare, out.reshape(-1),
+        )  # fmt: skip
 
 
 def _table_of(net: Net, rows: int) -> Table:
