@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from fastbp.fit import data as dataset
 from fastbp.fit import evaluation
+from fastbp.kernels.layout import parameter_name
 from fastbp.methods.jacobian import Jacobian, rows_of
 from fastbp.methods.least_squares import check_squares, penalty_diagonal
 from fastbp.model.net import FloatArray, Net
@@ -51,6 +52,10 @@ def posterior(net: Net, X: Any, y: Any, sample_weight: Any) -> Posterior:
     """The Laplace approximation of `MLP.covariance`, computed in float64."""
     check_squares(net, "the covariance", "Draw rows at random and train several nets instead")
     dataset.check_trainable(net.activations)
+    if net.regularization.l1 > 0:
+        raise ValueError(
+            f"the covariance takes a smooth loss; got l1={net.regularization.l1:g}. Train with l2"
+        )
     n_free = int(np.count_nonzero(~net.frozen))
     if not 0 < n_free <= MOST_PARAMS:
         raise ValueError(
@@ -77,7 +82,7 @@ def posterior(net: Net, X: Any, y: Any, sample_weight: Any) -> Posterior:
     penalties = penalty_diagonal(net, l2)[free]
     squares = np.empty((n_free, n_free))
     Jacobian(twin, data, rows, free).squares(squares)
-    root = _inverse_root(squares, penalties)
+    root = _inverse_root(squares, penalties, net, free)
     effective = n_free - float((penalties * (root**2).sum(axis=0)).sum())
     left = known - effective
     if left <= 1e-6 * known:
@@ -97,29 +102,48 @@ def _in_float64(net: Net) -> Net:
     return twin
 
 
-def _inverse_root(squares: Matrix, penalties: npt.NDArray[np.float64]) -> Matrix:
+def _inverse_root(
+    squares: Matrix, penalties: npt.NDArray[np.float64], net: Net, free: npt.NDArray[np.bool_]
+) -> Matrix:
     """R with R^T R = (squares + penalties)^-1, of which the lower triangle is given.
 
-    By the Cholesky decomposition, of the matrix scaled to a diagonal of 1.
+    By the Cholesky decomposition, of the matrix scaled to a diagonal of 1, so that a parameter that
+    says nothing new beside those before it is seen by its pivot.
     """
     diagonal = squares.diagonal() + penalties
-    n = len(diagonal)
-    lower = None
-    if (diagonal > 0).all() and np.isfinite(diagonal).all():
+    if not np.isfinite(diagonal).all():
+        raise ValueError("the covariance does not exist: derivatives of the outputs overflow")
+    if diagonal.min() > 0:
         scale = 1 / np.sqrt(diagonal)
-        scaled = np.tril(squares) * scale * scale[:, np.newaxis]
+        scaled = np.tril(squares, -1) * scale * scale[:, np.newaxis]
         np.fill_diagonal(scaled, 1.0)
         try:
             lower = np.linalg.cholesky(scaled)
         except np.linalg.LinAlgError:
-            lower = None
-    if lower is None or float(lower.diagonal().min()) ** 2 < 10 * n * np.finfo(np.float64).eps:
-        raise ValueError(
-            "the covariance does not exist: some parameters, or sums of them, change no output on "
-            "these rows, as the weights of a unit that is always 0, or of two that are alike. "
-            "Train with l2, take fewer units, or freeze layers"
-        )
-    return np.linalg.inv(lower) * scale
+            lower = np.zeros_like(scaled)
+        if lower.diagonal().min() ** 2 > len(scaled) * np.finfo(np.float64).eps:
+            return np.linalg.inv(lower) * scale
+        worst = _least_known(scaled)
+    else:
+        worst = int(np.argmin(diagonal))
+    name = parameter_name(int(np.flatnonzero(free)[worst]), net.layer_table)
+    raise ValueError(
+        f"the covariance does not exist: some parameters, such as {name}, change no output on "
+        "these rows, or only as others do. So do those of a unit that is always 0, and of two "
+        "that are alike. Train with l2, which biases do not have, or freeze them, or take fewer "
+        "units"
+    )
+
+
+def _least_known(lower: Matrix) -> int:
+    """The largest part of the vector that the symmetric matrix makes smallest."""
+    matrix = lower + np.tril(lower, -1).T
+    np.fill_diagonal(matrix, 1 + 1e-10)
+    found = np.sin(np.arange(1.0, len(matrix) + 1))
+    for _ in range(2):
+        found = np.linalg.solve(matrix, found)
+        found /= np.abs(found).max()
+    return int(np.argmax(np.abs(found)))
 
 
 def predict(net: Any, X: Any, logits: bool) -> tuple[FloatArray, FloatArray]:

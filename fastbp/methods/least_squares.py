@@ -153,7 +153,7 @@ class _NormalEquations:
         self._free = slice(None) if free.all() else free
         size = self.jacobian.size
         self._l2 = penalty_diagonal(net, float(objective.state.settings[L2]))[free]
-        self._squares = np.empty((size, size), net.dtype)
+        self._squares = np.zeros((size, size), net.dtype)  # all of it is cast
         self._damped = np.empty((size, size))
         self._diagonal_of_damped = self._damped.reshape(-1)[:: size + 1]
         self._solve = solver()
