@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from fastbp import checks
 from fastbp.fit.evaluation import checked_inputs, predict_piece
-from fastbp.kernels.layout import N_COLUMNS, N_OUT, OUTPUT, parameter_name
+from fastbp.kernels.layout import N_COLUMNS, N_OUT, OUTPUT, parameter_name, weight_views
 from fastbp.kernels.workspace import STRIDE
 from fastbp.mlp import MLP, Rows
 from fastbp.model.activations import traits_of

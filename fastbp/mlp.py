@@ -44,15 +44,16 @@ Rows = npt.ArrayLike | Sparse
 
 INSIDE = {
     "content", "from_spec", "in_python", "layer_table", "needs_gradient", "new_workspace",
-    "optimizer_state", "posterior", "regularization", "restart_optimizer", "rows_in_a_call", "settings",
-    "share_parameters", "spec", "split_seed", "state", "workspace",
+    "optimizer_state", "posterior", "regularization", "restart_optimizer", "rows_in_a_call",
+    "settings", "share_parameters", "spec", "split_seed", "state", "workspace",
 }  # fmt: skip
 """Names of a net that are for this package's use: completion does not offer them."""
 
 
 SETTABLE = {
     "_spaces", "_training", "_views", "history", "in_python", "layer_table", "missing_targets",
-    "optimizer", "posterior", "regularization", "rows_in_a_call", "spec", "split_seed", "state", "weight_init",
+    "optimizer", "posterior", "regularization", "rows_in_a_call", "spec", "split_seed", "state",
+    "weight_init",
 }  # fmt: skip
 """Attributes that may be set: `optimizer` by users, the others by this package."""
 
@@ -343,7 +344,7 @@ class MLP(Net):
     ) -> FloatArray: ...
     @overload
     def predict(
-        self, X: Rows, *, logits: bool = False, return_std: bool
+        self, X: Rows, *, logits: bool = False, return_std: Literal[True]
     ) -> tuple[FloatArray, FloatArray]: ...
     def predict(
         self, X: Rows, *, logits: bool = False, return_std: bool = False
@@ -422,12 +423,12 @@ class MLP(Net):
     ) -> npt.NDArray[np.float64]:
         """The covariance of the parameters after training, by the Laplace approximation.
 
-        sigma^2 (J^T W J + w l2 I)^-1 with the Jacobian J of the outputs, the sample weights W, their
-        sum w (or the number of rows), and l2 of the weights, not the biases. sigma^2 is the noise
-        of the targets, the same for all outputs: the weighted sum of the squared residuals, divided
-        by the number of targets that count less gamma, the effective number of parameters, trace(J^T
-        W J (J^T W J + w l2 I)^-1). Without l2 that is the number of parameters, and of a linear net
-        all this is ordinary, or weighted, least squares.
+        sigma^2 (J^T W J + w l2 I)^-1 with the Jacobian J of the outputs, the sample weights W,
+        their sum w (or the number of rows), and l2 of the weights, not the biases. sigma^2 is the
+        noise of the targets, the same for all outputs: the weighted sum of the squared residuals,
+        divided by the number of targets that count less gamma, the effective number of parameters,
+        trace(J^T W J (J^T W J + w l2 I)^-1). Without l2 that is the number of parameters, and of a
+        linear net all this is ordinary, or weighted, least squares.
 
         Parameters
         ----------
@@ -448,10 +449,10 @@ class MLP(Net):
 
         Notes
         -----
-        MacKay, "A practical Bayesian framework for backpropagation networks", Neural Computation 4,
-        1992; Bishop, "Pattern Recognition and Machine Learning", 2006, section 5.7. It is as good as
-        the net is nearly linear in the parameters within their standard deviations, and computed in
-        float64 in any case.
+        MacKay, "A practical Bayesian framework for backpropagation networks", Neural Computation
+        4, 1992; Bishop, "Pattern Recognition and Machine Learning", 2006, section 5.7. It holds as
+        far as the net is linear in the parameters within their standard deviations, and is
+        computed in float64 in any case.
 
         Examples
         --------
@@ -674,11 +675,12 @@ class MLP(Net):
         method : str or Method, optional
             "gradient_descent", "conjugate_gradient", "scaled_conjugate_gradient", "rprop",
             "lbfgs" (needs SciPy) or, for squared_error and few parameters, "lm" minimises the
-            loss of all rows at once, penalties included, with its own step sizes; see `fastbp.methods`, whose objects have parameters to set:
-            ``method=Rprop(first_step=0.1)``. An iteration counts as an epoch, and training ends
-            before the last when no partial derivative exceeds the method's tolerance. The net's
-            optimiser is not used, and its state stays. The rows must be in memory; dropout,
-            clipping, max_norm and, but for Rprop, l1 are refused.
+            loss of all rows at once, penalties included, with its own step sizes; see
+            `fastbp.methods`, whose objects have parameters to set: ``method=Rprop(first_step=0.1)``.
+            An iteration counts as an epoch, and training ends before the last when no partial
+            derivative exceeds the method's tolerance. The net's optimiser is not used, and its
+            state stays. The rows must be in memory; dropout, clipping, max_norm and, but for
+            Rprop, l1 are refused.
         augment : callable or list of callable, optional
             ``augment(X, rng)`` returns what is trained on instead of a batch X, (rows, n_in) of
             the net's dtype, with the same shape; it may change X in place. `rng` is a NumPy

@@ -14,12 +14,12 @@ from fastbp.methods.algorithms import (
     METHODS,
     ConjugateGradient,
     GradientDescent,
-    LevenbergMarquardt,
-    Method,
     Rprop,
     ScaledConjugateGradient,
     as_method,
 )
+from fastbp.methods.least_squares import LevenbergMarquardt
+from fastbp.methods.method import Method
 
 __all__ = [
     "LBFGS",

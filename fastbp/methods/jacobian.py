@@ -101,9 +101,7 @@ class Jacobian:
             self._call(first, count, FROM_ZERO, out[first : first + count], squares=False)
         return out
 
-    def squares(
-        self, out: FloatArray, before_each: Callable[[], None] | None = None
-    ) -> FloatArray:
+    def squares(self, out: FloatArray, before_each: Callable[[], None] | None = None) -> FloatArray:
         """The sum of the products j j^T of all rows and outputs, on and below the diagonal.
 
         Parameters

@@ -87,8 +87,8 @@ def posterior(net: Net, X: Any, y: Any, sample_weight: Any) -> Posterior:
     left = known - effective
     if left <= 1e-6 * known:
         raise ValueError(
-            f"the {known:,} targets that count determine {effective:.6g} parameters: nothing is left "
-            "to estimate their noise from. Add rows, or train with a larger l2"
+            f"the {known:,} targets that count determine {effective:.6g} parameters: nothing is "
+            "left to estimate their noise from. Add rows, or train with a larger l2"
         )
     noise = error * (known / n_out) / left
     return Posterior(np.sqrt(error / left) * root, free, noise, net.params.copy())
@@ -153,8 +153,8 @@ def predict(net: Any, X: Any, logits: bool) -> tuple[FloatArray, FloatArray]:
     found: Posterior | None = net.posterior
     if found is None:
         raise ValueError(
-            "return_std=True needs the covariance of the parameters: call net.covariance(X, y) with "
-            "the rows of training first"
+            "return_std=True needs the covariance of the parameters: call net.covariance(X, y) "
+            "with the rows of training first"
         )
     if not np.array_equal(found.params, net.params):
         raise ValueError(

@@ -116,9 +116,7 @@ def test_python_activations_see_a_pass_at_a_time(monkeypatch) -> None:
     net, X = net_and_rows(activation=swish, rows=300)
     seen = []
     forward = in_python.forward
-    monkeypatch.setattr(
-        jacobian.in_python, "forward", lambda *a: (seen.append(a[3:]), forward(*a))
-    )
+    monkeypatch.setattr(jacobian.in_python, "forward", lambda *a: (seen.append(a[3:]), forward(*a)))
     net.jacobian(X)
     assert seen == [(0, 128), (128, 128), (256, 44)]
 
