@@ -676,7 +676,7 @@ class MLP(Net):
             "gradient_descent", "conjugate_gradient", "scaled_conjugate_gradient", "rprop",
             "lbfgs" (needs SciPy) or, for squared_error and few parameters, "lm" minimises the
             loss of all rows at once, penalties included, with its own step sizes; see
-            `fastbp.methods`, whose objects have parameters to set: ``method=Rprop(first_step=0.1)``.
+            `fastbp.methods`, whose objects have parameters: ``method=Rprop(first_step=0.1)``.
             An iteration counts as an epoch, and training ends before the last when no partial
             derivative exceeds the method's tolerance. The net's optimiser is not used, and its
             state stays. The rows must be in memory; dropout, clipping, max_norm and, but for

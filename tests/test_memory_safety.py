@@ -27,8 +27,8 @@ from helpers import COMPILED, SOAK
 
 import fastbp
 from fastbp import MLP, CosineDecay, Group
-from fastbp.fit.limits import Limits
 from fastbp.fit import data as dataset
+from fastbp.fit.limits import Limits
 from fastbp.kernels import addresses, entry
 from fastbp.kernels import jacobian as derivatives
 from fastbp.kernels.activations import ACTIVATIONS

@@ -7,7 +7,7 @@ import pickle
 
 import numpy as np
 import pytest
-from helpers import counts
+from helpers import counts, long_uncompiled
 
 from fastbp import MLP, LevenbergMarquardt
 
@@ -101,13 +101,14 @@ def test_l2_stands_in_for_rows() -> None:
     assert np.linalg.eigvalsh(covariance).min() > 0
 
 
+@long_uncompiled
 @pytest.mark.slow
 def test_coverage() -> None:
     """Of nets that learn what another net has made, with noise: both intervals of 95 %."""
     truth = MLP((1, 3, 1), activation="tanh", dtype="float64")
     truth.params[:] = [3, -2, 1.5, -2, 1, 2, 1, 0.7, 1.5, 0.3]
     of_targets, of_means = [], []
-    for seed in range(counts(40, 200, 5)):
+    for seed in range(counts(40, 200)):
         rng = np.random.default_rng(seed)
         X, new = rng.uniform(-2, 2, size=(2, 200, 1))
         Y = truth.predict(X) + rng.normal(scale=0.1, size=(200, 1))
