@@ -398,8 +398,8 @@ class MLP(Net):
         Returns
         -------
         array of `dtype`, shape (rows, n_out, n_params) or (rows, n_out, n_in)
-            Of each row and output, after the output activation, without dropout; by parameters in
-            the order of `params`, frozen ones included.
+            For each row and output, after the output activation and without dropout. Parameters
+            stand in the order of `params`, frozen ones included.
 
         Raises
         ------
