@@ -129,8 +129,7 @@ class LevenbergMarquardt(Method):
             while not system.step(damping):
                 damping *= self.increase
                 if damping > self.max_damping:
-                    system.undo()
-                    return LOWEST
+                    return LOWEST  # and the caller goes back to where the last iteration ended
             if report(damping=damping):
                 return ""
             damping = max(damping * self.decrease, LEAST_DAMPING)
@@ -193,10 +192,3 @@ class _NormalEquations:
             return decrease
         change = self.objective.params - self.start
         return -float(change @ (self.objective.grad + self.before)) / 2
-
-    def undo(self) -> None:
-        """Go back to where `begin` was."""
-        objective = self.objective
-        objective.params[:] = self.start
-        objective.grad[:] = self.before
-        objective.loss = self.loss
