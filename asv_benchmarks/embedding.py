@@ -21,21 +21,21 @@ CALLS = 200
 SECONDS = 0.5
 
 
-def predict(f, x, out, n):  # noqa: ANN001, ANN201 - compiled by Numba
+def predict(f, x, out, n):
     """Outputs of a row, n times; the row changes."""
     for i in range(n):
         x[0] = i * 1e-3
         f.predict(x, out)
 
 
-def learn(f, x, y, grad, n):  # noqa: ANN001, ANN201
+def learn(f, x, y, grad, n):
     """Gradient and update by a row, n times."""
     for _ in range(n):
         f.loss_and_grad(x, y, grad)
         f.apply_gradient(grad)
 
 
-def step(f, x, y, n):  # noqa: ANN001, ANN201
+def step(f, x, y, n):
     """The same as one step."""
     for _ in range(n):
         f.step(x, y)

@@ -1,8 +1,9 @@
-"""Minimising the same loss: gradient descent, conjugate gradients, Rprop, L-BFGS, SGD and Adam.
+"""Minimising the same loss: from gradient descent to L-BFGS and Levenberg-Marquardt; SGD, Adam.
 
 CS109A, Lecture 12 covers the line search and conjugate gradients, ID2223 full-batch, stochastic and
 mini-batch descent. The unit of work is one full-batch gradient evaluation: an epoch of mini-batches
-counts as one, an iteration with a line search as many as it makes.
+counts as one, an iteration with a line search as many as it makes. One of Levenberg-Marquardt
+counts its trial steps; its J^T J comes on top, here the work of one or two gradients.
 """
 
 import argparse

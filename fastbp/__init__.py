@@ -18,7 +18,8 @@ Callback                  what `fit` calls between epochs; it gets a Fit
 EarlyStopping,            callbacks; also CSVLog, LearningRateSchedule, ReduceOnPlateau, Progress
 Checkpoint
 GradientDescent,          methods on all rows at once, for ``fit(method=...)``; also
-ConjugateGradient, LBFGS  ScaledConjugateGradient, Rprop
+ConjugateGradient, LBFGS, ScaledConjugateGradient, Rprop
+LevenbergMarquardt
 ImageShift,               changes of batches, for ``fit(augment=...)``; also ImageZoom,
 ImageRotation             GaussianNoise
 gradcheck                 compare a net's gradient with central differences
@@ -105,6 +106,7 @@ if TYPE_CHECKING:
     from fastbp.methods import LBFGS as LBFGS
     from fastbp.methods import ConjugateGradient as ConjugateGradient
     from fastbp.methods import GradientDescent as GradientDescent
+    from fastbp.methods import LevenbergMarquardt as LevenbergMarquardt
     from fastbp.methods import Rprop as Rprop
     from fastbp.methods import ScaledConjugateGradient as ScaledConjugateGradient
     from fastbp.perceptron.perceptron import Perceptron as Perceptron
@@ -119,6 +121,7 @@ ON_DEMAND = {
     "ImageShift": "augment.images",
     "ImageZoom": "augment.images",
     "LBFGS": "methods",
+    "LevenbergMarquardt": "methods",
     "Perceptron": "perceptron.perceptron",
     "Rprop": "methods",
     "ScaledConjugateGradient": "methods",

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from fastbp import checks
 from fastbp.fit.evaluation import checked_inputs, predict_piece
-from fastbp.kernels.layout import N_COLUMNS, N_OUT, OUTPUT, weight_views
+from fastbp.kernels.layout import N_COLUMNS, N_OUT, OUTPUT, parameter_name, weight_views
 from fastbp.kernels.workspace import STRIDE
 from fastbp.mlp import MLP, Rows
 from fastbp.model.activations import traits_of
@@ -128,18 +128,6 @@ class GradCheck(NamedTuple):
     skipped: int
 
 
-def _name(net: MLP, index: int) -> str:
-    """The name of the parameter at a flat index."""
-    indices = np.arange(net.params.size, dtype=np.int64)
-    weights, biases = weight_views(indices, net.layer_table)
-    for kind, views in (("weights", weights), ("biases", biases)):
-        for layer, view in enumerate(views):
-            found = np.argwhere(view == index)
-            if len(found):
-                return f"{kind}[{layer}][{', '.join(map(str, found[0]))}]"
-    raise IndexError(index)
-
-
 def _in_float64(net: MLP) -> MLP:
     """The same net in float64: differences of float32 losses would be noise."""
     twin = MLP(
@@ -218,7 +206,7 @@ def gradcheck(
     worst = int(errors.argmax())
     return GradCheck(
         error=float(errors[worst]) if kept.any() else math.nan,
-        worst=_name(net, worst),
+        worst=parameter_name(worst, net.layer_table),
         analytic=float(analytic[worst]),
         numeric=float(numeric[worst]),
         checked=int(kept.sum()),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,7 @@ from fastbp.model.summary import Summary, summary_of
 if TYPE_CHECKING:
     from fastbp.embed.compiled import Compiled
     from fastbp.methods import Method
+    from fastbp.methods.laplace import Posterior
 
 BATCH_SIZE = 32
 """Default batch size of `fit`."""
@@ -45,16 +46,16 @@ Rows = npt.ArrayLike | Sparse
 
 INSIDE = {
     "content", "from_spec", "in_python", "layer_table", "needs_gradient", "new_workspace",
-    "optimizer_state", "regularization", "restart_optimizer", "rows_in_a_call", "settings",
-    "share_parameters", "spec", "split_seed", "state", "workspace",
+    "optimizer_state", "posterior", "regularization", "restart_optimizer", "rows_in_a_call",
+    "settings", "share_parameters", "spec", "split_seed", "state", "workspace",
 }  # fmt: skip
 """Names of a net that are for this package's use: completion does not offer them."""
 
 
 SETTABLE = {
     "_compiled", "_spaces", "_training", "_views", "history", "in_python", "layer_table",
-    "missing_targets", "optimizer", "regularization", "rows_in_a_call", "spec", "split_seed",
-    "state", "weight_init",
+    "missing_targets", "optimizer", "posterior", "regularization", "rows_in_a_call", "spec",
+    "split_seed", "state", "weight_init",
 }  # fmt: skip
 """Attributes that may be set: `optimizer` by users, the others by this package."""
 
@@ -161,6 +162,8 @@ class MLP(Differentiable):
     >>> net.predict(X).round().ravel().tolist()
     [0.0, 1.0, 1.0, 0.0]
     """
+
+    posterior: Posterior | None = None
 
     @checks.explained
     def __init__(
@@ -340,8 +343,18 @@ class MLP(Differentiable):
 
     # ---------------------------------------------------------------- what it computes
 
-    def predict(self, X: Rows, *, logits: bool = False) -> FloatArray:
-        """Outputs, after the output activation.
+    @overload
+    def predict(
+        self, X: Rows, *, logits: bool = False, return_std: Literal[False] = False
+    ) -> FloatArray: ...
+    @overload
+    def predict(
+        self, X: Rows, *, logits: bool = False, return_std: Literal[True]
+    ) -> tuple[FloatArray, FloatArray]: ...
+    def predict(
+        self, X: Rows, *, logits: bool = False, return_std: bool = False
+    ) -> FloatArray | tuple[FloatArray, FloatArray]:
+        """Outputs, after the output activation; and how sure they are.
 
         Parameters
         ----------
@@ -351,10 +364,14 @@ class MLP(Differentiable):
             Return the net inputs of the output layer instead, before its activation. They keep
             what probabilities lose to rounding: 1 - p is ``1 / (1 + exp(z))`` and log p is
             ``-numpy.logaddexp(0, -z)`` for a logit z of binary_cross_entropy.
+        return_std : bool, default=False
+            Return the standard deviations of targets, too, after a call of `covariance`: the root
+            of sigma^2 + j^T C j with its noise sigma^2 and covariance C, and j the derivatives of
+            the output by the parameters (Bishop, PRML, 2006, equation 5.173).
 
         Returns
         -------
-        array of `dtype`, shape (rows, n_out)
+        array of `dtype`, shape (rows, n_out), or two of them
             One output is a column, (rows, 1). Flatten it before you compare it with targets of
             shape (rows,): ``net.predict(X).ravel() - y``. Without ``ravel`` NumPy takes each
             prediction with each target, and the result is a matrix (rows, rows), without an
@@ -365,6 +382,10 @@ class MLP(Differentiable):
         ValueError, TypeError
             For another shape, no rows, NaN or infinity, or values that are not numeric.
         """
+        if return_std is not False and checks.flag("return_std", return_std):
+            from fastbp.methods import laplace
+
+            return laplace.predict(self, X, logits)
         if logits is not False:
             logits = checks.flag("logits", logits)
         return evaluation.predict(self, X, logits)
@@ -407,6 +428,94 @@ class MLP(Differentiable):
         from fastbp.embed.compiled import compiled
 
         return compiled(self, kind, rows, workspaces)
+
+    @checks.explained
+    def jacobian(self, X: Rows, wrt: str = "params") -> FloatArray:
+        """Derivatives of the outputs by the parameters, or by the inputs.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (rows, n_in)
+            As in `predict`.
+        wrt : {"params", "inputs"}, default="params"
+
+        Returns
+        -------
+        array of `dtype`, shape (rows, n_out, n_params) or (rows, n_out, n_in)
+            For each row and output, after the output activation and without dropout. Parameters
+            stand in the order of `params`, frozen ones included.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Bad input, as in `predict`, and a net with step units, which has no derivative.
+
+        Examples
+        --------
+        >>> from fastbp import MLP
+        >>> net = MLP((2, 1), weight_init="zeros")
+        >>> net.weights[0][:, 0] = [3, 4]
+        >>> net.jacobian([[1, 2]]).tolist(), net.jacobian([[1, 2]], "inputs").tolist()
+        ([[[1.0, 2.0, 1.0]]], [[[3.0, 4.0]]])
+        """
+        from fastbp.methods import jacobian
+
+        return jacobian.jacobian(self, X, wrt)
+
+    def covariance(
+        self, X: Rows, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+    ) -> npt.NDArray[np.float64]:
+        """The covariance of the parameters after training, by the Laplace approximation.
+
+        sigma^2 (J^T W J + w l2 I)^-1 with the Jacobian J of the outputs, the sample weights W,
+        their sum w (or the number of rows), and l2 of the weights, not the biases. sigma^2 is the
+        noise of the targets, the same for all outputs: the weighted sum of the squared residuals,
+        divided by the number of targets that count less gamma, the effective number of parameters,
+        trace(J^T W J (J^T W J + w l2 I)^-1). Without l2 that is the number of parameters, and of a
+        linear net all this is ordinary, or weighted, least squares.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            The rows that the net was trained on, until the loss no longer fell; as in `fit`.
+
+        Returns
+        -------
+        array of float64, shape (n_params, n_params)
+            0 for frozen parameters. The net remembers it for ``predict(X, return_std=True)``, until
+            its parameters change; `save` does not write it.
+
+        Raises
+        ------
+        ValueError
+            For losses other than squared_error, without l2 for fewer targets than parameters, and
+            where parameters change no output, so that nothing is known of them.
+
+        Notes
+        -----
+        MacKay, "A practical Bayesian framework for backpropagation networks", Neural Computation
+        4, 1992; Bishop, "Pattern Recognition and Machine Learning", 2006, section 5.7. It holds as
+        far as the net is linear in the parameters within their standard deviations, and is
+        computed in float64 in any case.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastbp import MLP
+        >>> X = np.arange(4.0).reshape(-1, 1)
+        >>> net = MLP((1, 1), dtype="float64", seed=0)
+        >>> history = net.fit(X, [0, 1, 1, 2], epochs=20, method="lm")
+        >>> C = net.covariance(X, [0, 1, 1, 2])
+        >>> C.round(3).tolist()
+        [[0.02, -0.03], [-0.03, 0.07]]
+        >>> mean, std = net.predict([[1.5]], return_std=True)
+        >>> float(round(std[0, 0], 3))  # the root of 0.1 (1 + 1 / 4)
+        0.354
+        """
+        from fastbp.methods import laplace
+
+        self.posterior = laplace.posterior(self, X, y, sample_weight)
+        return self.posterior.covariance()
 
     def loss(self, X: Rows, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> float:
         """Loss averaged over the rows, penalties included, without dropout; all as in `fit`.
@@ -585,13 +694,14 @@ class MLP(Differentiable):
         shuffle : bool, default=True
             Take the rows in a new order in each epoch.
         method : str or Method, optional
-            "gradient_descent", "conjugate_gradient", "scaled_conjugate_gradient", "rprop" or
-            "lbfgs" (needs SciPy) minimises the loss of all rows at once, penalties included,
-            with its own step sizes; see `fastbp.methods`, whose objects have parameters to set:
-            ``method=Rprop(first_step=0.1)``. An iteration counts as an epoch, and training ends
-            before the last when no partial derivative exceeds the method's tolerance. The net's
-            optimiser is not used, and its state stays. The rows must be in memory; dropout,
-            clipping, max_norm and, but for Rprop, l1 are refused.
+            "gradient_descent", "conjugate_gradient", "scaled_conjugate_gradient", "rprop",
+            "lbfgs" (needs SciPy) or, for squared_error and few parameters, "lm" minimises the
+            loss of all rows at once, penalties included, with its own step sizes; see
+            `fastbp.methods`, whose objects have parameters: ``method=Rprop(first_step=0.1)``.
+            An iteration counts as an epoch, and training ends before the last when no partial
+            derivative exceeds the method's tolerance. The net's optimiser is not used, and its
+            state stays. The rows must be in memory; dropout, clipping, max_norm and, but for
+            Rprop, l1 are refused.
         augment : callable or list of callable, optional
             ``augment(X, rng)`` returns what is trained on instead of a batch X, (rows, n_in) of
             the net's dtype, with the same shape; it may change X in place. `rng` is a NumPy

@@ -27,11 +27,14 @@ from helpers import COMPILED, SOAK
 
 import fastbp
 from fastbp import MLP, CosineDecay, ElementwiseActivation, ElementwiseLoss, Group
+from fastbp.fit import data as dataset
 from fastbp.fit.limits import Limits
 from fastbp.kernels import addresses, curvature, entry
+from fastbp.kernels import jacobian as jacobians
 from fastbp.kernels.activations import ACTIVATIONS
 from fastbp.machine.addresses import TABLES, AddressTable, address_of
 from fastbp.machine.simd import load, pointer, store
+from fastbp.methods.jacobian import Jacobian
 from fastbp.model import net
 from fastbp.model.losses import LOSSES
 from fastbp.model.optimizers import OPTIMIZERS
@@ -78,7 +81,9 @@ ONLY_READ = {
 ENTRY_POINTS = (
     (entry, "train_and_predict"), (entry, "train_and_predict_sparse"),
     (curvature, "hessian_product"),  # whose second argument says less than an operation
+    (jacobians, "jacobian"),
 )  # fmt: skip
+LARGEST_JACOBIAN = 10**5  # numbers
 
 
 class Pages:
@@ -114,20 +119,27 @@ class Guard:
 
     def __call__(self, cells, operation, x, y):
         moved: list[tuple[np.ndarray, Pages, bool]] = []
-        given = TABLES[address_of(cells)]
+        only_read = ONLY_READ[operation]
+        moved_cells, _kept = self.move_table(cells, only_read, moved)
+        x, y = (self.move(a, name in only_read, moved) for name, a in (("x", x), ("y", y)))
+        result = self.function(moved_cells, operation, x, y)
+        self.bring_back(moved)
+        return result
+
+    def move_table(self, cells, only_read, moved):
+        """The cells on pages of their own, and what has to be kept alive."""
         table = AddressTable(cells.size)
         table.cells[...] = cells
-        only_read = ONLY_READ[operation]
-        for cell, array in given.arrays.items():
+        for cell, array in TABLES[address_of(cells)].arrays.items():
             table.put(cell, self.move(array, CELLS[cell] in only_read, moved))
-        x, y = (self.move(a, name in only_read, moved) for name, a in (("x", x), ("y", y)))
         pages = Pages(table.cells, self.side)
         TABLES[address_of(pages.array)] = table
-        result = self.function(pages.array, operation, x, y)
-        for array, their_pages, is_constant in moved:
+        return pages.array, (pages, table)
+
+    def bring_back(self, moved):
+        for array, pages, is_constant in moved:
             if not is_constant:
-                array[...] = their_pages.array
-        return result
+                array[...] = pages.array
 
     def move(self, x, is_constant, moved):
         for array, pages, _ in moved:
@@ -138,6 +150,18 @@ class Guard:
             pages.write_protect()
         moved.append((x, pages, is_constant))
         return pages.array
+
+
+class JacobianGuard(Guard):
+    """The same for `fastbp.kernels.jacobian`, which only reads what maps parameters to rows."""
+
+    def __call__(self, cells, operation, start, is_done, where, m, jt, offsets, *others):
+        moved: list[tuple[np.ndarray, Pages, bool]] = []
+        moved_cells, _kept = self.move_table(cells, ALWAYS_READ | STATE, moved)
+        where, offsets = (self.move(array, True, moved) for array in (where, offsets))
+        jt, *others = (self.move(array, False, moved) for array in (jt, *others))
+        self.function(moved_cells, operation, start, is_done, where, m, jt, offsets, *others)
+        self.bring_back(moved)
 
 
 class ShortOut(Guard):
@@ -158,7 +182,8 @@ def guard_entry_points(side: str | None) -> None:
     for module, name in ENTRY_POINTS:
         function = getattr(module, name)
         plain = function.function if isinstance(function, Guard) else function
-        setattr(module, name, plain if side is None else Guard(plain, side))
+        kind = JacobianGuard if module is jacobians else Guard
+        setattr(module, name, plain if side is None else kind(plain, side))
 
 
 def random_case(seed: int) -> dict:
@@ -282,6 +307,11 @@ def run_case(case: dict) -> list[np.ndarray]:
     before = mlp.step(X, y, weights)
     loss, grad = mlp.loss_and_grad(X, y, weights)
     results = [mlp.params, np.array(history.loss), np.array([before, loss]), grad, mlp.predict(X)]
+    if rows * n_out * mlp.n_params <= LARGEST_JACOBIAN:
+        results += [mlp.jacobian(X), mlp.jacobian(X, "inputs")]
+        data, _ = dataset.rows_and_targets(X, y, weights, mlp)
+        of = Jacobian(mlp, data, rows, ~mlp.frozen)
+        results.append(np.tril(of.squares(np.zeros((of.size, of.size), mlp.dtype))))
     results += derivatives(case, mlp, X, y, weights)
     if case["steps"]:
         unit = MLP(case["layer_sizes"], activation="step", dtype=case["dtype"], seed=case["seed"])

@@ -55,6 +55,7 @@ ON_DEMAND = {  # imported inside functions
     "axes": {"matplotlib"},
     "plot.network": {"matplotlib"},
     "sklearn.display": {"sklearn"},
+    "methods.cholesky": {"scipy"},
     "methods.objective": {"scipy"},
     "saving.container": {"safetensors"},
     "sklearn": {"sklearn"},
@@ -298,7 +299,8 @@ def public(name: str) -> Iterator[tuple[str, Documented]]:
             if isinstance(node, ast.ClassDef) and not name.startswith("_"):
                 for method in node.body:
                     if isinstance(method, ast.FunctionDef) and not method.name.startswith("_"):
-                        if not any("setter" in ast.unparse(d) for d in method.decorator_list):
+                        decorators = " ".join(map(ast.unparse, method.decorator_list))
+                        if "setter" not in decorators and "overload" not in decorators:
                             yield f"{node.name}.{method.name}", method
 
 

@@ -86,6 +86,9 @@ NAMES: dict[str, dict[str, str]] = {
         "bfgs": "lbfgs",
         "lbfgsb": "lbfgs",
         "resilientpropagation": "rprop",
+        "levenbergmarquardt": "lm",
+        "marquardt": "lm",
+        "trainlm": "lm",
     },
     "mode": {"minimize": "min", "minimum": "min", "maximize": "max", "maximum": "max"},
     "dtype": {

@@ -17,6 +17,7 @@ from fastbp.commands.info import cache_lines
 from fastbp.graph import variable
 from fastbp.graph.kernels import gradient, jvp, local_derivatives, value
 from fastbp.kernels import entry
+from fastbp.kernels.jacobian import jacobian
 from fastbp.machine.jit import cache_info
 from fastbp.machine.notice import silent
 from fastbp.machine.peak import fma_loop, fma_peak
@@ -101,6 +102,7 @@ def warm_up(dtypes: Sequence[str] = DTYPES) -> Iterator[FirstCall]:
             (entry.train_and_predict, lambda: net.fit(X, y, epochs=1)),  # noqa: B023
             (dot, lambda: net.fit(X, y + 1, method="conjugate_gradient")),  # noqa: B023
             (rprop, lambda: net.fit(X, y - 1, epochs=1, method="rprop")),  # noqa: B023
+            (jacobian, lambda: net.jacobian(X)),  # noqa: B023
             (shift_images, lambda: ImageShift((1, 2))(X, rng)),  # noqa: B023
             (warp_images, lambda: ImageRotation((1, 2))(X, rng)),  # noqa: B023
             (entry.train_and_predict_sparse, lambda: net.fit(sparse, y, epochs=1)),  # noqa: B023

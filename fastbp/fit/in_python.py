@@ -159,6 +159,13 @@ def predict(own: InPython, shared: Table, inputs: FloatArray | SparseRows, out: 
             raise
 
 
+def forward(own: InPython, shared: Table, data: Data, first: int, rows: int) -> None:
+    """Outputs of some rows, and the slopes of the activations, in the workspace: one pass."""
+    nothing = np.empty((0, 0), data.inputs.dtype)
+    table = _table_of(shared, data, None, nothing, calls.NO_RANDOM)
+    _outputs(own, table, data, first, rows, nothing)
+
+
 def _shuffle(lock: AbstractContextManager[Any], table: Table, sparse: bool) -> None:
     """Draw the order of the rows in the next epoch; the lock is held for that, and no longer."""
     calls.ready(table, sparse)

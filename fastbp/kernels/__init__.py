@@ -32,6 +32,7 @@ in_python       the same in pieces, for losses and activations in Python
 derivatives     by parameters and by inputs, of many rows
 curvature       the Hessian of the loss times a vector
 entry           what Python calls
+jacobian        derivatives of the outputs, and J^T J; on demand
 ==============  ==========================================================================
 
 backprop, dense and updates say what is computed; fastbp/plain.py says the same in a page of

@@ -78,3 +78,13 @@ def weight_views(
         if layer[BIASES] >= 0:
             biases.append(params[layer[BIASES] : layer[BIASES] + n_out])
     return tuple(weights), tuple(biases)
+
+
+def parameter_name(index: int, layers: IntTable) -> str:
+    """The parameter at an index of the flat buffer as users write it: ``"weights[1][3, 2]"``."""
+    layer = int(np.searchsorted(layers[:, WEIGHTS], index, "right")) - 1
+    n_in, n_out = layers[layer, [N_IN, N_OUT]].tolist()
+    offset = index - int(layers[layer, WEIGHTS])
+    if offset < n_in * n_out:
+        return f"weights[{layer}][{offset % n_in}, {offset // n_in}]"
+    return f"biases[{layer}][{offset - n_in * n_out}]"

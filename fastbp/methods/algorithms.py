@@ -2,14 +2,12 @@
 
 They work on an `Objective` and the flat buffers of parameters and gradient. The loops over these
 buffers are in ``methods/kernels.py``; here are the hyper-parameters and the decisions of an
-iteration.
+iteration. Levenberg-Marquardt has a file of its own, ``least_squares.py``.
 """
 
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -17,59 +15,13 @@ import numpy as np
 
 from fastbp import checks
 from fastbp.methods.kernels import RpropSettings
+from fastbp.methods.least_squares import LevenbergMarquardt
 from fastbp.methods.line_search import ROUNDING, Point, StrongWolfe, Wolfe
+from fastbp.methods.method import LOWEST, Method, NotFiniteError, Report
 from fastbp.methods.objective import Objective, scipy_lbfgs
 
-LOWEST = "no step lowers the loss any further"
 MOST_FAILURES = 60
 """Failed steps in a row that scaled conjugate gradients allow: each is at most half as long."""
-
-
-class NotFiniteError(ArithmeticError):
-    """The loss or a derivative is not finite; the fit ends as diverged."""
-
-
-@dataclass(frozen=True)
-class Method(ABC):
-    """Base class of the full-batch methods.
-
-    Parameters
-    ----------
-    tolerance : float, default=1e-5
-        Training stops when no partial derivative exceeds it; at least 0. SciPy's gtol.
-
-    Attributes
-    ----------
-    name : str
-        Its name in ``fit(method=...)``.
-    smooth_only : bool
-        Whether an L1 penalty is rejected, which has a kink at 0, where it drives weights to.
-    """
-
-    tolerance: float = 1e-5
-
-    name: ClassVar[str]
-    smooth_only: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        checks.at_least_zero("tolerance", self.tolerance)
-
-    @abstractmethod
-    def minimise(self, objective: Objective, report: Callable[[], bool]) -> str:
-        """Minimise an objective, starting from its current parameters, where it has been evaluated.
-
-        Parameters
-        ----------
-        objective : Objective
-        report : callable
-            Called after each iteration, when parameters, loss and gradient belong together; returns
-            whether to stop.
-
-        Returns
-        -------
-        str
-            Why it ended; "" if `report` asked for it.
-        """
 
 
 class _AlongDirections(Method):
@@ -81,7 +33,7 @@ class _AlongDirections(Method):
         """beta of the next direction, from the previous gradient and the squares of both."""
         return 0.0
 
-    def minimise(self, objective: Objective, report: Callable[[], bool]) -> str:
+    def minimise(self, objective: Objective, report: Report) -> str:
         """See `Method.minimise`."""
         params, grad = objective.params, objective.grad
         start = params.copy()
@@ -243,7 +195,7 @@ class ScaledConjugateGradient(Method):
         checks.positive("sigma", self.sigma)
         checks.positive("first_lambda", self.first_lambda)
 
-    def minimise(self, objective: Objective, report: Callable[[], bool]) -> str:
+    def minimise(self, objective: Objective, report: Report) -> str:
         """See `Method.minimise`; p is the direction, mu, delta and alpha are Moller's."""
         params = objective.params
         grad = objective.grad
@@ -391,7 +343,7 @@ class Rprop(Method):
         checks.number("max_step", self.max_step, f"at least min_step={low:g}", lambda x: x >= low)
         checks.flag("backtracking", self.backtracking)
 
-    def minimise(self, objective: Objective, report: Callable[[], bool]) -> str:
+    def minimise(self, objective: Objective, report: Report) -> str:
         """See `Method.minimise`."""
         settings = RpropSettings(*map(float, (
             self.eta_minus, self.eta_plus, self.min_step, self.max_step
@@ -436,7 +388,7 @@ class LBFGS(Method):
         super().__post_init__()
         checks.count("memory", self.memory)
 
-    def minimise(self, objective: Objective, report: Callable[[], bool]) -> str:
+    def minimise(self, objective: Objective, report: Report) -> str:
         """See `Method.minimise`."""
         params = objective.params
         asked = False
@@ -461,8 +413,11 @@ class LBFGS(Method):
 
 METHODS: dict[str, type[Method]] = {
     method.name: method
-    for method in (GradientDescent, ConjugateGradient, ScaledConjugateGradient, Rprop, LBFGS)
-}
+    for method in (
+        GradientDescent, ConjugateGradient, ScaledConjugateGradient, Rprop, LBFGS,
+        LevenbergMarquardt,
+    )
+}  # fmt: skip
 """The methods by the names that ``fit(method=...)`` takes."""
 
 

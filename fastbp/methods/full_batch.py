@@ -21,12 +21,13 @@ from fastbp.fit.limits import LIMITS, Clock, Limits
 from fastbp.fit.sources import is_in_memory
 from fastbp.fit.warn import DivergenceWarning, warn
 from fastbp.machine.jit import without_compiling
-from fastbp.methods.algorithms import Method, NotFiniteError, as_method
+from fastbp.methods.algorithms import as_method
+from fastbp.methods.method import Method, NotFiniteError
 from fastbp.methods.objective import Objective
 from fastbp.model.net import Net
 
 COLUMNS = ("gradient_norm", "step_size", "evaluations")
-"""Columns of the history, instead of "learning_rate"."""
+"""Columns of the history, instead of "learning_rate"; a method may have more."""
 
 
 class _OutOfTimeError(Exception):
@@ -54,6 +55,8 @@ def fit(
     shuffle = checks.flag("shuffle", shuffle)
     data.check_trainable(net.activations)
     _check_deterministic(net, method)
+    method.check(net)
+    columns = (*COLUMNS, *method.columns)
     if not is_in_memory(examples, limits):
         raise ValueError(
             f"method={method.name!r} takes all rows at once, from memory; got "
@@ -64,7 +67,7 @@ def fit(
     history = History() if hooks is None else hooks.fit.history
     if hooks is not None:
         _check_callbacks(hooks, method)
-        history.other_columns = {name: [] for name in (*hooks.evaluate.names, *COLUMNS)}
+        history.other_columns = {name: [] for name in (*hooks.evaluate.names, *columns)}
     with hooks if hooks is not None and epochs else nullcontext():
         if begin is not None:
             begin(history)
@@ -72,6 +75,8 @@ def fit(
             rows = data.to_evaluate(rows)
             objective = Objective(net, rows, count, net.optimizer_state(), _deadline(hooks))
             iterations = _Iterations(objective, history, hooks, epochs, method.tolerance)
+            for name in columns:
+                history.other_columns.setdefault(name, [])
             _run(iterations, method)
     return history
 
@@ -153,8 +158,6 @@ class _Iterations:
         self.start = 0.0
         self._change = np.empty_like(objective.params)
         self._frozen = objective.net.frozen.copy()
-        for name in COLUMNS:
-            history.other_columns.setdefault(name, [])
 
     def begin(self) -> None:
         """Evaluate where the parameters are."""
@@ -164,8 +167,8 @@ class _Iterations:
             raise NotFiniteError
         self._look_for_the_end()
 
-    def end(self) -> bool:
-        """Take in an iteration; whether the method must stop."""
+    def end(self, **others: float) -> bool:
+        """Take in an iteration, with the method's own columns; whether it must stop."""
         objective = self.objective
         params = objective.params
         square = objective.dot(objective.grad, objective.grad)
@@ -179,6 +182,7 @@ class _Iterations:
             gradient_norm=math.sqrt(square),
             step_size=math.sqrt(objective.dot(self._change, self._change)),
             evaluations=float(objective.evaluations),
+            **others,
         )
         if self.hooks is not None:
             self.hooks.end_epoch()

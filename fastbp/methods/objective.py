@@ -39,6 +39,8 @@ class Objective:
         The loss of the last evaluation.
     evaluations : int
         Number of evaluations so far.
+    before_each : callable or None
+        As given.
     """
 
     def __init__(
@@ -53,12 +55,12 @@ class Objective:
         self.grad = np.empty_like(net.params)
         self.loss = np.nan
         self.evaluations = 0
-        self._before_each = before_each
+        self.before_each = before_each
 
     def __call__(self) -> float:
         """Evaluate; returns the loss."""
-        if self._before_each is not None:
-            self._before_each()
+        if self.before_each is not None:
+            self.before_each()
         self.loss = evaluate(self.net, self.data, self.rows, self.state, self.grad)
         self.evaluations += 1
         if self.net.frozen.any():

@@ -33,7 +33,7 @@ from fastbp.commands import info, warmup
 from fastbp.commands.warmup import FirstCall, first_call, warm_up
 from fastbp.graph import kernels as graph_kernels
 from fastbp.graph import sigmoid, variable
-from fastbp.kernels import entry
+from fastbp.kernels import entry, jacobian
 from fastbp.machine import peak
 from fastbp.machine.cache import CacheInfo
 from fastbp.methods import METHODS
@@ -44,7 +44,7 @@ ROOT = Path(fastbp.__file__).parents[1]
 pytestmark = pytest.mark.slow
 
 NAMES = [
-    "fma_loop", "train_and_predict", "dot", "rprop", "shift_images", "warp_images",
+    "fma_loop", "train_and_predict", "dot", "rprop", "jacobian", "shift_images", "warp_images",
     "train_and_predict_sparse",
 ]  # fmt: skip
 GRAPHS = ["value", "gradient", "jvp", "local_derivatives"]
@@ -52,8 +52,9 @@ ENTRY_POINTS = [
     peak.fma_loop,
     entry.train_and_predict,
     entry.train_and_predict_sparse,
+    jacobian.jacobian,
     *(getattr(methods_kernels, name) for name in ("dot", "combine", "rprop")),
-    *(getattr(augment_kernels, name) for name in NAMES[4:6]),
+    *(getattr(augment_kernels, name) for name in NAMES[5:7]),
     *(getattr(graph_kernels, name) for name in GRAPHS),
 ]
 

@@ -12,6 +12,7 @@ from fastbp.kernels.layout import (
     N_IN,
     N_OUT,
     WEIGHTS,
+    parameter_name,
     table_of_layers,
     weight_views,
 )
@@ -68,3 +69,13 @@ def test_views_cover_the_parameters_once(sizes: tuple[int, ...], bias: bool) -> 
     weights, biases = weight_views(np.arange(n_params), table)
     seen = np.concatenate([view.ravel() for view in (*weights, *biases)])
     assert sorted(seen.tolist()) == list(range(n_params))
+
+
+@given(SIZES, st.booleans())
+def test_names_are_those_of_the_views(sizes, bias) -> None:
+    table, n_params = net(sizes, bias)
+    params = np.arange(n_params)
+    weights, biases = weight_views(params, table)
+    for index in {0, n_params // 3, n_params // 2, n_params - 1}:
+        name = parameter_name(index, table)
+        assert eval(name, {"weights": weights, "biases": biases}) == index

@@ -15,13 +15,15 @@ from fastbp import (
     Callback,
     ConjugateGradient,
     GradientDescent,
+    LevenbergMarquardt,
     Rprop,
     ScaledConjugateGradient,
 )
 from fastbp.methods import METHODS, as_method
 
-ALL = ("gradient_descent", "conjugate_gradient", "scaled_conjugate_gradient", "rprop", "lbfgs")
-MONOTONE = ("gradient_descent", "conjugate_gradient", "scaled_conjugate_gradient", "lbfgs")
+OF_ANY_LOSS = ("gradient_descent", "conjugate_gradient", "scaled_conjugate_gradient", "lbfgs")
+MONOTONE = (*OF_ANY_LOSS, "lm")
+ALL = (*OF_ANY_LOSS[:3], "rprop", *MONOTONE[3:])
 
 
 def function_of(value_and_gradient, start, dtype="float64"):
@@ -94,7 +96,7 @@ def test_the_loss_never_rises(method, dtype) -> None:
 def test_conjugate_gradients_need_fewer_iterations_than_gradient_descent() -> None:
     eigenvalues = np.geomspace(1, 1000, 30)
     counts = {}
-    for method in ALL:
+    for method in (*OF_ANY_LOSS, "rprop"):
         net, rows = function_of(quadratic(eigenvalues), np.ones(30))
         history = net.fit(*rows, epochs=20_000, method=METHODS[method](1e-6))
         assert "converged" in history.stop_reason, method
@@ -310,6 +312,11 @@ def test_lbfgs_is_scipys() -> None:
         (lambda: Rprop(min_step=1, max_step=0.5), "max_step must be at least min_step=1"),
         (lambda: Rprop(backtracking=1), "backtracking must be True or False"),
         (lambda: LBFGS(memory=0), "memory must be at least 1"),
+        (lambda: LevenbergMarquardt(damping=0), "damping must be a finite number above 0"),
+        (lambda: LevenbergMarquardt(increase=1), "increase must be above 1; got 1"),
+        (lambda: LevenbergMarquardt(decrease=1), "decrease must be above 0 and below 1; got 1"),
+        (lambda: LevenbergMarquardt(max_damping=-1), "max_damping must be a finite number above"),
+        (lambda: LevenbergMarquardt(max_params=0), "max_params must be at least 1"),
     ],
 )
 def test_bad_numbers(make, message) -> None:
@@ -317,7 +324,7 @@ def test_bad_numbers(make, message) -> None:
         make()
 
 
-@pytest.mark.parametrize("method", MONOTONE)
+@pytest.mark.parametrize("method", OF_ANY_LOSS)
 def test_a_wall_of_infinity_is_not_crossed(method) -> None:
     """Beyond x = 1 the loss is not finite; the minimum is close to it."""
 

@@ -1,0 +1,185 @@
+"""The Jacobian of a net's outputs, and the sums of its products that least squares take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastbp import checks
+from fastbp.fit import data as dataset
+from fastbp.fit import in_python
+from fastbp.kernels import jacobian as kernels
+from fastbp.kernels.addresses import COUNT, FIRST
+from fastbp.kernels.layout import ACTIVATION, N_COLUMNS
+from fastbp.kernels.matmul import FROM_OUTPUT, FROM_ZERO
+from fastbp.kernels.state import Data, Entries
+from fastbp.kernels.table import Table
+from fastbp.kernels.workspace import CAPACITY, LANES_BYTES, STRIDE, round_up
+from fastbp.machine import jit
+from fastbp.machine.processor import TILE_VECTORS
+from fastbp.model.net import SECONDS_A_CALL, FloatArray, Net
+
+PASS_ROWS = 128
+"""Rows of a pass: of more, the rows of Jt leave the near caches."""
+PRODUCTS_A_SECOND = 1e10
+"""Most processors are faster, so that a call takes some tenths of a second at most."""
+BLOCK = 2**21
+"""Numbers of `Jacobian.blocks` at a time."""
+
+
+class Jacobian:
+    """The buffers for derivatives of a net's outputs on some rows, made once for many calls.
+
+    Parameters
+    ----------
+    net : Net
+    data : Data
+        Checked rows. Each output's derivatives are multiplied by the square root of its share in
+        the loss: its sample weight by the total.
+    rows : int
+        How many there are.
+    free : array of bool, shape (n_params,), optional
+        By which parameters to differentiate; by default all.
+    by_inputs : bool, default=False
+        Whether to differentiate by the inputs instead.
+
+    Attributes
+    ----------
+    size : int
+        By how many numbers it differentiates.
+    """
+
+    def __init__(
+        self, net: Net, data: Data, rows: int, free: npt.NDArray[np.bool_] | None = None,
+        by_inputs: bool = False,
+    ) -> None:  # fmt: skip
+        self.net = net
+        self.data = data
+        self.rows = rows
+        n_params = net.params.size
+        free = np.ones(n_params, np.bool_) if free is None else free
+        n_in, n_out = net.layer_sizes[0], net.layer_sizes[-1]
+        self.size = n_in if by_inputs else int(free.sum())
+        self._by_inputs = by_inputs
+        self._where = np.where(free, np.cumsum(free) - 1, -1)
+        self._table = _table_of(net, min(rows, PASS_ROWS))
+        self._table.put_data(data)  # of sparse rows each call puts some, made dense
+        places = self._table.work.places
+        stride = int(places[STRIDE])
+        self._capacity = int(places[CAPACITY])
+        dtype = net.dtype
+        columns = TILE_VECTORS * LANES_BYTES // dtype.itemsize
+        self._jt = np.zeros(self.size * stride, dtype)
+        self._offsets = np.arange(self.size) * stride
+        self._panels = np.zeros(self._capacity * round_up(self.size, columns), dtype)
+        self._spare = np.zeros(n_in * stride, dtype)
+        products = n_out * (self.size**2 + 3 * n_params)
+        most = int(SECONDS_A_CALL * PRODUCTS_A_SECOND / products)
+        self._rows_in_a_call = max(1, most // self._capacity) * self._capacity
+        if net.in_python is not None and net.in_python.activations:
+            self._rows_in_a_call = self._capacity  # Python activates them pass by pass
+
+    def blocks(self) -> Iterator[tuple[int, FloatArray]]:
+        """Derivatives of some rows at a time, (rows, n_out, size), and the first of the rows."""
+        shape = self.net.layer_sizes[-1], self.size
+        a_pass = self._capacity * shape[0] * shape[1]
+        most = min(self._rows_in_a_call, max(1, BLOCK // a_pass) * self._capacity)
+        for first in range(0, self.rows, most):
+            count = min(most, self.rows - first)
+            out = np.empty((count, *shape), self.net.dtype)
+            self._call(first, count, FROM_ZERO, out, squares=False)
+            yield first, out
+
+    def whole(self) -> FloatArray:
+        """Derivatives of all rows, (rows, n_out, size)."""
+        out = np.empty((self.rows, self.net.layer_sizes[-1], self.size), self.net.dtype)
+        for first in range(0, self.rows, self._rows_in_a_call):
+            count = min(self._rows_in_a_call, self.rows - first)
+            self._call(first, count, FROM_ZERO, out[first : first + count], squares=False)
+        return out
+
+    def squares(self, out: FloatArray, before_each: Callable[[], None] | None = None) -> FloatArray:
+        """The sum of the products j j^T of all rows and outputs, on and below the diagonal.
+
+        Parameters
+        ----------
+        out : array of the net's dtype, shape (size, size)
+            Where it goes; what stands above the diagonal is undefined.
+        before_each : callable, optional
+            Called before each compiled call.
+        """
+        for first in range(0, self.rows, self._rows_in_a_call):
+            if before_each is not None:
+                before_each()
+            count = min(self._rows_in_a_call, self.rows - first)
+            self._call(first, count, FROM_OUTPUT if first else FROM_ZERO, out, squares=True)
+        return out
+
+    def _call(self, first: int, count: int, start: int, out: FloatArray, squares: bool) -> None:
+        """Carry out what is asked for on some rows."""
+        data = self.data
+        table = self._table
+        if data.entries is not None:
+            data = _dense(data, first, count, self.net)
+            table.put_data(data)
+            first = 0
+        own = self.net.in_python
+        in_parts = own is not None and bool(own.activations)
+        if own is not None and in_parts:
+            in_python.forward(own, table, data, first, count)
+        operation = kernels.BY_INPUTS if self._by_inputs else kernels.BY_PARAMETERS
+        table.cells[FIRST] = first
+        table.cells[COUNT] = count
+        jit.call(
+            kernels.jacobian, out.dtype.char, table.cells,
+            kernels.SQUARES if squares else operation, start, in_parts, self._where, self.size,
+            self._jt, self._offsets, self._panels, self._spare, out.reshape(-1),
+        )  # fmt: skip
+
+
+def _table_of(net: Net, rows: int) -> Table:
+    """A workspace for training, whose outputs are those of `predict`, never for a single sample."""
+    table = net.new_workspace(max(rows, 2), training=True)
+    table.network.layers[ACTIVATION - N_COLUMNS] = net.layer_table[-1, ACTIVATION]
+    return table
+
+
+def _dense(data: Data, first: int, count: int, net: Net) -> Data:
+    """Some of the rows of sparse data as dense ones."""
+    entries: Any = data.entries
+    values, columns, starts = entries
+    some = slice(int(starts[first]), int(starts[first + count]))
+    rows = np.repeat(np.arange(count), np.diff(starts[first : first + count + 1]))
+    dense = np.zeros((count, net.layer_sizes[0]), net.dtype)
+    np.add.at(dense, (rows, columns[some]), values[some])  # an entry may stand there twice
+    n = data.n_weights
+    weights = data.weights[first * n : (first + count) * n]
+    return data._replace(inputs=dense.reshape(-1), weights=weights, entries=None)
+
+
+def unweighted(inputs: FloatArray, entries: Entries | None) -> Data:
+    """Rows without targets, each with a share of 1."""
+    nothing = np.empty(0, inputs.dtype)
+    integers, numbers = dataset.NO_INTEGERS, dataset.NO_NUMBERS
+    return Data(
+        inputs, nothing, integers, integers, numbers, numbers, 0, 0, 0, 0, 1.0, entries=entries
+    )
+
+
+def jacobian(net: Net, X: Any, wrt: str) -> FloatArray:
+    """`MLP.jacobian`."""
+    wrt = checks.choice("wrt", wrt, ("params", "inputs"))
+    data, rows = rows_of(net, X)
+    return Jacobian(net, data, rows, by_inputs=wrt == "inputs").whole()
+
+
+def rows_of(net: Net, X: Any) -> tuple[Data, int]:
+    """Checked rows to differentiate at, and how many they are."""
+    dataset.check_trainable(net.activations)
+    inputs = dataset.inputs_or_sparse(X, net.layer_sizes[0], net.dtype)
+    if isinstance(inputs, np.ndarray):
+        checks.finite("X", inputs, X)
+    return unweighted(*dataset.inputs_and_entries(inputs)), inputs.shape[0]
