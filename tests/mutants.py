@@ -305,8 +305,8 @@ MUTANTS = (
         "predict: logits go through the output activation",
         "model/net.py",
         "Net.new_workspace",
-        "logits or (training and spec.loss.from_logits)",
-        "training and spec.loss.from_logits",
+        "logits or (training and spec.loss.from_logits and not activated)",
+        "training and spec.loss.from_logits and not activated",
         ("test_mlp.py::test_logits_keep_what_probabilities_lose",),
     ),
     Mutant(

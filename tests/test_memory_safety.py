@@ -324,7 +324,7 @@ def derivatives(case: dict, mlp: MLP, X, y, weights) -> list[np.ndarray]:
     results = [mlp.sample_gradients(X, y, weights)]
     if not case["sparse"]:
         results += [*mlp.vjp(X, mlp.predict(X)), mlp.input_gradient(X, y, weights)]
-        if case["loss"] != "callable":
+        if not {"callable", "own"} & {case["loss"], *case["activation"], case["output_activation"]}:
             for newton in (False, True):
                 results.append(mlp.hessian_product(X, y, mlp.params, gauss_newton=newton))
     mlp.apply_gradient(results[0][0])
