@@ -22,6 +22,7 @@ tables of layers over the same workspace, which differ in where they look.
 """
 
 from fastbp.kernels.activations import (
+    DENSITY_AT_ZERO,
     ELU,
     EXP,
     GELU,
@@ -31,6 +32,7 @@ from fastbp.kernels.activations import (
     SOFTMAX,
     SOFTPLUS,
     TANH,
+    softmax_backward,
 )
 from fastbp.kernels.addresses import (
     COUNT,
@@ -93,8 +95,6 @@ PLAIN, TANGENT, BELOW, OF_R_DELTA, OF_DELTA = range(5)
 delta; and for the gradient W with R{D}, and W without biases with D."""
 N_TABLES = 5
 
-DENSITY_AT_ZERO = 0.3989422804014327
-
 
 @kernel
 def second_slope(code, z, y, s):
@@ -126,22 +126,6 @@ def second_slope_of_net_input(code, like, z):
     sigmoid = sigmoid_vector(like, z)
     other = one - sigmoid
     return sigmoid * other * (one + one + z * (other - sigmoid))
-
-
-@kernel
-def softmax_tangent(y, ry, stride, n, batch):
-    """R{Y} of softmax instead of R{Z}: y_i (r_i - sum_j y_j r_j) by column."""
-    width = lanes(y)
-    for b in range(0, batch, width):
-        tail = batch - b
-        dot = splat(y, 0.0)
-        for i in range(n):
-            at = i * stride + b
-            dot = dot + vload(advance(y, at), tail) * vload(advance(ry, at), tail)
-        for i in range(n):
-            at = i * stride + b
-            p = advance(ry, at)
-            vstore(p, vload(advance(y, at), tail) * (vload(p, tail) - dot), tail)
 
 
 @kernel
@@ -183,8 +167,8 @@ def activate_both(layer, tangent, batch):
     q = advance(s, count)
     copy(q, y, count)
     activate_layer(layer, batch, 0)
-    if code == SOFTMAX:
-        softmax_tangent(y, ry, stride, n, batch)
+    if code == SOFTMAX:  # its Jacobian is symmetric: forward it does what it does backward
+        softmax_backward(ry, y, stride, n, batch)
         return
     for at in range(0, count, width):
         first = vload(advance(s, at), width)
