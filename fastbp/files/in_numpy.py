@@ -72,8 +72,8 @@ def gelu(z: Array) -> Array:
     """z Phi(z) with the normal distribution Phi, as max(z, 0) - a Phi(-a) with a = |z|.
 
     NumPy has no erf. exp(a^2 / 2) Phi(-a) (a + 5) / 2 is a polynomial in
-    (a - 5) / (a + 5), NORMAL_TAIL, with a relative error of 1.3e-17; beyond a = 37.64 the
-    product is below all normal numbers.
+    (a - 5) / (a + 5), NORMAL_TAIL, with a relative error of 1.3e-17; beyond
+    a = 37.64 the product is below all normal numbers.
     """
     a = np.minimum(np.abs(z), 37.64).astype(np.float64)
     tail = np.polyval(NORMAL_TAIL, (a - 5.0) / (a + 5.0)) / (a + 5.0)

@@ -169,4 +169,4 @@ def test_a_first_fit_says_so_once_and_the_next_process_nothing(tmp_path) -> None
         )  # fmt: skip
         assert done.stdout == "10\n"
         errors.append(done.stderr)
-    assert errors == [LINE, ""]
+    assert errors == [LINE.replace("train", "train_and_predict"), ""]
