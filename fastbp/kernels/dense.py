@@ -189,11 +189,11 @@ def product_below(layer, dx, dx_stride, first, columns, finish, y):
             left = packed
             step = TILE_ROWS
         at = done * dx_stride
-        product = Product(
+        block = Product(
             advance(dx, at), dx_stride, left, 1, step, advance(d, first), stride, wide, n,
             FROM_ZERO, d, finish, advance(y, at),
         )  # fmt: skip
-        multiply_rows(rows, product, columns)
+        multiply_rows(rows, block, columns)
         done += rows
 
 
