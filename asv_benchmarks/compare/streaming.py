@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,9 +27,9 @@ STREAMS: dict[str, float | None] = {"online": 4.0, "tiny": None, "digits": 10.0}
 class Stream(Peer):
     """A peer whose epochs are loops over batches, gathered by index."""
 
+    @abstractmethod
     def step(self, rows: Any) -> None:
         """Make an update by these rows of the data."""
-        raise NotImplementedError
 
     def train(self, epochs: int, shuffle: bool = True) -> None:
         """Train for several epochs, a batch at a time."""
