@@ -29,7 +29,7 @@ pytestmark = [
     pytest.mark.promise("loading"),
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
 ]
-MUTATIONS = counts(400, 40_000)
+MUTATIONS = counts(1_000, 40_000)
 X, Y = load_iris(return_X_y=True)
 X, Y = X[::5], Y[::5]
 
