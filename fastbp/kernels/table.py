@@ -47,7 +47,7 @@ from fastbp.machine.addresses import AddressTable
 
 OF_A_CALL = (
     INPUTS, TARGETS, LABELS, ORDER, WEIGHTS, DIVISORS, ENTRY_VALUES, ENTRY_COLUMNS, ENTRY_STARTS,
-    PROGRESS, LOSSES, SNAPSHOT,
+    GRADIENT, PROGRESS, LOSSES, SNAPSHOT,
 )  # fmt: skip
 """Cells of what a caller passes, and gets back."""
 

@@ -270,16 +270,17 @@ def test_few_numbers_of_rows_are_kept() -> None:
         assert rows in kept and len(kept) <= one_step.MOST_KEPT
 
 
-def test_rows_of_the_user_are_not_kept_by_fit_and_loss() -> None:
+def test_arrays_of_the_user_are_not_kept() -> None:
     import gc
     import weakref
 
     net = make()
     X, y = batch("squared_error", 300)
-    alive = weakref.ref(X)
+    out = np.empty(net.n_params, net.dtype)
+    alive = [weakref.ref(array) for array in (X, y, out)]
     net.fit(X, y, epochs=1)
-    net.loss(X, y)
+    net.loss_and_grad(X, y, out=out)
     net.predict(X)
-    del X
+    del X, y, out
     gc.collect()
-    assert alive() is None
+    assert [array() is None for array in alive] == [True] * 3
