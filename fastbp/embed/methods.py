@@ -21,10 +21,13 @@ from fastbp.machine.embedding import (
     call_embedded,
     handle_of,
     is_array,
+    is_integer,
+    is_number,
     is_of_integers,
     method,
     net_of,
     number_of,
+    numbers_at,
     overloads,
     refuse,
 )
@@ -51,16 +54,30 @@ def check_array(f, name, given, ranks, written=False):
         refuse(words.read_only(name))
 
 
-def check_rows(f, x, y):
-    """Refuse what is neither a row nor rows with targets or labels; return whether with labels."""
+def is_label(f, y):
+    """Whether y is a single number that is a label: an integer, where the loss takes labels."""
+    return is_integer(y) and "labels" not in f.refuses
+
+
+def check_rows(f, x, name, y):
+    """Refuse what is no row and no rows, or what cannot be `name` of them."""
     check_array(f, "x", x, (1, 2))
-    if is_of_integers(y):
-        check(f, "labels")
-        if y.ndim != 1 or y.layout != "C":
-            refuse(words.LABELS)
-        return 1
-    check_array(f, "y", y, (x.ndim,))
-    return 0
+    if not is_number(y):
+        check_array(f, name, y, (x.ndim,))
+    elif x.ndim != 1:
+        refuse(words.one_number(name))
+
+
+def check_targets(f, x, y):
+    """Refuse what is neither a row nor rows with targets or labels; return whether with labels."""
+    if not is_of_integers(y):
+        check_rows(f, x, "y", y)
+        return 1 if is_label(f, y) else 0
+    check_array(f, "x", x, (1, 2))
+    check(f, "labels")
+    if y.ndim != 1 or y.layout != "C" or y.dtype.bitwidth != 64 or not y.dtype.signed:
+        refuse(words.LABELS)
+    return 1
 
 
 @method("predict")
@@ -101,6 +118,18 @@ def checked_rows(f, x, y):
     labels = is_of_integers(y)
     message = words.LABELS if labels else words.ROW_OR_ROWS.format(x="x", y="y")
     no_classes = words.NO_CLASSES
+    if is_number(y):
+        one_number, label = words.one_number("y"), is_label(f, y)
+
+        def one_row(f, x, y):
+            h = handle_of(f)
+            if x.size != load(h, N_IN) or not (label or load(h, N_OUT) == 1):
+                raise ValueError(one_number)
+            if label and not 0 <= int(y) < load(h, N_OUT):
+                raise ValueError(no_classes)
+            return 1
+
+        return one_row
 
     def rows_of(f, x, y):
         h = handle_of(f)
@@ -126,7 +155,7 @@ def checked_rows(f, x, y):
 def loss_and_grad(f, x, y, grad):
     """f.loss_and_grad(x, y, grad)."""
     check(f, "loss_and_grad")
-    labels = check_rows(f, x, y)
+    labels = check_targets(f, x, y)
     check_array(f, "grad", grad, (1,), written=True)
     message = words.GRAD
 
@@ -135,7 +164,7 @@ def loss_and_grad(f, x, y, grad):
         rows = f._checked_rows(x, y)
         if grad.size != load(h, N_PARAMS):
             raise ValueError(message)
-        p, q, g = pointer(x, 0), pointer(y, 0), pointer(grad, 0)
+        p, q, g = pointer(x, 0), numbers_at(f, y), pointer(grad, 0)
         return call_embedded(load(h, EMBEDDED), h, LOSS, p, p, q, p, g, labels, rows)
 
     return evaluated
@@ -145,8 +174,7 @@ def loss_and_grad(f, x, y, grad):
 def vjp(f, x, dy, dx, grad):
     """f.vjp(x, dy, dx, grad)."""
     check(f, "vjp")
-    check_array(f, "x", x, (1, 2))
-    check_array(f, "dy", dy, (x.ndim,))
+    check_rows(f, x, "dy", dy)
     check_array(f, "dx", dx, (1, 2), written=True)
     check_array(f, "grad", grad, (1,), written=True)
     of_dx, of_grad = words.DX, words.GRAD_OR_NONE
@@ -159,7 +187,7 @@ def vjp(f, x, dy, dx, grad):
         if grad.size != 0 and grad.size != load(h, N_PARAMS):
             raise ValueError(of_grad)
         parts = (TO_X if dx.size > 0 else 0) + (TO_PARAMS if grad.size > 0 else 0)
-        p, q, d, g = pointer(x, 0), pointer(dy, 0), pointer(dx, 0), pointer(grad, 0)
+        p, q, d, g = pointer(x, 0), numbers_at(f, dy), pointer(dx, 0), pointer(grad, 0)
         if parts > 0:
             call_embedded(load(h, EMBEDDED), h, VJP, p, p, q, d, g, parts, rows)
 
@@ -170,7 +198,7 @@ def vjp(f, x, dy, dx, grad):
 def step(f, x, y):
     """f.step(x, y)."""
     check(f, "step")
-    labels = check_rows(f, x, y)
+    labels = check_targets(f, x, y)
     too_many, refused = words.TOO_MANY, words.REFUSED
 
     def updated(f, x, y):
@@ -178,7 +206,7 @@ def step(f, x, y):
         rows = f._checked_rows(x, y)
         if rows > load(h, CAPACITY):
             raise ValueError(too_many)
-        p, q = pointer(x, 0), pointer(y, 0)
+        p, q = pointer(x, 0), numbers_at(f, y)
         loss = call_embedded(load(h, EMBEDDED), h, STEP, p, p, q, p, p, labels, rows)
         if loss != loss:
             status = call_embedded(load(h, EMBEDDED), h, STEP_STATUS, p, p, q, p, p, 0, rows)

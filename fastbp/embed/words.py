@@ -31,6 +31,14 @@ A_GLOBAL = (
 )
 
 
+def one_number(name: str) -> str:
+    """The sentence about a single number where an array may stand."""
+    return (
+        f"a single number as {name} goes with a single row x, (n_in,): its class label, where the "
+        "loss takes labels, or its target or dy, where the net has one output"
+    )
+
+
 def array(name: str, dtype: object, ranks: tuple[int, ...], got: str) -> str:
     """The sentence about what is not such an array."""
     accepted = " or ".join(f"{rank}-dimensional" for rank in ranks)

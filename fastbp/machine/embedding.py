@@ -162,8 +162,18 @@ def is_array(t: Any) -> bool:
 
 
 def is_of_integers(t: Any) -> bool:
-    """Whether a Numba type is that of an array of int64."""
-    return is_array(t) and bool(t.dtype == types.int64)
+    """Whether a Numba type is that of an array of integers."""
+    return is_array(t) and isinstance(t.dtype, types.Integer)
+
+
+def is_integer(t: Any) -> bool:
+    """Whether a Numba type is that of a single integer, or of a truth value."""
+    return isinstance(t, types.Integer | types.Boolean)
+
+
+def is_number(t: Any) -> bool:
+    """Whether a Numba type is that of a single number."""
+    return is_integer(t) or isinstance(t, types.Float)
 
 
 def native_address(function: Any, *arguments: Any) -> int:
@@ -267,6 +277,26 @@ def call_embedded(typingctx, address, h, operation, like, x, y, dx, grad, parts,
 
     sizes = (types.int64, types.int64)
     return types.float64(types.int64, h, types.int64, like, *given, *sizes), codegen
+
+
+@intrinsic
+def numbers_at(typingctx, net, y):
+    """Where targets or labels stand: in an array, or a single number in this function's frame.
+
+    A single integer becomes a label, where the loss takes labels, and anything else a number of the
+    net's dtype.
+    """
+    if is_array(y):
+        dtype = y.dtype
+    else:
+        dtype = types.int64 if is_integer(y) and "labels" not in net.refuses else net.dtype
+
+    def codegen(context, builder, sig, args):
+        if is_array(y):
+            return context.make_array(y)(context, builder, args[1]).data
+        return local(builder, context.cast(builder, args[1], y, dtype))
+
+    return types.CPointer(dtype)(net, y), codegen
 
 
 @intrinsic
