@@ -271,7 +271,7 @@ class Compiled:
         if array.ndim not in ranks:
             raise TypeError(words.array(name, dtype, ranks, f"got {array.ndim} dimensions"))
         if not array.flags.c_contiguous:
-            raise TypeError(words.gaps(name, dtype, ranks))
+            raise TypeError(words.gaps(name, dtype, ranks, written))
         if written and not array.flags.writeable:
             raise TypeError(words.read_only(name))
 

@@ -18,6 +18,7 @@ from fastbp.embed.lookup import compiled_from
 from fastbp.kernels.entry import REFUSED
 from fastbp.machine.embedding import (
     TYPES,
+    are_dense,
     call_embedded,
     handle_of,
     is_array,
@@ -41,15 +42,18 @@ def check(f, name):
 
 
 def check_array(f, name, given, ranks, written=False):
-    """Refuse what is not a C-contiguous array of the net's dtype and one of the ranks."""
+    """Refuse what is not a C-contiguous array of the net's dtype and one of the ranks.
+
+    Of some arrays Numba does not know it, such as x in ``for x in X``: see `are_dense`.
+    """
     if not is_array(given):
         refuse(words.array(name, f.dtype, ranks, f"got {given}"))
     if given.dtype != f.dtype:
         refuse(words.dtype(name, f.dtype, ranks, given.dtype))
     if given.ndim not in ranks:
         refuse(words.array(name, f.dtype, ranks, f"got {given.ndim} dimensions"))
-    if given.layout != "C":
-        refuse(words.gaps(name, f.dtype, ranks))
+    if given.layout == "F":
+        refuse(words.gaps(name, f.dtype, ranks, written))
     if written and not given.mutable:
         refuse(words.read_only(name))
 
@@ -75,7 +79,7 @@ def check_targets(f, x, y):
         return 1 if is_label(f, y) else 0
     check_array(f, "x", x, (1, 2))
     check(f, "labels")
-    if y.ndim != 1 or y.layout != "C" or y.dtype.bitwidth != 64 or not y.dtype.signed:
+    if y.ndim != 1 or y.dtype.bitwidth != 64 or not y.dtype.signed:
         refuse(words.LABELS)
     return 1
 
@@ -87,12 +91,15 @@ def predict(f, x, out):
     check_array(f, "out", out, (x.ndim,), written=True)
     written_out = f.row is not None
     message = words.ROW_OR_ROWS.format(x="x", y="out")
+    gaps = words.GAPS.format(x="x", y="out")
     if x.ndim == 1:
 
         def of_row(f, x, out):
             h = handle_of(f)
             if x.size != load(h, N_IN) or out.size != load(h, N_OUT):
                 raise ValueError(message)
+            if not are_dense(x, out):
+                raise ValueError(gaps)
             p, y = pointer(x, 0), pointer(out, 0)
             if written_out:
                 predict_row(f, p, y)
@@ -106,6 +113,8 @@ def predict(f, x, out):
         rows = x.shape[0]
         if x.shape[1] != load(h, N_IN) or out.shape[0] != rows or out.shape[1] != load(h, N_OUT):
             raise ValueError(message)
+        if not are_dense(x, out):
+            raise ValueError(gaps)
         p, y = pointer(x, 0), pointer(out, 0)
         call_embedded(load(h, EMBEDDED), h, PREDICT_ROWS, p, p, y, p, p, 0, rows)
 
@@ -118,6 +127,7 @@ def checked_rows(f, x, y):
     labels = is_of_integers(y)
     message = words.LABELS if labels else words.ROW_OR_ROWS.format(x="x", y="y")
     no_classes = words.NO_CLASSES
+    gaps = words.GAPS.format(x="x", y="y")
     if is_number(y):
         one_number, label = words.one_number("y"), is_label(f, y)
 
@@ -125,6 +135,8 @@ def checked_rows(f, x, y):
             h = handle_of(f)
             if x.size != load(h, N_IN) or not (label or load(h, N_OUT) == 1):
                 raise ValueError(one_number)
+            if not are_dense(x, y):
+                raise ValueError(gaps)
             if label and not 0 <= int(y) < load(h, N_OUT):
                 raise ValueError(no_classes)
             return 1
@@ -143,6 +155,8 @@ def checked_rows(f, x, y):
             or y.shape[-1] * rows != (y.size * (rows if labels else 1))
         ):
             raise ValueError(message)
+        if not are_dense(x, y):
+            raise ValueError(gaps)
         p, q = pointer(x, 0), pointer(y, 0)
         if labels and call_embedded(load(h, EMBEDDED), h, LABELS_FIT, p, p, q, p, p, 1, rows) == 0:
             raise ValueError(no_classes)
@@ -158,12 +172,15 @@ def loss_and_grad(f, x, y, grad):
     labels = check_targets(f, x, y)
     check_array(f, "grad", grad, (1,), written=True)
     message = words.GRAD
+    gaps = words.gaps("grad", f.dtype, (1,), True)
 
     def evaluated(f, x, y, grad):
         h = handle_of(f)
         rows = f._checked_rows(x, y)
         if grad.size != load(h, N_PARAMS):
             raise ValueError(message)
+        if not are_dense(grad, grad):
+            raise ValueError(gaps)
         p, q, g = pointer(x, 0), numbers_at(f, y), pointer(grad, 0)
         return call_embedded(load(h, EMBEDDED), h, LOSS, p, p, q, p, g, labels, rows)
 
@@ -178,6 +195,7 @@ def vjp(f, x, dy, dx, grad):
     check_array(f, "dx", dx, (1, 2), written=True)
     check_array(f, "grad", grad, (1,), written=True)
     of_dx, of_grad = words.DX, words.GRAD_OR_NONE
+    gaps = words.GAPS.format(x="dx", y="grad")
 
     def derived(f, x, dy, dx, grad):
         h = handle_of(f)
@@ -186,6 +204,8 @@ def vjp(f, x, dy, dx, grad):
             raise ValueError(of_dx)
         if grad.size != 0 and grad.size != load(h, N_PARAMS):
             raise ValueError(of_grad)
+        if not are_dense(dx, grad):
+            raise ValueError(gaps)
         parts = (TO_X if dx.size > 0 else 0) + (TO_PARAMS if grad.size > 0 else 0)
         p, q, d, g = pointer(x, 0), numbers_at(f, dy), pointer(dx, 0), pointer(grad, 0)
         if parts > 0:
@@ -223,11 +243,14 @@ def apply_gradient(f, grad):
     check(f, "apply_gradient")
     check_array(f, "grad", grad, (1,), written=True)
     message, not_finite = words.GRAD, words.NOT_FINITE
+    gaps = words.gaps("grad", f.dtype, (1,), True)
 
     def updated(f, grad):
         h = handle_of(f)
         if grad.size != load(h, N_PARAMS):
             raise ValueError(message)
+        if not are_dense(grad, grad):
+            raise ValueError(gaps)
         g = pointer(grad, 0)
         if call_embedded(load(h, EMBEDDED), h, APPLY_GRADIENT, g, g, g, g, g, 0, 1) != 0:
             raise ValueError(not_finite)

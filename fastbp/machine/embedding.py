@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, NoReturn
 import numba
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import (
     NativeValue,
     intrinsic,
@@ -28,7 +29,7 @@ from numba.extending import (
 )
 
 from fastbp.machine.jit import linked_options, source_digest
-from fastbp.machine.types import I64, integer, local
+from fastbp.machine.types import I1, I64, integer, local
 
 _DIGEST = source_digest()[:16] or uuid.uuid4().hex
 """What the code depends on beside its type; without sources it is not to be used again."""
@@ -297,6 +298,35 @@ def numbers_at(typingctx, net, y):
         return local(builder, context.cast(builder, args[1], y, dtype))
 
     return types.CPointer(dtype)(net, y), codegen
+
+
+def _is_dense(context, builder, t, value):
+    """Whether an array that Numba knows little of has no gaps; it may be in fact C-contiguous."""
+    if not is_array(t) or t.layout == "C":
+        return ir.Constant(I1, 1)
+    array = context.make_array(t)(context, builder, value)
+    shape = list(cgutils.unpack_tuple(builder, array.shape))
+    strides = list(cgutils.unpack_tuple(builder, array.strides))
+    expected = array.itemsize
+    dense = ir.Constant(I1, 1)
+    for size, stride in zip(reversed(shape), reversed(strides), strict=True):
+        one = builder.icmp_signed("<=", size, integer(1))
+        dense = builder.and_(dense, builder.or_(one, builder.icmp_signed("==", stride, expected)))
+        expected = builder.mul(expected, size)
+    return builder.or_(dense, builder.icmp_signed("==", array.nitems, integer(0)))
+
+
+@intrinsic
+def are_dense(typingctx, x, y):
+    """Whether both arrays are C-contiguous; single numbers are."""
+
+    def codegen(context, builder, sig, args):
+        found = [
+            _is_dense(context, builder, t, value) for t, value in zip((x, y), args, strict=True)
+        ]
+        return builder.and_(*found)
+
+    return types.boolean(x, y), codegen
 
 
 @intrinsic

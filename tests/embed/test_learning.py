@@ -169,9 +169,10 @@ def test_labels_of_another_type_are_refused() -> None:
     net = make((4, 6, 3), loss="cross_entropy")
     X, _ = examples(net, 2)
     for call, error in zip(both(step), (numba.TypingError, TypeError), strict=True):
-        for labels in (np.zeros(2, np.int32), np.zeros(4, np.int64)[::2]):
-            with pytest.raises(error if COMPILED else TypeError, match="array of int64 with one"):
-                call(net.compiled(), X, labels)
+        with pytest.raises(error if COMPILED else TypeError, match="array of int64 with one"):
+            call(net.compiled(), X, np.zeros(2, np.int32))
+        with pytest.raises((ValueError, TypeError), match="C-contiguous"):
+            call(net.compiled(), X, np.zeros(4, np.int64)[::2])
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "cross_entropy"])
