@@ -64,7 +64,7 @@ def is_label(f, y):
 
 
 def check_rows(f, x, name, y):
-    """Refuse what is no row and no rows, or what cannot be `name` of them."""
+    """Refuse what is neither a row nor rows, and what cannot be `name` of them."""
     check_array(f, "x", x, (1, 2))
     if not is_number(y):
         check_array(f, name, y, (x.ndim,))
@@ -129,7 +129,8 @@ def checked_rows(f, x, y):
     no_classes = words.NO_CLASSES
     gaps = words.GAPS.format(x="x", y="y")
     if is_number(y):
-        one_number, label = words.one_number("y"), is_label(f, y)
+        one_number = words.one_number("y")
+        label = is_label(f, y)
 
         def one_row(f, x, y):
             h = handle_of(f)
@@ -181,7 +182,8 @@ def loss_and_grad(f, x, y, grad):
             raise ValueError(message)
         if not are_dense(grad, grad):
             raise ValueError(gaps)
-        p, q, g = pointer(x, 0), numbers_at(f, y), pointer(grad, 0)
+        p, g = pointer(x, 0), pointer(grad, 0)
+        q = numbers_at(f, y)
         return call_embedded(load(h, EMBEDDED), h, LOSS, p, p, q, p, g, labels, rows)
 
     return evaluated
@@ -207,7 +209,8 @@ def vjp(f, x, dy, dx, grad):
         if not are_dense(dx, grad):
             raise ValueError(gaps)
         parts = (TO_X if dx.size > 0 else 0) + (TO_PARAMS if grad.size > 0 else 0)
-        p, q, d, g = pointer(x, 0), numbers_at(f, dy), pointer(dx, 0), pointer(grad, 0)
+        p, d, g = pointer(x, 0), pointer(dx, 0), pointer(grad, 0)
+        q = numbers_at(f, dy)
         if parts > 0:
             call_embedded(load(h, EMBEDDED), h, VJP, p, p, q, d, g, parts, rows)
 
@@ -226,7 +229,8 @@ def step(f, x, y):
         rows = f._checked_rows(x, y)
         if rows > load(h, CAPACITY):
             raise ValueError(too_many)
-        p, q = pointer(x, 0), numbers_at(f, y)
+        p = pointer(x, 0)
+        q = numbers_at(f, y)
         loss = call_embedded(load(h, EMBEDDED), h, STEP, p, p, q, p, p, labels, rows)
         if loss != loss:
             status = call_embedded(load(h, EMBEDDED), h, STEP_STATUS, p, p, q, p, p, 0, rows)

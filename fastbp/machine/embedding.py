@@ -16,7 +16,6 @@ from typing import Any, NamedTuple, NoReturn
 import numba
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import (
     NativeValue,
     intrinsic,
@@ -305,11 +304,11 @@ def _is_dense(context, builder, t, value):
     if not is_array(t) or t.layout == "C":
         return ir.Constant(I1, 1)
     array = context.make_array(t)(context, builder, value)
-    shape = list(cgutils.unpack_tuple(builder, array.shape))
-    strides = list(cgutils.unpack_tuple(builder, array.strides))
     expected = array.itemsize
     dense = ir.Constant(I1, 1)
-    for size, stride in zip(reversed(shape), reversed(strides), strict=True):
+    for axis in reversed(range(t.ndim)):
+        size = builder.extract_value(array.shape, axis)
+        stride = builder.extract_value(array.strides, axis)
         one = builder.icmp_signed("<=", size, integer(1))
         dense = builder.and_(dense, builder.or_(one, builder.icmp_signed("==", stride, expected)))
         expected = builder.mul(expected, size)
