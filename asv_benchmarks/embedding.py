@@ -30,8 +30,9 @@ SHAPES = (
     (2, 2, 1), (4, 32, 16, 4), (10, 32, 32, 1), (64, 64, 10), (20, 100, 100, 1), (64, 128, 64, 10),
     (784, 128, 10),
 )  # fmt: skip
-#: Calls in a turn.
-CALLS = 100
+#: Calls in a turn at most, and about how many nanoseconds it takes, so that some are not disturbed.
+CALLS = 200
+TURN = 50_000
 #: Seconds for each figure.
 SECONDS = 0.3
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "embedding.md"
@@ -72,16 +73,24 @@ def step(f, x, y, n):
         f.step(x, y)
 
 
-def best(call: Callable[[], object], calls: int) -> float:
-    """Nanoseconds of one of the calls that `call` makes, in its best turn."""
-    call()
-    found = float("inf")
+def took(run: Callable[[int], object], calls: int) -> int:
+    """Nanoseconds of a turn."""
+    start = perf_counter_ns()
+    run(calls)
+    return perf_counter_ns() - start
+
+
+def best(run: Callable[[int], object]) -> float:
+    """Nanoseconds of one of the n calls that `run(n)` makes, in its best turn."""
+    run(1)
+    each = min(took(run, CALLS) for _ in range(3)) // CALLS + 1
+    calls = max(1, min(CALLS, TURN // each))
+    found = empty = float("inf")
     end = perf_counter() + SECONDS
     while perf_counter() < end:
-        start = perf_counter_ns()
-        call()
-        found = min(found, perf_counter_ns() - start)
-    return found / calls
+        empty = min(empty, took(run, 0))  # what the way into other code takes
+        found = min(found, took(run, calls))
+    return (found - empty) / calls
 
 
 def compiled_in(call: Callable[[], object]) -> float:
@@ -109,7 +118,7 @@ def of_predict(sizes: tuple[int, ...], activation: str, folder: Path) -> dict[st
     x = np.linspace(-1, 1, sizes[0], dtype=np.float32)
     out = np.zeros(sizes[-1], np.float32)
     cells = dict(zip(("net", "hidden"), name_of(net), strict=True))
-    cells["net.predict"] = f"{best(lambda: net.predict(x[np.newaxis]), 1):.0f}"
+    cells["net.predict"] = f"{best(lambda n: [net.predict(x[np.newaxis]) for _ in range(n)]):.0f}"
     seconds = []
     for kind in ("address", "unrolled"):
         f = net.compiled(kind=kind)
@@ -118,11 +127,11 @@ def of_predict(sizes: tuple[int, ...], activation: str, folder: Path) -> dict[st
             continue
         user = numba.njit(predict)
         seconds.append(f"{compiled_in(lambda f=f, user=user: user(f, x, out, 1)):.2f}")
-        taken = best(lambda f=f, user=user: user(f, x, out, CALLS), CALLS)
+        taken = best(lambda n, f=f, user=user: user(f, x, out, n))
         assert np.array_equal(out, net.predict(x[np.newaxis])[0])
         cells[kind] = f"{taken:.0f}"
     for name, turn in rivals(net, folder).items():
-        taken = best(lambda turn=turn: turn(x, out, CALLS), CALLS)
+        taken = best(lambda n, turn=turn: turn(x, out, n))
         assert np.allclose(out, net.predict(x[np.newaxis])[0], rtol=1e-4, atol=1e-5)
         cells[name] = f"{taken:.0f}"
     cells["user's compile, CPU s"] = ", ".join(seconds)
@@ -152,9 +161,9 @@ def of_learning(sizes: tuple[int, ...], activation: str) -> list[str]:
             other.set_state(fresh)
             other.step(x[np.newaxis], y[np.newaxis])
             assert np.array_equal(net.params, other.params)
-        taken = best(lambda user=user, given=given: user(f, *given, CALLS), CALLS)
+        taken = best(lambda n, user=user, given=given: user(f, *given, n))
         cells.append(f"{taken:.0f}")
-    python = best(lambda: other.step(x[np.newaxis], y[np.newaxis]), 1)
+    python = best(lambda n: [other.step(x[np.newaxis], y[np.newaxis]) for _ in range(n)])
     return [*cells, f"{python:.0f}"]
 
 
