@@ -45,7 +45,7 @@ Rows = npt.ArrayLike | Sparse
 
 
 INSIDE = {
-    "content", "from_spec", "in_python", "layer_table", "needs_gradient", "new_workspace",
+    "content", "explaining", "from_spec", "in_python", "layer_table", "needs_gradient", "new_workspace",
     "optimizer_state", "posterior", "regularization", "restart_optimizer", "rows_in_a_call",
     "settings", "share_parameters", "spec", "split_seed", "state", "workspace",
 }  # fmt: skip
@@ -53,7 +53,7 @@ INSIDE = {
 
 
 SETTABLE = {
-    "_compiled", "_spaces", "_training", "_views", "history", "in_python", "layer_table",
+    "_compiled", "_spaces", "_training", "_views", "explaining", "history", "in_python", "layer_table",
     "missing_targets", "optimizer", "posterior", "regularization", "rows_in_a_call", "spec",
     "split_seed", "state", "weight_init",
 }  # fmt: skip

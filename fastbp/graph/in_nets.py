@@ -7,9 +7,10 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from fastbp.graph import evaluation
+from fastbp.graph import evaluation, scalars
 from fastbp.graph.evaluation import Array, GraphError, GraphInputs
 from fastbp.graph.flat import Flat
+from fastbp.machine.elementwise import loop_of_data
 from fastbp.model.activations import Activation
 from fastbp.model.losses import CallableLoss
 
@@ -23,6 +24,16 @@ class Graph(Protocol):
     def flat(self) -> Flat:
         """The graph laid out flat."""
         ...
+
+
+def compiled_loop(flat: Flat, use: str, dtype: np.dtype[Any]) -> int:
+    """Where the compiled code of a graph stands, which is the code that the kernels know it by."""
+    key = use, dtype.char
+    if key not in flat.loops:
+        nodes = scalars.nodes_of(flat)
+        loop = scalars.LOOPS[use]
+        flat.loops[key] = loop_of_data(loop, nodes, scalars.name_of(nodes), dtype)
+    return flat.loops[key].address
 
 
 class GraphLoss(CallableLoss):
@@ -46,6 +57,8 @@ class GraphLoss(CallableLoss):
 
     name: ClassVar[str] = "graph"
     kinked: ClassVar[bool] = True  # it may be
+    target_range: ClassVar[tuple[float, float]] = (-np.inf, np.inf)
+    explains: ClassVar[bool] = True
 
     def __init__(self, expression: Graph) -> None:
         flat = expression.flat()
@@ -82,6 +95,15 @@ class GraphLoss(CallableLoss):
     def by_output(self) -> bool:
         """Whether y_pred and y are those of one output."""
         return self.expression.flat().sizes["y_pred"] is None
+
+    @property
+    def compiled(self) -> bool:
+        """Whether it is: that of one output is, unless it is very large."""
+        return self.by_output and len(self.expression.flat()) <= scalars.MOST_NODES
+
+    def code_for(self, dtype: np.dtype[Any]) -> int:
+        """Where its compiled code stands."""
+        return compiled_loop(self.expression.flat(), "loss", dtype)
 
     def check_outputs(self, outputs: int) -> None:
         """Check that the vector y_pred has one item per output."""
@@ -136,6 +158,8 @@ class GraphActivation(Activation):
     the unit.
     """
 
+    explains: ClassVar[bool] = True
+
     def __init__(self, expression: Graph) -> None:
         sizes = expression.flat().sizes
         if list(sizes.values()) != [None]:
@@ -147,6 +171,15 @@ class GraphActivation(Activation):
 
     def __repr__(self) -> str:
         return repr(self.expression)
+
+    @property
+    def compiled(self) -> bool:
+        """Whether it is: unless it is very large."""
+        return len(self.expression.flat()) <= scalars.MOST_NODES
+
+    def code_for(self, dtype: np.dtype[Any]) -> int:
+        """Where its compiled code stands."""
+        return compiled_loop(self.expression.flat(), "activation", dtype)
 
     def __call__(self, z: FloatArray, with_slope: bool) -> tuple[FloatArray, FloatArray]:
         """Outputs and, `with_slope`, derivatives."""

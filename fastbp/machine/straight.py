@@ -89,7 +89,7 @@ class _Layer:
         return found
 
 
-def _call(context, builder, function, signature, args):
+def call_kernel(context, builder, function, signature, args):
     """Call a kernel, compiled for its types as `kernel` compiles it."""
     function.compile(signature.args)
     result = function.overloads[tuple(signature.args)]
@@ -106,13 +106,13 @@ def _activation(code, by_vector, in_place):
             function = by_vector[code]
             if isinstance(function, tuple):
                 function = function[0 if t.dtype.bitwidth == 32 else 1]
-            return _call(context, builder, function, t(pointer, t), [params, z])
+            return call_kernel(context, builder, function, t(pointer, t), [params, z])
         if code in in_place:
             kind = context.get_value_type(pointer)
             place, slope = (builder.bitcast(local(builder, x), kind) for x in (z, z))
             signature = types.none(pointer, pointer, types.int64)
             run = [place, slope, integer(t.lanes)]
-            _call(context, builder, in_place[code], signature, run)
+            call_kernel(context, builder, in_place[code], signature, run)
             return load_vector(builder, t, place)
         return z
 
@@ -163,7 +163,7 @@ def code_of_row(by_vector, in_place, softmax_code, softmax):
         if row.activations[-1] == softmax_code:
             sizes_of = [types.int64] * 3
             signature = types.none(types.CPointer(t.dtype), *sizes_of)
-            _call(context, builder, softmax, signature, [out, *map(integer, (1, n, 1))])
+            call_kernel(context, builder, softmax, signature, [out, *map(integer, (1, n, 1))])
         with builder.if_then(bad, likely=False):
             for i in range(n):
                 nan = ir.Constant(vector_type(t).element, float("nan"))

@@ -93,6 +93,7 @@ class Stream:
         classes = state.get("classes_")
         return (
             net.in_python is None
+            and net.explaining is None
             and not net.missing_targets
             and not hasattr(estimator, "_skl_callbacks")
             and "feature_names_in_" not in state
