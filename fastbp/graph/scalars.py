@@ -368,7 +368,8 @@ class Walk:
         adjoints[-1] = self.code.number(1.0)
         slope = self.code.number(0.0)
         for i in range(len(self.nodes) - 1, -1, -1):
-            node, above = self.nodes[i], adjoints[i]
+            node = self.nodes[i]
+            above = adjoints[i]
             if above is None or node.operation == "constant":
                 continue
             if node.operation == "variable":
