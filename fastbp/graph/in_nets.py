@@ -172,6 +172,12 @@ class GraphActivation(Activation):
     def __repr__(self) -> str:
         return repr(self.expression)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, GraphActivation) and other.expression is self.expression
+
+    def __hash__(self) -> int:
+        return hash(self.expression)
+
     @property
     def compiled(self) -> bool:
         """Whether it is: unless it is very large."""

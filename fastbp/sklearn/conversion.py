@@ -318,7 +318,7 @@ def _refuse(estimator: Any, their: Any, missing: list[str], hint: str = "") -> N
 def _their_activation(estimator: Any) -> str:
     """scikit-learn's name of the activation of the hidden layers."""
     given = estimator.activation
-    names = {given} if isinstance(given, str) else set(given)
+    names = set(given) if isinstance(given, Iterable) and not isinstance(given, str) else {given}
     found = {THEIR_NAMES.get(name, name) for name in names} or {"relu"}
     if len(found) > 1 or not found <= set(ACTIVATIONS):
         raise ValueError(

@@ -160,7 +160,7 @@ CASES = {
     "plain": {},
     "dropout": {"net": {"dropout": 0.3, "input_dropout": 0.1}},
     "weights": {"fit": {"sample_weight": RNG.uniform(0.5, 1.5, 37)}},
-    "schedule": {"net": {"optimizer": {"learning_rate": StepDecay(0.03, 20)}}},
+    "schedule": {"net": {"optimizer": {"learning_rate": StepDecay(0.05, 20)}}},
     "clip": {"net": {"clip_norm": 5.0}},
     "in passes": {"rows": 1500, "batch_size": 700},
     "in passes, clipped": {"rows": 1500, "batch_size": 700, "net": {"clip_norm": 5.0}},
@@ -171,11 +171,11 @@ CASES = {
 def test_errors_leave_the_updates_before_them(case, read_as_tapes):
     """The error, the parameters, the optimiser and the random stream are those of Python."""
     options = dict(CASES[case].get("net", {}))
-    options["optimizer"] = Adam(**options.get("optimizer", {"learning_rate": 0.03}))
+    options["optimizer"] = Adam(**options.get("optimizer", {"learning_rate": 0.05}))
     options |= {"loss": BARRIER, "activation": "tanh", "dtype": "float64", "seed": 3}
     rows = CASES[case].get("rows", 37)
     x, t = np.resize(X, (rows, 4)), np.resize(Y, (rows, 3))
-    how = {"epochs": 200, "batch_size": CASES[case].get("batch_size", 8)}
+    how = {"epochs": 60, "batch_size": CASES[case].get("batch_size", 8)}
     how |= CASES[case].get("fit", {})
     net, twin = make((4, 6, 3), **options), read_as_tapes((4, 6, 3), **options)
     assert net.explaining is not None
