@@ -5,6 +5,7 @@ from fastbp.kernels.activations import (
     EXP,
     GELU,
     HARD_SIGMOID,
+    IDENTITY,
     LEAK,
     LEAKY_RELU,
     RELU,
@@ -90,5 +91,5 @@ IN_PLACE = {GELU: gelu_run, SILU: silu_run}
 if compiles():
     from fastbp.machine.straight import code_of_row
 
-    CODE_OF_ROW = code_of_row(BY_VECTOR, IN_PLACE, SOFTMAX, softmax)
+    CODE_OF_ROW = code_of_row(BY_VECTOR, IN_PLACE, IDENTITY, SOFTMAX, softmax)
     """Outputs of one row; arguments f, the parameters, x, outputs."""

@@ -97,7 +97,7 @@ def call_kernel(context, builder, function, signature, args):
     return context.call_internal_no_propagate(builder, result.fndesc, signature, args)[1]
 
 
-def _activation(code, by_vector, in_place):
+def _activation(code, by_vector, in_place, untouched):
     """A function that writes the code of an activation of one vector."""
 
     def write(context, builder, t, params, z):
@@ -114,6 +114,8 @@ def _activation(code, by_vector, in_place):
             run = [place, slope, integer(t.lanes)]
             call_kernel(context, builder, in_place[code], signature, run)
             return load_vector(builder, t, place)
+        if code not in untouched:
+            raise ValueError(f"no code of a row can be written for the activation code {code}")
         return z
 
     return write
@@ -130,12 +132,12 @@ def _is_not_finite(builder, t, inputs):
     return builder.icmp_unsigned("!=", builder.bitcast(lanes, bits), ir.Constant(bits, 0))
 
 
-def code_of_row(by_vector, in_place, softmax_code, softmax):
+def code_of_row(by_vector, in_place, identity_code, softmax_code, softmax):
     """An intrinsic that writes the outputs of one row; its arguments are f, params, x, out.
 
     Parameters
     ----------
-    softmax_code : int
+    identity_code, softmax_code : int
     by_vector, in_place : dict of int to kernel
         Kernels of (p, x), which return a vector, or pairs of them for float32 and float64; and of
         (z, slope, count), which overwrite z.
@@ -152,7 +154,7 @@ def code_of_row(by_vector, in_place, softmax_code, softmax):
         bad = _is_not_finite(builder, t, vectors)
         start = 0
         for code, k, n in zip(row.activations, sizes, sizes[1:], strict=False):
-            activate = _activation(code, by_vector, in_place)
+            activate = _activation(code, by_vector, in_place, (identity_code, softmax_code))
             layer = _Layer(context, builder, t, params, activate)
             vectors = layer.outputs(vectors, start, k, n, row.bias)
             start += n * (k + row.bias)

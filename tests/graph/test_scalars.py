@@ -158,7 +158,9 @@ def test_no_slope():
 BARRIER = -y_pred - 1e-3 * log(2.0 - y_pred) + 0.0 * y  # large steps jump over it
 CASES = {
     "plain": {},
-    "dropout": {"net": {"dropout": 0.3, "input_dropout": 0.1}},
+    "dropout": {
+        "net": {"dropout": 0.3, "input_dropout": 0.1, "optimizer": {"learning_rate": 0.02}}
+    },
     "weights": {"fit": {"sample_weight": RNG.uniform(0.5, 1.5, 37)}},
     "schedule": {"net": {"optimizer": {"learning_rate": StepDecay(0.05, 20)}}},
     "clip": {"net": {"clip_norm": 5.0}},
