@@ -19,7 +19,6 @@ import numpy as np
 from fastbp.graph.flat import Flat
 from fastbp.kernels import scalars
 from fastbp.kernels.elementary import exp_vector
-from fastbp.machine.elementwise import Kind
 from fastbp.machine.jit import compiles, kernel
 from fastbp.machine.simd import (
     is_same,

@@ -140,7 +140,9 @@ class BaseMLP(
     _parameter_constraints: dict[str, list[Any]] = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "activation": [
-            StrOptions(networks.ACTIVATION_NAMES), "array-like", callable,
+            StrOptions(networks.ACTIVATION_NAMES),
+            "array-like",
+            callable,
             networks.Graph("as_activation"),
         ],
         "solver": [StrOptions({"lbfgs", "sgd", "adam"})],

@@ -35,7 +35,6 @@ ACTIVATION_NAMES = {*ALIASES} | {
 """Names of the activations that hidden layers of an estimator may have."""
 
 
-
 class Graph(HasMethods):  # type: ignore[misc]
     """The constraint that a parameter is a graph, in words of its own."""
 
@@ -288,7 +287,11 @@ def sizes_to_go_on_with(estimator: Any, wanted: list[int], unit: str) -> list[in
 
 
 def glorot(
-    unit: str | Activation, fan_in: int, fan_out: int, dtype: npt.DTypeLike, random_state: np.random.RandomState
+    unit: str | Activation,
+    fan_in: int,
+    fan_out: int,
+    dtype: npt.DTypeLike,
+    random_state: np.random.RandomState,
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Weights and biases of a layer, uniform with Glorot's bound: scikit-learn's random numbers.
 
