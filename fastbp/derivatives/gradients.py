@@ -125,8 +125,8 @@ def sample_gradients(net: Net, X: Any, y: Any, sample_weight: Any) -> FloatArray
         table.forget()
         table.put_gradient(table.blank.reshape(-1))
     if net.explaining is not None:
-        for row in np.flatnonzero(~np.isfinite(gradients).all(axis=1)):
-            explained.derive(net, table, rows, optimizer, gradients[row], int(row), 1)
+        for row in np.flatnonzero(~np.isfinite(gradients).all(axis=1)).tolist():
+            explained.derive(net, table, rows, optimizer, gradients[row], row, 1)
     return gradients
 
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from fastbp.graph import evaluation, scalars
+from fastbp.graph import evaluation, scalars, walk
 from fastbp.graph.evaluation import Array, GraphError, GraphInputs
 from fastbp.graph.flat import Flat
 from fastbp.machine.elementwise import loop_of_data
@@ -30,9 +30,9 @@ def compiled_loop(flat: Flat, use: str, dtype: np.dtype[Any]) -> int:
     """Where the compiled code of a graph stands, which is the code that the kernels know it by."""
     key = use, dtype.char
     if key not in flat.loops:
-        nodes = scalars.nodes_of(flat)
+        nodes = walk.nodes_of(flat)
         loop = scalars.LOOPS[use]
-        flat.loops[key] = loop_of_data(loop, nodes, scalars.name_of(nodes), dtype)
+        flat.loops[key] = loop_of_data(loop, nodes, walk.name_of(nodes), dtype)
     return flat.loops[key].address
 
 
@@ -99,7 +99,7 @@ class GraphLoss(CallableLoss):
     @property
     def compiled(self) -> bool:
         """Whether it is: that of one output is, unless it is very large."""
-        return self.by_output and len(self.expression.flat()) <= scalars.MOST_NODES
+        return self.by_output and len(self.expression.flat()) <= walk.MOST_NODES
 
     def code_for(self, dtype: np.dtype[Any]) -> int:
         """Where its compiled code stands."""
@@ -181,7 +181,7 @@ class GraphActivation(Activation):
     @property
     def compiled(self) -> bool:
         """Whether it is: unless it is very large."""
-        return len(self.expression.flat()) <= scalars.MOST_NODES
+        return len(self.expression.flat()) <= walk.MOST_NODES
 
     def code_for(self, dtype: np.dtype[Any]) -> int:
         """Where its compiled code stands."""

@@ -13,7 +13,6 @@ from fastbp.fit import data as dataset
 from fastbp.fit import in_python
 from fastbp.kernels import jacobian as kernels
 from fastbp.kernels.addresses import COUNT, FIRST
-from fastbp.kernels.layout import ACTIVATION, N_COLUMNS
 from fastbp.kernels.matmul import FROM_OUTPUT, FROM_ZERO
 from fastbp.kernels.state import Data, Entries
 from fastbp.kernels.table import Table

@@ -325,7 +325,8 @@ def _their_activation(estimator: Any) -> str:
             f"scikit-learn has one activation for all hidden layers, among {list(ACTIVATIONS)}; "
             f"got activation={given!r}."
         )
-    return found.pop()
+    name: str = found.pop()
+    return name
 
 
 def _their_outputs(estimator: Any) -> str:

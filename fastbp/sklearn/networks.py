@@ -35,7 +35,7 @@ ACTIVATION_NAMES = {*ALIASES} | {
 """Names of the activations that hidden layers of an estimator may have."""
 
 
-class Graph(HasMethods):  # type: ignore[misc]
+class Graph(HasMethods):
     """The constraint that a parameter is a graph, in words of its own."""
 
     def __str__(self) -> str:

@@ -16,7 +16,6 @@ from sklearn.preprocessing import LabelBinarizer
 
 from fastbp import checks, whole_files
 from fastbp.checks import is_sparse
-from fastbp.fit.callbacks import Callback
 from fastbp.model.optimizers import Optimizer
 from fastbp.saving import container
 from fastbp.saving.recipe import CLASSES, OWN, has_own
@@ -65,8 +64,8 @@ class Saves:
         anyone to read; those of a `Perceptron` after `sparsify` as the arrays of a CSR matrix.
         An estimator need not be fitted. Attributes of your own are kept if they are numbers, text,
         arrays of them, lists, tuples or dicts. Code is not in the file: the class of an estimator
-        that is derived from fastbp's, functions such as a loss, an activation or a scorer, and callbacks are
-        passed to `load` again. scikit-learn's own callbacks are refused.
+        that is derived from fastbp's, functions such as a loss, an activation or a scorer, and
+        callbacks are passed to `load` again. scikit-learn's own callbacks are refused.
 
         Examples
         --------

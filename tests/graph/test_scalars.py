@@ -19,12 +19,12 @@ from fastbp.graph import (
     exp,
     log,
     relu,
-    scalars,
     sigmoid,
     sin,
     sqrt,
     tanh,
     variables,
+    walk,
 )
 from fastbp.graph import max as larger
 from fastbp.graph import sum as total
@@ -52,7 +52,7 @@ def read_as_tapes(monkeypatch):
 
     def made(*arguments, **options):
         with monkeypatch.context() as patched:
-            patched.setattr(scalars, "MOST_NODES", 0)
+            patched.setattr(walk, "MOST_NODES", 0)
             net = make(*arguments, **options)
         assert net.in_python is not None
         return net
@@ -256,7 +256,7 @@ def test_one_graph_as_activation_and_as_loss():
 
 def test_very_large_graphs_stay_in_python():
     large = z
-    for _ in range(scalars.MOST_NODES):
+    for _ in range(walk.MOST_NODES):
         large = large + 0.001
     net = make((4, 5, 3), activation=large)
     assert net.in_python is not None
