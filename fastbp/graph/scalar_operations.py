@@ -227,7 +227,7 @@ class Operation(NamedTuple):
     Attributes
     ----------
     value : kernel
-        Of the arguments.
+        Takes the arguments.
     slopes : tuple of kernel
         For each argument the derivative by it, of the arguments and the value; None for 1.
     hides : tuple of bool

@@ -150,7 +150,7 @@ def n_layers_of(estimator: Any) -> int:
 
 
 def units_of(estimator: Any, layers: int) -> tuple[str | Activation, ...]:
-    """The activations of so many layers, the outputs included: fastbp's names, or the user's own."""
+    """The activations of so many layers, the outputs included: names, or the user's own."""
     given = estimator.activation
     outputs = estimator._unit_of_outputs
     last = (ALIASES.get(outputs, outputs),)

@@ -8,8 +8,8 @@ Every other call takes the way of the first, with the same results.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable
-from functools import cache, wraps
+from collections.abc import Callable
+from functools import wraps
 from inspect import signature
 from typing import Any, TypeVar, cast
 
@@ -51,12 +51,10 @@ UNCHANGING = (bool, int, float, str, tuple, type(None), np.generic, Optimizer, L
 """Parameters of these types are the same where they are the same object."""
 
 
-@cache
-def _parameters_of(kind: Hashable) -> frozenset[str]:
+def _parameters_of(kind: type[Any]) -> frozenset[str]:
     """The parameters of the estimator of fastbp that a class is or is derived from."""
     package = __name__.partition(".")[0]
-    bases = cast(type[Any], kind).__mro__
-    own: Any = next(base for base in bases if base.__module__.partition(".")[0] == package)
+    own: Any = next(base for base in kind.__mro__ if base.__module__.partition(".")[0] == package)
     return frozenset(own._get_param_names())
 
 
