@@ -50,6 +50,9 @@ class GraphLoss(CallableLoss):
 
     Notes
     -----
+    The loss of one output is compiled into the net, in float64 and in some tenths of a second; a very
+    large graph, and one of vectors, is computed in Python. Errors are the same.
+
     If outputs or the loss overflow, the loss is NaN, and training ends as with any loss that
     diverges. If an operation has no value, such as the log of a negative number, a GraphError names
     the node and the row of the batch.
@@ -99,7 +102,7 @@ class GraphLoss(CallableLoss):
     @property
     def compiled(self) -> bool:
         """Whether it is: that of one output is, unless it is very large."""
-        return self.by_output and len(self.expression.flat()) <= walk.MOST_NODES
+        return self.by_output and walk.is_small(self.expression.flat())
 
     def code_for(self, dtype: np.dtype[Any]) -> int:
         """Where its compiled code stands."""
@@ -153,6 +156,9 @@ class GraphActivation(Activation):
 
     Notes
     -----
+    It is compiled into the net, in float64 and in some tenths of a second, unless it is very large.
+    Errors are the same as in Python.
+
     If it overflows in training, training ends as with any loss that diverges. If an operation has
     no value, or it overflows in prediction, a GraphError names the node, the row of the batch and
     the unit.
@@ -181,7 +187,7 @@ class GraphActivation(Activation):
     @property
     def compiled(self) -> bool:
         """Whether it is: unless it is very large."""
-        return len(self.expression.flat()) <= walk.MOST_NODES
+        return walk.is_small(self.expression.flat())
 
     def code_for(self, dtype: np.dtype[Any]) -> int:
         """Where its compiled code stands."""

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple, Protocol
 from fastbp.graph import scalar_operations as rules
 from fastbp.graph.flat import Flat
 
-MOST_NODES = 200
-"""Of a graph that is compiled: one of more would take seconds."""
+MOST_ARGUMENTS = 128
+"""Of all nodes of a graph that is compiled, together: one with more would take seconds."""
 MOST_FACTORS = 16
 """Of a power that is written as a product."""
 
@@ -64,6 +64,11 @@ def nodes_of(flat: Flat) -> tuple[Node, ...]:
     )
 
 
+def is_small(flat: Flat) -> bool:
+    """Whether a graph is to be compiled."""
+    return len(flat.tape.arguments) <= MOST_ARGUMENTS
+
+
 def name_of(nodes: Sequence[Node]) -> str:
     """A short name that stands for these nodes and no others."""
     text = repr([(node.operation, node.arguments, node.number.hex()) for node in nodes])
@@ -85,6 +90,7 @@ class Walk:
         self.nodes = nodes
         self.code = code
         self.values: list[Any] = []
+        self._ties_of: dict[int, tuple[list[Any], Any]] = {}
         hidden: set[int] = {len(nodes) - 1}
         for node in nodes:
             self.values.append(self._value(node, inputs))
@@ -163,11 +169,8 @@ class Walk:
             half = len(given) // 2
             return apply(rules.multiply, above, given[k + half if k < half else k - half])
         if node.operation == "max":
-            ties = self.code.number(0.0)
-            for one in given:
-                ties = apply(rules.add, ties, apply(rules.is_equal, one, self.values[i]))
-            share = apply(rules.divide, apply(rules.is_equal, given[k], self.values[i]), ties)
-            return apply(rules.multiply, above, share)
+            equal, ties = self._ties(i)
+            return apply(rules.multiply, above, apply(rules.divide, equal[k], ties))
         operation = rules.OPERATIONS[node.operation]
         exponent = self._exponent(node)
         if exponent is not None:
@@ -180,6 +183,18 @@ class Walk:
         else:
             slope = apply(operation.slopes[k], *given, self.values[i])
         return apply(rules.passed_on if operation.steep else rules.multiply, above, slope)
+
+    def _ties(self, i: int) -> tuple[list[Any], Any]:
+        """For each argument of a maximum 1 where it is the largest, else 0; and their sum."""
+        if i not in self._ties_of:
+            apply = self.code.apply
+            values = [self.values[j] for j in self.nodes[i].arguments]
+            equal = [apply(rules.is_equal, value, self.values[i]) for value in values]
+            total = equal[0]
+            for one in equal[1:]:
+                total = apply(rules.add, total, one)
+            self._ties_of[i] = equal, total
+        return self._ties_of[i]
 
     def _exponent(self, node: Node) -> float | None:
         """The exponent of a power that is a product of factors and of a root; else None."""
