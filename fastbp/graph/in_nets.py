@@ -50,8 +50,8 @@ class GraphLoss(CallableLoss):
 
     Notes
     -----
-    The loss of one output is compiled into the net, in float64 and in some tenths of a second; a very
-    large graph, and one of vectors, is computed in Python. Errors are the same.
+    The loss of one output is compiled into the net, in float64 and in some tenths of a second; a
+    very large graph, and one of vectors, is computed in Python. Errors are the same.
 
     If outputs or the loss overflow, the loss is NaN, and training ends as with any loss that
     diverges. If an operation has no value, such as the log of a negative number, a GraphError names
