@@ -23,14 +23,10 @@ def type_for(net: Net, kind: str) -> NetType:
     """The type of a net, called in one of the ways of KINDS."""
     row = None
     codes = tuple(int(code) for code in net.layer_table[:, ACTIVATION])
-    own = [i for i, code in enumerate(codes) if code >= ELEMENTWISE]
-    if own and kind == "unrolled":
-        raise ValueError(
-            "the code of a row is written out for built-in activations; got "
-            f"{net.activations[own[0]]!r} in layer {own[0]}. Take kind='auto'"
-        )
     n_weights = sum(weights.size for weights in net.weights)
-    if kind == "unrolled" or (kind == "auto" and n_weights <= MOST_WEIGHTS and not own):
+    if kind == "unrolled" or (
+        kind == "auto" and n_weights <= MOST_WEIGHTS and max(codes) < ELEMENTWISE
+    ):
         row = Row(net.layer_sizes, codes, net.bias)
     made = NetType(net.dtype.name, row, tuple(refusals(net).items()))
     return TYPES.setdefault(made.name, made)
