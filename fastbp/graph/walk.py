@@ -16,9 +16,9 @@ from fastbp.graph import scalar_operations as rules
 from fastbp.graph.flat import Flat
 
 MOST_ARGUMENTS = 128
-"""Of all nodes of a graph that is compiled, together: one with more would take seconds."""
+"""Arguments of all nodes of a graph that is compiled: with more it would take seconds."""
 MOST_FACTORS = 16
-"""Of a power that is written as a product."""
+"""The largest exponent of a power that is written as a product."""
 
 
 class Code(Protocol):
