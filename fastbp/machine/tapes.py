@@ -28,7 +28,7 @@ class DataType(types.Type):  # type: ignore[misc]
     name : str
         Says all that `data` and `dtype` do.
     dtype : str
-        That of the arithmetic.
+        The dtype of the arithmetic.
     """
 
     def __init__(self, data: Any, name: str, dtype: str) -> None:
