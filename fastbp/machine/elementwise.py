@@ -157,7 +157,7 @@ def loop_of_data(loop: Any, data: Any, name: str, dtype: np.dtype[Any]) -> Loop:
     name : str
         Says all that the data do.
     dtype : dtype
-        Of the numbers; the arithmetic is in float64.
+        The dtype of the numbers; the arithmetic is in float64.
     """
     if not compiles():
         return UncompiledLoop(data, loop, data)

@@ -64,7 +64,7 @@ def written(walk: Callable[..., tuple[Any, ...]], results: int) -> Any:
     Parameters
     ----------
     walk : callable
-        ``walk(data, (a, b), code)`` returns as many numbers as there are `results`.
+        ``walk(data, (a, b), code)`` returns `results` numbers.
     results : int
         1 for a number, more for a tuple of them.
     """
