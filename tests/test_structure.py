@@ -65,6 +65,7 @@ ON_DEMAND = {  # imported inside functions
     "sklearn.features": {"sklearn"},
     "sklearn.inputs": {"sklearn"},
     "sklearn.callbacks": {"sklearn"},
+    "sklearn.networks": {"sklearn"},
     "sklearn.onnx": {"scipy", "skl2onnx", "sklearn"},
     "sklearn.perceptron": {"sklearn"},
     "sklearn.randomness": {"sklearn"},

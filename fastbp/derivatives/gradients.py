@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastbp.derivatives import given
-from fastbp.fit import calls, data, evaluation, in_python
+from fastbp.fit import calls, data, evaluation, explained, in_python
 from fastbp.fit.epochs import with_rates
 from fastbp.fit.fit import check_rate_beside
 from fastbp.fit.guard import Guard, is_finite_before
@@ -74,6 +74,8 @@ def derive(
             )  # fmt: skip
     finally:
         table.forget()
+    if net.explaining is not None:
+        explained.derive(net, table, rows, optimizer, grad, 0, count, dY, dX)
 
 
 def vjp(net: Net, X: Any, dY: Any) -> tuple[FloatArray, FloatArray]:
@@ -122,6 +124,9 @@ def sample_gradients(net: Net, X: Any, y: Any, sample_weight: Any) -> FloatArray
     finally:
         table.forget()
         table.put_gradient(table.blank.reshape(-1))
+    if net.explaining is not None:
+        for row in np.flatnonzero(~np.isfinite(gradients).all(axis=1)).tolist():
+            explained.derive(net, table, rows, optimizer, gradients[row], row, 1)
     return gradients
 
 

@@ -57,7 +57,8 @@ class Objective:
             self._table.cells[FIRST] = 0
             self._table.cells[COUNT] = self._table.cells[ROWS] = self._count
             calls.ready(self._table, sparse)
-        self._direct = net.in_python is None and self._count <= self._most and not sparse
+        plain = net.in_python is None and net.explaining is None
+        self._direct = plain and self._count <= self._most and not sparse
 
     def __call__(self, params: npt.ArrayLike) -> tuple[float, npt.NDArray[np.float64]]:
         """Loss and gradient at these parameters, penalties included.
@@ -80,7 +81,7 @@ class Objective:
         if self._direct:
             blank = table.blank
             loss: float = entry.train_and_predict(table.cells, entry.EVALUATE, blank, blank)
-        elif self._net.in_python is not None:
+        elif self._net.in_python is not None or self._net.explaining is not None:
             loss = evaluation.evaluate(
                 self._net, self._rows, self._count, self._optimizer, self._grad, table
             )

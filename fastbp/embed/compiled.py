@@ -327,6 +327,12 @@ def compiled(net: Differentiable, kind: str, rows: int, workspaces: int | None) 
             "a net with an activation in Python cannot be called from compiled code; got one in "
             f"layer {min(net.in_python.activations)}. Give that layer a named activation"
         )
+    own = [i for i, unit in enumerate(net.activations) if not isinstance(unit, str)]
+    if own and kind == "unrolled":
+        raise ValueError(
+            "the code of a row is written out for built-in activations; got "
+            f"{net.activations[own[0]]!r} in layer {own[0]}. Take kind='auto'"
+        )
     return Compiled(net, kind, rows, count)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastbp import checks
 from fastbp.checks import SparseRows
-from fastbp.fit import calls, data, in_python
+from fastbp.fit import calls, data, explained, in_python
 from fastbp.fit.data import Examples
 from fastbp.fit.limits import LIMITS, Limits
 from fastbp.fit.metrics import Metric, accuracy, is_named, named_metrics, r2
@@ -62,6 +62,8 @@ def evaluate(
     for first in range(0, count, most):
         some = min(most, count - first)
         loss += calls.evaluate(table, rows, optimizer, grad, first, some, count)
+    if net.explaining is not None:
+        return explained.evaluate(net, table, rows, optimizer, grad, count, loss)
     return loss
 
 
@@ -79,6 +81,8 @@ def predict(net: Net, X: Any, logits: bool) -> FloatArray:
         if table.called:  # the usual case, without what follows: a third of the time for one row
             index = entry.train_and_predict(table.cells, entry.PREDICT, inputs, out)
             if index < 0:
+                if net.explaining is not None:
+                    explained.predict(net, table, inputs, out)
                 return out
     table = net.workspace(rows, False, logits, isinstance(inputs, SparseRows))
     most = net.rows_in_a_call
@@ -112,8 +116,12 @@ def predict_piece(net: Net, table: Table, inputs: FloatArray | SparseRows, out: 
         in_python.predict(own, table, inputs, out)
         return -1
     if isinstance(inputs, SparseRows):
-        return calls.predict(table, None, data.entries_of(inputs), out)
-    return calls.predict(table, inputs, None, out)
+        index = calls.predict(table, None, data.entries_of(inputs), out)
+    else:
+        index = calls.predict(table, inputs, None, out)
+    if index < 0 and net.explaining is not None:
+        explained.predict(net, table, inputs, out)
+    return index
 
 
 def pieces(

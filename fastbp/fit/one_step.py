@@ -7,6 +7,7 @@ way (fit.py), which says what is wrong.
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -31,6 +32,7 @@ from fastbp.kernels.addresses import (
     SNAPSHOT,
     STATUS,
 )
+from fastbp.kernels.entry import REFUSED
 from fastbp.kernels.state import Data
 from fastbp.kernels.training import DIVERGED, FINISHED, N_PROGRESS, NOT_AFTER
 from fastbp.model.net import WHOLE_BATCH, FloatArray, Net, Training
@@ -71,6 +73,9 @@ class OneStep:
         self.losses = np.zeros(N_PROGRESS)
         self.labels = np.empty(rows, np.int64)  # a copy: they become addresses
         self.snapshot = np.empty_like(training.state.params)
+        self.explains = net.explaining is not None
+        self.random = training.state.random
+        self.random_before = self.random.copy()
         size = table.network.n_params if net.needs_gradient(rows, rows) else 0
         blank = table.blank.reshape(-1)
         nothing = Data(
@@ -121,8 +126,17 @@ class OneStep:
 
     def run(self, X: FloatArray, y: FloatArray) -> float:
         """The loss before the update; NaN where `status` is not FINISHED."""
+        if self.explains:
+            self.random_before[:] = self.random
         loss: float = entry.train_and_predict(self.table.cells, entry.STEP, X, y)
         return loss
+
+    def outcome(self) -> int:
+        """`status`, but REFUSED where the loss is not finite and the long way explains it."""
+        if self.status == DIVERGED and self.explains and not math.isfinite(self.losses[0]):
+            self.random[:] = self.random_before
+            self.table.cells[STATUS] = REFUSED
+        return self.status
 
     @property
     def status(self) -> int:
@@ -181,7 +195,7 @@ class Update(NamedTuple):
     def run(self) -> int:
         """Make it; returns the status."""
         loss = self.one.run(self.X, self.y)
-        return FINISHED if loss == loss else self.one.status
+        return FINISHED if loss == loss else self.one.outcome()
 
 
 def update_of(net: Net, X: Any, y: Any) -> Update | None:
@@ -214,7 +228,7 @@ def step(net: Net, X: Any, y: Any) -> float | None:
     loss = one.run(inputs, targets)
     if loss == loss:
         return loss
-    if one.status != DIVERGED:
+    if one.outcome() != DIVERGED:
         return None
     with Guard(net, History()) as guard:
         guard.status = DIVERGED

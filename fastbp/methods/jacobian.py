@@ -13,7 +13,6 @@ from fastbp.fit import data as dataset
 from fastbp.fit import in_python
 from fastbp.kernels import jacobian as kernels
 from fastbp.kernels.addresses import COUNT, FIRST
-from fastbp.kernels.layout import ACTIVATION, N_COLUMNS
 from fastbp.kernels.matmul import FROM_OUTPUT, FROM_ZERO
 from fastbp.kernels.state import Data, Entries
 from fastbp.kernels.table import Table
@@ -79,7 +78,9 @@ class Jacobian:
         products = n_out * (self.size**2 + 3 * n_params)
         most = int(SECONDS_A_CALL * PRODUCTS_A_SECOND / products)
         self._rows_in_a_call = max(1, most // self._capacity) * self._capacity
-        if net.in_python is not None and net.in_python.activations:
+        own = net.in_python or net.explaining
+        self._in_python = own if own is not None and own.activations else None
+        if self._in_python is not None:
             self._rows_in_a_call = self._capacity  # Python activates them pass by pass
 
     def blocks(self) -> Iterator[tuple[int, FloatArray]]:
@@ -126,10 +127,9 @@ class Jacobian:
             data = _dense(data, first, count, self.net)
             table.put_data(data)
             first = 0
-        own = self.net.in_python
-        in_parts = own is not None and bool(own.activations)
-        if own is not None and in_parts:
-            in_python.forward(own, table, data, first, count)
+        in_parts = self._in_python is not None
+        if self._in_python is not None:
+            in_python.forward(self._in_python, table, data, first, count)
         operation = kernels.BY_INPUTS if self._by_inputs else kernels.BY_PARAMETERS
         table.cells[FIRST] = first
         table.cells[COUNT] = count
@@ -142,9 +142,7 @@ class Jacobian:
 
 def _table_of(net: Net, rows: int) -> Table:
     """A workspace for training, whose outputs are those of `predict`, never for a single sample."""
-    table = net.new_workspace(max(rows, 2), training=True)
-    table.network.layers[ACTIVATION - N_COLUMNS] = net.layer_table[-1, ACTIVATION]
-    return table
+    return net.new_workspace(max(rows, 2), training=True, activated=True, explaining=True)
 
 
 def _dense(data: Data, first: int, count: int, net: Net) -> Data:

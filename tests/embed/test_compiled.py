@@ -406,3 +406,42 @@ def test_users_arrays_are_not_overrun(kind: str, side: str) -> None:
         by_x, by_params = net.vjp(x.reshape(-1, 7), y.reshape(-1, 3))
         assert np.allclose(dx.reshape(-1, 7), by_x, rtol=1e-5, atol=1e-6)
         assert np.allclose(grad, by_params, rtol=1e-5, atol=1e-6)
+
+
+# ---- activations of a user's own -----------------------------------------------------------------
+
+z, y_pred, y = graph.variables("z y_pred y")
+
+
+def softsign(z):
+    size = 1.0 + abs(z)
+    return z / size, 1.0 / (size * size)
+
+
+@pytest.mark.parametrize("own", [fastbp.ElementwiseActivation(softsign), z / (1 + abs(z))], ids=str)
+def test_activations_of_ones_own_are_called(own) -> None:
+    net = make((5, 9, 3), activation=own, loss=0.5 * (y_pred - y) ** 2, dtype="float64")
+    f = net.compiled()
+    X = inputs(net, 4)
+    out = np.zeros((4, 3))
+    predict(f, X, out)
+    assert np.array_equal(out, net.predict(X))
+    predict(f, X[0], out[0])
+    assert np.array_equal(out[0], net.predict(X[:1])[0])
+    dx, grad = np.zeros_like(X), np.zeros_like(net.params)
+    derive(f, X, out, dx, grad)
+    assert np.array_equal(dx, net.vjp(X, out)[0])
+    with pytest.raises(ValueError, match="is written out for built-in activations.*kind='auto'"):
+        net.compiled(kind="unrolled")
+
+
+def test_where_a_graph_has_no_value_there_is_nan() -> None:
+    net = MLP((1, 1), output_activation=graph.log(z), weight_init="zeros", dtype="float64", seed=0)
+    net.weights[0][...] = 1.0
+    f = net.compiled()
+    x, out = np.array([[2.0], [-1.0]]), np.zeros((2, 1))
+    predict(f, x, out)
+    assert out[0, 0] == pytest.approx(np.log(2.0), rel=1e-15)
+    assert np.isnan(out[1, 0])
+    with pytest.raises(graph.GraphError, match="log of a negative number"):
+        f.loss_and_grad(x, np.ones((2, 1)), np.zeros(2))
