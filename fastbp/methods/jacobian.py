@@ -17,7 +17,14 @@ from fastbp.kernels.layout import ACTIVATION, N_COLUMNS
 from fastbp.kernels.matmul import FROM_OUTPUT, FROM_ZERO
 from fastbp.kernels.state import Data, Entries
 from fastbp.kernels.table import Table
-from fastbp.kernels.workspace import CAPACITY, LANES_BYTES, STRIDE, round_up
+from fastbp.kernels.workspace import (
+    CAPACITY,
+    LANES_BYTES,
+    STRIDE,
+    aligned_zeros,
+    round_up,
+    row_length,
+)
 from fastbp.machine import jit
 from fastbp.machine.processor import TILE_VECTORS
 from fastbp.model.net import SECONDS_A_CALL, FloatArray, Net
@@ -72,10 +79,11 @@ class Jacobian:
         self._capacity = int(places[CAPACITY])
         dtype = net.dtype
         columns = TILE_VECTORS * LANES_BYTES // dtype.itemsize
-        self._jt = np.zeros(self.size * stride, dtype)
+        self._jt = aligned_zeros(self.size * stride, dtype)
         self._offsets = np.arange(self.size) * stride
-        self._panels = np.zeros(self._capacity * round_up(self.size, columns), dtype)
-        self._spare = np.zeros(n_in * stride, dtype)
+        self._panels = aligned_zeros(self._capacity * round_up(self.size, columns), dtype)
+        self._spare = aligned_zeros(n_in * stride, dtype)
+        self._squares: FloatArray | None = None
         products = n_out * (self.size**2 + 3 * n_params)
         most = int(SECONDS_A_CALL * PRODUCTS_A_SECOND / products)
         self._rows_in_a_call = max(1, most // self._capacity) * self._capacity
@@ -101,22 +109,30 @@ class Jacobian:
             self._call(first, count, FROM_ZERO, out[first : first + count], squares=False)
         return out
 
-    def squares(self, out: FloatArray, before_each: Callable[[], None] | None = None) -> FloatArray:
+    def squares(self, before_each: Callable[[], None] | None = None) -> FloatArray:
         """The sum of the products j j^T of all rows and outputs, on and below the diagonal.
 
         Parameters
         ----------
-        out : array of the net's dtype, shape (size, size)
-            Where it goes; what stands above the diagonal is undefined.
         before_each : callable, optional
             Called before each compiled call.
+
+        Returns
+        -------
+        array of the net's dtype, shape (size, size)
+            Overwritten by the next call; what stands above the diagonal is undefined.
         """
+        if self._squares is None:
+            dtype = self.net.dtype
+            length = row_length(self.size, LANES_BYTES // dtype.itemsize, dtype.itemsize)
+            self._squares = aligned_zeros(self.size * length, dtype).reshape(-1, length)
+        found = self._squares
         for first in range(0, self.rows, self._rows_in_a_call):
             if before_each is not None:
                 before_each()
             count = min(self._rows_in_a_call, self.rows - first)
-            self._call(first, count, FROM_OUTPUT if first else FROM_ZERO, out, squares=True)
-        return out
+            self._call(first, count, FROM_OUTPUT if first else FROM_ZERO, found, squares=True)
+        return found[:, : self.size]
 
     def _call(self, first: int, count: int, start: int, out: FloatArray, squares: bool) -> None:
         """Carry out what is asked for on some rows."""
@@ -137,6 +153,7 @@ class Jacobian:
             kernels.jacobian, out.dtype.char, table.cells,
             kernels.SQUARES if squares else operation, start, in_parts, self._where, self.size,
             self._jt, self._offsets, self._panels, self._spare, out.reshape(-1),
+            out.shape[-1],
         )  # fmt: skip
 
 

@@ -152,7 +152,6 @@ class _NormalEquations:
         self._free = slice(None) if free.all() else free
         size = self.jacobian.size
         self._l2 = penalty_diagonal(net, float(objective.state.settings[L2]))[free]
-        self._squares = np.zeros((size, size), net.dtype)  # all of it is cast
         self._damped = np.empty((size, size))
         self._diagonal_of_damped = self._damped.reshape(-1)[:: size + 1]
         self._solve = solver()
@@ -161,7 +160,7 @@ class _NormalEquations:
     def begin(self) -> None:
         """Compute J^T J where the parameters are, and the objective has been evaluated."""
         objective = self.objective
-        self.jacobian.squares(self._squares, objective.before_each)
+        self._squares = self.jacobian.squares(objective.before_each)
         self._diagonal = self._squares.diagonal() + self._l2
         if not math.isfinite(self._diagonal.sum()):
             raise NotFiniteError

@@ -37,10 +37,13 @@ def test_squares_are_products_of_the_jacobian(sizes, rows, dtype) -> None:
     weights[0] = 1.0
     data, _ = dataset.rows_and_targets(X, np.zeros(weights.shape), weights, net)
     of = Jacobian(net, data, rows, ~net.frozen)
-    around = np.full((of.size + 2) * of.size, 7, dtype)
-    found = around[of.size : -of.size].reshape(of.size, of.size)
-    of.squares(found)
-    assert (around[: of.size] == 7).all() and (around[-of.size :] == 7).all()
+    of.squares()
+    length = of._squares.shape[1]
+    around = np.full((of.size + 2) * length, 7, dtype)
+    of._squares = around[length:-length].reshape(of.size, length)
+    found = of.squares()
+    assert found.shape == (of.size, of.size)
+    assert (around[:length] == 7).all() and (around[-length:] == 7).all()
     J = net.jacobian(X)[:, :, ~net.frozen].astype(np.float64)
     J *= np.sqrt(weights / data.total)[:, :, np.newaxis]
     J = J.reshape(-1, of.size)
@@ -63,7 +66,7 @@ def test_several_calls_are_one(rows_in_a_call) -> None:
     one, several = Jacobian(net, data, rows), Jacobian(net, data, rows)
     several._rows_in_a_call = rows_in_a_call
     assert np.array_equal(one.whole(), several.whole())
-    found = [np.tril(of.squares(np.zeros((of.size, of.size)))) for of in (one, several)]
+    found = [np.tril(of.squares()) for of in (one, several)]
     assert np.array_equal(*found)
     blocks = list(several.blocks())
     assert [first for first, _ in blocks] == list(range(0, rows, rows_in_a_call))
