@@ -94,7 +94,7 @@ def at(table: Table, params: FloatArray | None) -> Table:
     """The table for other parameters than the net's, on the same workspace."""
     if params is None:
         return table
-    return Table(table.network._replace(params=params), table.work)
+    return Table(table.network._replace(params=params), table.work, table.kept)
 
 
 def refuse_sparse(what: str) -> None:

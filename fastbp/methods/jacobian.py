@@ -52,6 +52,8 @@ class Jacobian:
         By which parameters to differentiate; by default all.
     by_inputs : bool, default=False
         Whether to differentiate by the inputs instead.
+    params : array of the net's dtype, shape (n_params,), optional
+        Where the parameters stand, if not in the net.
 
     Attributes
     ----------
@@ -61,7 +63,7 @@ class Jacobian:
 
     def __init__(
         self, net: Net, data: Data, rows: int, free: npt.NDArray[np.bool_] | None = None,
-        by_inputs: bool = False,
+        by_inputs: bool = False, params: FloatArray | None = None,
     ) -> None:  # fmt: skip
         self.net = net
         self.data = data
@@ -72,7 +74,7 @@ class Jacobian:
         self.size = n_in if by_inputs else int(free.sum())
         self._by_inputs = by_inputs
         self._where = np.where(free, np.cumsum(free) - 1, -1)
-        self._table = _table_of(net, min(rows, PASS_ROWS))
+        self._table = _table_of(net, min(rows, PASS_ROWS), params)
         self._table.put_data(data)  # of sparse rows each call puts some, made dense
         places = self._table.work.places
         stride = int(places[STRIDE])
@@ -101,9 +103,10 @@ class Jacobian:
             self._call(first, count, FROM_ZERO, out, squares=False)
             yield first, out
 
-    def whole(self) -> FloatArray:
-        """Derivatives of all rows, (rows, n_out, size)."""
-        out = np.empty((self.rows, self.net.layer_sizes[-1], self.size), self.net.dtype)
+    def whole(self, out: FloatArray | None = None) -> FloatArray:
+        """Derivatives of all rows, (rows, n_out, size), in `out` if it is given."""
+        if out is None:
+            out = np.empty((self.rows, self.net.layer_sizes[-1], self.size), self.net.dtype)
         for first in range(0, self.rows, self._rows_in_a_call):
             count = min(self._rows_in_a_call, self.rows - first)
             self._call(first, count, FROM_ZERO, out[first : first + count], squares=False)
@@ -157,10 +160,12 @@ class Jacobian:
         )  # fmt: skip
 
 
-def _table_of(net: Net, rows: int) -> Table:
+def _table_of(net: Net, rows: int, params: FloatArray | None) -> Table:
     """A workspace for training, whose outputs are those of `predict`, never for a single sample."""
     table = net.new_workspace(max(rows, 2), training=True)
     table.network.layers[ACTIVATION - N_COLUMNS] = net.layer_table[-1, ACTIVATION]
+    if params is not None:
+        table = Table(table.network._replace(params=params), table.work, table.kept)
     return table
 
 

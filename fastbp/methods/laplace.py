@@ -50,7 +50,7 @@ class Posterior(NamedTuple):
 
 def posterior(net: Net, X: Any, y: Any, sample_weight: Any) -> Posterior:
     """The Laplace approximation of `MLP.covariance`, computed in float64."""
-    check_squares(net, "the covariance", "Draw rows at random and train several nets instead")
+    check_squares(net, "the covariance takes", "Draw rows at random and train several nets instead")
     dataset.check_trainable(net.activations)
     if net.regularization.l1 > 0:
         raise ValueError(

@@ -28,7 +28,7 @@ def check_squares(net: Net, what: str, instead: str) -> None:
     """Raise a ValueError for a loss that is no sum of squares."""
     if net.spec.loss.code != SQUARED_ERROR:
         raise ValueError(
-            f"{what} takes a sum of squares, loss='squared_error'; got loss={net.loss_name!r}. "
+            f"{what} a sum of squares, loss='squared_error'; got loss={net.loss_name!r}. "
             f"{instead}"
         )
 
@@ -111,7 +111,7 @@ class LevenbergMarquardt(Method):
 
     def check(self, net: Net) -> None:
         """See `Method.check`."""
-        check_squares(net, "method='lm'", "Take method='lbfgs'")
+        check_squares(net, "method='lm' takes", "Take method='lbfgs'")
         free = int(np.count_nonzero(~net.frozen))
         if free > self.max_params:
             raise ValueError(
