@@ -104,7 +104,7 @@ class Residuals:
             self._jacobian.whole(of_errors)
         else:
             of_errors[..., ~self._free] = 0.0
-            for first, block in self._jacobian.blocks():
+            for first, block in self._jacobian.blocks() if self._jacobian.size else ():
                 of_errors[first : first + len(block), :, self._free] = block
         found[n_errors:] = self._of_penalty
         return found
