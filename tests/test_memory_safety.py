@@ -77,6 +77,7 @@ ONLY_READ = {
     entry.STEP: ALWAYS_READ | {"x", "y"},
     entry.DERIVE: ALWAYS_READ | STATE | {"x"},
     entry.APPLY: ALWAYS_READ,
+    entry.LOSS: ALWAYS_READ | STATE | {"x", "y"},
 }
 ENTRY_POINTS = (
     (entry, "train_and_predict"), (entry, "train_and_predict_sparse"),

@@ -79,7 +79,6 @@ class Residuals:
 
     def __call__(self) -> Matrix:
         """The residuals, (rows * n_out + n_held,)."""
-        net = self._net
         n_errors = self._out.size
         found = np.empty(n_errors + len(self._held))
         with np.errstate(over="ignore", invalid="ignore"):
@@ -92,7 +91,8 @@ class Residuals:
 
     def _predict(self) -> None:
         """Outputs of all rows."""
-        for first, some, out in evaluation.pieces(self._net.rows_in_a_call, self._X, self._out):
+        most = self._net.rows_in_a_call
+        for _, some, out in evaluation.pieces(most, self._X, self._out):
             evaluation.predict_piece(self._net, self._table, some, out)
 
     def jacobian(self) -> Matrix:

@@ -186,8 +186,8 @@ def add_squares(h, h_stride, jt, stride, panels, offsets, m, batch, start):
         end = min(h_stride, (done + rows + lanes(jt) - 1) // lanes(jt) * lanes(jt))
         to = advance(h, done * h_stride)
         product = Product(
-            to, h_stride, advance(jt, done * stride), stride, 1, panels, width, width * batch, batch,
-            start, jt, AS_IT_IS, to,
+            to, h_stride, advance(jt, done * stride), stride, 1, panels, width, width * batch,
+            batch, start, jt, AS_IT_IS, to,
         )  # fmt: skip
         multiply_rows(rows, product, end)
         done += rows
