@@ -28,8 +28,7 @@ def check_squares(net: Net, what: str, instead: str) -> None:
     """Raise a ValueError for a loss that is no sum of squares."""
     if net.spec.loss.code != SQUARED_ERROR:
         raise ValueError(
-            f"{what} a sum of squares, loss='squared_error'; got loss={net.loss_name!r}. "
-            f"{instead}"
+            f"{what} a sum of squares, loss='squared_error'; got loss={net.loss_name!r}. {instead}"
         )
 
 
