@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fastbp.derivatives import curvature, given
-from fastbp.derivatives.residuals import Residuals
 from fastbp.fit import calls, data, evaluation
 from fastbp.kernels import entry
 from fastbp.kernels.addresses import COUNT, FIRST, ROWS
 from fastbp.kernels.workspace import CAPACITY
 from fastbp.model.net import Net
+
+if TYPE_CHECKING:
+    from fastbp.derivatives.residuals import Residuals
 
 
 class Objective:
@@ -177,6 +179,8 @@ class Objective:
 
     def _squares(self) -> Residuals:
         if self._least_squares is None:
+            from fastbp.derivatives.residuals import Residuals
+
             self._least_squares = Residuals(
                 self._net, self._rows, self._count, self._optimizer, self._params, self._frozen
             )
