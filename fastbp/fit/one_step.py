@@ -173,13 +173,15 @@ class OneStep:
         network = mine.network
         if elsewhere:
             network = network._replace(params=np.empty_like(network.params))
-        if with_grad and self.grad is None:
-            self.grad = np.empty_like(network.params)
+        grad: FloatArray = mine.blank.reshape(-1)
+        if with_grad:
+            grad = np.empty_like(network.params) if self.grad is None else self.grad
+            self.grad = grad
         table = Table(network, mine.work, mine.kept)
         table.cells[:] = mine.cells
         table.arrays.update(mine.arrays)
         table.put(PARAMS, network.params)
-        table.put_gradient(self.grad if with_grad else table.blank.reshape(-1))
+        table.put_gradient(grad)
         return table
 
     @property

@@ -80,7 +80,7 @@ def posterior(net: Net, X: Any, y: Any, sample_weight: Any) -> Posterior:
     error = float((shares * errors**2).sum()) / data.total
     free = ~net.frozen
     penalties = penalty_diagonal(net, l2)[free]
-    squares = Jacobian(twin, data, rows, free).squares()
+    squares: Any = Jacobian(twin, data, rows, free).squares()  # in float64, as the twin is
     root = _inverse_root(squares, penalties, net, free)
     effective = n_free - float((penalties * (root**2).sum(axis=0)).sum())
     left = known - effective
