@@ -523,10 +523,7 @@ class MLP(Differentiable):
         With sample weights the average is the weighted one: divided by the sum of the weights, or,
         where each output has its own, by their sum over n_out.
         """
-        rows, count = data.rows_and_targets(X, y, sample_weight, self)
-        return evaluation.evaluate(
-            self, rows, count, self.optimizer_state(), np.empty(0, self.dtype)
-        )
+        return evaluation.mean_loss(self, X, y, sample_weight)
 
     @checks.explained
     def score(self, X: Rows, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> float:

@@ -26,7 +26,8 @@ LEVELS = """
     checks plain
     model augment
     fit graph
-    methods saving derivatives
+    methods saving
+    derivatives
     embed
     mlp
     inspection perceptron

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastbp import checks
 from fastbp.checks import SparseRows
-from fastbp.fit import calls, data, explained, in_python
+from fastbp.fit import calls, data, explained, in_python, one_step
 from fastbp.fit.data import Examples
 from fastbp.fit.limits import LIMITS, Limits
 from fastbp.fit.metrics import Metric, accuracy, is_named, named_metrics, r2
@@ -137,6 +137,16 @@ def pieces(
     )
 
 
+def mean_loss(net: Net, X: Any, y: Any, sample_weight: Any) -> float:
+    """`MLP.loss`; of one batch it is one compiled call, with little Python beside it."""
+    if sample_weight is None:
+        loss = one_step.loss(net, X, y)
+        if loss is not None:
+            return loss
+    rows, count = data.rows_and_targets(X, y, sample_weight, net)
+    return evaluate(net, rows, count, net.optimizer_state(), np.empty(0, net.dtype))
+
+
 # ---- metrics -------------------------------------------------------------------------------------
 
 
@@ -196,6 +206,8 @@ def score(net: Any, X: Any, y: Any, sample_weight: Any) -> float:
 def report(net: Any, X: Any, y: Any, metrics: Any, sample_weight: Any) -> dict[str, float]:
     """`MLP.evaluate`."""
     named = named_metrics(metrics)
+    if not named:
+        return {"loss": mean_loss(net, X, y, sample_weight)}
     rows, count = data.rows_and_targets(X, y, sample_weight, net)
     loss = evaluate(net, rows, count, net.optimizer_state(), np.empty(0, net.dtype))
     return {"loss": loss, **measured(net, named, data.examples_of(rows, y, net))}

@@ -33,6 +33,8 @@ WHOLE_BATCH = 512
 """Batches up to this size go through in one pass."""
 SPARSE_PASS_ROWS = 4096
 """Both of these for sparse rows: each pass reads all weights of the first layer."""
+NONE_FROZEN = np.empty(0, np.uint8)
+"""Always the same, so that a table has it already."""
 SECONDS_A_CALL = 0.1
 """About how long one compiled call lasts: Ctrl-C and progress are seen between calls."""
 
@@ -464,12 +466,14 @@ class Net:
     def optimizer_state(self) -> OptimizerState:
         """The optimiser as the kernels take it, without a schedule."""
         optimizer, state, settings = self._training
-        frozen = state.frozen if state.frozen.any() else state.frozen[:0]
+        frozen = NONE_FROZEN
+        if np.logical_or.reduce(state.frozen):
+            frozen = state.frozen.view(np.uint8)
         return OptimizerState(
             code=optimizer.code,
             scalars=state.scalars,
             slots=state.slots,
-            frozen=frozen.view(np.uint8),
+            frozen=frozen,
             settings=settings,
             n_params=state.params.size,
             n_frozen=frozen.size,
