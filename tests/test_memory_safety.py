@@ -156,12 +156,18 @@ class Guard:
 class JacobianGuard(Guard):
     """The same for `fastbp.kernels.jacobian`, which only reads what maps parameters to rows."""
 
-    def __call__(self, cells, operation, start, is_done, where, m, jt, offsets, *others):
+    def __call__(self, cells, operation, start, is_done, where, m, jt, spare, out, squares):
         moved: list[tuple[np.ndarray, Pages, bool]] = []
         moved_cells, _kept = self.move_table(cells, ALWAYS_READ | STATE, moved)
-        where, offsets = (self.move(array, True, moved) for array in (where, offsets))
-        jt, *others = (self.move(array, False, moved) for array in (jt, *others))
-        self.function(moved_cells, operation, start, is_done, where, m, jt, offsets, *others)
+        where = self.move(where, True, moved)
+        jt, spare, out = (self.move(array, False, moved) for array in (jt, spare, out))
+        arrays = {
+            name: self.move(array, name in ("blocks", "offsets"), moved)
+            for name, array in squares._asdict().items()
+            if isinstance(array, np.ndarray)
+        }
+        squares = squares._replace(**arrays)
+        self.function(moved_cells, operation, start, is_done, where, m, jt, spare, out, squares)
         self.bring_back(moved)
 
 

@@ -88,8 +88,8 @@ class Squares(NamedTuple):
     pairs : float
         Scratch for TILE_ROWS pairs of deltas and for all pairs of inputs, STRIDE each.
     panels : float
-        Scratch: CAPACITY rows of as many columns as there are rows in Jt or pairs of inputs, these
-        rounded up to whole tiles.
+        Scratch: CAPACITY rows, whole tiles of columns, one for each row of Jt and for each pair of
+        inputs.
     offsets : int64
         Where the rows of Jt, or of pairs, start.
     h_stride : int
