@@ -103,6 +103,16 @@ def pytest_runtest_setup(item) -> None:
         item.user_properties.append(("promise", mark.args[0]))
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Turn the tally into a dict: pytest-xdist can send it to the process that reports."""
+    report = yield
+    report.user_properties = [
+        (name, dict(value) if name == "tally" else value) for name, value in report.user_properties
+    ]
+    return report
+
+
 def pytest_sessionfinish(session) -> None:
     """Fewer cases than promised are a failure, too."""
     if SOAK and COMPILED and session.exitstatus == pytest.ExitCode.OK:

@@ -149,9 +149,13 @@ def bent(z):
     return z + np.sin(z), 1 + np.cos(z)
 
 
+def name(activation) -> str:
+    return getattr(activation, "__name__", str(activation))
+
+
 @pytest.mark.parametrize("rows", [1, 20, 700])
 @pytest.mark.parametrize("hidden", ["tanh", bent], ids=["compiled", "in Python"])
-@pytest.mark.parametrize("output", [*ACTIVATIONS, bent], ids=str)
+@pytest.mark.parametrize("output", [*ACTIVATIONS, bent], ids=name)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_logits_are_the_outputs_of_a_net_without_output_activation(output, hidden, dtype, rows):
     net, plain = (

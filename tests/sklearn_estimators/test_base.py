@@ -270,7 +270,7 @@ def parts(value):
     "options",
     [{}, {"solver": "sgd"}, {"solver": "lbfgs"}, {"early_stopping": True}, {"optimizer": "lion"},
      {"random_state": np.random.RandomState(0)}],
-    ids=str,
+    ids=",".join,
 )  # fmt: skip
 def test_a_pickle_names_no_class_of_fastbp_but_its_own(options) -> None:
     nets = [small(**options).fit(X, Y), MLPRegressor(**options).fit(X, X)]
