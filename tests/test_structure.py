@@ -33,7 +33,7 @@ LEVELS = """
     plot
     insight
     __init__
-    sklearn files
+    sklearn files distributed
     commands
     __main__
 """
@@ -48,6 +48,7 @@ ON_DEMAND = {  # imported inside functions
     "files.keras_layers": {"keras"},
     "files.torch": {"torch"},
     "files.torch_modules": {"torch"},
+    "distributed.mpi": {"mpi4py"},
     "fit.history": {"pandas"},
     "files.onnx.contents": {"google"},
     "files.onnx.library": {"onnx"},
