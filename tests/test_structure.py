@@ -50,6 +50,7 @@ ON_DEMAND = {  # imported inside functions
     "files.torch_modules": {"torch"},
     "distributed.mpi": {"mpi4py"},
     "fit.history": {"pandas"},
+    "fit.parquet": {"pyarrow"},
     "files.onnx.contents": {"google"},
     "files.onnx.library": {"onnx"},
     "plot.animation": {"matplotlib"},

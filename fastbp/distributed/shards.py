@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,7 @@ class Shard:
         return self.examples.take(rows)
 
 
-def factor_to_mean_1(counts: list[int], weights: list[float]) -> float:
+def factor_to_mean_1(counts: Sequence[int], weights: Sequence[float]) -> float:
     """What scales the weights of all shards to a mean of 1 over all rows.
 
     Raises

@@ -60,7 +60,9 @@ def batches(kind, batch_size, *arrays):
     for u in range(updates):
         cut = [slice(len(p[0]) * u // updates, len(p[0]) * (u + 1) // updates) for p in parts]
         yield [
-            None if arrays[i] is None else np.concatenate([p[i][c] for p, c in zip(parts, cut)])
+            None
+            if arrays[i] is None
+            else np.concatenate([p[i][c] for p, c in zip(parts, cut, strict=True)])
             for i in range(len(arrays))
         ]
 
@@ -70,7 +72,9 @@ CASES = {
         {"l1": 1e-3, "l2": 1e-2, "clip_norm": 0.5, "optimizer": Adam(CosineDecay(0.02, 12))},
         Y, None,
     ),
-    "labels, momentum": ({"loss": "cross_entropy", "optimizer": SGD(0.1, momentum=0.9)}, LABELS, None),
+    "labels, momentum": (
+        {"loss": "cross_entropy", "optimizer": SGD(0.1, momentum=0.9)}, LABELS, None,
+    ),
     "weights, max_norm": ({"max_norm": 1.0}, Y, WEIGHTS),
     "missing targets": ({"missing_targets": True}, GAPS, None),
 }  # fmt: skip
