@@ -20,6 +20,9 @@ from fastbp.fit.limits import LIMITS, Limits
 from fastbp.fit.sources import Random, next_generator, reading
 from fastbp.model.net import Net
 
+SOON = 4
+"""Blocks of `limits.block_bytes` to a window whose rows are not shuffled."""
+
 
 class Blocks(ABC):
     """Rows in blocks that are read as a whole, or a piece after the other.
@@ -80,7 +83,8 @@ class Streamed:
 
     With `shuffle` the blocks come in a new random order in each epoch, and the rows of a window,
     which has about `limits.part_bytes` of inputs, in a random order of their own. All batches but
-    the last are whole, wherever blocks end; without `shuffle` they are those of rows in memory.
+    the last are whole, wherever blocks end; without `shuffle` they are those of rows in memory, and
+    a window is small, so that training begins soon.
 
     Parameters
     ----------
@@ -109,7 +113,8 @@ class Streamed:
         self.ended = False
         self.random: Random = net.state.random
         row_bytes = blocks.n_in * net.dtype.itemsize
-        batches = max(1, limits.part_bytes // (row_bytes * self.batch_size))
+        window_bytes = limits.part_bytes if shuffle else SOON * limits.block_bytes
+        batches = max(1, window_bytes // (row_bytes * self.batch_size))
         self.window_rows = batches * self.batch_size
         self.piece_rows = max(1, limits.block_bytes // row_bytes)
         self.factor = blocks.weight_factor(net, limits)

@@ -13,7 +13,7 @@ import numpy as np
 from fastbp import checks
 from fastbp.fit import data, one_step, sources
 from fastbp.fit.between_epochs import Hooks, Options, prepare
-from fastbp.fit.blocks import Streamed, stream_of
+from fastbp.fit.blocks import Blocks, Streamed, stream_of
 from fastbp.fit.data import Examples, Job
 from fastbp.fit.epochs import Epochs
 from fastbp.fit.guard import Guard, is_finite_before
@@ -60,7 +60,7 @@ def fit(
     if functions:
         checks.refuse_sparse("X", examples.X, "augment")
     source: sources.Source
-    if sources.is_in_memory(examples, limits):
+    if sources.is_in_memory(examples, limits) and not isinstance(examples.X, Blocks):
         rows, hooks, examples = rows_in_memory(
             net, examples, epochs, shuffle, options, limits, clock
         )
@@ -134,7 +134,7 @@ def _hooks_beside(
         return None
     examples = stream.examples
     if sources.is_chunked(examples.y):
-        examples = examples._replace(y=np.asarray(examples.y))  # metrics compare all of it
+        examples = examples._replace(y=np.asarray(examples.y[:]))  # metrics compare all of it
     return prepare(net, examples, shuffle, epochs, options, limits, clock)[0]
 
 

@@ -104,16 +104,15 @@ class Parquet(Blocks):
         else:
             self.X = _names("X", X)
         self.sample_weight = sample_weight
-        sizes = [_sizes(s, f, [*self.X, *self.y, *weights]) for s, f in zip(
-            schemas, self.paths, strict=True
-        )]  # fmt: skip
-        for file, found in zip(self.paths, sizes, strict=True):
-            if found != sizes[0]:
+        used = [*self.y, *weights, *self.X]
+        found_in = [_sizes(schema, self.paths[i], used) for i, schema in enumerate(schemas)]
+        self._sizes = found_in[0]
+        for file, found in zip(self.paths, found_in, strict=True):
+            if found != self._sizes:
                 raise ValueError(
                     f"all files must have columns of the same sizes; {str(self.paths[0])!r} has "
-                    f"{sizes[0]}, and {str(file)!r} has {found}"
+                    f"{self._sizes}, and {str(file)!r} has {found}"
                 )
-        self._sizes = sizes[0]
         self.n_in = sum(self._sizes[name] for name in self.X)
         self._groups = []
         self.rows = 0
@@ -245,10 +244,11 @@ def _sizes(schema: Any, path: Path, names: list[str]) -> dict[str, int]:
 
 
 def _names(what: str, given: Any) -> list[str]:
-    names = [given] if isinstance(given, str) else list(given)
-    if not names or not all(isinstance(name, str) for name in names):
+    names = [given] if isinstance(given, str) else given
+    listed = isinstance(names, list | tuple) and len(names) > 0
+    if not listed or not all(isinstance(name, str) for name in names):
         raise TypeError(f"{what} must be the name of a column or a list of names; got {given!r}")
-    return names
+    return list(names)
 
 
 def _files(path: Any) -> list[Path]:
