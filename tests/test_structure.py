@@ -48,6 +48,7 @@ ON_DEMAND = {  # imported inside functions
     "files.keras_layers": {"keras"},
     "files.torch": {"torch"},
     "files.torch_modules": {"torch"},
+    "distributed.dask": {"distributed"},
     "distributed.mpi": {"mpi4py"},
     "fit.history": {"pandas"},
     "fit.parquet": {"pyarrow"},
