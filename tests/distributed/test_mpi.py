@@ -59,7 +59,8 @@ def results(request, tmp_path_factory):
     return found
 
 
-def test_updates_are_those_of_one_process(results):
+@pytest.mark.promise("determinism")
+def test_updates_are_those_of_one_process(results, tally):
     assert len(results[0]["equal"]) == 12
     for case, first in results[0]["equal"].items():
         assert first["difference"] < 1e-12, case
@@ -69,6 +70,7 @@ def test_updates_are_those_of_one_process(results):
         for rank in results[1:]:
             assert rank["equal"][case]["params"] == first["params"], case
             assert rank["equal"][case]["loss"] == first["loss"], case
+        tally["nets on ranks"] += 1
 
 
 def test_every_row_once_an_epoch_in_a_new_order(results):
