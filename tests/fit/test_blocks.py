@@ -410,14 +410,14 @@ def test_the_next_rows_are_read_while_the_net_is_trained():
 
     class Telling(InChunks):
         def __getitem__(self, rows):
-            if rows.start == 100:
+            if rows.start == 130:
                 read.set()
             return super().__getitem__(rows)
 
     waited = []
 
     def loss(y_pred, y):
-        if y[0, 0] == 64.0:  # the second window of 64 rows begins; row 100 is read for it
+        if y[0, 0] == 64.0:  # the second window of 64 rows begins; row 130 is in the third
             waited.append(read.wait(10))
         return 1.0, np.zeros_like(y)
 
