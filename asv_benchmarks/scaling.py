@@ -5,10 +5,9 @@ A step of P ranks on a batch of B rows takes
     T(P) = fixed + row B / P + 2 ceil(log2 P) latency + 2 (P - 1) / P bytes / bandwidth
 
 with the time of a rank's own work, ``fixed + row b``, and that of Rabenseifner's allreduce
-(Thakur, Rabenseifner and Gropp, IJHPCA 2005). `mpi.fit` on one rank gives the first two constants,
-in seconds of the processor; an allreduce between two ranks of this machine the others. Every figure
-is the best of many, so that what else the machine does counts little. It needs mpirun, mpi4py and
-matplotlib:
+(Thakur, Rabenseifner and Gropp, IJHPCA 2005). Updates on one rank give the first two constants, an
+allreduce between two ranks of this machine the others. Every figure is the best of many short
+turns, so that what else the machine does counts little. It needs mpirun, mpi4py and matplotlib:
 
     python asv_benchmarks/scaling.py --picture docs/scaling.png
 """
@@ -21,7 +20,7 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -34,8 +33,6 @@ ROWS = (16, 64, 256)
 BYTES = (1 << 10, 1 << 13, 1 << 16, 1 << 18, 1 << 20, 1 << 22)
 #: Batches of the picture, on all ranks together.
 BATCHES = (1024, 8192, 65536)
-#: Updates of an epoch.
-UPDATES = 4
 
 
 class Work(NamedTuple):
@@ -135,66 +132,64 @@ def table(
 # ---- measuring ----------------------------------------------------------------------------------
 
 
-def measure(rounds: int) -> dict[str, object] | None:
-    """On each of two ranks: updates on one rank, on both, and allreduces; rank 0 returns them."""
+def measure(turns: int) -> dict[str, object] | None:
+    """On each of two ranks: updates alone and together, and allreduces; rank 0 returns them."""
     import time
 
     from mpi4py import MPI
 
     from fastbp import MLP, Adam
-    from fastbp.distributed import mpi
 
     comm = MPI.COMM_WORLD
     rng = np.random.default_rng(0)
 
-    def fit(sizes: tuple[int, ...], rows: int, ranks: MPI.Intracomm, epochs: int) -> float:
-        """Seconds of the fastest update."""
-        X = rng.normal(size=(rows * UPDATES, sizes[0])).astype("float32")
-        y = rng.normal(size=(rows * UPDATES, sizes[-1])).astype("float32")
-        net = MLP(sizes, optimizer=Adam(1e-4), seed=0)
-        options = {"batch_size": rows * ranks.size, "comm": ranks, "shuffle": False}
-        return min(mpi.fit(net, X, y, epochs=epochs, **options).seconds) / UPDATES
+    def best(action: Callable[[], object], ranks: MPI.Intracomm) -> float:
+        """Seconds of the fastest turn, each as long as that of the slower rank."""
+        fastest = math.inf
+        for _ in range(turns):
+            ranks.Barrier()
+            start = time.perf_counter()
+            action()
+            fastest = min(fastest, ranks.allreduce(time.perf_counter() - start, MPI.MAX))
+        return fastest
 
-    def own_work(sizes: tuple[int, ...], rows: int) -> float:
-        """Seconds of the processor for an update on one rank, from fits of two lengths."""
-        X = rng.normal(size=(rows * UPDATES, sizes[0])).astype("float32")
-        y = rng.normal(size=(rows * UPDATES, sizes[-1])).astype("float32")
+    def update(sizes: tuple[int, ...], rows: int, ranks: MPI.Intracomm) -> float:
+        """What `mpi.fit` does in an update."""
+        X = rng.normal(size=(rows, sizes[0])).astype("float32")
+        y = rng.normal(size=(rows, sizes[-1])).astype("float32")
         net = MLP(sizes, optimizer=Adam(1e-4), seed=0)
-        options = {"batch_size": rows, "comm": MPI.COMM_SELF, "shuffle": False}
-        best = {1: math.inf, 5: math.inf}
-        for _ in range(rounds):
-            for epochs in best:
-                start = time.process_time()
-                mpi.fit(net, X, y, epochs=epochs, **options)
-                best[epochs] = min(best[epochs], time.process_time() - start)
-        return (best[5] - best[1]) / (4 * UPDATES)
+        grad = np.empty_like(net.params)
+
+        def action() -> None:
+            net.loss_and_grad(X, y, out=grad, reduction="sum")
+            if ranks.size > 1:
+                ranks.Allreduce(MPI.IN_PLACE, grad)
+            assert np.isfinite(grad).all()
+            net.apply_gradient(np.divide(grad, ranks.size * rows, out=grad), penalties=True)
+
+        action()  # compiles
+        return best(action, ranks)
 
     found: dict[str, object] = {}
     for name, sizes in NETS.items():
-        found[name] = {rows: own_work(sizes, rows) for rows in ROWS} if comm.rank == 0 else {}
+        alone = comm.rank == 0
+        found[name] = {rows: update(sizes, rows, MPI.COMM_SELF) for rows in ROWS if alone}
         comm.Barrier()
-        found[f"{name} on both"] = {rows: fit(sizes, rows, comm, 2 * rounds) for rows in ROWS}
-    times = {}
-    for size in BYTES:
-        array = np.zeros(size // 4, np.float32)
-        best = math.inf
-        for _ in range(40 * rounds):
-            comm.Barrier()
-            start = time.perf_counter()
-            comm.Allreduce(MPI.IN_PLACE, array)
-            best = min(best, comm.allreduce(time.perf_counter() - start, MPI.MAX))
-        times[size] = best
-    found["allreduce"] = times
+        found[f"{name} on both"] = {rows: update(sizes, rows, comm) for rows in ROWS}
+    arrays = [np.zeros(size // 4, np.float32) for size in BYTES]
+    found["allreduce"] = {
+        a.nbytes: best(lambda a=a: comm.Allreduce(MPI.IN_PLACE, a), comm) for a in arrays
+    }
     return found if comm.rank == 0 else None
 
 
-def measured(rounds: int) -> dict[str, dict[int, float]]:
+def measured(turns: int) -> dict[str, dict[int, float]]:
     """What two ranks of this machine measure."""
     command = ["mpirun", "-n", "2", "--oversubscribe"]
     if os.geteuid() == 0:
         command.append("--allow-run-as-root")
     environment = os.environ | {"OMPI_MCA_mpi_yield_when_idle": "1"}
-    program = [sys.executable, "-m", "mpi4py", __file__, "--as-rank", "--rounds", str(rounds)]
+    program = [sys.executable, "-m", "mpi4py", __file__, "--as-rank", "--turns", str(turns)]
     done = subprocess.run(
         [*command, *program], env=environment, stdout=subprocess.PIPE, text=True, check=True
     )
@@ -239,15 +234,15 @@ def main() -> None:
     """Measure, fit, print the tables and draw the picture."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--picture", help="where to draw the curve")
-    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--turns", type=int, default=300)
     parser.add_argument("--as-rank", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.as_rank:
-        found = measure(options.rounds)
+        found = measure(options.turns)
         if found is not None:
             print(json.dumps(found))
         return
-    times = measured(options.rounds)
+    times = measured(options.turns)
     works = {net: work_of(times[net]) for net in NETS}
     sizes = {net: parameters(layers) for net, layers in NETS.items()}
     here = network_of(times["allreduce"])
