@@ -192,12 +192,24 @@ class Parquet(Blocks):
 
 def _array(name: str, column: Any) -> npt.NDArray[Any]:
     """A column of Arrow's as an array; what is null is NaN."""
-    if not hasattr(column, "flatten") or not hasattr(column.type, "list_size"):
-        return np.asarray(column.to_numpy(zero_copy_only=False))
+    size = getattr(column.type, "list_size", None)
+    if size is None:
+        return _numbers(column)
     if column.null_count:
         raise ValueError(f"the column {name!r} holds null instead of a list. Fill it in first")
-    items = column.flatten().to_numpy(zero_copy_only=False)
-    return np.asarray(items).reshape(len(column), column.type.list_size)
+    return _numbers(column.flatten()).reshape(len(column), size)
+
+
+def _numbers(column: Any) -> npt.NDArray[Any]:
+    """Numbers of Arrow's, where they stand if they can stay there.
+
+    Arrow's own `to_numpy` imports pandas when it is first called, which takes a second.
+    """
+    if column.null_count or str(column.type) == "bool":  # bits
+        return np.asarray(column.to_numpy(zero_copy_only=False))
+    dtype = np.dtype(column.type.to_pandas_dtype())
+    first = column.offset * dtype.itemsize
+    return np.frombuffer(column.buffers()[1], dtype, len(column), first)
 
 
 def _matrix(
