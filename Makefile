@@ -30,7 +30,7 @@ test-clients: $(VENV)/.installed-test $(VENV)/.installed-clients  ## run the tes
 		tests/sklearn_estimators/test_annotations.py tests/files/test_torch.py tests/files/test_keras.py
 
 test-machines: $(VENV)/.installed-test $(VENV)/.installed-machines  ## run the tests on ranks of MPI and on a Dask cluster
-	$(RUN) -m pytest tests/distributed tests/examples/test_sweep_with_joblib.py \
+	$(RUN) -m pytest tests/distributed_training tests/examples/test_sweep_with_joblib.py \
 		tests/examples/test_search_with_optuna.py tests/examples/test_mpi.py tests/examples/test_dask.py
 
 soak: $(VENV)/.installed-test  ## run the tests at their full counts; prints a table of the promises
