@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick test-clients test-nojit test-mutants soak lint compare perf perf-selftest perf-history page-scripts
+.PHONY: help demo test quick test-clients test-machines test-nojit test-mutants soak lint compare perf perf-selftest perf-history page-scripts
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,10 @@ test-mutants: $(VENV)/.installed-test  ## break fastbp in many places and see th
 test-clients: $(VENV)/.installed-test $(VENV)/.installed-clients  ## run the tests with other people's libraries
 	$(RUN) -m pytest tests/sklearn_estimators/test_clients.py tests/sklearn_estimators/test_onnx.py \
 		tests/sklearn_estimators/test_annotations.py tests/files/test_torch.py tests/files/test_keras.py
+
+test-machines: $(VENV)/.installed-test $(VENV)/.installed-machines  ## run the tests on ranks of MPI and on a Dask cluster
+	$(RUN) -m pytest tests/distributed_training tests/examples/test_sweep_with_joblib.py \
+		tests/examples/test_search_with_optuna.py tests/examples/test_mpi.py tests/examples/test_dask.py
 
 soak: $(VENV)/.installed-test  ## run the tests at their full counts; prints a table of the promises
 	FASTBP_SOAK=1 $(RUN) -m pytest

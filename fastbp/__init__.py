@@ -22,6 +22,7 @@ ConjugateGradient, LBFGS, ScaledConjugateGradient, Rprop
 LevenbergMarquardt
 ImageShift,               changes of batches, for ``fit(augment=...)``; also ImageZoom,
 ImageRotation             GaussianNoise
+Parquet                   rows of files that may exceed memory, for ``net.fit(Parquet(path, y))``
 gradcheck                 compare a net's gradient with central differences
 DivergenceWarning         training stopped at values that are not finite
 lr_find                   the learning-rate range test: suggests a learning rate
@@ -100,6 +101,7 @@ if TYPE_CHECKING:
     from fastbp.augment.images import ImageShift as ImageShift
     from fastbp.augment.images import ImageZoom as ImageZoom
     from fastbp.embed.lookup import compiled_from as compiled_from
+    from fastbp.fit.parquet import Parquet as Parquet
     from fastbp.insight.diagnose import diagnose as diagnose
     from fastbp.insight.explain import explain as explain
     from fastbp.insight.range_test import lr_find as lr_find
@@ -122,6 +124,7 @@ ON_DEMAND = {
     "ImageZoom": "augment.images",
     "LBFGS": "methods",
     "LevenbergMarquardt": "methods",
+    "Parquet": "fit.parquet",
     "Perceptron": "perceptron.perceptron",
     "Rprop": "methods",
     "ScaledConjugateGradient": "methods",

@@ -676,10 +676,11 @@ class MLP(Differentiable):
             model is that of dense rows but for rounding. A memory-mapped array
             (`numpy.memmap`) of more than 64 MiB is read a part at a time, so that it may exceed
             memory; with `shuffle` in a random order of blocks of about 1 MiB, the rows of a part
-            at random among each other. Without `y`, an iterable of tuples (X, y) or (X, y,
-            sample_weight): each is one batch, all are an epoch, `batch_size` and `shuffle` do not
-            matter. An iterator that is used up, as a generator is after one epoch, ends training
-            with a warning.
+            at random among each other. So are arrays of Zarr and HDF5, by their chunks, and without
+            `y`, a `fastbp.Parquet`; a thread reads ahead. Also without `y`, an iterable of tuples
+            (X, y) or (X, y, sample_weight): each is one batch, all are an epoch, `batch_size` and
+            `shuffle` do not matter. An iterator that is used up, as a generator is after one epoch,
+            ends training with a warning.
         y : array-like, optional
             Targets, shape (rows, n_out), or (rows,) for one output; for cross_entropy integer
             labels 0 ... n_out - 1 of shape (rows,), or probabilities (rows, n_out).

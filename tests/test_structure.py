@@ -34,7 +34,7 @@ LEVELS = """
     plot
     insight
     __init__
-    sklearn files
+    sklearn files distributed
     commands
     __main__
 """
@@ -49,7 +49,10 @@ ON_DEMAND = {  # imported inside functions
     "files.keras_layers": {"keras"},
     "files.torch": {"torch"},
     "files.torch_modules": {"torch"},
+    "distributed.dask": {"distributed"},
+    "distributed.mpi": {"mpi4py"},
     "fit.history": {"pandas"},
+    "fit.parquet": {"pyarrow"},
     "files.onnx.contents": {"google"},
     "files.onnx.library": {"onnx"},
     "plot.animation": {"matplotlib"},

@@ -8,9 +8,12 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any, cast
 
+import numpy as np
+
 from fastbp import checks
 from fastbp.fit import data, one_step, sources
 from fastbp.fit.between_epochs import Hooks, Options, prepare
+from fastbp.fit.blocks import Blocks, Streamed, stream_of
 from fastbp.fit.data import Examples, Job
 from fastbp.fit.epochs import Epochs
 from fastbp.fit.guard import Guard, is_finite_before
@@ -18,6 +21,7 @@ from fastbp.fit.history import History
 from fastbp.fit.limits import LIMITS, Clock, Limits
 from fastbp.fit.log import BlockLog, EpochLog
 from fastbp.fit.one_step import Update
+from fastbp.fit.prefetch import Prefetched
 from fastbp.fit.warn import warn
 from fastbp.kernels.entry import REFUSED
 from fastbp.kernels.state import Data
@@ -56,7 +60,7 @@ def fit(
     if functions:
         checks.refuse_sparse("X", examples.X, "augment")
     source: sources.Source
-    if sources.is_in_memory(examples, limits):
+    if sources.is_in_memory(examples, limits) and not isinstance(examples.X, Blocks):
         rows, hooks, examples = rows_in_memory(
             net, examples, epochs, shuffle, options, limits, clock
         )
@@ -70,7 +74,7 @@ def fit(
         else:
             source = sources.Memory(*rows, batch_size, shuffle)
     else:
-        stream = sources.not_in_memory(net, examples, batch_size, shuffle, limits)
+        stream = stream_of(net, examples, batch_size, shuffle, limits)
         hooks = _hooks_beside(net, stream, epochs, shuffle, options, limits, clock)
         source = _changed(net, stream, functions)
     if source.updates == 0:
@@ -120,7 +124,7 @@ def rows_in_memory(
 
 
 def _hooks_beside(
-    net: Net, stream: sources.Batches | sources.Mapped, epochs: int, shuffle: bool,
+    net: Net, stream: sources.Batches | sources.Mapped | Streamed, epochs: int, shuffle: bool,
     options: Options, limits: Limits, clock: Clock,
 ) -> Hooks | None:  # fmt: skip
     """The hooks beside rows that are not in memory."""
@@ -128,13 +132,18 @@ def _hooks_beside(
         sources.check_columns(stream.examples.X, net.layer_sizes[0])
     if not options.any_given():
         return None
-    return prepare(net, stream.examples, shuffle, epochs, options, limits, clock)[0]
+    examples = stream.examples
+    if sources.is_chunked(examples.y):
+        examples = examples._replace(y=np.asarray(examples.y[:]))  # metrics compare all of it
+    return prepare(net, examples, shuffle, epochs, options, limits, clock)[0]
 
 
 def _changed(
     net: Net, pieces: sources.Pieces, functions: tuple[sources.Augmentation, ...]
 ) -> sources.Jobs:
     """Jobs from pieces of the rows, whose batches the functions have changed."""
+    if isinstance(pieces, sources.Mapped | Streamed):
+        pieces = Prefetched(pieces)
     if functions:
         pieces = sources.Augmented(pieces, functions, net.dtype, net.state.random)
     return sources.Jobs(net, pieces)

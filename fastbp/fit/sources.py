@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import numpy as np
@@ -33,7 +34,8 @@ from fastbp.model.net import Net
 
 Random = npt.NDArray[np.uint64]
 
-THEIRS = "raised by the program's own code, not by fastbp; the net keeps the updates so far"
+KEPT = "the net keeps the updates so far"
+THEIRS = f"raised by the program's own code, not by fastbp; {KEPT}"
 """Note of the errors that an iterable or an augmentation raises."""
 
 Augmentation = Callable[[npt.NDArray[Any], np.random.Generator], npt.ArrayLike]
@@ -104,9 +106,9 @@ class Jobs:
     """Pieces of rows as jobs.
 
     Bad rows are found on the way; then the net becomes what it was before the first epoch. What
-    the user's iterable or augmentation raises itself, of whatever class, keeps the updates so far,
-    as Ctrl-C and errors of other code of the user's do: a disk that fails in the last epoch must
-    not cost those before, and what is kept must not depend on how someone names an error.
+    reading, the user's iterable or augmentation raises itself, of whatever class, keeps the updates
+    so far, as Ctrl-C and errors of other code of the user's do: a disk that fails in the last epoch
+    must not cost those before, and what is kept must not depend on how someone names an error.
 
     Parameters
     ----------
@@ -139,7 +141,7 @@ class Jobs:
                 else:
                     job = self._job(refused)
             except Exception as error:
-                if THEIRS not in getattr(error, "__notes__", ()):
+                if not any(KEPT in note for note in getattr(error, "__notes__", ())):
                     self._before.restore(self.net)
                 error.add_note(f"in batch or part {number} of the epoch, counted from 0")
                 raise
@@ -201,6 +203,16 @@ def not_in_memory(
     return Batches(examples.X)
 
 
+@contextmanager
+def reading() -> Iterator[None]:
+    """What is raised within is marked as an error of reading."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"raised while rows were read; {KEPT}")
+        raise
+
+
 def _marked(items: Iterable[Any]) -> Iterator[Any]:
     """The items; what going through them raises is marked."""
     try:
@@ -224,7 +236,8 @@ class Batches:
     examples = Examples(None, None)
 
     def __init__(self, batches: Any) -> None:
-        if isinstance(batches, np.ndarray | str) or not isinstance(batches, Iterable):
+        array = isinstance(batches, np.ndarray | str) or is_chunked(batches)
+        if array or not isinstance(batches, Iterable):
             raise TypeError(
                 "fit needs y, the targets; without it X must be an iterable of batches (X, y); "
                 f"got {type(batches).__name__}"
@@ -262,23 +275,22 @@ class Mapped:
     limits : Limits
     missing : bool, default=False
         Whether NaN in y is a missing target, whose weight is 0.
+
+    Attributes
+    ----------
+    ended : bool
+        Nothing more is read once this is True.
     """
 
     def __init__(
         self, X: Any, y: Any, sample_weight: Any, batch_size: int, shuffle: bool, random: Random,
         limits: Limits = LIMITS, missing: bool = False,
     ) -> None:  # fmt: skip
-        weights = None if sample_weight is None else _plain("sample_weight", sample_weight)
-        self.examples = Examples(X, _plain("y", y), weights)
-        if X.ndim != 2:
-            raise ValueError(f"X must have shape (rows, n_in); got shape {X.shape}")
-        for name, array in (("y", self.examples.y), ("sample_weight", weights)):
-            if array is not None and array.shape[:1] != X.shape[:1]:
-                raise ValueError(
-                    f"X and {name} must have the same number of rows; got {len(X)} and shape "
-                    f"{array.shape}"
-                )
-        self.weight_factor = _factor_to_mean_1(self.examples, missing, limits)
+        weights = None if sample_weight is None else plain("sample_weight", sample_weight)
+        self.examples = Examples(X, plain("y", y), weights)
+        check_rows(self.examples)
+        self.ended = False
+        self.weight_factor = factor_to_mean_1(self.examples, missing, limits)
         self.batch_size = min(batch_size, len(X))
         self.updates = -(-len(X) // self.batch_size)
         self.shuffle = shuffle
@@ -312,7 +324,7 @@ class Mapped:
         return copied
 
 
-def _factor_to_mean_1(examples: Examples, missing: bool, limits: Limits) -> float:
+def factor_to_mean_1(examples: Examples, missing: bool, limits: Limits) -> float:
     """What scales mapped sample weights, 0 for missing targets, to a mean of 1 over all rows.
 
     Weights and targets that are none are left to the check of the part they stand in.
@@ -323,11 +335,12 @@ def _factor_to_mean_1(examples: Examples, missing: bool, limits: Limits) -> floa
     regular = all(array.dtype.kind in "biuf" and array.ndim in (1, 2) for array in arrays)
     if not arrays or not regular or len(outputs) > 1:
         return 1.0
-    rows = max(1, limits.part_bytes // max(array.nbytes // len(X) for array in arrays))
+    count: int = X.shape[0]
+    rows = max(1, limits.part_bytes // max(array.nbytes // count for array in arrays))
     sums = []
-    for first in range(0, len(X), rows):
+    for first in range(0, count, rows):
         part = slice(first, first + rows)
-        some = np.ones((min(rows, len(X) - first), 1))
+        some = np.ones((min(rows, count - first), 1))
         if weights is not None:
             some = np.array(weights[part], np.float64).reshape(len(some), -1)
         if missing:
@@ -337,10 +350,23 @@ def _factor_to_mean_1(examples: Examples, missing: bool, limits: Limits) -> floa
             forget(array)
     if not np.isfinite(sums).all():
         return 1.0
-    return len(X) / total_weight(np.array(sums))
+    return count / total_weight(np.array(sums))
 
 
-def _plain(name: str, value: Any) -> npt.NDArray[Any]:
+def check_rows(examples: Examples) -> None:
+    """Raise a ValueError for another shape of X than (rows, n_in), and other numbers of rows."""
+    X, y, sample_weight = examples
+    if X.ndim != 2:
+        raise ValueError(f"X must have shape (rows, n_in); got shape {X.shape}")
+    for name, array in (("y", y), ("sample_weight", sample_weight)):
+        if array is not None and array.shape[:1] != X.shape[:1]:
+            raise ValueError(
+                f"X and {name} must have the same number of rows; got {X.shape[0]} and shape "
+                f"{array.shape}"
+            )
+
+
+def plain(name: str, value: Any) -> npt.NDArray[Any]:
     """An array of numbers; one that is mapped from a file stays so."""
     return value if isinstance(value, np.memmap) else checks.numbers(name, value)
 
@@ -475,8 +501,18 @@ def next_generator(random: Random) -> np.random.Generator:
 
 
 def is_on_disk(X: Any, limits: Limits = LIMITS) -> bool:
-    """Whether X is a memory-mapped array of more than one part; a copy of one is in memory."""
-    return _mapping(X) is not None and X.nbytes > limits.part_bytes
+    """Whether X is a mapped or chunked array of more than one part; a copy of one is in memory."""
+    return (_mapping(X) is not None or is_chunked(X)) and X.nbytes > limits.part_bytes
+
+
+def is_chunked(X: Any) -> bool:
+    """Whether X is an array that a file holds in chunks, such as zarr.Array or h5py.Dataset.
+
+    Arrays that compute by themselves, such as Dask's, are none.
+    """
+    if isinstance(X, np.ndarray) or hasattr(X, "__array_ufunc__"):
+        return False
+    return all(hasattr(X, name) for name in ("shape", "dtype", "chunks", "nbytes", "__getitem__"))
 
 
 def _mapping(array: Any) -> mmap.mmap | None:
@@ -487,8 +523,9 @@ def _mapping(array: Any) -> mmap.mmap | None:
 
 def parts_of(X: Any, limits: Limits = LIMITS) -> Iterator[npt.NDArray[Any]]:
     """All rows of an array on disk in their order, a part at a time."""
-    rows = max(1, limits.part_bytes // (X.nbytes // len(X)))
-    for first in range(0, len(X), rows):
+    count = X.shape[0]  # an array of Zarr has no length
+    rows = max(1, limits.part_bytes // (X.nbytes // count))
+    for first in range(0, count, rows):
         yield np.array(X[first : first + rows])
         forget(X)
 
