@@ -38,6 +38,7 @@ from fastbp.kernels.optimizers import (
     sgd,
 )
 from fastbp.kernels.regularization import clip_norm, clip_values, limit_norms, penalize, scale
+from fastbp.kernels.scalars import exp
 from fastbp.kernels.state import (
     CLIP_NORM,
     CLIP_VALUE,
@@ -60,6 +61,8 @@ NO_UPDATE = 0
 """The code that leaves the parameters alone."""
 SGD, ADAM, AMSGRAD, NADAM, RMSPROP, ADAGRAD, ADADELTA, LION = range(1, 9)
 """Codes of the optimisers."""
+LOG_OF_096 = math.log(0.96)
+"""0.96^x is exp(x log 0.96): a power would be a function of the C library."""
 
 
 @kernel
@@ -71,8 +74,8 @@ def nadam_factors(s, updates):
     """
     beta = load(s, BETA_1)
     decay = load(s, MOMENTUM_DECAY)
-    now = beta * (1.0 - 0.5 * 0.96 ** (updates * decay))
-    then = beta * (1.0 - 0.5 * 0.96 ** ((updates + 1.0) * decay))
+    now = beta * (1.0 - 0.5 * exp(LOG_OF_096 * updates * decay))
+    then = beta * (1.0 - 0.5 * exp(LOG_OF_096 * (updates + 1.0) * decay))
     momenta = load(s, MOMENTA) * now
     store(s, MOMENTA, momenta)
     return (1.0 - now) / (1.0 - momenta), then / (1.0 - momenta * then) * (1.0 - beta)

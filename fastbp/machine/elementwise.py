@@ -14,11 +14,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
-import numba
 import numpy as np
-from numba.extending import is_jitted
 
-from fastbp.machine.jit import compiles, inlined, optimized_whole
+from fastbp.machine.settings import compiles
 
 FIRST_ADDRESS = 4096
 """No code stands below: smaller numbers are free for other uses."""
@@ -123,6 +121,10 @@ def loop_of(kind: Kind, function: Any, dtype: np.dtype[Any]) -> Loop:
     if not compiles():
         own = python_function(function)
         return UncompiledLoop(own, kind.loop, dtype)
+    import numba
+
+    from fastbp.machine.compiler import inlined, optimized_whole
+
     name = _name(function)
     number = numba.from_dtype(dtype)
     own = inlined(rebound(python_function(function), kind.replacements, dtype, {}))
@@ -151,7 +153,9 @@ def loop_of(kind: Kind, function: Any, dtype: np.dtype[Any]) -> Loop:
 
 
 def _check_returned(kind: Kind, name: str, returned: Any) -> None:
-    numbers = numba.types.Float | numba.types.Integer | numba.types.Boolean
+    from numba import types as numbas
+
+    numbers = numbas.Float | numbas.Integer | numbas.Boolean
     parts = getattr(returned, "types", ())
     if len(parts) != len(kind.results) or not all(isinstance(part, numbers) for part in parts):
         raise TypeError(
@@ -175,7 +179,7 @@ def _name(function: Any) -> str:
     return str(getattr(function, "__name__", type(function).__name__))
 
 
-def _short(error: numba.NumbaError) -> str:
+def _short(error: Exception) -> str:
     """What an error of Numba says, without colours, traces and advice."""
     lines = [line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines()]
     told = [line for line in lines if line and not line.startswith(("Failed in", "During:"))]
@@ -203,6 +207,10 @@ def rebound(
     made : dict
         The copies so far, by function.
     """
+    from numba.extending import is_jitted
+
+    from fastbp.machine.compiler import inlined
+
     if function in made:
         return made[function]
 

@@ -154,12 +154,25 @@ class _EntryLibrary(JITCodeLibrary):  # type: ignore[misc]
         if not _CHOOSES_PASSES or int(numba.config.OPT) != _OPT:
             super()._optimize_final_module()
             return
-        options = binding.create_pipeline_tuning_options(speed_level=2)
-        options.loop_unrolling = False
-        if not self._interleaves:
-            options.loop_interleaving = False
-        builder = binding.create_pass_builder(self._codegen._tm, options)
-        builder.getModulePassManager().run(self._final_module, builder)
+        optimize(self._final_module, self._codegen._tm, self._interleaves)
+
+
+def optimize(module: Any, machine: Any, interleaves: bool = True) -> None:
+    """Run the passes on a module that holds all that it calls.
+
+    Parameters
+    ----------
+    module : ModuleRef
+    machine : TargetMachine
+    interleaves : bool, default=True
+        Whether a loop may take several vectors in a turn.
+    """
+    options = binding.create_pipeline_tuning_options(speed_level=2)
+    options.loop_unrolling = False
+    if not interleaves:
+        options.loop_interleaving = False
+    builder = binding.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
 
 
 class EntryCompiler(Compiler):  # type: ignore[misc]
