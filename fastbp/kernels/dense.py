@@ -211,7 +211,6 @@ def product_below_of_single_sample(layer, dx, finish, y):
 def delta_below(layer, below, batch):
     """The delta of the layer below, dX = (W^T D) * dY/dZ; Y are the outputs of that layer."""
     stride = stride_of(layer)
-    d = delta(layer)
     dx, y = delta(below), outputs(below)
     finish = AS_IT_IS
     if not has_slope(below):

@@ -44,6 +44,7 @@ class Deferred:
         return getattr(self.made, name)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call it."""
         return self.made(*args, **kwargs)
 
     @property

@@ -31,6 +31,7 @@ __all__ = [
     "call",
     "compiles",
     "dispatcher_of",
+    "is_shipped",
     "kernel",
     "ready",
     "seconds_compiling",
@@ -98,8 +99,9 @@ def _compile(function: Callable[..., Any], cached: bool, shipped: bool) -> Any:
     return builtin
 
 
-_DISPATCHERS: dict[Any, Deferred] = {}
-"""By the function of an object: the same function, for Numba to compile."""
+def is_shipped(function: Any) -> bool:
+    """Whether the code of a function was compiled beforehand."""
+    return objects.FOUND is not None and function in _DISPATCHERS
 
 
 def dispatcher_of(function: Any) -> Any:
@@ -108,6 +110,8 @@ def dispatcher_of(function: Any) -> Any:
 
 
 _READY: set[tuple[Any, str]] = set()
+_DISPATCHERS: dict[Any, Deferred] = {}
+"""By the function of an object: the same function, for Numba to compile."""
 
 
 class _Spent(threading.local):

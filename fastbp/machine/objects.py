@@ -19,6 +19,7 @@ import platform
 import sys
 import warnings
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,10 +28,12 @@ import numpy as np
 from fastbp.machine import layouts, settings
 
 VARIABLE = "FASTBP_OBJECTS"
-"""Environment variable: with "0", no object is loaded."""
+"""Environment variable: with "0", no object is loaded; or a folder of objects to look in."""
 PACKAGE = Path(__file__).parents[1]
 FOLDER = PACKAGE / "objects"
 SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
+ROOMS = ("kernels", "machine")
+"""Folders of the sources that decide the code."""
 FUNCTIONS = ("train_and_predict", "train_and_predict_sparse")
 """What an object holds, for both dtypes."""
 MADE_BY = "fastbp_made_by"
@@ -73,9 +76,8 @@ _X86 = (
     Level("x86-64-v3", _UNASKED, _V3, 256, 16, True, True),
     Level("x86-64-v2", "", _V2, 128, 16, True, False),
 )
-_ARM = (
-    Level("apple-m1" if sys.platform == "darwin" else "generic", "", ("ASIMD",), 128, 32, False, True),
-)
+_ARM_NAME = "apple-m1" if sys.platform == "darwin" else "generic"
+_ARM = (Level(_ARM_NAME, "", ("ASIMD",), 128, 32, False, True),)
 LEVELS = {"x86_64": _X86, "amd64": _X86, "aarch64": _ARM, "arm64": _ARM}.get(
     platform.machine().lower(), ()
 )
@@ -111,9 +113,7 @@ def source_digest() -> str:
     """Hash the sources that decide the code; "" where they cannot be read."""
     hasher = hashlib.blake2b(digest_size=_DIGITS // 2)
     try:
-        for path in sorted(Path(PACKAGE, "kernels").glob("*.py")) + sorted(
-            Path(PACKAGE, "machine").glob("*.py")
-        ):
+        for path in (path for room in ROOMS for path in sorted((PACKAGE / room).glob("*.py"))):
             content = path.read_bytes()
             hasher.update(f"{path.parent.name}/{path.name}\0{len(content)}\0".encode())
             hasher.update(content)
@@ -133,9 +133,8 @@ def name_for(level: Level, content: bytes) -> str:
 
 def supported() -> tuple[Level, ...]:
     """The levels that this processor has, the best first."""
-    from numpy._core._multiarray_umath import __cpu_features__
-
-    return tuple(level for level in LEVELS if all(map(__cpu_features__.get, level.needs)))
+    features = import_module("numpy._core._multiarray_umath").__cpu_features__
+    return tuple(level for level in LEVELS if all(map(features.get, level.needs)))
 
 
 # ---- loading ------------------------------------------------------------------------------------
@@ -151,10 +150,16 @@ def _reason() -> str:
     return "" if layouts.known() else "this Python or NumPy keeps arrays in another way"
 
 
+def folder() -> Path:
+    """Where objects are looked for."""
+    chosen = os.environ.get(VARIABLE, "").strip()
+    return FOLDER if chosen in ("", "1") else Path(os.path.abspath(chosen))
+
+
 def _files() -> dict[str, Path]:
     """The objects of all sources, by their names without the digest of the file."""
     try:
-        paths = sorted(FOLDER.glob(f"*{SUFFIX}"))
+        paths = sorted(folder().glob(f"*{SUFFIX}"))
     except OSError:
         return {}
     return {path.stem.rpartition("-")[0]: path for path in paths}
