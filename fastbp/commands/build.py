@@ -89,7 +89,7 @@ def run(command: Sequence[str], environment: dict[str, str]) -> None:
 
 
 def make(levels: Sequence[Level], folder: Path) -> list[Path]:
-    """Make the objects of levels, as many at once as there are processors; print what was done."""
+    """Make the objects of levels, one on each processor at a time; print what was done."""
 
     def timed(level: Level) -> Path:
         start = time.perf_counter()

@@ -26,8 +26,9 @@ def cache_lines() -> list[str]:
     state = cache.state
     if cache.entries:
         state += f": {cache.entries} compiled functions, {cache.n_bytes / 1e6:.1f} MB"
-    elif state == "empty" and objects.FOUND is None:
-        state += ": the first fit compiles (or `python -m fastbp warmup` does, beforehand)"
+    elif state == "empty":
+        first = "the first fit" if objects.FOUND is None else "what no object holds"
+        state += f": {first} compiles (or `python -m fastbp warmup` does, beforehand)"
     return [str(cache.directory or "no folder"), state]
 
 

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numba
-from numba.core.registry import cpu_target
 from numba.extending import is_jitted as is_jitted
 
 from fastbp.machine.cache import PACKAGE, covers, turn_off
@@ -88,7 +87,7 @@ def linked_options() -> dict[str, Any]:
 
 def type_of(function: Any) -> Any:
     """The type of a dispatcher, or of one of the functions of `simd`, in compiled code."""
-    return cpu_target.typing_context.resolve_value_type(function)
+    return numba.typeof(function) if _linked is None else _linked.type_of(function)
 
 
 if _missing and compiles():

@@ -50,9 +50,11 @@ class Deferred:
     @property
     def _numba_type_(self) -> Any:
         """The type that Numba gives it."""
-        from fastbp.machine.compiler import type_of
+        if "_type" not in vars(self):
+            from fastbp.machine.compiler import type_of
 
-        return type_of(self.made)
+            self._type = type_of(self.made)
+        return vars(self)["_type"]
 
 
 def made(function: Any) -> Any:

@@ -13,9 +13,9 @@ import numpy as np
 
 OBJECT_TYPE = 8
 ARRAY_DATA, ARRAY_NDIM, ARRAY_SHAPE, ARRAY_DTYPE, ARRAY_FLAGS = 16, 24, 32, 56, 64
-"""Of an array: address, int32, address, address, int32."""
+"""In an array, as bytes from its start: address, int32, address, address, int32."""
 DTYPE_KIND = 24
-"""Of a dtype: its characters for kind, type and byte order."""
+"""In a dtype: its characters for kind, type and byte order."""
 NEEDED_FLAGS = 0x101
 """Contiguous as C has it, and aligned."""
 

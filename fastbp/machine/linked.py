@@ -23,7 +23,7 @@ from numba.core.codegen import CodeLibrary, JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.compiler_machinery import FunctionPass, PassManager, register_pass
-from numba.core.registry import CPUDispatcher
+from numba.core.registry import CPUDispatcher, cpu_target
 from numba.core.sigutils import normalize_signature
 from numba.core.typed_passes import (
     IRLegalization,
@@ -281,3 +281,13 @@ class LinkedDispatcher(CPUDispatcher):  # type: ignore[misc]
             f"{self.__name__} is an inner kernel: call it from a compiled function, or set "
             "NUMBA_DISABLE_JIT=1 to call it from Python"
         )
+
+
+def type_of(function: Any) -> Any:
+    """The type of a function in compiled code."""
+    context = cpu_target.typing_context
+    try:
+        return context.resolve_value_type(function)
+    except ValueError:  # it was made while Numba compiles what calls it
+        context.refresh()
+        return context.resolve_value_type(function)

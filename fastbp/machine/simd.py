@@ -34,7 +34,7 @@ SOURCE = "fastbp.machine.primitives" if compiles() else "fastbp.machine.uncompil
 
 def __getattr__(name: str) -> Any:
     """A function, by its name."""
-    if name == "__path__":  # asked for by the import system: there are no files below this one
+    if name.startswith("_") and name != "__all__":  # Python and Numba ask modules for some
         raise AttributeError(name)
     if name == "__all__" or objects.FOUND is None:
         found = getattr(import_module(SOURCE), name)

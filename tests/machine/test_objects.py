@@ -116,15 +116,15 @@ X = np.random.default_rng(0).normal(size=(300, 5))
 y = (X[:, 0] > 0).astype(int)
 for dtype in ("float32", "float64"):
     net = MLP((5, 8, 1), loss="binary_cross_entropy", dtype=dtype, dropout=0.1, seed=0)
-    net.fit(X, y, epochs=3, validation_fraction=0.1, early_stopping=True)
+    net.fit(X, y, epochs=3, validation_fraction=0.1, patience=2)
     net.predict(X), net.evaluate(X, y), net.score(X, y), net.step(X, y), net.loss_and_grad(X, y)
     with tempfile.TemporaryDirectory() as folder:
         net.save(folder + "/net.safetensors")
         fastbp.load(folder + "/net.safetensors").predict(X)
     fastbp.sklearn.MLPClassifier((8,), max_iter=3, tol=0.0).fit(X.astype(dtype), y).predict(X)
-    fastbp.sklearn.MLPRegressor((8,), max_iter=3, tol=0.0).fit(X.astype(dtype), y).score(X, y)
+    fastbp.sklearn.MLPRegressor(hidden_layer_sizes=(8,), max_iter=3, tol=0.0).fit(X.astype(dtype), y).score(X, y)
 print([name for name in ("numba", "llvmlite") if name in sys.modules])
-net.fit(X, y, epochs=1, method="conjugate_gradient")  # its kernels are not in the object
+MLP((5, 1)).fit(X, y, epochs=1, method="conjugate_gradient")  # its kernels are not in the object
 z = fastbp.graph.variable("z")
 MLP((5, 3, 1), activation=fastbp.ElementwiseActivation(lambda z: (z * z, z + z))).fit(X, y)
 print([name for name in ("numba", "llvmlite") if name in sys.modules], z.value({"z": 2.0}))
@@ -221,7 +221,8 @@ def test_an_edited_source_has_no_object(copied: Path) -> None:
         source.write_bytes(before + b"\n# edited\n")
         assert output("-c", STATE, package=copied) == "none for these sources\n"
         source.write_bytes(before)
-    (copied / "mlp.py").open("a").write("\n# edited\n")  # holds no kernels
+    other = copied / "mlp.py"  # holds no kernels
+    other.write_bytes(other.read_bytes() + b"\n# edited\n")
     assert output("-c", STATE, package=copied).startswith(f"{name}, made by ")
     (copied / "kernels" / "more.py").write_text("")
     assert output("-c", STATE, package=copied) == "none for these sources\n"
