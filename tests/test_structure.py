@@ -39,11 +39,8 @@ LEVELS = """
 """
 LEVEL = {room: i for i, row in enumerate(LEVELS.strip().splitlines()) for room in row.split()}
 DEPENDENCIES = {"llvmlite", "numba", "numpy"}
-INTERNALS = {
-    "machine.cache_entries",
-    "machine.emission",
-    "machine.linked",
-}  # lean on what Numba does not promise
+# These lean on what Numba does not promise.
+INTERNALS = {"machine.cache_entries", "machine.emission", "machine.linked"}
 ON_DEMAND = {  # imported inside functions
     "fit.callbacks": {"tqdm"},
     "commands.demo": {"sklearn", "threadpoolctl"},

@@ -121,8 +121,9 @@ for dtype in ("float32", "float64"):
     with tempfile.TemporaryDirectory() as folder:
         net.save(folder + "/net.safetensors")
         fastbp.load(folder + "/net.safetensors").predict(X)
-    fastbp.sklearn.MLPClassifier((8,), max_iter=3, tol=0.0).fit(X.astype(dtype), y).predict(X)
-    fastbp.sklearn.MLPRegressor(hidden_layer_sizes=(8,), max_iter=3, tol=0.0).fit(X.astype(dtype), y).score(X, y)
+    options = {"hidden_layer_sizes": (8,), "max_iter": 3, "tol": 0.0}
+    for estimator in fastbp.sklearn.MLPClassifier, fastbp.sklearn.MLPRegressor:
+        estimator(**options).fit(X.astype(dtype), y).score(X, y)
 print([name for name in ("numba", "llvmlite") if name in sys.modules])
 MLP((5, 1)).fit(X, y, epochs=1, method="conjugate_gradient")  # its kernels are not in the object
 z = fastbp.graph.variable("z")
