@@ -95,15 +95,12 @@ class Found(NamedTuple):
         The compilers.
     functions : dict of str to callable
         By the names of FUNCTIONS.
-    kept : tuple
-        What is to live as long.
     """
 
     level: Level
     path: Path
     made_by: str
     functions: dict[str, Callable[..., float]]
-    kept: tuple[Any, ...]
 
 
 # ---- what belongs to these sources --------------------------------------------------------------
@@ -218,19 +215,23 @@ def _open(level: Level, path: Path) -> Found:
     library = ctypes.CDLL(str(path))
     table = (ctypes.c_void_p * len(layouts.API)).in_dll(library, layouts.TABLE)
     table[:] = [_address(name) for name in layouts.API]
-    new = ctypes.pythonapi.PyCFunction_NewEx
-    new.restype = ctypes.py_object
-    new.argtypes = [ctypes.c_void_p] * 3
+    prototype = ctypes.PYFUNCTYPE(ctypes.py_object, *[ctypes.c_void_p] * 3)
+    new = prototype(("PyCFunction_NewEx", ctypes.pythonapi))
     functions = {}
-    kept: list[Any] = [library]
     for name in FUNCTIONS:
         function = ctypes.cast(getattr(library, name), ctypes.c_void_p).value
         definition = _Definition(name.encode(), function, _METH_FASTCALL, None)
-        kept.append(definition)
+        _keep_for_ever(definition)
         functions[name] = new(ctypes.addressof(definition), None, None)
+    _keep_for_ever(raise_at)
     text = ctypes.c_char.in_dll(library, MADE_BY)
     made_by = ctypes.string_at(ctypes.addressof(text)).decode()
-    return Found(level, path, made_by, functions, tuple(kept))
+    return Found(level, path, made_by, functions)
+
+
+def _keep_for_ever(thing: Any) -> None:
+    """Let an object outlive its module: at the end of a process, functions may go after it."""
+    ctypes.PYFUNCTYPE(None, ctypes.py_object)(("Py_IncRef", ctypes.pythonapi))(thing)
 
 
 def _address(name: str) -> int | None:
