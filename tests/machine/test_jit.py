@@ -71,7 +71,7 @@ def test_a_clock_stands_still_while_this_thread_compiles(monkeypatch) -> None:
     monkeypatch.setattr(jit, "_READY", set())
     working = jit.without_compiling(lambda: clock.now)
     before, spent = working(), jit.seconds_compiling()
-    jit.ready(types.SimpleNamespace(overloads={}), "f", ())
+    jit.ready(type("Function", (), {"overloads": {}})(), "f", ())
     clock.now += 3.0
     assert working() - before == pytest.approx(3.0)
     assert jit.seconds_compiling() - spent == pytest.approx(100.0)
