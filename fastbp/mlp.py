@@ -45,17 +45,17 @@ Rows = npt.ArrayLike | Sparse
 
 
 INSIDE = {
-    "content", "from_spec", "in_python", "layer_table", "needs_gradient", "new_workspace",
-    "optimizer_state", "posterior", "regularization", "restart_optimizer", "rows_in_a_call",
-    "settings", "share_parameters", "spec", "split_seed", "state", "workspace",
+    "content", "explaining", "from_spec", "in_python", "layer_table", "needs_gradient",
+    "new_workspace", "optimizer_state", "posterior", "regularization", "restart_optimizer",
+    "rows_in_a_call", "settings", "share_parameters", "spec", "split_seed", "state", "workspace",
 }  # fmt: skip
 """Names of a net that are for this package's use: completion does not offer them."""
 
 
 SETTABLE = {
-    "_compiled", "_spaces", "_training", "_views", "history", "in_python", "layer_table",
-    "missing_targets", "optimizer", "posterior", "regularization", "rows_in_a_call", "spec",
-    "split_seed", "state", "weight_init",
+    "_compiled", "_spaces", "_training", "_views", "explaining", "history", "in_python",
+    "layer_table", "missing_targets", "optimizer", "posterior", "regularization",
+    "rows_in_a_call", "spec", "split_seed", "state", "weight_init",
 }  # fmt: skip
 """Attributes that may be set: `optimizer` by users, the others by this package."""
 
@@ -523,10 +523,7 @@ class MLP(Differentiable):
         With sample weights the average is the weighted one: divided by the sum of the weights, or,
         where each output has its own, by their sum over n_out.
         """
-        rows, count = data.rows_and_targets(X, y, sample_weight, self)
-        return evaluation.evaluate(
-            self, rows, count, self.optimizer_state(), np.empty(0, self.dtype)
-        )
+        return evaluation.mean_loss(self, X, y, sample_weight)
 
     @checks.explained
     def score(self, X: Rows, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> float:

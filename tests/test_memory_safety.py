@@ -77,6 +77,7 @@ ONLY_READ = {
     entry.STEP: ALWAYS_READ | {"x", "y"},
     entry.DERIVE: ALWAYS_READ | STATE | {"x"},
     entry.APPLY: ALWAYS_READ,
+    entry.LOSS: ALWAYS_READ | STATE | {"x", "y"},
 }
 ENTRY_POINTS = (
     (entry, "train_and_predict"), (entry, "train_and_predict_sparse"),
@@ -269,13 +270,8 @@ def optimizer_of(case: dict):
     return OPTIMIZERS[case["optimizer"]](**options)
 
 
-def run_case(case: dict) -> list[np.ndarray]:
-    """Everything that fit, step, loss_and_grad and predict compute."""
-    rng = np.random.default_rng(case["seed"])
-    net.WHOLE_BATCH, net.PASS_ROWS = case["whole_batch"], case["pass_rows"]
-    net.SPARSE_PASS_ROWS = case["pass_rows"]
-    net.SECONDS_A_CALL = case["seconds_a_call"]
-    mlp = MLP(
+def net_of(case: dict) -> MLP:
+    return MLP(
         case["layer_sizes"],
         activation=[activation_of(name) for name in case["activation"]],
         output_activation=activation_of(case["output_activation"]),
@@ -286,6 +282,15 @@ def run_case(case: dict) -> list[np.ndarray]:
         seed=case["seed"],
         **{name: case[name] for name in RULES},
     )
+
+
+def run_case(case: dict) -> list[np.ndarray]:
+    """Everything that fit, step, loss_and_grad and predict compute."""
+    rng = np.random.default_rng(case["seed"])
+    net.WHOLE_BATCH, net.PASS_ROWS = case["whole_batch"], case["pass_rows"]
+    net.SPARSE_PASS_ROWS = case["pass_rows"]
+    net.SECONDS_A_CALL = case["seconds_a_call"]
+    mlp = net_of(case)
     rows, n_out = case["rows"], case["layer_sizes"][-1]
     X = rng.normal(size=(rows, case["layer_sizes"][0])).astype(case["dtype"])
     if case["sparse"]:
@@ -311,7 +316,7 @@ def run_case(case: dict) -> list[np.ndarray]:
         results += [mlp.jacobian(X), mlp.jacobian(X, "inputs")]
         data, _ = dataset.rows_and_targets(X, y, weights, mlp)
         of = Jacobian(mlp, data, rows, ~mlp.frozen)
-        results.append(np.tril(of.squares(np.zeros((of.size, of.size), mlp.dtype))))
+        results.append(np.tril(of.squares()))
     results += derivatives(case, mlp, X, y, weights)
     if case["steps"]:
         unit = MLP(case["layer_sizes"], activation="step", dtype=case["dtype"], seed=case["seed"])
@@ -331,6 +336,104 @@ def derivatives(case: dict, mlp: MLP, X, y, weights) -> list[np.ndarray]:
     return [*results, mlp.params]
 
 
+# ---- a user's compiled code ----------------------------------------------------------------------
+
+
+@numba.njit
+def predict_by(f, x, out):
+    f.predict(x, out)
+
+
+@numba.njit
+def loss_and_grad_by(f, x, y, grad):
+    return f.loss_and_grad(x, y, grad)
+
+
+@numba.njit
+def vjp_by(f, x, dy, dx, grad):
+    f.vjp(x, dy, dx, grad)
+
+
+@numba.njit
+def step_by(f, x, y):
+    return f.step(x, y)
+
+
+@numba.njit
+def apply_by(f, grad):
+    f.apply_gradient(grad)
+
+
+class GuardedPages:
+    """Makes arrays on pages of their own, one for each array however often it is asked for."""
+
+    def __init__(self, side: str | None) -> None:
+        self.side = side
+        self.made: dict[int, tuple[np.ndarray, Pages]] = {}
+
+    def __call__(self, array: np.ndarray, read_only: bool = False) -> np.ndarray:
+        if self.side is None:
+            return array.copy()
+        if id(array) not in self.made:
+            pages = Pages(array, self.side)
+            self.made[id(array)] = array, pages
+            if read_only:
+                pages.write_protect()
+        return self.made[id(array)][1].array
+
+    def move_tables(self, f) -> np.ndarray:
+        """Move all that a compiled net knows of, and return its parameters."""
+        if self.side is None:
+            return f.net.params
+        spaces, updates = f._kept
+        tables = [table for some in spaces for table in some]
+        tables += [getattr(update, "table", update) for update in updates]
+        for table in tables:
+            for cell, array in list(table.arrays.items()):
+                name = CELLS.get(cell)
+                table.put(cell, self(array, name in ALWAYS_READ - {"numbers", "labels"}))
+        for cell, array in list(f._handle.arrays.items()):
+            f._handle.put(cell, self(array))
+        return self.made[id(f.net.params)][1].array
+
+
+def run_embedded(case: dict, side: str | None) -> list[np.ndarray]:
+    """Everything that a user's compiled code computes of a net."""
+    rng = np.random.default_rng(case["seed"])
+    mlp = net_of(case | {"schedule": False})
+    kind = "unrolled" if case["seed"] % 4 == 0 and "own" not in str(case) else "address"
+    rows = min(case["rows"], 9)
+    f = mlp.compiled(kind=kind, rows=rows, workspaces=2)
+    page = GuardedPages(side)
+    params = page.move_tables(f)
+    n_in, n_out, dtype = mlp.layer_sizes[0], mlp.layer_sizes[-1], mlp.dtype
+    all_x = rng.normal(size=(rows, n_in)).astype(dtype)
+    all_y = rng.dirichlet(np.ones(n_out), size=rows).astype(dtype) + dtype.type(0.1)
+    if case["loss"] == "hinge":
+        all_y = np.where(all_y > 0.3, 1, -1).astype(dtype)
+    elif case["loss"] in ("cross_entropy", "binary_cross_entropy"):
+        all_y = np.minimum(all_y, 1).astype(dtype)
+    if case["loss"] == "cross_entropy" and case["labels"]:
+        all_y = rng.integers(0, n_out, rows)
+    results = []
+    for count in {1, rows}:
+        x, y = page(all_x[:count].copy(), True), page(all_y[:count].copy(), True)
+        out, dx = page(np.zeros((count, n_out), dtype)), page(np.zeros((count, n_in), dtype))
+        grad, by_outputs = page(np.zeros_like(mlp.params)), page(np.zeros_like(mlp.params))
+        predict_by(f, x, out)
+        results.append(out.copy())
+        if kind == "unrolled":
+            predict_by(f, x[0], out[0])
+            results.append(out.copy())
+        vjp_by(f, x, page(out.copy(), True), dx, by_outputs)
+        loss = loss_and_grad_by(f, x, y, grad)
+        results += [np.array(loss), grad.copy(), dx, by_outputs]
+        results.append(np.array(step_by(f, x, y)))
+        apply_by(f, grad)
+        results.append(params.copy())
+    return results
+
+
 def run_shapes(first: int, count: int) -> None:
     """Child: run the cases on guarded buffers and compare with plain ones."""
     for seed in range(first, first + count):
@@ -342,6 +445,12 @@ def run_shapes(first: int, count: int) -> None:
             guard_entry_points(side)
             for expected, got in zip(plain, run_case(case), strict=True):
                 assert np.array_equal(expected, got, equal_nan=True), f"other bits, guard {side}"
+        guard_entry_points(None)
+        if COMPILED and case["loss"] != "callable":
+            plain = run_embedded(case, None)
+            for side in SIDES:
+                for expected, got in zip(plain, run_embedded(case, side), strict=True):
+                    assert np.array_equal(expected, got, equal_nan=True), f"embedded, guard {side}"
     print("finished", flush=True)
 
 

@@ -26,7 +26,8 @@ LEVELS = """
     checks plain
     model augment
     fit graph
-    methods saving derivatives
+    methods saving
+    derivatives
     embed
     mlp
     inspection perceptron
@@ -66,6 +67,7 @@ ON_DEMAND = {  # imported inside functions
     "sklearn.features": {"sklearn"},
     "sklearn.inputs": {"sklearn"},
     "sklearn.callbacks": {"sklearn"},
+    "sklearn.networks": {"sklearn"},
     "sklearn.onnx": {"scipy", "skl2onnx", "sklearn"},
     "sklearn.perceptron": {"sklearn"},
     "sklearn.randomness": {"sklearn"},

@@ -187,6 +187,8 @@ def finite(
     name: str, array: FloatArray, given: Any, of_nan: str = "", remedy: str = REMEDY
 ) -> FloatArray:
     """`array` itself, if all its values are finite; `of_nan` is what else to do about NaN."""
+    if array.size <= PIECE_VALUES and np.logical_and.reduce(np.isfinite(array), axis=None):
+        return array
     index = first_not_finite(array.reshape(-1))
     if index >= 0:
         more = of_nan if np.isnan(array.flat[index]) else ""

@@ -272,7 +272,9 @@ class Differentiable(Net):
         -------
         Objective
             ``objective(params)`` returns the loss, penalties included, and its gradient;
-            ``objective.hessp(params, v)`` the Hessian times a vector. Both leave the net as it is.
+            ``objective.hessp(params, v)`` the Hessian times a vector. For squared errors,
+            ``scipy.optimize.least_squares(objective.residuals, net.params, objective.jacobian)``
+            takes the other two. All leave the net as it is.
 
         Examples
         --------

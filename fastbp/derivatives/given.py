@@ -13,6 +13,8 @@ from fastbp.kernels.table import Table
 from fastbp.model.net import FloatArray, Net
 
 REDUCTIONS = ("mean", "sum")
+NO_TARGETS = {char: np.empty(0, char) for char in "fd"}
+"""Always the same, so that a table has them already: to look up an address takes 3 us."""
 
 
 def vector(name: str, value: Any, net: Net, finite: bool = True) -> FloatArray:
@@ -55,18 +57,26 @@ def out(value: Any, net: Net, others: tuple[FloatArray, ...] = ()) -> FloatArray
     params = net.params
     if value is None:
         return np.empty_like(params)
-    accepted = f"out must be a C-contiguous, writable array of shape ({params.size},), {net.dtype}"
-    if not isinstance(value, np.ndarray):
-        raise TypeError(f"{accepted}; got {checks.described(value)}")
-    if value.shape != params.shape or value.dtype != params.dtype or not value.flags.carray:
+    is_array = isinstance(value, np.ndarray)
+    if (
+        not is_array
+        or value.shape != params.shape
+        or value.dtype != params.dtype
+        or not value.flags.carray
+    ):
+        accepted = f"a C-contiguous, writable array of shape ({params.size},), {net.dtype}"
+        if not is_array:
+            raise TypeError(f"out must be {accepted}; got {checks.described(value)}")
         kind = "" if value.flags.carray else ", not contiguous or not writable"
-        raise ValueError(f"{accepted}; got shape {value.shape}, {value.dtype}{kind}")
-    if any(np.may_share_memory(value, other) for other in (params, *others)):
-        raise ValueError(
-            "out must not share memory with the parameters or with what is passed beside it: they "
-            "are read after the first of its numbers is written. Pass another array"
-        )
-    return value
+        raise ValueError(f"out must be {accepted}; got shape {value.shape}, {value.dtype}{kind}")
+    for other in (params, *others):
+        if np.may_share_memory(value, other):
+            raise ValueError(
+                "out must not share memory with the parameters or with what is passed beside it: "
+                "they are read after the first of its numbers is written. Pass another array"
+            )
+    checked: FloatArray = value
+    return checked
 
 
 def reduced(reduction: str, rows: Data, net: Net) -> tuple[Data, OptimizerState]:
@@ -94,7 +104,7 @@ def at(table: Table, params: FloatArray | None) -> Table:
     """The table for other parameters than the net's, on the same workspace."""
     if params is None:
         return table
-    return Table(table.network._replace(params=params), table.work)
+    return Table(table.network._replace(params=params), table.work, table.kept)
 
 
 def refuse_sparse(what: str) -> None:
@@ -113,6 +123,9 @@ def dense_rows(X: Any, net: Net, what: str) -> FloatArray:
 def by_outputs(dY: Any, rows: int, net: Net) -> FloatArray:
     """A derivative by the outputs, (rows, n_out), or (rows,) of one output."""
     n_out = net.layer_sizes[-1]
+    if type(dY) is np.ndarray and dY.dtype == net.dtype and dY.flags.carray:
+        if dY.shape == (rows, n_out):
+            return checks.finite("dY", dY, dY)
     array: Any = checks.numbers("dY", dY)
     if n_out == 1 and array.ndim == 1:
         array = array.reshape(-1, 1)
@@ -124,7 +137,7 @@ def by_outputs(dY: Any, rows: int, net: Net) -> FloatArray:
 
 def rows_without_targets(X: FloatArray) -> Data:
     """Dense rows as the kernels take them."""
-    nothing = np.empty(0, X.dtype)
+    nothing = NO_TARGETS[X.dtype.char]
     integers, numbers = data.NO_INTEGERS, data.NO_NUMBERS
     return Data(
         X.reshape(-1), nothing, integers, integers, numbers, numbers, 0, 0, 0, 0, float(len(X))

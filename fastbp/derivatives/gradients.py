@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastbp.derivatives import given
-from fastbp.fit import calls, data, evaluation, in_python
+from fastbp.fit import calls, data, evaluation, explained, in_python, one_step
 from fastbp.fit.epochs import with_rates
 from fastbp.fit.fit import check_rate_beside
 from fastbp.fit.guard import Guard, is_finite_before
@@ -24,11 +24,17 @@ from fastbp.model.schedules import rates_of
 def loss_and_grad(
     net: Net, X: Any, y: Any, sample_weight: Any, params: Any, out: Any, reduction: str
 ) -> tuple[float, FloatArray]:
-    """`MLP.loss_and_grad`."""
-    data.check_trainable(net.activations)
+    """`MLP.loss_and_grad`; for one batch it is one compiled call, with little Python beside it."""
     if params is not None:
         params = given.vector("params", params, net, finite=False)
-    grad = given.out(out, net, () if params is None else (params,))
+    grad = None if out is None else given.out(out, net, () if params is None else (params,))
+    if sample_weight is None and type(reduction) is str and reduction == "mean":
+        found = one_step.loss_and_grad(net, X, y, params, grad)
+        if found is not None:
+            return found
+    if grad is None:
+        grad = np.empty_like(net.params)
+    data.check_trainable(net.activations)
     rows, count = data.rows_and_targets(X, y, sample_weight, net)
     rows, optimizer = given.reduced(reduction, rows, net)
     table = net.workspace(count, training=True, sparse=rows.entries is not None)
@@ -74,6 +80,8 @@ def derive(
             )  # fmt: skip
     finally:
         table.forget()
+    if net.explaining is not None:
+        explained.derive(net, table, rows, optimizer, grad, 0, count, dY, dX)
 
 
 def vjp(net: Net, X: Any, dY: Any) -> tuple[FloatArray, FloatArray]:
@@ -95,7 +103,8 @@ def input_gradient(net: Net, X: Any, y: Any, sample_weight: Any, reduction: str)
     rows, count = data.rows_and_targets(inputs, y, sample_weight, net)
     rows, _ = given.reduced(reduction, rows, net)
     dX = np.empty_like(inputs)
-    derive(net, net.workspace(count, training=True), rows, count, np.empty(0, net.dtype), dX=dX)
+    nothing = given.NO_TARGETS[net.dtype.char]
+    derive(net, net.workspace(count, training=True), rows, count, nothing, dX=dX)
     return dX
 
 
@@ -122,6 +131,9 @@ def sample_gradients(net: Net, X: Any, y: Any, sample_weight: Any) -> FloatArray
     finally:
         table.forget()
         table.put_gradient(table.blank.reshape(-1))
+    if net.explaining is not None:
+        for row in np.flatnonzero(~np.isfinite(gradients).all(axis=1)).tolist():
+            explained.derive(net, table, rows, optimizer, gradients[row], row, 1)
     return gradients
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,9 @@ from fastbp.kernels import entry
 from fastbp.kernels.addresses import COUNT, FIRST, ROWS
 from fastbp.kernels.workspace import CAPACITY
 from fastbp.model.net import Net
+
+if TYPE_CHECKING:
+    from fastbp.derivatives.residuals import Residuals
 
 
 class Objective:
@@ -34,6 +37,11 @@ class Objective:
         How often it was called.
     products : int
         How often `hessp` was.
+
+    Notes
+    -----
+    For ``loss="squared_error"`` there are `residuals` and `jacobian`, too, as least squares take
+    them. Calls of these are not counted.
     """
 
     def __init__(self, net: Net, X: Any, y: Any, sample_weight: Any = None) -> None:
@@ -50,6 +58,7 @@ class Objective:
         self._table = given.at(net.new_workspace(capacity, True, sparse=sparse), self._params)
         self._most = evaluation.rows_in_a_call(net, self._count, self._rows.entries)
         self._hessian: curvature.HessianProduct | None = None
+        self._least_squares: Residuals | None = None
         self.evaluations = 0
         self.products = 0
         if net.in_python is None:
@@ -57,7 +66,8 @@ class Objective:
             self._table.cells[FIRST] = 0
             self._table.cells[COUNT] = self._table.cells[ROWS] = self._count
             calls.ready(self._table, sparse)
-        self._direct = net.in_python is None and self._count <= self._most and not sparse
+        plain = net.in_python is None and net.explaining is None
+        self._direct = plain and self._count <= self._most and not sparse
 
     def __call__(self, params: npt.ArrayLike) -> tuple[float, npt.NDArray[np.float64]]:
         """Loss and gradient at these parameters, penalties included.
@@ -80,7 +90,7 @@ class Objective:
         if self._direct:
             blank = table.blank
             loss: float = entry.train_and_predict(table.cells, entry.EVALUATE, blank, blank)
-        elif self._net.in_python is not None:
+        elif self._net.in_python is not None or self._net.explaining is not None:
             loss = evaluation.evaluate(
                 self._net, self._rows, self._count, self._optimizer, self._grad, table
             )
@@ -121,6 +131,61 @@ class Objective:
         if self._frozen.size:
             wide[self._frozen] = 0.0
         return wide
+
+    def residuals(self, params: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Residuals r at these parameters, with ``(r @ r) / 2`` the loss, penalties included.
+
+        For ``scipy.optimize.least_squares(objective.residuals, net.params, objective.jacobian)``,
+        whose `cost` is then ``objective(params)[0]``.
+
+        Parameters
+        ----------
+        params : array-like, shape (n_params,)
+
+        Returns
+        -------
+        array of float64, shape (rows * n_out + n_held,)
+            A new array. First, row by row, ``sqrt(weight / total) * (predict(X) - y)`` of each
+            output, `total` being the sum of the weights; then, with l2, ``sqrt(l2)`` times each of
+            the `n_held` weights, biases left out.
+
+        Raises
+        ------
+        ValueError
+            For another loss than squared_error, and with l1.
+        """
+        self._take(params)
+        return self._squares()()
+
+    def jacobian(self, params: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """The derivatives of `residuals` by the parameters.
+
+        Parameters
+        ----------
+        params : array-like, shape (n_params,)
+
+        Returns
+        -------
+        array of float64, shape (rows * n_out + n_held, n_params)
+            A new array. Columns of parameters that were frozen when this object was made are 0:
+            then pass ``method="lm"`` to SciPy, whose default may move them by rounding.
+
+        Raises
+        ------
+        ValueError
+            As `residuals`.
+        """
+        self._take(params)
+        return self._squares().jacobian()
+
+    def _squares(self) -> Residuals:
+        if self._least_squares is None:
+            from fastbp.derivatives.residuals import Residuals
+
+            self._least_squares = Residuals(
+                self._net, self._rows, self._count, self._optimizer, self._params, self._frozen
+            )
+        return self._least_squares
 
     def _take(self, params: Any) -> None:
         """Copy the parameters to where compiled code looks for them."""

@@ -26,7 +26,9 @@ from fastbp.model.net import FloatArray
 if compiles():
     from fastbp.embed import types
 
-Targets = FloatArray | npt.NDArray[np.int64]
+Targets = FloatArray | npt.NDArray[np.int64] | float
+FLOATS = (float, np.floating)
+NUMBERS = (int, np.integer, np.bool_, *FLOATS)
 KINDS = ("auto", "unrolled", "address")
 
 
@@ -165,7 +167,8 @@ class Compiled:
         ----------
         x : array of the net's dtype, shape (n_in,) or (rows, n_in)
         y : array, shape (n_out,) or (rows, n_out), or class labels, int64, shape (1,) or (rows,)
-            Compiled code does not check that targets are such as the loss takes.
+            For one row, a label, or the target of a single output, may be a number. Compiled code
+            does not check that targets are such as the loss takes.
         grad : array of the net's dtype, shape (n_params,)
 
         Raises
@@ -179,7 +182,7 @@ class Compiled:
         loss: float = self.net.loss_and_grad(X, targets, out=grad)[0]
         return loss
 
-    def vjp(self, x: FloatArray, dy: FloatArray, dx: FloatArray, grad: FloatArray) -> None:
+    def vjp(self, x: FloatArray, dy: FloatArray | float, dx: FloatArray, grad: FloatArray) -> None:
         """Write the derivatives of sum(dy * outputs) by x, into `dx`, and by `params`, into `grad`.
 
         Nothing is divided, and penalties have no share. A row of the Jacobian by x is `dx` with
@@ -189,6 +192,7 @@ class Compiled:
         ----------
         x : array of the net's dtype, shape (n_in,) or (rows, n_in)
         dy : array of the net's dtype, shape (n_out,) or (rows, n_out)
+            For one row and one output it may be a number.
         dx : array of the net's dtype, shape of x
             Empty where it is not wanted.
         grad : array of the net's dtype, shape (n_params,)
@@ -196,6 +200,7 @@ class Compiled:
         """
         self._check_method("vjp")
         self._check("x", x, (1, 2))
+        dy = self._array("dy", dy, x)
         self._check("dy", dy, (x.ndim,))
         self._check("dx", dx, (1, 2), written=True)
         X, dY = self._rows("x", x, "dy", dy)
@@ -266,7 +271,7 @@ class Compiled:
         if array.ndim not in ranks:
             raise TypeError(words.array(name, dtype, ranks, f"got {array.ndim} dimensions"))
         if not array.flags.c_contiguous:
-            raise TypeError(words.gaps(name, dtype, ranks))
+            raise TypeError(words.gaps(name, dtype, ranks, written))
         if written and not array.flags.writeable:
             raise TypeError(words.read_only(name))
 
@@ -285,14 +290,26 @@ class Compiled:
             )
         return x.reshape(-1, self._n_in), y.reshape(-1, self._n_out)
 
+    def _array(self, name: str, y: Any, x: FloatArray) -> Any:
+        """The array that a single number stands for; all else as it is."""
+        if not isinstance(y, NUMBERS):
+            return y
+        label = name == "y" and "labels" not in self._refused and not isinstance(y, FLOATS)
+        if x.ndim != 1 or not (label or self._n_out == 1):
+            raise (TypeError if x.ndim != 1 else ValueError)(words.one_number(name))
+        return np.array([y], np.int64 if label else self.net.dtype)
+
     def _rows_and_targets(self, x: Any, y: Any) -> tuple[FloatArray, Any]:
         """Rows and targets, or labels."""
         self._check("x", x, (1, 2))
-        if not (isinstance(y, np.ndarray) and y.dtype == np.int64):
+        y = self._array("y", y, x)
+        if not (isinstance(y, np.ndarray) and y.dtype.kind in "iu"):
             self._check("y", y, (x.ndim,))
             return self._rows("x", x, "y", y)
         self._check_method("labels")
         X, _ = self._rows("x", x, "y", np.empty((*x.shape[:-1], self._n_out)))
+        if y.dtype != np.int64 or not y.flags.c_contiguous:
+            raise TypeError(words.LABELS)
         if y.shape != (len(X),):
             raise ValueError(f"{words.LABELS}; got {y.shape}")
         if not ((y >= 0) & (y < self._n_out)).all():
@@ -309,6 +326,12 @@ def compiled(net: Differentiable, kind: str, rows: int, workspaces: int | None) 
         raise ValueError(
             "a net with an activation in Python cannot be called from compiled code; got one in "
             f"layer {min(net.in_python.activations)}. Give that layer a named activation"
+        )
+    own = [i for i, unit in enumerate(net.activations) if not isinstance(unit, str)]
+    if own and kind == "unrolled":
+        raise ValueError(
+            "the code of a row is written out for built-in activations; got "
+            f"{net.activations[own[0]]!r} in layer {own[0]}. Take kind='auto'"
         )
     return Compiled(net, kind, rows, count)
 

@@ -1,81 +1,33 @@
-"""Activations of one vector, for code that is written out: the formulas of `activate_run`."""
+"""Activations of one vector, for code that is written out: those of `activate_run`."""
 
 from fastbp.kernels.activations import (
     ELU,
     EXP,
     GELU,
     HARD_SIGMOID,
-    LEAK,
+    IDENTITY,
     LEAKY_RELU,
     RELU,
     SELU,
-    SELU_DEPTH,
-    SELU_SCALE,
     SIGMOID,
     SILU,
     SOFTMAX,
     SOFTPLUS,
     STEP,
     TANH,
+    elu,
     gelu_run,
+    hard_sigmoid,
+    leaky_relu,
+    relu,
+    selu,
     silu_run,
     softmax,
+    softplus,
+    step,
 )
-from fastbp.kernels.elementary import (
-    exp_vector,
-    expm1_vector,
-    log1p_vector,
-    sigmoid_vector,
-    tanh_double,
-    tanh_single,
-)
-from fastbp.machine.jit import compiles, kernel
-from fastbp.machine.simd import splat, vabs, vmax, vmin, vwhere_greater
-
-
-@kernel
-def relu(p, x):
-    """max(x, 0)."""
-    return vmax(splat(p, 0.0), x)
-
-
-@kernel
-def step(p, x):
-    """1 where x > 0, else 0."""
-    zero = splat(p, 0.0)
-    return vwhere_greater(x, zero, splat(p, 1.0), zero)
-
-
-@kernel
-def leaky_relu(p, x):
-    """x, or x / 100 where it is negative."""
-    return vmax(x * LEAK, x)
-
-
-@kernel
-def elu(p, x):
-    """x, or exp(x) - 1 where it is negative."""
-    return vwhere_greater(x, splat(p, 0.0), x, expm1_vector(p, x))
-
-
-@kernel
-def selu(p, x):
-    """As elu, scaled."""
-    below = expm1_vector(p, x) * SELU_DEPTH
-    return vwhere_greater(x, splat(p, 0.0), x * SELU_SCALE, below)
-
-
-@kernel
-def softplus(p, x):
-    """log(1 + exp x)."""
-    return vmax(splat(p, 0.0), x) + log1p_vector(p, exp_vector(p, -vabs(x)))
-
-
-@kernel
-def hard_sigmoid(p, x):
-    """min(max(x + 3, 0), 6) / 6."""
-    return vmin(splat(p, 6.0), vmax(splat(p, 0.0), x + 3.0)) * (1.0 / 6.0)
-
+from fastbp.kernels.elementary import exp_vector, sigmoid_vector, tanh_double, tanh_single
+from fastbp.machine.jit import compiles
 
 BY_VECTOR = {
     RELU: relu, STEP: step, LEAKY_RELU: leaky_relu, ELU: elu, SELU: selu, SOFTPLUS: softplus,
@@ -90,5 +42,5 @@ IN_PLACE = {GELU: gelu_run, SILU: silu_run}
 if compiles():
     from fastbp.machine.straight import code_of_row
 
-    CODE_OF_ROW = code_of_row(BY_VECTOR, IN_PLACE, SOFTMAX, softmax)
+    CODE_OF_ROW = code_of_row(BY_VECTOR, IN_PLACE, IDENTITY, SOFTMAX, softmax)
     """Outputs of one row; arguments f, the parameters, x, outputs."""

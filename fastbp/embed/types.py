@@ -6,6 +6,7 @@ from fastbp.embed import methods as methods
 from fastbp.embed.kernels import embedded
 from fastbp.embed.refusals import refusals
 from fastbp.kernels import entry
+from fastbp.kernels.activations import ELEMENTWISE
 from fastbp.kernels.layout import ACTIVATION
 from fastbp.kernels.table import Table
 from fastbp.machine import jit
@@ -22,9 +23,11 @@ leaves the first cache."""
 def type_for(net: Net, kind: str) -> NetType:
     """The type of a net, called in one of the ways of KINDS."""
     row = None
+    codes = tuple(int(code) for code in net.layer_table[:, ACTIVATION])
     n_weights = sum(weights.size for weights in net.weights)
-    if kind == "unrolled" or (kind == "auto" and n_weights <= MOST_WEIGHTS):
-        codes = tuple(int(code) for code in net.layer_table[:, ACTIVATION])
+    if kind == "unrolled" or (
+        kind == "auto" and n_weights <= MOST_WEIGHTS and max(codes) < ELEMENTWISE
+    ):
         row = Row(net.layer_sizes, codes, net.bias)
     made = NetType(net.dtype.name, row, tuple(refusals(net).items()))
     return TYPES.setdefault(made.name, made)

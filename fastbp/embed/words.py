@@ -19,6 +19,10 @@ REFUSED = (
     "changed"
 )
 NOT_FINITE = "grad must be finite; nothing was changed"
+GAPS = (
+    "{x} and {y} must be C-contiguous arrays; got one with gaps. Copy what is read by "
+    "np.ascontiguousarray, and make by np.empty what is written"
+)
 KIND = (
     "kind must be the `kind` of a net, a global of the function or a variable that it closes over: "
     "write kind = net.compiled().kind before it"
@@ -29,6 +33,14 @@ A_GLOBAL = (
     "variable, whose address would be fixed in the machine code. Write f among the arguments, and "
     "pass net.compiled()"
 )
+
+
+def one_number(name: str) -> str:
+    """The sentence about a single number where an array may stand."""
+    return (
+        f"a single number as {name} goes with a single row x, (n_in,): its class label, where the "
+        "loss takes labels, or its target or dy, where the net has one output"
+    )
 
 
 def array(name: str, dtype: object, ranks: tuple[int, ...], got: str) -> str:
@@ -43,9 +55,10 @@ def dtype(name: str, accepted: object, ranks: tuple[int, ...], given: object) ->
     return array(name, accepted, ranks, got)
 
 
-def gaps(name: str, dtype: object, ranks: tuple[int, ...]) -> str:
+def gaps(name: str, dtype: object, ranks: tuple[int, ...], written: bool) -> str:
     """The sentence about an array with gaps."""
-    return array(name, dtype, ranks, f"got one with gaps. Write np.ascontiguousarray({name})")
+    mend = f"Make {name} by np.empty" if written else f"Write np.ascontiguousarray({name})"
+    return array(name, dtype, ranks, f"got one with gaps. {mend}")
 
 
 def read_only(name: str) -> str:

@@ -24,7 +24,7 @@ NORMAL_TAIL = (
 )  # fmt: skip
 """What `gelu` takes the tail of the normal distribution from, the highest power first.
 
-As in `fastbp.kernels.elementary.normal_tail`, which says where it comes from.
+As in `fastbp.kernels.elementary.normal_tail`, which says where it comes from; a test compares them.
 """
 
 

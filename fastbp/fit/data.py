@@ -278,9 +278,14 @@ def examples_of(data: Data, y: Any, net: Net) -> Examples:
     return Examples(rows, checks.numbers("y", y), weights_of(data))
 
 
+def is_trainable(activations: tuple[Any, ...]) -> bool:
+    """Whether backpropagation can train a net."""
+    return all(traits_of(activation).trainable for activation in activations)
+
+
 def check_trainable(activations: tuple[Any, ...]) -> None:
     """Raise a ValueError for a net that backpropagation cannot train."""
-    if not all(traits_of(activation).trainable for activation in activations):
+    if not is_trainable(activations):
         raise ValueError(
             "a net with step units cannot be trained by backpropagation: their derivative is 0 or "
             f"undefined; activations are {activations}. Train with sigmoid, tanh or relu"

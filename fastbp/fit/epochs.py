@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol, cast
 import numpy as np
 import numpy.typing as npt
 
-from fastbp.fit import calls, in_python
+from fastbp.fit import calls, explained, in_python
 from fastbp.fit.data import Job
 from fastbp.fit.limits import LIMITS, Clock, Limits
 from fastbp.kernels import training
@@ -195,6 +195,9 @@ class Epochs:
         self._lock = bits.lock
         if own is not None:
             self._train = partial(in_python.train, own, bits.lock)
+            self._lock = NO_LOCK
+        elif net.explaining is not None:
+            self._train = explained.Training(net, net.explaining, bits.lock, bits.owner)
             self._lock = NO_LOCK
 
     def refresh(self) -> None:

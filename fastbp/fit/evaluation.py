@@ -9,7 +9,7 @@ import numpy as np
 
 from fastbp import checks
 from fastbp.checks import SparseRows
-from fastbp.fit import calls, data, in_python
+from fastbp.fit import calls, data, explained, in_python, one_step
 from fastbp.fit.data import Examples
 from fastbp.fit.limits import LIMITS, Limits
 from fastbp.fit.metrics import Metric, accuracy, is_named, named_metrics, r2
@@ -62,6 +62,8 @@ def evaluate(
     for first in range(0, count, most):
         some = min(most, count - first)
         loss += calls.evaluate(table, rows, optimizer, grad, first, some, count)
+    if net.explaining is not None:
+        return explained.evaluate(net, table, rows, optimizer, grad, count, loss)
     return loss
 
 
@@ -79,6 +81,8 @@ def predict(net: Net, X: Any, logits: bool) -> FloatArray:
         if table.called:  # the usual case, without what follows: a third of the time for one row
             index = entry.train_and_predict(table.cells, entry.PREDICT, inputs, out)
             if index < 0:
+                if net.explaining is not None:
+                    explained.predict(net, table, inputs, out)
                 return out
     table = net.workspace(rows, False, logits, isinstance(inputs, SparseRows))
     most = net.rows_in_a_call
@@ -112,8 +116,12 @@ def predict_piece(net: Net, table: Table, inputs: FloatArray | SparseRows, out: 
         in_python.predict(own, table, inputs, out)
         return -1
     if isinstance(inputs, SparseRows):
-        return calls.predict(table, None, data.entries_of(inputs), out)
-    return calls.predict(table, inputs, None, out)
+        index = calls.predict(table, None, data.entries_of(inputs), out)
+    else:
+        index = calls.predict(table, inputs, None, out)
+    if index < 0 and net.explaining is not None:
+        explained.predict(net, table, inputs, out)
+    return index
 
 
 def pieces(
@@ -127,6 +135,16 @@ def pieces(
         (first, inputs[first : first + most], out[first : first + most])
         for first in range(0, rows, most)
     )
+
+
+def mean_loss(net: Net, X: Any, y: Any, sample_weight: Any) -> float:
+    """`MLP.loss`; of one batch it is one compiled call, with little Python beside it."""
+    if sample_weight is None:
+        loss = one_step.loss(net, X, y)
+        if loss is not None:
+            return loss
+    rows, count = data.rows_and_targets(X, y, sample_weight, net)
+    return evaluate(net, rows, count, net.optimizer_state(), np.empty(0, net.dtype))
 
 
 # ---- metrics -------------------------------------------------------------------------------------
@@ -188,6 +206,8 @@ def score(net: Any, X: Any, y: Any, sample_weight: Any) -> float:
 def report(net: Any, X: Any, y: Any, metrics: Any, sample_weight: Any) -> dict[str, float]:
     """`MLP.evaluate`."""
     named = named_metrics(metrics)
+    if not named:
+        return {"loss": mean_loss(net, X, y, sample_weight)}
     rows, count = data.rows_and_targets(X, y, sample_weight, net)
     loss = evaluate(net, rows, count, net.optimizer_state(), np.empty(0, net.dtype))
     return {"loss": loss, **measured(net, named, data.examples_of(rows, y, net))}

@@ -12,8 +12,9 @@ GraphError                           names the node that has no finite value or 
 ===================================  ============================================================
 
 An expression of ``y_pred`` and ``y`` serves as ``MLP(loss=...)``, an expression of one variable as
-``MLP(activation=...)``. `abs`, `max` and `sum` hide Python's own functions when they are imported
-by name; ``from fastbp import graph`` avoids that.
+``MLP(activation=...)``; both are compiled into the net, unless `y_pred` is a vector. `abs`, `max`
+and `sum` hide Python's own functions when they are imported by name; ``from fastbp import graph``
+avoids that.
 """
 
 from fastbp.graph.evaluation import GraphError

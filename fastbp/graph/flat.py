@@ -10,6 +10,7 @@ import numpy as np
 from fastbp.graph.kernels import Tape
 from fastbp.graph.operations import ADD, DOT, MAX, NEGATE, OPERATIONS, POWER, RELU, SUM
 from fastbp.graph.text import Formula, atom, formula, number_text
+from fastbp.machine.elementwise import Loop
 
 LONGEST_FORMULA = 100
 """Longest formula in characters: in a longer one, nodes are written by name."""
@@ -161,6 +162,8 @@ class Flat:
     n_inputs : int
     output : array of int64, shape (1,)
         The index of the last node.
+    loops : dict of tuple of str to Loop
+        What nets have compiled of it, by its use and the characters of their dtypes.
 
     Raises
     ------
@@ -201,6 +204,7 @@ class Flat:
         ordered = np.array_equal(self.variable_rows, np.arange(in_use))
         self.rows_in_order = in_use == self.n_inputs and ordered
         self.tape = self._tape(nodes)
+        self.loops: dict[tuple[str, str], Loop] = {}
         self.output = np.array([len(nodes) - 1], np.int64)
 
     def __len__(self) -> int:

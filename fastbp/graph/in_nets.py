@@ -7,9 +7,10 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from fastbp.graph import evaluation
+from fastbp.graph import evaluation, scalars, walk
 from fastbp.graph.evaluation import Array, GraphError, GraphInputs
 from fastbp.graph.flat import Flat
+from fastbp.machine.elementwise import loop_of_data
 from fastbp.model.activations import Activation
 from fastbp.model.losses import CallableLoss
 
@@ -23,6 +24,16 @@ class Graph(Protocol):
     def flat(self) -> Flat:
         """The graph laid out flat."""
         ...
+
+
+def compiled_loop(flat: Flat, use: str, dtype: np.dtype[Any]) -> int:
+    """Where the compiled code of a graph stands, which is the code that the kernels know it by."""
+    key = use, dtype.char
+    if key not in flat.loops:
+        nodes = walk.nodes_of(flat)
+        loop = scalars.LOOPS[use]
+        flat.loops[key] = loop_of_data(loop, nodes, walk.name_of(nodes), dtype)
+    return flat.loops[key].address
 
 
 class GraphLoss(CallableLoss):
@@ -39,6 +50,9 @@ class GraphLoss(CallableLoss):
 
     Notes
     -----
+    The loss of one output is compiled into the net, in float64 and in some tenths of a second; a
+    very large graph, and one of vectors, is computed in Python. Errors are the same.
+
     If outputs or the loss overflow, the loss is NaN, and training ends as with any loss that
     diverges. If an operation has no value, such as the log of a negative number, a GraphError names
     the node and the row of the batch.
@@ -46,6 +60,8 @@ class GraphLoss(CallableLoss):
 
     name: ClassVar[str] = "graph"
     kinked: ClassVar[bool] = True  # it may be
+    target_range: ClassVar[tuple[float, float]] = (-np.inf, np.inf)
+    explains: ClassVar[bool] = True
 
     def __init__(self, expression: Graph) -> None:
         flat = expression.flat()
@@ -82,6 +98,15 @@ class GraphLoss(CallableLoss):
     def by_output(self) -> bool:
         """Whether y_pred and y are those of one output."""
         return self.expression.flat().sizes["y_pred"] is None
+
+    @property
+    def compiled(self) -> bool:
+        """Whether it is: that of one output is, unless it is very large."""
+        return self.by_output and walk.is_small(self.expression.flat())
+
+    def code_for(self, dtype: np.dtype[Any]) -> int:
+        """Where its compiled code stands."""
+        return compiled_loop(self.expression.flat(), "loss", dtype)
 
     def check_outputs(self, outputs: int) -> None:
         """Check that the vector y_pred has one item per output."""
@@ -131,10 +156,15 @@ class GraphActivation(Activation):
 
     Notes
     -----
+    It is compiled into the net, in float64 and in some tenths of a second, unless it is very large.
+    Errors are the same as in Python.
+
     If it overflows in training, training ends as with any loss that diverges. If an operation has
     no value, or it overflows in prediction, a GraphError names the node, the row of the batch and
     the unit.
     """
+
+    explains: ClassVar[bool] = True
 
     def __init__(self, expression: Graph) -> None:
         sizes = expression.flat().sizes
@@ -147,6 +177,21 @@ class GraphActivation(Activation):
 
     def __repr__(self) -> str:
         return repr(self.expression)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, GraphActivation) and other.expression is self.expression
+
+    def __hash__(self) -> int:
+        return hash(self.expression)
+
+    @property
+    def compiled(self) -> bool:
+        """Whether it is: unless it is very large."""
+        return walk.is_small(self.expression.flat())
+
+    def code_for(self, dtype: np.dtype[Any]) -> int:
+        """Where its compiled code stands."""
+        return compiled_loop(self.expression.flat(), "activation", dtype)
 
     def __call__(self, z: FloatArray, with_slope: bool) -> tuple[FloatArray, FloatArray]:
         """Outputs and, `with_slope`, derivatives."""

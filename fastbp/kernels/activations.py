@@ -142,6 +142,50 @@ STORED_SLOPE = tuple(traits.code for traits in ACTIVATIONS.values() if traits.st
 
 
 @kernel
+def relu(p, x):
+    """max(x, 0)."""
+    return vmax(splat(p, 0.0), x)
+
+
+@kernel
+def step(p, x):
+    """1 where x > 0, else 0."""
+    zero = splat(p, 0.0)
+    return vwhere_greater(x, zero, splat(p, 1.0), zero)
+
+
+@kernel
+def leaky_relu(p, x):
+    """x, or x / 100 where it is negative."""
+    return vmax(x * LEAK, x)
+
+
+@kernel
+def elu(p, x):
+    """x, or exp(x) - 1 where it is negative."""
+    return vwhere_greater(x, splat(p, 0.0), x, expm1_vector(p, x))
+
+
+@kernel
+def selu(p, x):
+    """As elu, scaled."""
+    below = expm1_vector(p, x) * SELU_DEPTH
+    return vwhere_greater(x, splat(p, 0.0), x * SELU_SCALE, below)
+
+
+@kernel
+def softplus(p, x):
+    """log(1 + exp x)."""
+    return vmax(splat(p, 0.0), x) + log1p_vector(p, exp_vector(p, -vabs(x)))
+
+
+@kernel
+def hard_sigmoid(p, x):
+    """min(max(x + 3, 0), 6) / 6."""
+    return vmin(splat(p, 6.0), vmax(splat(p, 0.0), x + 3.0)) * (1.0 / 6.0)
+
+
+@kernel
 def gelu_run(z, slope, count):
     """``y = max(z, 0) - a Phi(-a)`` with a = |z|: nothing cancels in the tail.
 
@@ -193,12 +237,10 @@ def silu_run(z, slope, count):
 def activate_run(code, z, slope, count):
     """Overwrite net inputs, whole vectors of them, with the outputs of an activation."""
     width = lanes(z)
-    zero = splat(z, 0.0)
-    one = splat(z, 1.0)
     if code == RELU:
         for i in range(0, count, width):
             p = advance(z, i)
-            vstore(p, vmax(zero, vload(p, width)), width)
+            vstore(p, relu(p, vload(p, width)), width)
     elif code == TANH:
         for i in range(0, count, width):
             p = advance(z, i)
@@ -210,33 +252,27 @@ def activate_run(code, z, slope, count):
     elif code == STEP:
         for i in range(0, count, width):
             p = advance(z, i)
-            vstore(p, vwhere_greater(vload(p, width), zero, one, zero), width)
+            vstore(p, step(p, vload(p, width)), width)
     elif code == LEAKY_RELU:
         for i in range(0, count, width):
             p = advance(z, i)
-            x = vload(p, width)
-            vstore(p, vmax(x * LEAK, x), width)
+            vstore(p, leaky_relu(p, vload(p, width)), width)
     elif code == ELU:
         for i in range(0, count, width):
             p = advance(z, i)
-            x = vload(p, width)
-            vstore(p, vwhere_greater(x, zero, x, expm1_vector(p, x)), width)
+            vstore(p, elu(p, vload(p, width)), width)
     elif code == SELU:
         for i in range(0, count, width):
             p = advance(z, i)
-            x = vload(p, width)
-            below = expm1_vector(p, x) * SELU_DEPTH
-            vstore(p, vwhere_greater(x, zero, x * SELU_SCALE, below), width)
+            vstore(p, selu(p, vload(p, width)), width)
     elif code == SOFTPLUS:
         for i in range(0, count, width):
             p = advance(z, i)
-            x = vload(p, width)
-            vstore(p, vmax(zero, x) + log1p_vector(p, exp_vector(p, -vabs(x))), width)
+            vstore(p, softplus(p, vload(p, width)), width)
     elif code == HARD_SIGMOID:
         for i in range(0, count, width):
             p = advance(z, i)
-            x = vload(p, width)
-            vstore(p, vmin(splat(p, 6.0), vmax(zero, x + 3.0)) * (1.0 / 6.0), width)
+            vstore(p, hard_sigmoid(p, vload(p, width)), width)
     elif code == EXP:
         for i in range(0, count, width):
             p = advance(z, i)

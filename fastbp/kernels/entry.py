@@ -70,7 +70,7 @@ from fastbp.machine.simd import (
 
 PREDICT, EVALUATE, TRAIN = range(3)
 SHUFFLE, OUTPUTS, OUTPUT_LOSS, DESCEND, PENALTIES = range(3, 8)
-STEP, DERIVE, APPLY = range(8, 11)
+STEP, DERIVE, APPLY, LOSS = range(8, 12)
 """What to do: see `operate`."""
 REFUSED = -1
 """STATUS of a step whose batch or net is not as it must be; it has changed nothing."""
@@ -106,8 +106,8 @@ def train(t, like, entries):
 
 
 @kernel
-def can_step(t, network, work, x, y, rows):
-    """Whether all that an update takes is finite, and the targets are such as the loss takes."""
+def are_good(t, network, work, x, y, rows):
+    """Whether parameters and rows are finite, and the targets are such as the loss takes."""
     last = layer_of(network, work, network.n_layers - 1)
     numbers = doubles_at(t, NUMBERS)
     count = rows * n_inputs(layer_of(network, work, 0))
@@ -116,6 +116,17 @@ def can_step(t, network, work, x, y, rows):
     if load(t, N_LABELS) > 0:
         return all_between(integers_at(t, LABELS), rows, 0, n_units(last) - 1)
     return all_between(y, rows * n_units(last), load(numbers, LOW), load(numbers, HIGH))
+
+
+@kernel
+def takes(t, x, y, rows):
+    """Whether rows and targets are good; if so, they are those of the table now."""
+    if not are_good(t, network_at(t, x), work_at(t, x), x, y, rows):
+        return False
+    put_at(t, INPUTS, x)
+    if load(t, N_LABELS) == 0:
+        put_at(t, TARGETS, y)
+    return True
 
 
 @kernel
@@ -137,12 +148,9 @@ def step(t, x, y, rows, entries):
     for i in range(N_PROGRESS):
         store(progress, i, 0)
         store(losses, i, 0.0)
-    if not can_step(t, network, work_at(t, x), x, y, rows):
+    if not takes(t, x, y, rows):
         store(t, STATUS, REFUSED)
         return math.nan
-    put_at(t, INPUTS, x)
-    if load(t, N_LABELS) == 0:
-        put_at(t, TARGETS, y)
     store(t, N_FROZEN, any_frozen(t) * network.n_params)
     copy(floats_at(t, SNAPSHOT, x), network.params, network.n_params)
     status = train(t, x, entries)
@@ -234,9 +242,11 @@ def operate(t, operation, x, y, rows, y_rows, columns, entries):
                  that of the loss, as `derivatives.derive_rows`;
                  those by the inputs in y, unless that has no rows
     APPLY        one update by the GRADIENT                          0
+    LOSS         loss of the rows x (rows, n_in) with targets y      the loss; NaN also where
+                 (rows, n_out), or the LABELS, as EVALUATE           something is not as it must be
     ===========  ==================================================  ==========================
 
-    The rows of all but PREDICT and STEP are those of the table.
+    The rows of all but PREDICT, STEP and LOSS are those of the table.
     """
     if operation == PREDICT:
         return float(predict(t, x, entries, y, rows))
@@ -244,6 +254,10 @@ def operate(t, operation, x, y, rows, y_rows, columns, entries):
         return float(train(t, x, entries))
     if operation == STEP:
         return step(t, x, y, rows, entries)
+    if operation == LOSS:
+        if not takes(t, x, y, rows):
+            return math.nan
+        operation = EVALUATE
     if operation == EVALUATE:
         return evaluate(t, x, entries)
     if operation == OUTPUTS:

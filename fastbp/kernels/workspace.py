@@ -156,7 +156,7 @@ def sparse_block(n_in: int, n_out: int, itemsize: int) -> int:
     return min(n_out, SPARSE_UNITS if fit >= SPARSE_UNITS else 1)
 
 
-def _stride(batch: int, lanes: int, itemsize: int) -> int:
+def row_length(batch: int, lanes: int, itemsize: int) -> int:
     """Row length for a batch: whole vectors, and not a power of two that the cache folds up.
 
     With a single sample the features of a layer follow each other: they fill the lanes.
@@ -177,7 +177,7 @@ def _input_group(n_in: int, capacity: int, columns: int, itemsize: int) -> int:
     return min(max(group, columns), capacity)
 
 
-def _aligned_zeros(count: int, dtype: np.dtype) -> npt.NDArray[np.floating]:
+def aligned_zeros(count: int, dtype: np.dtype) -> npt.NDArray[np.floating]:
     """Zeros that start at a cache line, so that no vector of the workspace straddles two."""
     line = 64
     raw = np.zeros(count * dtype.itemsize + line, dtype=np.uint8)
@@ -212,7 +212,7 @@ def _place_inputs(layers: IntTable, places: IntTable, at: _Offsets, training: bo
     if capacity > 1 and not whole:
         group = _input_group(n_in, capacity, columns, itemsize)
         places[INPUT_GROUP] = group
-        places[INPUT_STRIDE] = _stride(group, at.lanes, itemsize)
+        places[INPUT_STRIDE] = row_length(group, at.lanes, itemsize)
         if training:
             places[INPUT_PANELS] = at.take(capacity * round_up(n_in, columns))
     places[INPUTS] = at.take(n_in * int(places[INPUT_STRIDE]))
@@ -283,7 +283,7 @@ def workspace_for(
         n_in, n_out = int(layer[N_IN]), int(layer[N_OUT])
         layer[[GRADIENT, GRADIENT_FROM]] = gradient_path(n_in, n_out, lanes, index == 0)
     features = int(layers[:, N_OUT].max() if sparse else layers[:, [N_IN, N_OUT]].max())
-    stride = _stride(capacity, lanes, dtype.itemsize)
+    stride = row_length(capacity, lanes, dtype.itemsize)
     places = np.zeros(N_PLACES, dtype=np.int64)
     places[CAPACITY] = capacity
     places[STRIDE] = stride
@@ -302,7 +302,7 @@ def workspace_for(
         layer[OUTPUT] = at.take(int(layer[N_OUT]) * stride)
     if training:
         _place_backward(layers, places, at, slopes, sparse)
-    values = _aligned_zeros(at.size, dtype)
+    values = aligned_zeros(at.size, dtype)
     if training:
         values[places[ONES] : places[ONES] + capacity] = 1.0
     offsets = np.zeros(features + (2 if sparse else 1) * capacity, dtype=np.int64)

@@ -45,20 +45,16 @@ class Loop:
 class UncompiledLoop(Loop):
     """The same for uncompiled code, which calls it by `run`."""
 
-    __slots__ = ("_dtype",)
+    __slots__ = ("_called_with",)
 
-    def __init__(self, function: Any, loop: Any, dtype: np.dtype[Any]) -> None:
+    def __init__(self, function: Any, loop: Any, called_with: Any) -> None:
         super().__init__(function, next(_numbers), loop)
-        self._dtype = dtype
-
-    def _of_numbers(self, *numbers: float) -> Any:
-        """The function, of numbers whose arithmetic is NumPy's, in which 1 / 0 is infinite."""
-        return self.function(*map(self._dtype.type, numbers))
+        self._called_with = called_with
 
     def run(self, *arguments: Any) -> None:
         """Call it."""
         with np.errstate(all="ignore"):
-            self._code(self._of_numbers, *arguments)
+            self._code(self._called_with, *arguments)
 
 
 LOOPS: WeakValueDictionary[int, Any] = WeakValueDictionary()
@@ -110,6 +106,11 @@ def check_parameters(kind: Kind, function: Any) -> None:
         ) from None
 
 
+def _of_numbers(function: Any, dtype: np.dtype[Any]) -> Callable[..., Any]:
+    """The function, of numbers whose arithmetic is NumPy's, in which 1 / 0 is infinite."""
+    return lambda *numbers: function(*map(dtype.type, numbers))
+
+
 def loop_of(kind: Kind, function: Any, dtype: np.dtype[Any]) -> Loop:
     """A loop around a function for a dtype, compiled anew: what the function reads is constant.
 
@@ -120,10 +121,10 @@ def loop_of(kind: Kind, function: Any, dtype: np.dtype[Any]) -> Loop:
     """
     if not compiles():
         own = python_function(function)
-        return UncompiledLoop(own, kind.loop, dtype)
+        return UncompiledLoop(own, kind.loop, _of_numbers(own, dtype))
     import numba
 
-    from fastbp.machine.compiler import inlined, optimized_whole
+    from fastbp.machine.compiler import inlined
 
     name = _name(function)
     number = numba.from_dtype(dtype)
@@ -137,19 +138,55 @@ def loop_of(kind: Kind, function: Any, dtype: np.dtype[Any]) -> Loop:
         ) from error
     (returned,) = {signature.return_type for signature in own.nopython_signatures}
     _check_returned(kind, name, returned)
-    loop = optimized_whole(kind.loop)
-    pointer = numba.types.CPointer(number)
-    arguments = (numba.typeof(own), *[pointer] * 4, numba.intp)
-    loop.compile(arguments)
-    result = loop.overloads[arguments]
+    whole, result = _compiled_loop(kind.loop, numba.typeof(own), number)
     if _may_raise(result):
         raise TypeError(
             f"{name} may raise an exception, prints or allocates memory, for which a pass through "
             "a net does not stop. Let it return math.nan where it has no value; an index must be "
             "kept inside an array by min and max"
         )
-    address = result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
-    return Loop(function, address, (own, loop, result))
+    return Loop(function, _address(result), (own, whole, result))
+
+
+def loop_of_data(loop: Any, data: Any, name: str, dtype: np.dtype[Any]) -> Loop:
+    """A loop around a function that is data, not code of a user's: see `tapes.written`.
+
+    Parameters
+    ----------
+    loop : dispatcher
+        ``loop(data, a, b, c, d, count)``, of pointers.
+    data : object
+    name : str
+        Says all that the data do.
+    dtype : dtype
+        The dtype of the numbers; the arithmetic is in float64.
+    """
+    if not compiles():
+        return UncompiledLoop(data, loop, data)
+    import numba
+
+    from fastbp.machine.tapes import DataType
+
+    kind = DataType(data, name, "float64")
+    whole, result = _compiled_loop(loop, kind, numba.from_dtype(dtype))
+    return Loop(data, _address(result), (whole, result))
+
+
+def _compiled_loop(loop: Any, function: Any, number: Any) -> tuple[Any, Any]:
+    """A loop and its code for the types of a function and of the numbers."""
+    import numba
+
+    from fastbp.machine.compiler import optimized_whole
+
+    whole = optimized_whole(loop)
+    arguments = (function, *[numba.types.CPointer(number)] * 4, numba.intp)
+    whole.compile(arguments)
+    return whole, whole.overloads[arguments]
+
+
+def _address(result: Any) -> int:
+    address: int = result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
+    return address
 
 
 def _check_returned(kind: Kind, name: str, returned: Any) -> None:

@@ -29,7 +29,7 @@ from numba.extending import (
 
 from fastbp.machine.cache import source_digest
 from fastbp.machine.compiler import linked_options
-from fastbp.machine.types import I64, integer, local
+from fastbp.machine.types import I1, I64, integer, local
 
 _DIGEST = source_digest()[:16] or uuid.uuid4().hex
 """What the code depends on beside its type; without sources it is not to be used again."""
@@ -163,8 +163,18 @@ def is_array(t: Any) -> bool:
 
 
 def is_of_integers(t: Any) -> bool:
-    """Whether a Numba type is that of an array of int64."""
-    return is_array(t) and bool(t.dtype == types.int64)
+    """Whether a Numba type is that of an array of integers."""
+    return is_array(t) and isinstance(t.dtype, types.Integer)
+
+
+def is_integer(t: Any) -> bool:
+    """Whether a Numba type is that of a single integer, or of a truth value."""
+    return isinstance(t, types.Integer | types.Boolean)
+
+
+def is_number(t: Any) -> bool:
+    """Whether a Numba type is that of a single number."""
+    return is_integer(t) or isinstance(t, types.Float)
 
 
 def native_address(function: Any, *arguments: Any) -> int:
@@ -268,6 +278,55 @@ def call_embedded(typingctx, address, h, operation, like, x, y, dx, grad, parts,
 
     sizes = (types.int64, types.int64)
     return types.float64(types.int64, h, types.int64, like, *given, *sizes), codegen
+
+
+@intrinsic
+def numbers_at(typingctx, net, y):
+    """Where targets or labels stand: in an array, or a single number in this function's frame.
+
+    A single integer becomes a label, where the loss takes labels, and anything else a number of the
+    net's dtype.
+    """
+    if is_array(y):
+        dtype = y.dtype
+    else:
+        dtype = types.int64 if is_integer(y) and "labels" not in net.refuses else net.dtype
+
+    def codegen(context, builder, sig, args):
+        if is_array(y):
+            return context.make_array(y)(context, builder, args[1]).data
+        return local(builder, context.cast(builder, args[1], y, dtype))
+
+    return types.CPointer(dtype)(net, y), codegen
+
+
+def _is_dense(context, builder, t, value):
+    """Whether an array that Numba knows little of has no gaps; it may be in fact C-contiguous."""
+    if not is_array(t) or t.layout == "C":
+        return ir.Constant(I1, 1)
+    array = context.make_array(t)(context, builder, value)
+    expected = array.itemsize
+    dense = ir.Constant(I1, 1)
+    for axis in reversed(range(t.ndim)):
+        size = builder.extract_value(array.shape, axis)
+        stride = builder.extract_value(array.strides, axis)
+        one = builder.icmp_signed("<=", size, integer(1))
+        dense = builder.and_(dense, builder.or_(one, builder.icmp_signed("==", stride, expected)))
+        expected = builder.mul(expected, size)
+    return builder.or_(dense, builder.icmp_signed("==", array.nitems, integer(0)))
+
+
+@intrinsic
+def are_dense(typingctx, x, y):
+    """Whether both arrays are C-contiguous; single numbers are."""
+
+    def codegen(context, builder, sig, args):
+        found = [
+            _is_dense(context, builder, t, value) for t, value in zip((x, y), args, strict=True)
+        ]
+        return builder.and_(*found)
+
+    return types.boolean(x, y), codegen
 
 
 @intrinsic

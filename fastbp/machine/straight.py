@@ -89,7 +89,7 @@ class _Layer:
         return found
 
 
-def _call(context, builder, function, signature, args):
+def call_kernel(context, builder, function, signature, args):
     """Call a kernel, compiled for its types as `kernel` compiles it."""
     function.compile(signature.args)
     result = function.overloads[tuple(signature.args)]
@@ -97,7 +97,7 @@ def _call(context, builder, function, signature, args):
     return context.call_internal_no_propagate(builder, result.fndesc, signature, args)[1]
 
 
-def _activation(code, by_vector, in_place):
+def _activation(code, by_vector, in_place, untouched):
     """A function that writes the code of an activation of one vector."""
 
     def write(context, builder, t, params, z):
@@ -106,14 +106,16 @@ def _activation(code, by_vector, in_place):
             function = by_vector[code]
             if isinstance(function, tuple):
                 function = function[0 if t.dtype.bitwidth == 32 else 1]
-            return _call(context, builder, function, t(pointer, t), [params, z])
+            return call_kernel(context, builder, function, t(pointer, t), [params, z])
         if code in in_place:
             kind = context.get_value_type(pointer)
             place, slope = (builder.bitcast(local(builder, x), kind) for x in (z, z))
             signature = types.none(pointer, pointer, types.int64)
             run = [place, slope, integer(t.lanes)]
-            _call(context, builder, in_place[code], signature, run)
+            call_kernel(context, builder, in_place[code], signature, run)
             return load_vector(builder, t, place)
+        if code not in untouched:
+            raise ValueError(f"no code of a row can be written for the activation code {code}")
         return z
 
     return write
@@ -130,12 +132,12 @@ def _is_not_finite(builder, t, inputs):
     return builder.icmp_unsigned("!=", builder.bitcast(lanes, bits), ir.Constant(bits, 0))
 
 
-def code_of_row(by_vector, in_place, softmax_code, softmax):
+def code_of_row(by_vector, in_place, identity_code, softmax_code, softmax):
     """An intrinsic that writes the outputs of one row; its arguments are f, params, x, out.
 
     Parameters
     ----------
-    softmax_code : int
+    identity_code, softmax_code : int
     by_vector, in_place : dict of int to kernel
         Kernels of (p, x), which return a vector, or pairs of them for float32 and float64; and of
         (z, slope, count), which overwrite z.
@@ -152,7 +154,7 @@ def code_of_row(by_vector, in_place, softmax_code, softmax):
         bad = _is_not_finite(builder, t, vectors)
         start = 0
         for code, k, n in zip(row.activations, sizes, sizes[1:], strict=False):
-            activate = _activation(code, by_vector, in_place)
+            activate = _activation(code, by_vector, in_place, (identity_code, softmax_code))
             layer = _Layer(context, builder, t, params, activate)
             vectors = layer.outputs(vectors, start, k, n, row.bias)
             start += n * (k + row.bias)
@@ -163,7 +165,7 @@ def code_of_row(by_vector, in_place, softmax_code, softmax):
         if row.activations[-1] == softmax_code:
             sizes_of = [types.int64] * 3
             signature = types.none(types.CPointer(t.dtype), *sizes_of)
-            _call(context, builder, softmax, signature, [out, *map(integer, (1, n, 1))])
+            call_kernel(context, builder, softmax, signature, [out, *map(integer, (1, n, 1))])
         with builder.if_then(bad, likely=False):
             for i in range(n):
                 nan = ir.Constant(vector_type(t).element, float("nan"))

@@ -50,7 +50,7 @@ class Posterior(NamedTuple):
 
 def posterior(net: Net, X: Any, y: Any, sample_weight: Any) -> Posterior:
     """The Laplace approximation of `MLP.covariance`, computed in float64."""
-    check_squares(net, "the covariance", "Draw rows at random and train several nets instead")
+    check_squares(net, "the covariance takes", "Draw rows at random and train several nets instead")
     dataset.check_trainable(net.activations)
     if net.regularization.l1 > 0:
         raise ValueError(
@@ -80,8 +80,7 @@ def posterior(net: Net, X: Any, y: Any, sample_weight: Any) -> Posterior:
     error = float((shares * errors**2).sum()) / data.total
     free = ~net.frozen
     penalties = penalty_diagonal(net, l2)[free]
-    squares = np.empty((n_free, n_free))
-    Jacobian(twin, data, rows, free).squares(squares)
+    squares: Any = Jacobian(twin, data, rows, free).squares()  # in float64, as the twin is
     root = _inverse_root(squares, penalties, net, free)
     effective = n_free - float((penalties * (root**2).sum(axis=0)).sum())
     left = known - effective

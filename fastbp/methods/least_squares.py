@@ -28,8 +28,7 @@ def check_squares(net: Net, what: str, instead: str) -> None:
     """Raise a ValueError for a loss that is no sum of squares."""
     if net.spec.loss.code != SQUARED_ERROR:
         raise ValueError(
-            f"{what} takes a sum of squares, loss='squared_error'; got loss={net.loss_name!r}. "
-            f"{instead}"
+            f"{what} a sum of squares, loss='squared_error'; got loss={net.loss_name!r}. {instead}"
         )
 
 
@@ -111,7 +110,7 @@ class LevenbergMarquardt(Method):
 
     def check(self, net: Net) -> None:
         """See `Method.check`."""
-        check_squares(net, "method='lm'", "Take method='lbfgs'")
+        check_squares(net, "method='lm' takes", "Take method='lbfgs'")
         free = int(np.count_nonzero(~net.frozen))
         if free > self.max_params:
             raise ValueError(
@@ -152,7 +151,6 @@ class _NormalEquations:
         self._free = slice(None) if free.all() else free
         size = self.jacobian.size
         self._l2 = penalty_diagonal(net, float(objective.state.settings[L2]))[free]
-        self._squares = np.zeros((size, size), net.dtype)  # all of it is cast
         self._damped = np.empty((size, size))
         self._diagonal_of_damped = self._damped.reshape(-1)[:: size + 1]
         self._solve = solver()
@@ -161,7 +159,7 @@ class _NormalEquations:
     def begin(self) -> None:
         """Compute J^T J where the parameters are, and the objective has been evaluated."""
         objective = self.objective
-        self.jacobian.squares(self._squares, objective.before_each)
+        self._squares = self.jacobian.squares(objective.before_each)
         self._diagonal = self._squares.diagonal() + self._l2
         if not math.isfinite(self._diagonal.sum()):
             raise NotFiniteError

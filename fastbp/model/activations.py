@@ -28,11 +28,16 @@ class Activation(ABC):
 
     Attributes
     ----------
-    compiled : bool
-        Whether it is compiled into the net after all (`fastbp.model.elementwise`).
+    explains : bool
+        Whether its call raises errors where its compiled code returns NaN.
     """
 
-    compiled: ClassVar[bool] = False
+    explains: ClassVar[bool] = False
+
+    @property
+    def compiled(self) -> bool:
+        """Whether it is compiled into the net after all (`fastbp.model.elementwise`)."""
+        return False
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"

@@ -96,7 +96,11 @@ class ElementwiseActivation(Elementwise, Activation):
     function: Callable[..., tuple[float, float]]
 
     kind: ClassVar[Kind] = ACTIVATION
-    compiled: ClassVar[bool] = True
+
+    @property
+    def compiled(self) -> bool:
+        """It is."""
+        return True
 
     def __str__(self) -> str:
         return checks.name_of(self.function)

@@ -48,6 +48,8 @@ class Loss:
         From where to where any finite target is accepted; None if more is to be checked.
     takes_labels : bool
         Whether the targets may be class labels, a whole number a row.
+    explains : bool
+        Whether its call raises errors where its compiled code returns NaN.
     """
 
     name: ClassVar[str]
@@ -59,6 +61,12 @@ class Loss:
     negative: ClassVar[float] = 0.0
     target_range: ClassVar[tuple[float, float] | None] = None
     takes_labels: ClassVar[bool] = False
+    explains: ClassVar[bool] = False
+
+    @property
+    def compiled(self) -> bool:
+        """Whether it is compiled into the net."""
+        return True
 
     @property
     def by_output(self) -> bool:
@@ -420,6 +428,11 @@ class CallableLoss(Loss):
 
     name: ClassVar[str] = "callable"
     code: ClassVar[int] = losses.CALLABLE
+
+    @property
+    def compiled(self) -> bool:
+        """It is not."""
+        return False
 
     def __call__(self, y_pred: FloatArray, *arguments: FloatArray) -> tuple[float, FloatArray]:
         """Loss and derivative, checked."""

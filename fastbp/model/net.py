@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp import checks
-from fastbp.kernels.activations import IDENTITY
+from fastbp.kernels.activations import CALLABLE, IDENTITY
 from fastbp.kernels.layout import ACTIVATION, DROPOUT, table_of_layers, weight_views
+from fastbp.kernels.losses import CALLABLE as CALLABLE_LOSS
 from fastbp.kernels.optimizers import N_SCALARS
 from fastbp.kernels.state import CLIP_NORM, Network, OptimizerState
 from fastbp.kernels.table import Table
@@ -32,6 +33,8 @@ WHOLE_BATCH = 512
 """Batches up to this size go through in one pass."""
 SPARSE_PASS_ROWS = 4096
 """Both of these for sparse rows: each pass reads all weights of the first layer."""
+NONE_FROZEN = np.empty(0, np.uint8)
+"""Always the same, so that a table has it already."""
 SECONDS_A_CALL = 0.1
 """About how long one compiled call lasts: Ctrl-C and progress are seen between calls."""
 
@@ -51,10 +54,20 @@ class InPython(NamedTuple):
     activations: dict[int, Activation]
 
 
-def in_python(loss: Loss, activations: Sequence[str | Activation]) -> InPython | None:
-    """The parts of a net that are in Python; None where all is compiled."""
-    own = {i: a for i, a in enumerate(activations) if isinstance(a, Activation) and not a.compiled}
+def in_python(
+    loss: Loss, activations: Sequence[str | Activation], explaining: bool
+) -> InPython | None:
+    """The parts of a net that are in Python; None where all is compiled.
+
+    Those that are compiled and explain their NaN are among them where they are wanted.
+    """
+    own = {
+        i: a for i, a in enumerate(activations)
+        if isinstance(a, Activation) and (not a.compiled or (explaining and a.explains))
+    }  # fmt: skip
     own_loss = loss if isinstance(loss, CallableLoss) else None
+    if own_loss is not None and own_loss.compiled and not (explaining and own_loss.explains):
+        own_loss = None
     return InPython(own_loss, own) if own or own_loss is not None else None
 
 
@@ -147,6 +160,9 @@ class Net:
         See `fastbp.kernels.layout`.
     in_python : InPython or None
         What of the net is computed in Python.
+    explaining : InPython or None
+        What is compiled, and where that finds no number is computed once more in Python, which
+        raises an error or knows better. None beside anything that is in Python anyway.
     rows_in_a_call : int
         Rows that one compiled call of some tenths of a second may take.
     split_seed : int
@@ -159,8 +175,12 @@ class Net:
 
     def __init__(self, spec: Spec, optimizer: Optimizer) -> None:
         self.spec = spec
-        self.in_python = in_python(spec.loss, spec.activations)
-        codes = [code_of(activation, spec.dtype) for activation in spec.activations]
+        self.in_python = in_python(spec.loss, spec.activations, False)
+        self.explaining = in_python(spec.loss, spec.activations, True)
+        if self.in_python is not None:  # then all in Python that could be
+            self.in_python = self.explaining
+            self.explaining = None
+        codes = [self._code(i, self.in_python) for i in range(len(spec.activations))]
         self.layer_table, n_params = table_of_layers(spec.layer_sizes, codes, spec.bias)
         state = State(
             params=np.zeros(n_params, spec.dtype),
@@ -180,6 +200,12 @@ class Net:
         n_weights = sum(int(weights.size) for weights in self.weights)
         passes = int(SECONDS_A_CALL * 20e9 / (6 * n_weights * PASS_ROWS))
         self.rows_in_a_call = min(max(1, passes), 4096) * PASS_ROWS
+
+    def _code(self, layer: int, own: InPython | None) -> int:
+        """By which the kernels know the activation of a layer, some being in Python."""
+        if own is not None and layer in own.activations:
+            return CALLABLE
+        return code_of(self.spec.activations[layer], self.dtype)
 
     @property
     def layer_sizes(self) -> tuple[int, ...]:
@@ -387,15 +413,23 @@ class Net:
 
     def new_workspace(
         self, capacity: int, training: bool, logits: bool = False, sparse: bool = False,
-        activated: bool = False,
+        activated: bool = False, explaining: bool = False,
     ) -> Table:  # fmt: skip
         """The net as the kernels take it, and buffers for a pass of so many rows.
+
+        What is `explaining` is in Python where that is wanted.
 
         The table of layers is the net's own with what only a workspace knows: where outputs, deltas
         and slopes stand, and the shares of dropout.
         """
         spec = self.spec
         layers = self.layer_table.copy()
+        own = self.in_python
+        if explaining and self.explaining is not None:
+            own = self.explaining
+            for layer in own.activations:
+                layers[layer, ACTIVATION] = CALLABLE
+        loss_in_python = own is not None and own.loss is not None
         if logits or (training and spec.loss.from_logits and not activated):
             layers[-1, ACTIVATION] = IDENTITY  # the caller, or the loss, takes the net inputs
         dropout = spec.regularization.dropout_rates(len(layers))  # of the inputs, then of layers
@@ -413,7 +447,7 @@ class Net:
             layers=layers.reshape(-1),
             n_params=self.state.params.size,
             n_layers=len(layers),
-            loss=spec.loss.code_for(spec.dtype),
+            loss=CALLABLE_LOSS if loss_in_python else spec.loss.code_for(spec.dtype),
             loss_parameters=spec.loss.parameters(spec.layer_sizes[-1]),
         )
         return Table(network, work, spec)
@@ -432,12 +466,14 @@ class Net:
     def optimizer_state(self) -> OptimizerState:
         """The optimiser as the kernels take it, without a schedule."""
         optimizer, state, settings = self._training
-        frozen = state.frozen if state.frozen.any() else state.frozen[:0]
+        frozen = NONE_FROZEN
+        if np.logical_or.reduce(state.frozen):
+            frozen = state.frozen.view(np.uint8)
         return OptimizerState(
             code=optimizer.code,
             scalars=state.scalars,
             slots=state.slots,
-            frozen=frozen.view(np.uint8),
+            frozen=frozen,
             settings=settings,
             n_params=state.params.size,
             n_frozen=frozen.size,

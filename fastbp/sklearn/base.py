@@ -26,6 +26,7 @@ from fastbp.fit.callbacks import Callback
 from fastbp.fit.data import inputs_or_sparse
 from fastbp.kernels.state import Data
 from fastbp.mlp import MLP
+from fastbp.model.activations import Activation
 from fastbp.model.initializers import WEIGHT_INITS
 from fastbp.model.losses import Loss
 from fastbp.model.optimizers import OPTIMIZERS, Optimizer
@@ -58,10 +59,11 @@ class BaseMLP(
     ----------
     hidden_layer_sizes : int or array-like of int, default=(100,)
         Widths of the hidden layers.
-    activation : str or sequence of str, default="relu"
+    activation : str, activation or sequence of them, default="relu"
         Activation of the hidden layers, one name or one for each layer: "identity", "logistic" (or
         "sigmoid"), "tanh", "relu", and from `fastbp.MLP` "leaky_relu", "elu", "selu", "gelu",
-        "silu", "softplus", "hard_sigmoid".
+        "silu", "softplus", "hard_sigmoid". Or one of your own as `fastbp.MLP` takes it: an
+        `fastbp.ElementwiseActivation`, an expression of `fastbp.graph`, a function of arrays.
     solver : {"adam", "sgd", "lbfgs"}, default="adam"
         "adam" (Kingma and Ba, ICLR 2015, with epsilon hat), "sgd" with momentum, or SciPy's
         L-BFGS-B on all rows at once.
@@ -137,7 +139,12 @@ class BaseMLP(
 
     _parameter_constraints: dict[str, list[Any]] = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions(networks.ACTIVATION_NAMES), "array-like"],
+        "activation": [
+            StrOptions(networks.ACTIVATION_NAMES),
+            "array-like",
+            callable,
+            networks.Graph("as_activation"),
+        ],
         "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -224,7 +231,7 @@ class BaseMLP(
     _their_package = "sklearn.neural_network"
     _hidden_of_fit: list[int]
     _random_state: np.random.RandomState
-    _unit_to_draw: str
+    _unit_to_draw: str | Activation
 
     # ---------------------------------------------------------------- for each subclass
 

@@ -318,14 +318,15 @@ def _refuse(estimator: Any, their: Any, missing: list[str], hint: str = "") -> N
 def _their_activation(estimator: Any) -> str:
     """scikit-learn's name of the activation of the hidden layers."""
     given = estimator.activation
-    names = {given} if isinstance(given, str) else set(given)
+    names = set(given) if isinstance(given, Iterable) and not isinstance(given, str) else {given}
     found = {THEIR_NAMES.get(name, name) for name in names} or {"relu"}
     if len(found) > 1 or not found <= set(ACTIVATIONS):
         raise ValueError(
             f"scikit-learn has one activation for all hidden layers, among {list(ACTIVATIONS)}; "
             f"got activation={given!r}."
         )
-    return found.pop()
+    name: str = found.pop()
+    return name
 
 
 def _their_outputs(estimator: Any) -> str:

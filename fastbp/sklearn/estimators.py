@@ -28,6 +28,7 @@ from fastbp.sklearn.losses import (
     MeanSquaredError,
     largest_log_loss,
 )
+from fastbp.sklearn.networks import Graph
 from fastbp.sklearn.probabilities import log_sigmoid, log_softmax, of_two_classes
 from fastbp.sklearn.recognition import one_column
 from fastbp.sklearn.scores import R2, Accuracy, Score
@@ -351,8 +352,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     loss : str, fastbp.Loss or callable, default="squared_error"
         "squared_error", "poisson" (for targets of at least 0), or from `fastbp.MLP`
         "absolute_error", "huber", "quantile", "gamma", an object such as ``Quantile((0.1, 0.9))``
-        (for one target it gives one column per level), or a function ``(y_pred, y) -> (value,
-        derivative by y_pred)``.
+        (for one target it gives one column per level), an `fastbp.ElementwiseLoss`, an expression
+        of `fastbp.graph` of y_pred and y, or a function ``(y_pred, y) -> (value, derivative by
+        y_pred)``.
     hidden_layer_sizes ... as_transformer
         See `BaseMLP`.
     missing_targets : bool, default=False
@@ -377,7 +379,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     _parameter_constraints: dict[str, list[Any]] = {
         **BaseMLP._parameter_constraints,
-        "loss": [StrOptions(REGRESSION_LOSSES), Loss, callable],
+        "loss": [StrOptions(REGRESSION_LOSSES), Loss, callable, Graph("as_loss")],
         "missing_targets": ["boolean"],
     }
     loss: Any
@@ -441,6 +443,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         outputs = n_columns
         if isinstance(loss, Quantile) and isinstance(loss.levels, tuple) and n_columns == 1:
             outputs = len(loss.levels)
+        loss.check_outputs(outputs)
         return loss, loss.activation, outputs
 
     def _score_against(self, y: npt.NDArray[Any], sample_weight: Any, from_logits: bool) -> Score:

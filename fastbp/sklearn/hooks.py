@@ -14,7 +14,7 @@ INSTEAD = {
     "_backprop": OWN_LOSS,
     "_compute_loss_grad": OWN_LOSS,
     "_fit_stochastic": "optimizer= takes your own steps, callbacks= sees each epoch",
-    "_forward_pass": "fastbp.MLP takes your own activations",
+    "_forward_pass": "activation= takes your own activations",
     "_forward_pass_fast": "override predict, predict_proba and transform",
     "_initialize": "override _init_coef, or pass weight_init=",
     "_loss_grad_lbfgs": OWN_LOSS,

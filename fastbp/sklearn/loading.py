@@ -12,7 +12,7 @@ from fastbp.sklearn import conversion
 from fastbp.sklearn.conversion import METHODS
 from fastbp.sklearn.estimators import MLPClassifier, MLPRegressor
 from fastbp.sklearn.perceptron import Perceptron
-from fastbp.sklearn.pickles import COPIED
+from fastbp.sklearn.pickles import COPIED, FORMAT
 from fastbp.sklearn.saving import (
     RECIPE,
     REQUESTS,
@@ -176,6 +176,11 @@ def _rate(memory: Any, own: dict[str, Any]) -> Any:
 
 def _made(kind: type[Any], state: dict[str, Any]) -> Any:
     """An estimator of its state, checked as far as predictions and training rely on it."""
+    if "coefs_" in state and state.get("_format") != FORMAT:
+        raise ValueError(
+            f"its attributes have the format {state.get('_format')!r:.100}, so another version of "
+            f"fastbp made it; this one reads format {FORMAT}"
+        )
     requests = state.pop(REQUESTS, {})
     made: Any = object.__new__(kind)
     coefs, intercepts = state.get("coefs_", []), state.get("intercepts_", [])

@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.utils._param_validation import HasMethods
 
 from fastbp import checks
 from fastbp.kernels.activations import ACTIVATIONS
 from fastbp.kernels.state import PENALTIES_SHARED
 from fastbp.mlp import MLP
+from fastbp.model.activations import Activation, as_activation
 from fastbp.model.initializers import check_init, initial_weights
 from fastbp.model.losses import Loss, SquaredError
 from fastbp.model.net import Spec
@@ -31,6 +33,14 @@ ACTIVATION_NAMES = {*ALIASES} | {
     name for name, traits in ACTIVATIONS.items() if traits.hidden and traits.trainable
 }
 """Names of the activations that hidden layers of an estimator may have."""
+
+
+class Graph(HasMethods):
+    """The constraint that a parameter is a graph, in words of its own."""
+
+    def __str__(self) -> str:
+        return "an expression of fastbp.graph"
+
 
 Arrays = list[npt.NDArray[Any]]
 
@@ -58,19 +68,34 @@ def hidden_sizes(estimator: Any) -> list[int]:
     return sizes
 
 
-def hidden_activations(estimator: Any, n_hidden: int) -> list[str]:
-    """fastbp's name of the activation of each hidden layer."""
-    given = estimator.activation
-    names = [given] * n_hidden if isinstance(given, str) else list(given)
-    if len(names) != n_hidden:
+def hidden_activations(estimator: Any, n_hidden: int) -> list[str | Activation]:
+    """The activation of each hidden layer: fastbp's name of it, or the user's own."""
+    given = as_activation(estimator.activation)
+    if isinstance(given, str | Activation):
+        return [_hidden_activation(given)] * n_hidden
+    if not isinstance(given, Iterable):
+        _hidden_activation(given)  # raises
+    units = list(given)
+    if len(units) != n_hidden:
         raise ValueError(
             f"activation must be one name or one for each of the {n_hidden} hidden layers, got "
-            f"{len(names)}: {names}."
+            f"{len(units)}: {units}."
         )
-    for name in names:
-        if name not in ACTIVATION_NAMES:
-            raise ValueError(f"activation must be among {sorted(ACTIVATION_NAMES)}, got {name!r}.")
-    return [ALIASES.get(name, name) for name in names]
+    return [_hidden_activation(unit) for unit in units]
+
+
+def _hidden_activation(given: Any) -> str | Activation:
+    """The activation of one hidden layer."""
+    unit = as_activation(given)
+    if isinstance(unit, Activation):
+        return unit
+    if not isinstance(unit, str) or unit not in ACTIVATION_NAMES:
+        raise ValueError(
+            f"activation must be among {sorted(ACTIVATION_NAMES)}, or one of your own: an "
+            f"ElementwiseActivation, an expression of fastbp.graph or a function of arrays; got "
+            f"{unit!r}."
+        )
+    return ALIASES.get(unit, unit)
 
 
 def build(
@@ -124,8 +149,8 @@ def n_layers_of(estimator: Any) -> int:
     return layers
 
 
-def units_of(estimator: Any, layers: int) -> tuple[str, ...]:
-    """fastbp's names of the activations of so many layers, the outputs included."""
+def units_of(estimator: Any, layers: int) -> tuple[str | Activation, ...]:
+    """The activations of so many layers, the outputs included: names, or the user's own."""
     given = estimator.activation
     outputs = estimator._unit_of_outputs
     last = (ALIASES.get(outputs, outputs),)
@@ -206,9 +231,8 @@ def of_attributes(estimator: Any) -> MLP:
     """
     weights, biases = parameters_of(estimator)
     units = units_of(estimator, len(weights))
-    for name in units[:-1]:
-        if name not in ACTIVATION_NAMES:
-            raise ValueError(f"activation must be among {sorted(ACTIVATION_NAMES)}, got {name!r}.")
+    for unit in units[:-1]:
+        _hidden_activation(unit)
     if units[-1] not in ACTIVATIONS:
         known = sorted({*ALIASES, *ACTIVATIONS})
         raise ValueError(f"out_activation_ must be among {known}, got {units[-1]!r}.")
@@ -263,13 +287,17 @@ def sizes_to_go_on_with(estimator: Any, wanted: list[int], unit: str) -> list[in
 
 
 def glorot(
-    unit: str, fan_in: int, fan_out: int, dtype: npt.DTypeLike, random_state: np.random.RandomState
+    unit: str | Activation,
+    fan_in: int,
+    fan_out: int,
+    dtype: npt.DTypeLike,
+    random_state: np.random.RandomState,
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Weights and biases of a layer, uniform with Glorot's bound: scikit-learn's random numbers.
 
     Parameters
     ----------
-    unit : str
+    unit : str or Activation
         The activation that the bound depends on; for the output layer, that of the last hidden
         layer.
     fan_in, fan_out : int
@@ -296,7 +324,10 @@ def draw_initial(net: MLP, estimator: Any, random_state: np.random.RandomState) 
         _draw_by_name(net, estimator, random_state)
     else:
         units: list[Any] = [*net.activations[:-1], *net.activations[-2:-1]]
-        units = units or hidden_activations(estimator, 1)
+        if not units:  # the bound depends on the activation of no layer
+            given = estimator.activation
+            one = isinstance(given, str) or not isinstance(given, Iterable)
+            units = hidden_activations(estimator, 1) if one else ["identity"]
         for layer, (unit, weights) in enumerate(zip(units, net.weights, strict=True)):
             # For `_init_coef`, which subclasses know to find the stream here.
             estimator._random_state = random_state

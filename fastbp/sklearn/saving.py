@@ -16,10 +16,10 @@ from sklearn.preprocessing import LabelBinarizer
 
 from fastbp import checks, whole_files
 from fastbp.checks import is_sparse
-from fastbp.fit.callbacks import Callback
 from fastbp.model.optimizers import Optimizer
 from fastbp.saving import container
 from fastbp.saving.recipe import CLASSES, OWN, has_own
+from fastbp.saving.stand_ins import stand_in
 from fastbp.sklearn import conversion, pickles
 from fastbp.sklearn.values import NotHeld, Writer
 
@@ -64,8 +64,8 @@ class Saves:
         anyone to read; those of a `Perceptron` after `sparsify` as the arrays of a CSR matrix.
         An estimator need not be fitted. Attributes of your own are kept if they are numbers, text,
         arrays of them, lists, tuples or dicts. Code is not in the file: the class of an estimator
-        that is derived from fastbp's, functions such as a loss or a scorer, and callbacks are
-        passed to `load` again. scikit-learn's own callbacks are refused.
+        that is derived from fastbp's, functions such as a loss, an activation or a scorer, and
+        callbacks are passed to `load` again. scikit-learn's own callbacks are refused.
 
         Examples
         --------
@@ -159,8 +159,8 @@ def _parameter(writer: Writer, name: str, value: Any) -> Any:
         ) from None
     given = code_in(value) if isinstance(value, Optimizer) else value
     parts = given if isinstance(given, list | tuple) else [given]
-    names = [checks.name_of(part) for part in parts if isinstance(part, Callback) or callable(part)]
-    return {"kind": OWN, "name": ", ".join(names)}
+    found = [stand_in(Writer().plain(part, name)) for part in parts]
+    return {"kind": OWN, "name": ", ".join(code.__name__ for code in found if code is not None)}
 
 
 def _attribute(writer: Writer, base: type[Any], name: str, value: Any) -> Any:

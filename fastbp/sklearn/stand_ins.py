@@ -14,7 +14,7 @@ def estimator_in(content: bytes, recipe: dict[str, Any]) -> Any:
     """The estimator in the bytes of a file, for its attributes and not for training.
 
     Its class is one of fastbp's, or derived from that without code of its own where the file's is.
-    Code is None, but for a loss and an optimiser, which a network is made of.
+    Code is None, but for a loss, activations and an optimiser, which a network is made of.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def estimator_in(content: bytes, recipe: dict[str, Any]) -> Any:
 def _made(name: str, code: StandIn | None) -> Any:
     if name == "optimizer":
         return SGD(code)  # type: ignore[arg-type]
-    return code if name == "loss" else None
+    return code if name in ("loss", "activation") else None
 
 
 def _derived(base: type[Any], parameters: set[str]) -> type[Any]:

@@ -51,6 +51,13 @@ UNCHANGING = (bool, int, float, str, tuple, type(None), np.generic, Optimizer, L
 """Parameters of these types are the same where they are the same object."""
 
 
+def _parameters_of(kind: type[Any]) -> frozenset[str]:
+    """The parameters of the estimator of fastbp that a class is or is derived from."""
+    package = __name__.partition(".")[0]
+    own: Any = next(base for base in kind.__mro__ if base.__module__.partition(".")[0] == package)
+    return frozenset(own._get_param_names())
+
+
 class Stream:
     """What an estimator needs to train on another batch of plain arrays.
 
@@ -89,10 +96,13 @@ class Stream:
         """Whether the next call may go on from here, if it is given plain arrays."""
         state = vars(estimator)
         parameters = estimator.get_params(deep=False)
+        if not parameters.keys() >= _parameters_of(type(estimator)):
+            return False  # what a subclass does not show may change unseen
         random_state = parameters.pop("random_state")
         classes = state.get("classes_")
         return (
             net.in_python is None
+            and net.explaining is None
             and not net.missing_targets
             and not hasattr(estimator, "_skl_callbacks")
             and "feature_names_in_" not in state

@@ -260,7 +260,8 @@ class Trainer:
         seen = estimator.verbose or self.listener.listens or self.hooks is not None
         most = min(self.max_iter - estimator.n_iter_, self.epochs.limits.epochs_a_block)
         if stopping.validation is not None:
-            seen = seen or not stopping.validation.can_wait or self.net.in_python is not None
+            seen = seen or not stopping.validation.can_wait
+            seen = seen or self.net.in_python is not None or self.net.explaining is not None
             most = min(most, self.epochs.limits.trail_bytes // self.net.params.nbytes)
         if seen or self.memory.rule == "invscaling":
             return 1

@@ -155,6 +155,7 @@ class Validation:
         from_logits = net.spec.loss.from_logits
         self.in_one_pass = (
             net.in_python is None
+            and net.explaining is None
             and count <= at_once
             and (estimator._logits_will_do or not from_logits)
         )

@@ -11,7 +11,8 @@ null, true, 1, 1.5, "a", []  itself
 {"kind": "csr_array"}        a sparse matrix: "shape", and three arrays
 {"kind": "RandomState"}      a random stream and its position
 {"kind": "LabelBinarizer"}   scikit-learn's encoder of classes
-{"kind": "fastbp"}           an optimiser, schedule, loss or graph, as in `fastbp.saving.recipe`
+{"kind": "graph"}            an expression of `fastbp.graph`: its "nodes"
+{"kind": "fastbp"}           an optimiser, schedule or loss, as in `fastbp.saving.recipe`
 {"kind": "your own"}         what is code in Python, by its name
 ===========================  ==================================================================
 """
@@ -30,6 +31,7 @@ from sklearn.preprocessing import LabelBinarizer
 from fastbp import checks
 from fastbp.checks import is_sparse
 from fastbp.fit.callbacks import Callback
+from fastbp.graph import Expression
 from fastbp.saving import container, recipe
 from fastbp.saving.container import Tensors
 
@@ -239,9 +241,13 @@ class Reader:
             binarizer = LabelBinarizer()
             vars(binarizer).update({part: self.value(x, what, own) for part, x in given.items()})
             return binarizer
+        if kind == "graph":
+            _check(what, given, "nodes")
+            return recipe.expression_of(given["nodes"])
         if kind == "fastbp":
             _check(what, given, "value")
-            return recipe.decoded(given["value"], what if what == "loss" else "learning_rate", own)
+            part = what if what in recipe.GRAPHS else "learning_rate"
+            return recipe.decoded(given["value"], part, own)
         if kind == recipe.OWN and own is not None:
             return own
         raise ValueError(f"{what} has the kind {kind!r:.100}, which this fastbp does not know")
@@ -377,6 +383,8 @@ def _of_fastbp(value: Any) -> Any:
     """An object of fastbp, or the name of code."""
     if isinstance(value, Callback):
         return {"kind": recipe.OWN, "name": type(value).__name__}
+    if isinstance(value, Expression):
+        return {"kind": "graph", "nodes": recipe.nodes_of(value)}
     try:
         if isinstance(value, list | tuple | dict):  # of a class of their own
             raise ValueError
@@ -384,7 +392,7 @@ def _of_fastbp(value: Any) -> Any:
     except ValueError:
         raise NotHeld(
             f"is {checks.described(value):.200}; a file holds numbers, text, arrays of them, "
-            "lists, tuples, dicts and fastbp's optimizers, schedules and losses"
+            "lists, tuples, dicts and fastbp's optimizers, schedules, losses and graphs"
         ) from None
     own = isinstance(held, dict) and held["kind"] == recipe.OWN
     return held if own else {"kind": "fastbp", "value": held}

@@ -185,7 +185,7 @@ def test_other_shapes_are_refused_at_the_call(x: tuple, out: tuple) -> None:
         (np.zeros(2, "f4"), np.zeros(1), r"x must be .* array of float64; "
          r"got float32. The net has float64: write x.astype"),
         (np.zeros(2), np.zeros((1, 1)), "out must be a C-contiguous, 1-dimensional array"),
-        (np.zeros(4)[::2], np.zeros(1), r"gaps. Write np.ascontiguousarray\(x\)"),
+        (np.zeros((2, 2), order="F"), np.zeros((2, 1)), r"gaps. Write np.ascontiguousarray\(x\)"),
         (0.5, np.zeros(1), "x must be a C-contiguous, 1-dimensional or 2-dimensional array of"),
     ],
 )  # fmt: skip
@@ -196,6 +196,62 @@ def test_other_types_are_refused_when_compiling(x, out, message: str) -> None:
         predict(f, x, out)
     with pytest.raises(TypeError, match=message):
         f.predict(x, out)
+
+
+@numba.njit
+def predict_each(f, X, out):
+    for x, y in zip(X, out):  # noqa: B905 - Numba knows no strict
+        f.predict(x, y)
+
+
+@each_kind
+def test_rows_of_a_loop_over_an_array(kind: str) -> None:
+    """Numba does not know them to be contiguous."""
+    net = make((3, 4, 2))
+    X, out = inputs(net, 5), np.zeros((5, 2))
+    predict_each(net.compiled(kind=kind), X, out)
+    assert np.array_equal(out, row_by_row(net, X))
+
+
+@numba.njit
+def call_each(f, x, y, out, dx, grad, wide):
+    """Call the methods with one array after the other replaced by a view with gaps."""
+    found = 0
+    for i in range(6):
+        try:
+            if i == 0:
+                f.predict(x, wide[:2, 0])
+            elif i == 1:
+                f.predict(wide[:3, 0], out)
+            elif i == 2:
+                f.loss_and_grad(x, wide[:2, 0], grad)
+            elif i == 3:
+                f.vjp(x, y, wide[:3, 0], grad)
+            elif i == 4:
+                f.loss_and_grad(x, y, wide[:, 0])
+            else:
+                f.apply_gradient(wide[:, 0])
+        except Exception:  # nothing else is caught in compiled code
+            found += 1
+    return found
+
+
+@needs_compiler
+def test_gaps_are_refused_at_the_call() -> None:
+    net = make((3, 4, 2))
+    x, y, out, grad = np.zeros(3), np.ones(2), np.zeros(2), np.zeros_like(net.params)
+    wide = np.zeros((net.n_params, 2))
+    f = net.compiled()
+    assert call_each(f, x, y, out, x, grad, wide) == 6
+    assert not wide.any()
+    with pytest.raises(ValueError, match="x and out must be C-contiguous arrays; got one with ga"):
+        predict(f, np.zeros(6)[::2], out)
+    many = np.zeros((6, 3))
+    predict(f, many[::2][:1], np.zeros((1, 2)))  # one row has no gaps
+    with pytest.raises(ValueError, match="x and out must be C-contiguous arrays; got one with ga"):
+        predict(f, many[::2], np.zeros((3, 2)))
+    with pytest.raises(TypeError, match="out must be .*gaps. Make out by np.empty"):
+        f.predict(x, np.zeros(4)[::2])
 
 
 @needs_compiler
@@ -350,3 +406,42 @@ def test_users_arrays_are_not_overrun(kind: str, side: str) -> None:
         by_x, by_params = net.vjp(x.reshape(-1, 7), y.reshape(-1, 3))
         assert np.allclose(dx.reshape(-1, 7), by_x, rtol=1e-5, atol=1e-6)
         assert np.allclose(grad, by_params, rtol=1e-5, atol=1e-6)
+
+
+# ---- activations of a user's own -----------------------------------------------------------------
+
+z, y_pred, y = graph.variables("z y_pred y")
+
+
+def softsign(z):
+    size = 1.0 + abs(z)
+    return z / size, 1.0 / (size * size)
+
+
+@pytest.mark.parametrize("own", [fastbp.ElementwiseActivation(softsign), z / (1 + abs(z))], ids=str)
+def test_activations_of_ones_own_are_called(own) -> None:
+    net = make((5, 9, 3), activation=own, loss=0.5 * (y_pred - y) ** 2, dtype="float64")
+    f = net.compiled()
+    X = inputs(net, 4)
+    out = np.zeros((4, 3))
+    predict(f, X, out)
+    assert np.array_equal(out, net.predict(X))
+    predict(f, X[0], out[0])
+    assert np.array_equal(out[0], net.predict(X[:1])[0])
+    dx, grad = np.zeros_like(X), np.zeros_like(net.params)
+    derive(f, X, out, dx, grad)
+    assert np.array_equal(dx, net.vjp(X, out)[0])
+    with pytest.raises(ValueError, match="is written out for built-in activations.*kind='auto'"):
+        net.compiled(kind="unrolled")
+
+
+def test_where_a_graph_has_no_value_there_is_nan() -> None:
+    net = MLP((1, 1), output_activation=graph.log(z), weight_init="zeros", dtype="float64", seed=0)
+    net.weights[0][...] = 1.0
+    f = net.compiled()
+    x, out = np.array([[2.0], [-1.0]]), np.zeros((2, 1))
+    predict(f, x, out)
+    assert out[0, 0] == pytest.approx(np.log(2.0), rel=1e-15)
+    assert np.isnan(out[1, 0])
+    with pytest.raises(graph.GraphError, match="log of a negative number"):
+        f.loss_and_grad(x, np.ones((2, 1)), np.zeros(2))

@@ -110,6 +110,71 @@ def test_labels() -> None:
     assert state(net) == state(other)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_single_number_is_the_label_of_a_row(dtype: str) -> None:
+    net, other = (make((4, 6, 3), loss="cross_entropy", dtype=dtype) for _ in range(2))
+    f = net.compiled()
+    X, _ = examples(net, 1)
+    for label in (2, np.int64(0), np.int32(1), np.uint8(2), True):
+        want, gradient = other.loss_and_grad(X, [int(label)])
+        for call in both(loss_and_grad):
+            grad = np.zeros_like(net.params)
+            assert call(f, X[0], label, grad) == want
+            assert np.array_equal(grad, gradient)
+        for call in both(step):
+            assert call(f, X[0], label) == other.step(X, [int(label)])
+            assert state(net) == state(other)
+    for call in both(step):
+        for label in (3, -1):
+            with pytest.raises(ValueError, match="labels in y must be from 0 to n_out - 1"):
+                call(f, X[0], label)
+        with pytest.raises(ValueError, match="a single number as y goes with a single row"):
+            call(f, X[0], 1.0)
+    assert state(net) == state(other)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_single_number_is_the_target_of_one_output(dtype: str) -> None:
+    net, other = make((4, 6, 1), dtype=dtype), make((4, 6, 1), dtype=dtype)
+    f = net.compiled()
+    X, _ = examples(net, 1)
+    for target in (0.3, 1, np.float32(0.5), False):
+        y = np.full((1, 1), target, dtype)
+        by_x, by_params = other.vjp(X, y)
+        want, gradient = other.loss_and_grad(X, y)
+        for call in both(vjp):
+            dx, grad = np.zeros_like(X[0]), np.zeros_like(net.params)
+            call(f, X[0], target, dx, grad)
+            assert np.array_equal(dx, by_x[0])
+            assert np.array_equal(grad, by_params)
+        for call in both(loss_and_grad):
+            assert call(f, X[0], target, grad) == want
+            assert np.array_equal(grad, gradient)
+        for call in both(step):
+            assert call(f, X[0], target) == other.step(X, y)
+            assert state(net) == state(other)
+    other = make((4, 6, 2), dtype=dtype).compiled()
+    for call in both(vjp):
+        with pytest.raises(ValueError, match="a single number as (y|dy) goes with a single row"):
+            call(other, X[0], 0.5, X[0], np.zeros_like(other.net.params))
+    for call, error in zip(both(step), (numba.TypingError, TypeError), strict=True):
+        with pytest.raises(error if COMPILED else TypeError, match="goes with a single row x"):
+            call(f, X, 0.5)
+    for call in both(step):
+        with pytest.raises(ValueError, match="step takes finite x|finite"):
+            call(f, X[0], np.nan)
+
+
+def test_labels_of_another_type_are_refused() -> None:
+    net = make((4, 6, 3), loss="cross_entropy")
+    X, _ = examples(net, 2)
+    for call, error in zip(both(step), (numba.TypingError, TypeError), strict=True):
+        with pytest.raises(error if COMPILED else TypeError, match="array of int64 with one"):
+            call(net.compiled(), X, np.zeros(2, np.int32))
+        with pytest.raises((ValueError, TypeError), match="C-contiguous"):
+            call(net.compiled(), X, np.zeros(4, np.int64)[::2])
+
+
 @pytest.mark.parametrize("loss", ["squared_error", "cross_entropy"])
 def test_vjp_against_the_net_and_against_differences(loss: str) -> None:
     net = make((4, 6, 3), loss=loss)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import subprocess
 import sys
 import warnings
@@ -14,11 +16,13 @@ from sklearn.preprocessing import StandardScaler
 
 import fastbp
 from fastbp import MLP
-from fastbp.files import python, to_python
+from fastbp.files import in_numpy, python, to_python
 from fastbp.graph import dot, variable
 from fastbp.graph import max as largest
 from fastbp.graph import sum as total
+from fastbp.kernels.elementary import normal_tail
 
+COEFFICIENT = r"(-|) ?(\d+\.\d+(?:e-\d+)?)"
 CONFIG = Path(fastbp.__file__).parents[1] / "pyproject.toml"
 
 
@@ -259,3 +263,11 @@ def test_what_cannot_be_written_writes_nothing(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="the weight of layer 0 holds nan"):
         to_python(net, path)
     assert path.read_text() == "old"
+
+
+def test_the_coefficients_are_those_of_the_kernel() -> None:
+    """They stand twice: the kernel adds them up line by line, without a loop over a tuple."""
+    source = inspect.getsource(getattr(normal_tail, "py_func", normal_tail))
+    double = source.split("    else:\n")[1].split("    share =")[0]
+    found = [float(f"{sign}{number}") for sign, number in re.findall(COEFFICIENT, double)]
+    assert tuple(found) == in_numpy.NORMAL_TAIL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 
 import numpy as np
@@ -13,6 +14,8 @@ import fastbp.fit.fit
 from fastbp import MLP, SGD, Adam, CosineDecay, DivergenceWarning, Group, RMSprop
 from fastbp.fit import one_step, sources
 from fastbp.kernels import entry
+from fastbp.machine import addresses
+from fastbp.machine.addresses import AddressTable
 
 SEED = 18
 NETS = {
@@ -55,7 +58,8 @@ def long_way(monkeypatch):
 
     def run(function):
         with monkeypatch.context() as m:
-            m.setattr(one_step, "step", lambda *arguments: None)
+            for name in ("step", "loss", "loss_and_grad"):
+                m.setattr(one_step, name, lambda *arguments: None)
             m.setattr(sources, "update_of", lambda *arguments: None)
             return function()
 
@@ -70,6 +74,67 @@ def test_a_step_has_the_bits_of_the_long_way(kind: str, dtype: str, long_way) ->
         X, y = batch(kind, rows, dtype)
         assert net.step(X, y) == long_way(lambda X=X, y=y: twin.step(X, y))
         assert state(net) == state(twin)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kind", NETS)
+def test_losses_have_the_bits_of_the_long_way(kind: str, dtype: str, long_way) -> None:
+    net = make(kind, dtype)
+    other = net.params * 0.5
+    before = state(net)
+    for rows in (1, 8, 3, 8, 600):
+        X, y = batch(kind, rows, dtype)
+        out = np.empty_like(other)
+
+        def results(X=X, y=y, out=out):
+            found = [net.loss(X, y), net.evaluate(X, y)["loss"]]
+            for options in ({}, {"params": other}, {"out": out}, {"params": other, "out": out}, {}):
+                loss, grad = net.loss_and_grad(X, y, **options)
+                assert ("out" in options) == (grad is out)
+                found += [loss, grad.tobytes()]
+            return found
+
+        assert results() == long_way(results)
+        assert state(net) == before
+
+
+def test_losses_between_steps(long_way) -> None:
+    """With another optimiser, penalties, frozen parameters, and the tables of other rows."""
+    net = make()
+    X, y = batch("squared_error", 5)
+    for change in (
+        lambda: net.step(X, y), lambda: net.freeze(layers=[0]), lambda: net.step(X[:3], y[:3]),
+        lambda: setattr(net, "optimizer", SGD(CosineDecay(0.1, 5))), lambda: net.step(X, y),
+        lambda: setattr(net, "regularization", dataclasses.replace(net.regularization, l2=0.1)),
+        lambda: net.weights[0].fill(0.5),
+    ):  # fmt: skip
+        change()
+        loss, grad = net.loss_and_grad(X, y)
+        expected = long_way(lambda: net.loss_and_grad(X, y))
+        assert loss == expected[0] == net.loss(X, y)
+        np.testing.assert_array_equal(grad, expected[1])
+    grads = [net.loss_and_grad(X, y)[1] for _ in range(3)]
+    assert len({id(grad) for grad in grads}) == 3  # each is the caller's
+
+
+def test_a_net_of_step_units_has_a_loss_and_no_gradient() -> None:
+    net = MLP((4, 3, 1), activation="step", seed=SEED)
+    X, y = batch("squared_error", 4)
+    assert net.loss(X, y[:, :1]) == pytest.approx(0.5 * ((net.predict(X) - y[:, :1]) ** 2).mean())
+    with pytest.raises(ValueError, match="step units"):
+        net.loss_and_grad(X, y[:, :1])
+
+
+def test_parameters_that_are_not_finite_have_a_loss_that_is_not() -> None:
+    net = make()
+    X, y = batch("squared_error", 4)
+    good = net.loss(X, y)
+    bad = np.full_like(net.params, np.nan)
+    loss, grad = net.loss_and_grad(X, y, params=bad)
+    assert np.isnan(loss) and np.isnan(grad).any()
+    assert net.loss(X, y) == good
+    net.params[0] = np.nan
+    assert np.isnan(net.loss(X, y))
 
 
 @pytest.mark.parametrize("kind", NETS)
@@ -147,6 +212,11 @@ def test_bad_rows_are_refused_and_change_nothing(kind, rows, row, value, message
     before = state(net)
     bad = {"X": X.copy(), "y": y.copy()}
     bad[rows][row] = value
+    out = np.full(net.n_params, 7, net.dtype)
+    for refused in (net.loss, net.evaluate, lambda X, y: net.loss_and_grad(X, y, out=out)):
+        with pytest.raises(ValueError, match=message):
+            refused(bad["X"], bad["y"])
+    assert (out == 7).all() and state(net) == before
     with pytest.raises(ValueError, match=message):
         net.step(bad["X"], bad["y"])
     assert state(net) == before
@@ -168,8 +238,10 @@ def test_bad_rows_are_refused_and_change_nothing(kind, rows, row, value, message
     ],
 )
 def test_other_shapes_are_refused(X, y, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        make().step(X, y)
+    net = make()
+    for refused in (net.step, net.loss, net.loss_and_grad, net.evaluate):
+        with pytest.raises(ValueError, match=message):
+            refused(X, y)
 
 
 @pytest.mark.parametrize("how", ["loss", "parameters", "before"])
@@ -221,11 +293,13 @@ def test_an_iterable_that_diverges_leaves_the_last_finite_epoch(long_way) -> Non
 
 
 @needs_compiler
+@pytest.mark.parametrize("what", ["step", "loss", "loss_and_grad", "evaluate"])
 @pytest.mark.parametrize("kind", ["squared_error", "labels"])
-def test_a_step_is_one_compiled_call_that_allocates_nothing(kind: str, monkeypatch) -> None:
+def test_a_step_is_one_compiled_call_that_allocates_nothing(kind, what, monkeypatch) -> None:
     net = make(kind)
     X, y = batch(kind, 8)
-    net.step(X, y)
+    function = getattr(net, what)
+    function(X, y)
     calls = []
     real = entry.train_and_predict
     monkeypatch.setattr(
@@ -234,17 +308,19 @@ def test_a_step_is_one_compiled_call_that_allocates_nothing(kind: str, monkeypat
     for name in ("Epochs", "History", "Guard"):
         monkeypatch.setattr(fastbp.fit.fit, name, None)
     monkeypatch.setattr(one_step, "OneStep", None)
+    monkeypatch.setattr(addresses, "address_of", None)  # to look one up takes longer than the work
+    monkeypatch.setattr(AddressTable, "put", None)
     enabled = _nrt_python.memsys_stats_enabled()
     _nrt_python.memsys_enable_stats()
     try:
         before = rtsys.get_allocation_stats()
         for _ in range(5):
-            net.step(X, y)
+            function(X, y)
         after = rtsys.get_allocation_stats()
     finally:
         if not enabled:
             _nrt_python.memsys_disable_stats()
-    assert calls == [entry.STEP] * 5
+    assert calls == [entry.STEP if what == "step" else entry.LOSS] * 5
     assert after.alloc - before.alloc == after.free - before.free <= 5 * 3  # cells, X and y
 
 

@@ -103,6 +103,16 @@ def test_shapes_and_dtypes(dtype) -> None:
     assert np.array_equal(net.jacobian(X.astype(dtype)), found[0])  # frozen ones have theirs too
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_many_inputs_come_in_blocks(dtype) -> None:
+    net = MLP((30, 4, 2), activation="tanh", dtype=dtype, seed=3)
+    X = np.random.default_rng(3).normal(size=(9, 30))
+    found = net.jacobian(X, wrt="inputs")
+    for output in range(2):
+        expected, _ = net.vjp(X, np.eye(2)[[output] * 9])
+        np.testing.assert_allclose(found[:, output], expected, rtol=0, atol=5e-7)
+
+
 def test_sparse_rows() -> None:
     net, X = net_and_rows(rows=200)
     X[np.random.default_rng(0).random(X.shape) < 0.5] = 0

@@ -140,7 +140,7 @@ LIES: dict[str, tuple[Change, str]] = {
     "an optimizer without parts": (
         lambda t, p, a: a["_optimizer"]["items"].pop(), "must have the parts",
     ),
-    "another format": (lambda t, p, a: a.update(_format=3), "has the format 3"),
+    "another format": (lambda t, p, a: a.update(_format=3), "the format 3, so another version"),
     "a format of the optimizer": (
         lambda t, p, a: optimizer_of(a)["format"].__setitem__(1, 7), "has the format 7",
     ),

@@ -318,3 +318,21 @@ def test_a_second_thread_takes_the_long_way(monkeypatch) -> None:
     thread.join(60)
     assert not thread.is_alive()
     assert len(net.loss_curve_) == 2
+
+
+def test_a_subclass_with_other_parameters_takes_the_long_way(taken):
+    class Narrow(MLPRegressor):
+        def __init__(self, width=5):
+            super().__init__(hidden_layer_sizes=(width,), random_state=0)
+            self.width = width
+
+    net = Narrow().partial_fit(X[:32], SUM[:32])
+    twin = MLPRegressor(hidden_layer_sizes=(5,), random_state=0).partial_fit(X[:32], SUM[:32])
+    for part in PARTS:
+        net.partial_fit(X[part], SUM[part])
+        twin.partial_fit(X[part], SUM[part])
+    assert np.array_equal(net.coefs_[0], twin.coefs_[0])
+    net.alpha = 100.0  # no parameter of this class: it counts all the same
+    assert not np.array_equal(
+        net.partial_fit(X[:32], SUM[:32]).coefs_[0], twin.partial_fit(X[:32], SUM[:32]).coefs_[0]
+    )
