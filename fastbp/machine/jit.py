@@ -36,6 +36,7 @@ __all__ = [
     "ready",
     "seconds_compiling",
     "source_digest",
+    "when_needed",
     "without_compiling",
 ]
 
@@ -97,6 +98,11 @@ def _compile(function: Callable[..., Any], cached: bool, shipped: bool) -> Any:
     builtin = objects.FOUND.functions[function.__name__]
     _DISPATCHERS[builtin] = deferred
     return builtin
+
+
+def when_needed(make: Callable[[], Any]) -> Any:
+    """What a function returns that imports Numba; called at once where there are no objects."""
+    return make() if objects.FOUND is None else Deferred(make)
 
 
 def is_shipped(function: Any) -> bool:
