@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick test-clients test-machines test-nojit test-mutants soak lint compare perf perf-selftest perf-history page-scripts
+.PHONY: help demo test quick test-clients test-machines test-nojit test-mutants soak lint compare perf perf-selftest perf-history page-scripts wheel test-wheel
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,19 @@ perf: $(VENV)/.installed-perf  ## see if HEAD is slower than BASE=<commit>; BENC
 
 perf-selftest: $(VENV)/.installed-perf  ## plant a slowdown and see the gate find it
 	$(RUN) asv_benchmarks/selftest.py
+
+wheel: $(VENV)/.installed-wheel  ## build the wheel of this system, with compiled code: dist/
+	@rm -rf dist build/objects
+	FASTBP_OBJECTS=1 $(RUN) -m build
+	@ls -l dist
+
+# The wheel's own environment finds Numba, NumPy and pytest in .venv, but not the checkout: -P.
+test-wheel: wheel $(VENV)/.installed-test  ## install that wheel elsewhere and run the quick tests on it
+	$(PYTHON) -m venv --clear build/wheel
+	build/wheel/bin/python -m pip install --quiet --no-index --no-deps dist/*.whl
+	@$(RUN) -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
+		> "$$(build/wheel/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/others.pth"
+	build/wheel/bin/python -P -m pytest -m "not slow"
 
 # One stamp for each extra: a repeated run installs nothing, a new pyproject.toml installs again.
 $(VENV)/.installed-%: pyproject.toml | $(RUN)

@@ -35,9 +35,9 @@ Perceptron                a layer of threshold units and the perceptron learning
 ``fastbp.graph`` has computational graphs with forward and backward mode; ``fastbp.plot`` draws
 nets and their training, with matplotlib. Both are loaded when asked for.
 ``fastbp.sklearn`` has scikit-learn's estimators, for ``import fastbp.sklearn``.
-``python -m fastbp demo | info | warmup | show FILE | export FILE`` trains a digit classifier,
-describes the machine, compiles into the cache, says what is in a file, and writes its net as ONNX,
-C or Python.
+``python -m fastbp demo | info | warmup | build | show FILE | export FILE`` trains a digit
+classifier, describes the machine, compiles into the cache or into objects (docs/objects.md), says
+what is in a file, and writes its net as ONNX, C or Python.
 """
 
 # The redundant `as` says, to type checkers too, that a name is imported for others to use.

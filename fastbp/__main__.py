@@ -1,4 +1,4 @@
-"""``python -m fastbp demo | info | warmup | show | export``."""
+"""``python -m fastbp demo | info | warmup | build | show | export``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from fastbp import __version__
-from fastbp.commands import DTYPES, UNCOMPILED, demo, export, info, show, warmup
+from fastbp.commands import DTYPES, UNCOMPILED, build, demo, export, info, show, warmup
 from fastbp.machine.jit import compiles
 
 
@@ -41,6 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not compiles():
             print(f"{UNCOMPILED}: unset it to run this command", file=sys.stderr)
             return 1
+        if args.command == "build":
+            return build.command(args.level, args.to)
         if args.command == "warmup":
             return warmup.run(DTYPES if args.dtype == "both" else (args.dtype,))
         return demo.run(args.epochs)
@@ -90,6 +92,11 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--dtype", choices=(*DTYPES, "both"), default="both", help="default: %(default)s"
     )
+    command = add("build", "compile nets beforehand, into files that need no Numba to be loaded")
+    command.add_argument(
+        "--level", metavar="NAME", default="native", help="of processors: native, all, or a name"
+    )
+    command.add_argument("--to", metavar="FOLDER", help="default: where fastbp looks for them")
     accepted = "what save has written, or a model of ONNX"
     command = add("show", "say what is in a file of a net or an estimator, without running it")
     command.add_argument("file", metavar="FILE", help=accepted)

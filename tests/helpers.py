@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 
 from fastbp import MLP, Callback
+from fastbp.machine import objects
 
 SOAK = os.environ.get("FASTBP_SOAK") == "1"
 COMPILED = not numba.config.DISABLE_JIT
+SHIPPED = objects.FOUND is not None
 DTYPES = ("float32", "float64")
 
 needs_compiler = pytest.mark.skipif(not COMPILED, reason="is about compiled code")

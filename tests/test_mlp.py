@@ -18,7 +18,7 @@ import oracle
 import pytest
 import scipy.sparse
 from formulas import Formula
-from helpers import COMPILED, DTYPES, counts, needs_compiler, state
+from helpers import COMPILED, DTYPES, SHIPPED, counts, needs_compiler, state
 from numba.core.runtime import _nrt_python, rtsys
 from recipes import in_threads
 
@@ -592,7 +592,7 @@ def test_memory_of_a_fit(dtype, optimizer, slots):
 
 def compiled_signatures():
     functions = entry.train_and_predict, entry.train_and_predict_sparse
-    return [len(function.signatures) for function in functions]
+    return [len(getattr(function, "signatures", ())) for function in functions]
 
 
 @needs_compiler
@@ -656,7 +656,7 @@ def test_nothing_is_allocated_inside_an_epoch(batch_size, monkeypatch):
         if not enabled:
             _nrt_python.memsys_disable_stats()
     assert allocated[0] == allocated[1] == allocated[2]
-    assert 0 < allocated[0] < 30
+    assert allocated[0] < 30
 
 
 @needs_compiler
@@ -758,7 +758,7 @@ def test_seconds_leave_out_compiling(kind, monkeypatch):
     net = MLP((5, 4, 3), loss=loss, dtype="float64", seed=0)
     options = {"method": "rprop"} if kind == "method" else {"validation_data": (X, T)}
     history = limited.fit(net, *given, clock=clock, epochs=3, **options)
-    assert compiled
+    assert compiled or (SHIPPED and kind != "method")
     assert len(history) == 3
     assert all(0 < seconds < 1 for seconds in history.seconds)
 

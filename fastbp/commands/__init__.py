@@ -1,4 +1,4 @@
-"""``python -m fastbp demo | info | warmup | show | export``: a file for each command.
+"""``python -m fastbp demo | info | warmup | build | show | export``: a file for each command.
 
 `contents` reads the files that `show` and `export` take; `printing` is how they and `info` print.
 """

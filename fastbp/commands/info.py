@@ -8,7 +8,7 @@ import numpy as np
 
 from fastbp import __version__
 from fastbp.commands import DTYPES, UNCOMPILED, printing
-from fastbp.machine import peak
+from fastbp.machine import objects, peak
 from fastbp.machine.jit import cache_info, compiles
 from fastbp.machine.processor import (
     TILE_ROWS,
@@ -27,7 +27,8 @@ def cache_lines() -> list[str]:
     if cache.entries:
         state += f": {cache.entries} compiled functions, {cache.n_bytes / 1e6:.1f} MB"
     elif state == "empty":
-        state += ": the first fit compiles (or `python -m fastbp warmup` does, beforehand)"
+        first = "the first fit" if objects.FOUND is None else "what no object holds"
+        state += f": {first} compiles (or `python -m fastbp warmup` does, beforehand)"
     return [str(cache.directory or "no folder"), state]
 
 
@@ -54,6 +55,7 @@ def rows() -> list[tuple[str, list[str]]]:
         ("tile", [f"{TILE_ROWS} rows of {TILE_VECTORS} vectors: {TILE_ROWS} x {widths}"]),
         ("FMA peak", [peak_line()]),
         ("threads", ["1 (the kernels release the GIL: several nets can train side by side)"]),
+        ("objects", [objects.STATE]),
         ("cache", cache),
         ("versions", [f"fastbp {__version__}", *compilers, f"NumPy {np.__version__}", python]),
     ]

@@ -18,7 +18,7 @@ from fastbp.graph import variable
 from fastbp.graph.kernels import gradient, jvp, local_derivatives, value
 from fastbp.kernels import entry
 from fastbp.kernels.jacobian import jacobian
-from fastbp.machine.jit import cache_info
+from fastbp.machine.jit import cache_info, is_shipped
 from fastbp.machine.notice import silent
 from fastbp.machine.peak import fma_loop, fma_peak
 from fastbp.methods.kernels import dot, rprop
@@ -33,7 +33,8 @@ class FirstCall(NamedTuple):
     name, dtype : str
         The function, and the dtype that it was called for.
     how : str
-        "compiled", "loaded" (from the cache) or "ready" (called before in this process).
+        "compiled", "loaded" (from the cache), "ready" (called before in this process) or "shipped"
+        (compiled beforehand: see `fastbp.machine.objects`).
     seconds : float
         Wall-clock time of the call.
     """
@@ -49,8 +50,8 @@ def first_call(function: Any, dtype: str, call: Callable[[], object]) -> FirstCa
 
     Parameters
     ----------
-    function : Numba dispatcher
-        One of fastbp's; not with ``NUMBA_DISABLE_JIT=1``.
+    function : callable
+        One of fastbp's entry points; not with ``NUMBA_DISABLE_JIT=1``.
     dtype : str
         For the report.
     call : callable
@@ -58,6 +59,8 @@ def first_call(function: Any, dtype: str, call: Callable[[], object]) -> FirstCa
     """
 
     def counts() -> tuple[int, int]:
+        if is_shipped(function):
+            return 0, 0
         stats = function.stats
         return sum(stats.cache_misses.values()), sum(stats.cache_hits.values())
 
@@ -67,6 +70,8 @@ def first_call(function: Any, dtype: str, call: Callable[[], object]) -> FirstCa
     seconds = time.perf_counter() - start
     after = counts()
     how = "compiled" if after[0] > before[0] else "loaded" if after[1] > before[1] else "ready"
+    if is_shipped(function):
+        how = "shipped"
     return FirstCall(function.__name__, dtype, how, seconds)
 
 

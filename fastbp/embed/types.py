@@ -9,6 +9,7 @@ from fastbp.kernels import entry
 from fastbp.kernels.activations import ELEMENTWISE
 from fastbp.kernels.layout import ACTIVATION
 from fastbp.kernels.table import Table
+from fastbp.machine import jit
 from fastbp.machine.embedding import TYPES, NetType, Row, embedded_address, native_address
 from fastbp.machine.embedding import knows as knows
 from fastbp.machine.embedding import number_of as number_of
@@ -35,6 +36,7 @@ def type_for(net: Net, kind: str) -> NetType:
 def addresses_for(table: Table) -> tuple[int, int]:
     """Where the machine code stands that compiled code calls, for the dtype of a table."""
     blank = table.blank
-    return embedded_address(embedded, blank.dtype.name), native_address(
-        entry.train_and_predict, table.cells, entry.PREDICT, blank, blank
-    )
+    function = jit.dispatcher_of(entry.train_and_predict)
+    arguments = (table.cells, entry.PREDICT, blank, blank)
+    jit.ready(function, blank.dtype.char, arguments)
+    return embedded_address(embedded, blank.dtype.name), native_address(function, *arguments)

@@ -7,7 +7,7 @@ through it.
 import numpy as np
 
 from fastbp.graph.walk import Walk
-from fastbp.machine.jit import compiles, kernel
+from fastbp.machine.jit import compiles, kernel, when_needed
 from fastbp.machine.simd import is_same, lanes, load, store
 
 
@@ -21,11 +21,20 @@ def _value_and_slope(nodes, numbers, code):
     return Walk(nodes, numbers, code).value_and_slope()
 
 
-if compiles():
-    from fastbp.machine.tapes import written
+def _written(walk, count):
+    """What kernels call: the code of a walk that returns so many numbers."""
 
-    value_at = written(_value, 1)
-    value_and_slope_at = written(_value_and_slope, 2)
+    def make():
+        from fastbp.machine.tapes import written
+
+        return written(walk, count)
+
+    return when_needed(make)
+
+
+if compiles():
+    value_at = _written(_value, 1)
+    value_and_slope_at = _written(_value_and_slope, 2)
 else:
 
     class AtOnce:

@@ -50,9 +50,9 @@ from fastbp.kernels.state import (
     weights,
 )
 from fastbp.kernels.transposes import copy, pack_columns, transpose
-from fastbp.kernels.workspace import INPUT_GROUP, INPUT_STRIDE, INPUTS, PACKED
+from fastbp.kernels.workspace import CACHED, INPUT_GROUP, INPUT_STRIDE, INPUTS, PACKED
 from fastbp.machine.jit import kernel
-from fastbp.machine.processor import SECOND_CACHE_BYTES, TILE_ROWS, TILE_VECTORS, VECTOR_BITS
+from fastbp.machine.processor import TILE_ROWS, TILE_VECTORS
 from fastbp.machine.simd import advance, lanes, load, splat, store, vstore
 
 PACK_FROM = 3
@@ -60,17 +60,17 @@ PACK_FROM = 3
 
 
 @kernel
-def columns_of_group(p, k, batch):
+def columns_of_group(layer, k, batch):
     """Samples of which k features fill half of the second cache, in whole tiles; at most `batch`.
 
     The right operand of a product is read again for each block of rows: a larger one would come
     from the third cache each time.
     """
-    if k * batch * (VECTOR_BITS // 8) <= SECOND_CACHE_BYTES // 2 * lanes(p):
+    cached = load(layer.places, CACHED)
+    if k * batch <= cached:
         return batch
-    width = TILE_VECTORS * lanes(p)
-    columns = SECOND_CACHE_BYTES // 2 * lanes(p) // (k * VECTOR_BITS // 8) // width * width
-    return max(columns, width)
+    width = TILE_VECTORS * lanes(layer.values)
+    return max(cached // k // width * width, width)
 
 
 @kernel
@@ -114,7 +114,7 @@ def net_inputs(layer, x, batch):
         net_inputs_of_single_sample(layer, x)
         return
     stride = stride_of(layer)
-    group = columns_of_group(x, n_inputs(layer), batch)
+    group = columns_of_group(layer, n_inputs(layer), batch)
     for first in range(0, batch, group):
         columns = min(group, batch - first)
         net_inputs_of_group(layer, advance(x, first), stride, first, columns)
@@ -211,7 +211,6 @@ def product_below_of_single_sample(layer, dx, finish, y):
 def delta_below(layer, below, batch):
     """The delta of the layer below, dX = (W^T D) * dY/dZ; Y are the outputs of that layer."""
     stride = stride_of(layer)
-    d = delta(layer)
     dx, y = delta(below), outputs(below)
     finish = AS_IT_IS
     if not has_slope(below):
@@ -222,7 +221,7 @@ def delta_below(layer, below, batch):
     if stride == 1:
         product_below_of_single_sample(layer, dx, finish, y)
     else:
-        group = columns_of_group(d, n_units(layer), batch)
+        group = columns_of_group(layer, n_units(layer), batch)
         for first in range(0, batch, group):
             columns = min(group, batch - first)
             product_below(

@@ -279,7 +279,26 @@ def operate(t, operation, x, y, rows, y_rows, columns, entries):
     return 0.0
 
 
-@kernel(cached=True)
+@kernel
+def on_dense(t, operation, x, y, rows, y_rows, columns):
+    """Carry out an operation of `operate` on dense rows."""
+    mode = flush_denormals()
+    result = operate(t, operation, x, y, rows, y_rows, columns, None)
+    restore_denormals(mode)
+    return result
+
+
+@kernel
+def on_sparse(t, operation, x, y, rows, y_rows, columns):
+    """Carry out an operation of `operate` on sparse rows; of x and y one at most has rows."""
+    mode = flush_denormals()
+    entries = entries_at(t, x)
+    result = operate(t, operation, x, y, max(rows, y_rows), y_rows, columns, entries)
+    restore_denormals(mode)
+    return result
+
+
+@kernel(cached=True, shipped=True)
 def train_and_predict(cells, operation, x, y):
     """Carry out an operation of `operate` on dense rows.
 
@@ -290,23 +309,20 @@ def train_and_predict(cells, operation, x, y):
     operation : int
     x, y : array of the net's dtype, shape (rows, n_in) and (rows, n_out), or (0, 0)
     """
-    mode = flush_denormals()
-    t = pointer(cells, 0)
-    result = operate(
-        t, operation, pointer(x, 0), pointer(y, 0), x.shape[0], y.shape[0], y.shape[1], None
-    )
-    restore_denormals(mode)
-    return result
+    return on_dense(
+        pointer(cells, 0), operation, pointer(x, 0), pointer(y, 0), x.shape[0], y.shape[0],
+        y.shape[1],
+    )  # fmt: skip
 
 
-@kernel(cached=True)
+@kernel(cached=True, shipped=True)
 def train_and_predict_sparse(cells, operation, x, y):
-    """Carry out an operation of `operate` on sparse rows; of x and y one at most has rows."""
-    mode = flush_denormals()
-    t = pointer(cells, 0)
-    like = pointer(x, 0)
-    entries = entries_at(t, like)
-    rows = max(x.shape[0], y.shape[0])
-    result = operate(t, operation, like, pointer(y, 0), rows, y.shape[0], y.shape[1], entries)
-    restore_denormals(mode)
-    return result
+    """The same on sparse rows, as `on_sparse`."""
+    return on_sparse(
+        pointer(cells, 0), operation, pointer(x, 0), pointer(y, 0), x.shape[0], y.shape[0],
+        y.shape[1],
+    )  # fmt: skip
+
+
+SHIPPED = {"train_and_predict": on_dense, "train_and_predict_sparse": on_sparse}
+"""What `emission.emit` makes objects of."""

@@ -92,7 +92,9 @@ SPARSE_ROWS, SPARSE_BLOCK, SPARSE_WEIGHTS = 16, 17, 18
 """For sparse rows, for which nothing is placed at INPUTS: in `offsets`, the rows of the batch in
 the data; units of the first layer whose gradient is computed at a time; scratch for the weights of
 a vector of them, transposed, and for a vector more."""
-N_PLACES = 19
+CACHED = 19
+"""Values that fill half of the second cache: it decides in which order blocks are taken."""
+N_PLACES = 20
 
 
 def round_up(number: int, multiple: int) -> int:
@@ -286,6 +288,7 @@ def workspace_for(
     places[CAPACITY] = capacity
     places[STRIDE] = stride
     places[INPUT_DROPOUT] = input_dropout
+    places[CACHED] = SECOND_CACHE_BYTES // 2 // dtype.itemsize
     places[FEATURE_ROWS] = 0
     places[DATA_ROWS] = features
     places[SPARSE_ROWS] = features + capacity

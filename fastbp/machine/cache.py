@@ -23,15 +23,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import llvmlite
-import llvmlite.binding as llvm
-import numba
 import numpy as np
-from numba import config
 
 from fastbp import whole_files
 from fastbp.machine import trust
-from fastbp.machine.processor import target_cpu
+from fastbp.machine.processor import VECTOR_BITS, VECTOR_REGISTERS, target_cpu
+from fastbp.machine.settings import COMPILING, compiles
 
 __all__ = [
     "SUFFIX",
@@ -47,13 +44,6 @@ __all__ = [
     "turn_off",
     "unstored",
 ]
-
-# What Numba reads when it compiles; a name that a version of Numba lacks counts as None.
-_FLAGS = (
-    "BOUNDSCHECK CPU_FEATURES CPU_NAME DEBUGINFO_DEFAULT DEBUG_NRT DISABLE_INTEL_SVML ENABLE_AVX "
-    "ENABLE_PROFILING LLVM_REFPRUNE_FLAGS LLVM_REFPRUNE_PASS LOOP_VECTORIZE OPT SLP_VECTORIZE "
-    "USING_SVML"
-).split()
 
 _KEEP = 6  # sub-folders (states of the sources, settings, CPUs) kept on disk
 _SUBFOLDER = re.compile(r"fastbp-[0-9a-f]{32}")
@@ -151,11 +141,16 @@ def source_digest() -> str:
 
 def _settings() -> tuple[Any, ...]:
     """Whatever decides the machine code besides the sources; read anew each time."""
+    import llvmlite
+    import llvmlite.binding as llvm
+    import numba
+    from numba import config
+
     return (
         (sys.version, sys.implementation.cache_tag, sys.platform),
         (numba.__version__, llvmlite.__version__, np.__version__),
-        (llvm.get_process_triple(), *target_cpu()),
-        [(name, str(getattr(config, name, None))) for name in _FLAGS],
+        (llvm.get_process_triple(), *target_cpu(), VECTOR_BITS, VECTOR_REGISTERS),
+        [(name, str(getattr(config, name, None))) for name in COMPILING],
     )
 
 
@@ -241,7 +236,7 @@ def cache_info() -> CacheInfo:
     CacheInfo
         Its directory, its state in words, the number of entries and their bytes.
     """
-    if config.DISABLE_JIT:
+    if not compiles():
         return CacheInfo(None, "off: NUMBA_DISABLE_JIT is set", 0, 0)
     directory = folder()
     if directory is None:

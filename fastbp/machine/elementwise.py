@@ -14,11 +14,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
-import numba
 import numpy as np
-from numba.extending import is_jitted
 
-from fastbp.machine.jit import compiles, inlined, optimized_whole
+from fastbp.machine.settings import compiles
 
 FIRST_ADDRESS = 4096
 """No code stands below: smaller numbers are free for other uses."""
@@ -124,6 +122,10 @@ def loop_of(kind: Kind, function: Any, dtype: np.dtype[Any]) -> Loop:
     if not compiles():
         own = python_function(function)
         return UncompiledLoop(own, kind.loop, _of_numbers(own, dtype))
+    import numba
+
+    from fastbp.machine.compiler import inlined
+
     name = _name(function)
     number = numba.from_dtype(dtype)
     own = inlined(rebound(python_function(function), kind.replacements, dtype, {}))
@@ -161,6 +163,8 @@ def loop_of_data(loop: Any, data: Any, name: str, dtype: np.dtype[Any]) -> Loop:
     """
     if not compiles():
         return UncompiledLoop(data, loop, data)
+    import numba
+
     from fastbp.machine.tapes import DataType
 
     kind = DataType(data, name, "float64")
@@ -170,6 +174,10 @@ def loop_of_data(loop: Any, data: Any, name: str, dtype: np.dtype[Any]) -> Loop:
 
 def _compiled_loop(loop: Any, function: Any, number: Any) -> tuple[Any, Any]:
     """A loop and its code for the types of a function and of the numbers."""
+    import numba
+
+    from fastbp.machine.compiler import optimized_whole
+
     whole = optimized_whole(loop)
     arguments = (function, *[numba.types.CPointer(number)] * 4, numba.intp)
     whole.compile(arguments)
@@ -182,7 +190,9 @@ def _address(result: Any) -> int:
 
 
 def _check_returned(kind: Kind, name: str, returned: Any) -> None:
-    numbers = numba.types.Float | numba.types.Integer | numba.types.Boolean
+    from numba import types as numbas
+
+    numbers = numbas.Float | numbas.Integer | numbas.Boolean
     parts = getattr(returned, "types", ())
     if len(parts) != len(kind.results) or not all(isinstance(part, numbers) for part in parts):
         raise TypeError(
@@ -206,7 +216,7 @@ def _name(function: Any) -> str:
     return str(getattr(function, "__name__", type(function).__name__))
 
 
-def _short(error: numba.NumbaError) -> str:
+def _short(error: Exception) -> str:
     """What an error of Numba says, without colours, traces and advice."""
     lines = [line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines()]
     told = [line for line in lines if line and not line.startswith(("Failed in", "During:"))]
@@ -234,6 +244,10 @@ def rebound(
     made : dict
         The copies so far, by function.
     """
+    from numba.extending import is_jitted
+
+    from fastbp.machine.compiler import inlined
+
     if function in made:
         return made[function]
 

@@ -27,7 +27,8 @@ from numba.extending import (
     unbox,
 )
 
-from fastbp.machine.jit import linked_options, source_digest
+from fastbp.machine.cache import source_digest
+from fastbp.machine.compiler import linked_options
 from fastbp.machine.types import I1, I64, integer, local
 
 _DIGEST = source_digest()[:16] or uuid.uuid4().hex

@@ -1,12 +1,11 @@
-"""The one place with Numba options: the ``kernel`` decorator.
+"""The ``kernel`` decorator, and calls of what it compiles.
 
 ``@kernel`` compiles a module-level function into those that call it. ``@kernel(cached=True)`` is
 for the functions that Python calls; their machine code is kept on disk, in a cache that never
 serves old or damaged code (``cache.py``).
 
-Both lean on Numba's internals, which stand in ``linked.py`` and ``cache_entries.py``. Where a name
-of theirs is missing, as another Numba may have it, functions are compiled by plain ``numba.njit``
-or without a cache: that takes longer, and one warning says so; results are the same.
+Numba's options stand in ``compiler.py``. Where the code of nets was compiled beforehand
+(``objects.py``), Numba is not imported before something else is compiled.
 """
 
 from __future__ import annotations
@@ -14,24 +13,15 @@ from __future__ import annotations
 import gc
 import threading
 import time
-import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
-import numba
-from numba.extending import is_jitted
-
-from fastbp.machine.cache import (
-    PACKAGE,
-    CacheInfo,
-    CacheWarning,
-    cache_info,
-    covers,
-    source_digest,
-    turn_off,
-)
+from fastbp.machine import objects
+from fastbp.machine.cache import CacheInfo, CacheWarning, cache_info, source_digest
+from fastbp.machine.deferred import Deferred, made
 from fastbp.machine.internals import InternalsWarning
 from fastbp.machine.notice import Notice
+from fastbp.machine.settings import compiles
 
 __all__ = [
     "CacheInfo",
@@ -40,40 +30,18 @@ __all__ = [
     "cache_info",
     "call",
     "compiles",
-    "inlined",
+    "dispatcher_of",
+    "is_shipped",
     "kernel",
-    "optimized_whole",
     "ready",
     "seconds_compiling",
     "source_digest",
+    "when_needed",
     "without_compiling",
 ]
 
-_linked: Any = None
-_entries: Any = None
-_missing: list[str] = []  # of the internals
-try:
-    from fastbp.machine import linked as _linked
-except (ImportError, AttributeError) as error:
-    _missing.append(f"inner functions are compiled more than once ({error})")
-try:
-    from fastbp.machine import cache_entries as _entries
-except (ImportError, AttributeError) as error:
-    _missing.append(f"nothing is cached ({error})")
-    turn_off(f"Numba {numba.__version__} has other internals")
-
-# Never "nnan" or "ninf" (they make isnan return False), nor "reassoc" (the order of a sum, and so
-# its bits, would be the compiler's choice).
-_FASTMATH = {"contract", "nsz", "arcp", "afn"}
-# boundscheck=False yields to NUMBA_BOUNDSCHECK=1, which Numba looks at when it compiles.
-_OPTIONS: dict[str, Any] = {
-    "nogil": True,
-    "fastmath": _FASTMATH,
-    "error_model": "numpy",
-    "boundscheck": False,
-}
-# An inner kernel is linked into its callers and never called from Python.
-_LINKED_OPTIONS: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+if compiles() and objects.FOUND is None:
+    from fastbp.machine import compiler as compiler
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -81,8 +49,10 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 @overload
 def kernel(function: _F, /) -> _F: ...
 @overload
-def kernel(*, cached: bool = False) -> Callable[[_F], _F]: ...
-def kernel(function: Callable[..., Any] | None = None, /, *, cached: bool = False) -> Any:
+def kernel(*, cached: bool = False, shipped: bool = False) -> Callable[[_F], _F]: ...
+def kernel(
+    function: Callable[..., Any] | None = None, /, *, cached: bool = False, shipped: bool = False
+) -> Any:
     """Compile a module-level function with the options all of fastbp shares.
 
     Parameters
@@ -91,11 +61,14 @@ def kernel(function: Callable[..., Any] | None = None, /, *, cached: bool = Fals
         The function, when used as plain ``@kernel``.
     cached : bool, default False
         Keep the machine code on disk. For functions that Python calls.
+    shipped : bool, default False
+        Take the machine code of the objects, where there are any: see `objects.py`.
 
     Returns
     -------
     callable
-        A Numba dispatcher; with ``NUMBA_DISABLE_JIT=1``, the function itself.
+        A Numba dispatcher, or what makes one when it is needed; with ``NUMBA_DISABLE_JIT=1``, the
+        function itself.
 
     Notes
     -----
@@ -104,65 +77,47 @@ def kernel(function: Callable[..., Any] | None = None, /, *, cached: bool = Fals
     modules do not come from files, as in an archive or a frozen program, nothing is cached.
     """
     if function is None:
-        return lambda function: _compile(function, cached)
-    return _compile(function, cached)
+        return lambda function: _compile(function, cached, shipped)
+    return _compile(function, cached, shipped)
 
 
-def _compile(function: Callable[..., Any], cached: bool) -> Any:
+def _compile(function: Callable[..., Any], cached: bool, shipped: bool) -> Any:
     if not compiles():
         return function
-    inside = function.__module__.partition(".")[0] == __name__.partition(".")[0]
-    covered = covers(function)
-    if inside and not covered:  # linked into its callers, it must not be in their stored code
-        turn_off(f"{function.__module__} does not come from a file below {PACKAGE}")
-    if cached:
-        compiler = {} if _linked is None else {"pipeline_class": _linked.EntryCompiler}
-        dispatcher = numba.njit(**_OPTIONS, **compiler)(function)
-        if covered and function.__closure__ is None and _entries is not None:
-            dispatcher._cache = _entries.SafeCache(function)
-        return dispatcher
-    dispatcher = numba.njit(**linked_options())(function)
-    if _linked is None:
-        return dispatcher
-    dispatcher.__class__ = _linked.LinkedDispatcher
-    return dispatcher
+
+    def compile_it() -> Any:
+        from fastbp.machine import compiler
+
+        return compiler.compiled(function, cached)
+
+    if objects.FOUND is None:
+        return compile_it()
+    deferred = Deferred(compile_it, function)
+    if not shipped:
+        return deferred
+    builtin = objects.FOUND.functions[function.__name__]
+    _DISPATCHERS[builtin] = deferred
+    return builtin
 
 
-def inlined(function: Callable[..., Any]) -> Any:
-    """Compile a function of a user, for callers that are compiled too; by all passes of Numba.
-
-    Indices are checked: an index that may be outside an array may raise, which is found out.
-    """
-    return numba.njit(**_OPTIONS | _LINKED_OPTIONS | {"boundscheck": True})(function)
+def when_needed(make: Callable[[], Any]) -> Any:
+    """What a function returns that imports Numba; called at once where there are no objects."""
+    return make() if objects.FOUND is None else Deferred(make)
 
 
-def optimized_whole(function: Any) -> Any:
-    """Compile a kernel together with functions of users, each time anew; called by address."""
-    compiler = {} if _linked is None else {"pipeline_class": _linked.LoopCompiler}
-    return numba.njit(**_OPTIONS, **_LINKED_OPTIONS, **compiler)(function.py_func)
+def is_shipped(function: Any) -> bool:
+    """Whether the code of a function was compiled beforehand."""
+    return objects.FOUND is not None and function in _DISPATCHERS
 
 
-def linked_options() -> dict[str, Any]:
-    """Options of functions that are compiled only into those that call them."""
-    if _linked is None:
-        return _OPTIONS
-    return _OPTIONS | _LINKED_OPTIONS | {"pipeline_class": _linked.LinkedCompiler}
+def dispatcher_of(function: Any) -> Any:
+    """The function for Numba to compile, of one that may be in an object."""
+    return made(_DISPATCHERS.get(function, function))
 
-
-def compiles() -> bool:
-    """Whether functions are compiled: not with ``NUMBA_DISABLE_JIT=1``."""
-    return not numba.config.DISABLE_JIT
-
-
-if _missing and compiles():
-    warnings.warn(
-        f"Numba {numba.__version__} lacks internals that fastbp uses: {'; '.join(_missing)}. "
-        "Compiling takes longer; results are the same. Another version of fastbp or Numba mends it",
-        InternalsWarning,
-        stacklevel=2,
-    )
 
 _READY: set[tuple[Any, str]] = set()
+_DISPATCHERS: dict[Any, Deferred] = {}
+"""By the function of an object: the same function, for Numba to compile."""
 
 
 class _Spent(threading.local):
@@ -228,14 +183,16 @@ def ready(function: Any, kind: str, arguments: tuple[Any, ...]) -> None:
     arguments : tuple
         Arguments of the call that follows.
     """
-    if (function, kind) in _READY or not is_jitted(function):
+    if (function, kind) in _READY:
+        return
+    if not _is_to_compile(function):
+        _READY.add((function, kind))
         return
     start = time.perf_counter()
-    types = tuple(numba.typeof(argument) for argument in arguments)
     collecting = gc.isenabled()
     gc.disable()  # the compiler makes millions of objects that live: collecting takes 7 % of it
     try:
-        _compile_in_thread(function, types, Notice(function, kind))
+        _compile_in_thread(made(function), arguments, kind)
     finally:
         if collecting:
             gc.enable()
@@ -244,7 +201,16 @@ def ready(function: Any, kind: str, arguments: tuple[Any, ...]) -> None:
     _READY.add((function, kind))
 
 
-def _compile_in_thread(function: Any, types: tuple[Any, ...], notice: Notice) -> None:
+def _is_to_compile(function: Any) -> bool:
+    """Whether it is a function of Numba's, not one that was compiled beforehand, or a stand-in."""
+    return isinstance(function, Deferred) or hasattr(function, "overloads")
+
+
+def _compile_in_thread(function: Any, arguments: tuple[Any, ...], kind: str) -> None:
+    import numba
+
+    types = tuple(numba.typeof(argument) for argument in arguments)
+    notice = Notice(function, kind)
     errors: list[BaseException] = []
 
     def compile_it() -> None:

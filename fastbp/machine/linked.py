@@ -23,7 +23,7 @@ from numba.core.codegen import CodeLibrary, JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.compiler_machinery import FunctionPass, PassManager, register_pass
-from numba.core.registry import CPUDispatcher
+from numba.core.registry import CPUDispatcher, cpu_target
 from numba.core.sigutils import normalize_signature
 from numba.core.typed_passes import (
     IRLegalization,
@@ -154,12 +154,25 @@ class _EntryLibrary(JITCodeLibrary):  # type: ignore[misc]
         if not _CHOOSES_PASSES or int(numba.config.OPT) != _OPT:
             super()._optimize_final_module()
             return
-        options = binding.create_pipeline_tuning_options(speed_level=2)
-        options.loop_unrolling = False
-        if not self._interleaves:
-            options.loop_interleaving = False
-        builder = binding.create_pass_builder(self._codegen._tm, options)
-        builder.getModulePassManager().run(self._final_module, builder)
+        optimize(self._final_module, self._codegen._tm, self._interleaves)
+
+
+def optimize(module: Any, machine: Any, interleaves: bool = True) -> None:
+    """Run the passes on a module that holds all that it calls.
+
+    Parameters
+    ----------
+    module : ModuleRef
+    machine : TargetMachine
+    interleaves : bool, default=True
+        Whether a loop may take several vectors in a turn.
+    """
+    options = binding.create_pipeline_tuning_options(speed_level=2)
+    options.loop_unrolling = False
+    if not interleaves:
+        options.loop_interleaving = False
+    builder = binding.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
 
 
 class EntryCompiler(Compiler):  # type: ignore[misc]
@@ -268,3 +281,13 @@ class LinkedDispatcher(CPUDispatcher):  # type: ignore[misc]
             f"{self.__name__} is an inner kernel: call it from a compiled function, or set "
             "NUMBA_DISABLE_JIT=1 to call it from Python"
         )
+
+
+def type_of(function: Any) -> Any:
+    """The type of a function in compiled code."""
+    context = cpu_target.typing_context
+    try:
+        return context.resolve_value_type(function)
+    except ValueError:  # it was made while Numba compiles what calls it
+        context.refresh()
+        return context.resolve_value_type(function)

@@ -1,23 +1,24 @@
-"""The processor that Numba compiles for: vector width, registers, tile sizes.
+"""The processor that code is compiled for: vector width, registers, tile sizes.
 
-LLVM itself is asked, by compiling two lines for the CPU name and features that Numba uses
-(``NUMBA_CPU_NAME`` and ``NUMBA_CPU_FEATURES`` included), so the answer holds for the processor
-that code is compiled for and not for the machine fastbp was written on.
+Where the code was compiled beforehand (`objects.py`), its level says so. Else LLVM itself is asked,
+by compiling two lines for the CPU name and features that Numba uses (``NUMBA_CPU_NAME`` and
+``NUMBA_CPU_FEATURES`` included), so the answer holds for the processor that code is compiled for
+and not for the machine fastbp was written on.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
-import llvmlite
-import llvmlite.binding as llvm
-import numba
-from numba import config
+from fastbp.machine import objects
 
 _PROBE = """
+declare <16 x float> @llvm.fma.v16f32(<16 x float>, <16 x float>, <16 x float>)
 define <16 x float> @probe(<16 x float> %x, <16 x float> %y) {
   %s = fadd <16 x float> %x, %y
-  ret <16 x float> %s
+  %t = call <16 x float> @llvm.fma.v16f32(<16 x float> %s, <16 x float> %y, <16 x float> %x)
+  ret <16 x float> %t
 }
 """
 
@@ -30,9 +31,13 @@ def target_cpu() -> tuple[str, str]:
     name, features : str
         As LLVM writes them: "znver4", "+avx2,-avx512f,...".
     """
+    from numba import config
+
     name = config.CPU_NAME
     features = config.CPU_FEATURES
     if name in (None, "host"):
+        import llvmlite.binding as llvm
+
         name = llvm.get_host_cpu_name()
         features = _host_features() if features is None else features
     return name, features or ""
@@ -40,6 +45,9 @@ def target_cpu() -> tuple[str, str]:
 
 def _host_features() -> str:
     """Features of this processor, without AVX where NUMBA_ENABLE_AVX=0 forbids it."""
+    import llvmlite.binding as llvm
+    from numba import config
+
     try:
         features = llvm.get_host_cpu_features()
     except RuntimeError:  # LLVM cannot tell them
@@ -52,6 +60,9 @@ def _host_features() -> str:
 
 def versions() -> dict[str, str]:
     """Versions of the compilers, by name."""
+    import llvmlite
+    import numba
+
     return {"Numba": numba.__version__, "llvmlite": llvmlite.__version__}
 
 
@@ -65,23 +76,46 @@ def _second_cache_bytes() -> int:
         return 1 << 20
 
 
-def _probe_assembly() -> str:
+class _Vectors(NamedTuple):
+    """What there is to know of vectors."""
+
+    bits: int
+    registers: int
+    is_x86: bool
+    has_fma: bool
+
+
+def _asked() -> _Vectors:
+    """What LLVM says."""
+    import llvmlite.binding as llvm
+
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     name, features = target_cpu()
     machine = llvm.Target.from_default_triple().create_target_machine(
         cpu=name, features=features, opt=1
     )
-    return str(machine.emit_assembly(llvm.parse_assembly(_PROBE)))
+    assembly = str(machine.emit_assembly(llvm.parse_assembly(_PROBE)))
+    bits = 512 if "zmm" in assembly else 256 if "ymm" in assembly else 128
+    registers = 16 if bits == 256 or "xmm" in assembly else 32
+    is_x86 = llvm.get_default_triple().startswith(("x86", "i386", "i686"))
+    return _Vectors(bits, registers, is_x86, "fmaf" not in assembly)
 
 
-_ASSEMBLY = _probe_assembly()
-VECTOR_BITS: int = 512 if "zmm" in _ASSEMBLY else 256 if "ymm" in _ASSEMBLY else 128
+def _known(level: objects.Level) -> _Vectors:
+    """What code of a level is compiled for."""
+    return _Vectors(level.vector_bits, level.registers, level.is_x86, level.has_fma)
+
+
+_VECTORS = _asked() if objects.FOUND is None else _known(objects.FOUND.level)
+VECTOR_BITS: int = _VECTORS.bits
 """Width of a vector register."""
-VECTOR_REGISTERS: int = 16 if VECTOR_BITS == 256 or "xmm" in _ASSEMBLY else 32
+VECTOR_REGISTERS: int = _VECTORS.registers
 """Number of vector registers (AVX-512 and NEON have 32, SSE and AVX2 16)."""
-IS_X86: bool = llvm.get_default_triple().startswith(("x86", "i386", "i686"))
+IS_X86: bool = _VECTORS.is_x86
 """Whether it is an x86 processor."""
+HAS_FMA: bool = _VECTORS.has_fma
+"""Whether it multiplies and adds in one instruction: to round only once takes a function else."""
 HAS_RECIPROCAL_ESTIMATES: bool = VECTOR_BITS == 512
 """AVX-512's 14-bit estimates of 1/x and 1/sqrt(x)."""
 TILE_VECTORS: int = 2

@@ -14,26 +14,30 @@ Symbols: ``lanes`` is how many values a vector register holds (16 float32 under 
 ``tail`` is how many lanes of the last vector are inside the matrix (a larger number means all
 of them). Lanes outside are neither read nor written.
 
+The functions stand in the files that ``primitives.py`` lists, for Numba to compile; where that is
+not needed, they are not imported (``deferred.py``).
+
 With ``NUMBA_DISABLE_JIT=1`` the same names come from ``uncompiled.py``, in NumPy and with
 every access checked.
 """
 
-# The lists of names stand beside the functions, in `__all__` of each file.
-from fastbp.machine.jit import compiles
+from importlib import import_module
+from typing import Any
 
-if compiles():
-    from fastbp.machine import fma_loop, numpy_bits, pointers, tiles, vectors
-    from fastbp.machine.fma_loop import *  # noqa: F403
-    from fastbp.machine.numpy_bits import *  # noqa: F403
-    from fastbp.machine.pointers import *  # noqa: F403
-    from fastbp.machine.tiles import *  # noqa: F403
-    from fastbp.machine.vectors import *  # noqa: F403
+from fastbp.machine import objects
+from fastbp.machine.deferred import Deferred
+from fastbp.machine.settings import compiles
 
-    _sources = (fma_loop, numpy_bits, pointers, tiles, vectors)
-else:
-    from fastbp.machine import uncompiled
-    from fastbp.machine.uncompiled import *  # noqa: F403
+SOURCE = "fastbp.machine.primitives" if compiles() else "fastbp.machine.uncompiled"
+"""The module that has the functions."""
 
-    _sources = (uncompiled,)
 
-__all__ = sorted(name for source in _sources for name in source.__all__)
+def __getattr__(name: str) -> Any:
+    """A function, by its name."""
+    if name.startswith("_") and name != "__all__":  # Python and Numba ask modules for some
+        raise AttributeError(name)
+    if name == "__all__" or objects.FOUND is None:
+        found = getattr(import_module(SOURCE), name)
+    else:
+        found = Deferred(lambda: getattr(import_module(SOURCE), name))
+    return globals().setdefault(name, found)

@@ -6,7 +6,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import models, register_model
 
-from fastbp.machine.processor import VECTOR_BITS
+from fastbp.machine.processor import HAS_FMA, VECTOR_BITS
 
 I1 = ir.IntType(1)
 I32 = ir.IntType(32)
@@ -139,7 +139,12 @@ def local(builder, value):
 
 
 def by_lane(builder, t, name, args):
-    """Call an LLVM intrinsic that works by lane, named without its type."""
+    """Call an LLVM intrinsic that works by lane, named without its type.
+
+    Where a processor has no fma, which rounds once, products and sums are rounded apart.
+    """
+    if name == "fma" and not HAS_FMA:
+        name = "fmuladd"
     count = "" if t.lanes == 1 else f"v{t.lanes}"
     return call(builder, f"llvm.{name}.{count}f{t.dtype.bitwidth}", vector_type(t), args)
 

@@ -61,7 +61,7 @@ ENTRY_POINTS = [
 
 def versions() -> list[int]:
     """How many versions of each entry point this process holds."""
-    return [len(function.overloads) for function in ENTRY_POINTS]
+    return [len(getattr(function, "overloads", ())) for function in ENTRY_POINTS]
 
 
 def use_everything(dtype: str) -> None:
@@ -122,16 +122,17 @@ def test_nothing_is_left_to_compile() -> None:
         *((name, "float64") for name in GRAPHS),
         *((name, dtype) for dtype in ("float32", "float64") for name in NAMES),
     ]
-    assert {call.how for call in calls} <= {"compiled", "loaded", "ready"}
+    assert {call.how for call in calls} <= {"compiled", "loaded", "ready", "shipped"}
     assert all(call.seconds > 0 for call in calls)
     before = versions()
     use_everything("float32")
     use_everything("float64")
     assert versions() == before
     again = list(warm_up(("float64",)))
-    assert [(call.name, call.dtype, call.how) for call in again] == [
-        (name, "float64", "ready") for name in GRAPHS + NAMES
+    assert [(call.name, call.dtype) for call in again] == [
+        (name, "float64") for name in GRAPHS + NAMES
     ]
+    assert {call.how for call in again} <= {"ready", "shipped"}
 
 
 @pytest.mark.parametrize(
@@ -168,7 +169,7 @@ def run(*args: str) -> subprocess.CompletedProcess[str]:
 def test_warmup_fills_the_cache() -> None:
     first = run()
     assert (first.returncode, first.stderr) == (0, "")
-    line = re.compile(r"(\w+) +(float32|float64) +(compiled|loaded) +[\d.]+ s")
+    line = re.compile(r"(\w+) +(float32|float64) +(compiled|loaded|shipped) +[\d.]+ s")
     calls = [match.groups() for match in map(line.fullmatch, first.stdout.splitlines()) if match]
     assert [call[:2] for call in calls] == [
         *((name, "float64") for name in GRAPHS),

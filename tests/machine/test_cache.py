@@ -33,8 +33,8 @@ PROCESSES = 16 if SOAK else 4
 FLIPS = 5000 if SOAK else 100
 
 MACHINE = (
-    "__init__", "cache", "cache_entries", "internals", "jit", "linked", "notice", "processor",
-    "trust",
+    "__init__", "cache", "cache_entries", "compiler", "deferred", "internals", "jit", "layouts",
+    "linked", "notice", "objects", "processor", "settings", "trust",
 )  # fmt: skip
 HELPER = """
 from fastbp.machine.jit import kernel

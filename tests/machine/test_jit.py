@@ -11,6 +11,7 @@ from helpers import COMPILED, needs_compiler
 from fastbp.machine import cache, jit
 from fastbp.machine.cache import PACKAGE
 from fastbp.machine.cache_entries import SafeCache
+from fastbp.machine.deferred import made
 
 
 def plain(x):
@@ -62,17 +63,15 @@ def test_a_clock_stands_still_while_this_thread_compiles(monkeypatch) -> None:
     clock = types.SimpleNamespace(now=5.0)
     clock.perf_counter = lambda: clock.now
     monkeypatch.setattr(jit, "time", clock)
-    monkeypatch.setattr(jit, "is_jitted", lambda function: True)
 
-    def compile_it(function, signature, notice) -> None:
+    def compile_it(function, arguments, kind) -> None:
         clock.now += 100.0
 
     monkeypatch.setattr(jit, "_compile_in_thread", compile_it)
     monkeypatch.setattr(jit, "_READY", set())
-    monkeypatch.setattr(jit, "Notice", lambda function, kind: None)
     working = jit.without_compiling(lambda: clock.now)
     before, spent = working(), jit.seconds_compiling()
-    jit.ready(object(), "f", ())
+    jit.ready(type("Function", (), {"overloads": {}})(), "f", ())
     clock.now += 3.0
     assert working() - before == pytest.approx(3.0)
     assert jit.seconds_compiling() - spent == pytest.approx(100.0)
@@ -105,7 +104,7 @@ def test_a_module_of_the_package_without_a_file_turns_the_cache_off(
     names = {"__name__": "fastbp.kernels.frozen", "__file__": "fastbp/kernels/frozen.pyc"}
     function = types.FunctionType(plain.__code__, names, "plain")
     assert function.__module__ == "fastbp.kernels.frozen"
-    jit.kernel(function)  # an inner one: its code would be part of what its callers store
+    made(jit.kernel(function))  # an inner one: its code would be part of what its callers store
     assert cache.folder() is None
     assert cache.cache_info().state == (
         f"off: fastbp.kernels.frozen does not come from a file below {PACKAGE}"
