@@ -113,7 +113,7 @@ if TYPE_CHECKING:
     from fastbp.methods import ScaledConjugateGradient as ScaledConjugateGradient
     from fastbp.perceptron.perceptron import Perceptron as Perceptron
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 ON_DEMAND = {
     "ConjugateGradient": "methods",
