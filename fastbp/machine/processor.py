@@ -82,6 +82,8 @@ VECTOR_REGISTERS: int = 16 if VECTOR_BITS == 256 or "xmm" in _ASSEMBLY else 32
 """Number of vector registers (AVX-512 and NEON have 32, SSE and AVX2 16)."""
 IS_X86: bool = llvm.get_default_triple().startswith(("x86", "i386", "i686"))
 """Whether it is an x86 processor."""
+IS_ARM: bool = llvm.get_default_triple().startswith(("aarch64", "arm64"))
+"""Whether it is a 64-bit ARM processor."""
 HAS_RECIPROCAL_ESTIMATES: bool = VECTOR_BITS == 512
 """AVX-512's 14-bit estimates of 1/x and 1/sqrt(x)."""
 TILE_VECTORS: int = 2

@@ -22,14 +22,15 @@ every access checked.
 from fastbp.machine.jit import compiles
 
 if compiles():
-    from fastbp.machine import fma_loop, numpy_bits, pointers, tiles, vectors
+    from fastbp.machine import atomics, fma_loop, numpy_bits, pointers, tiles, vectors
+    from fastbp.machine.atomics import *  # noqa: F403
     from fastbp.machine.fma_loop import *  # noqa: F403
     from fastbp.machine.numpy_bits import *  # noqa: F403
     from fastbp.machine.pointers import *  # noqa: F403
     from fastbp.machine.tiles import *  # noqa: F403
     from fastbp.machine.vectors import *  # noqa: F403
 
-    _sources = (fma_loop, numpy_bits, pointers, tiles, vectors)
+    _sources = (atomics, fma_loop, numpy_bits, pointers, tiles, vectors)
 else:
     from fastbp.machine import uncompiled
     from fastbp.machine.uncompiled import *  # noqa: F403

@@ -1,0 +1,25 @@
+"""What Python finds for compiled code that waits for other threads."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from typing import Any
+
+
+def address_of_yield() -> int:
+    """Where the system's function stands that lets another thread run; 0 where there is none.
+
+    It is `sched_yield` of POSIX or `SwitchToThread` of Windows, for `atomics.give_way`.
+    """
+    library: Any
+    try:
+        if os.name == "nt":
+            library = ctypes.WinDLL("kernel32")
+            function = library.SwitchToThread
+        else:
+            library = ctypes.CDLL(None)
+            function = library.sched_yield
+    except (OSError, AttributeError, TypeError):
+        return 0
+    return ctypes.cast(function, ctypes.c_void_p).value or 0
