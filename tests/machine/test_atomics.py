@@ -9,19 +9,29 @@ import numpy as np
 from helpers import COMPILED
 
 from fastbp.machine import waiting
-from fastbp.machine.simd import atomic_add, atomic_load, atomic_store, give_way, load, pause
-from fastbp.machine.simd import pointer, store  # fmt: skip
+from fastbp.machine.simd import (  # fmt: skip
+    atomic_add,
+    atomic_load,
+    atomic_store,
+    give_way,
+    load,
+    pause,
+    pointer,
+    store,
+)
 
 THREADS = 4
-TURNS = 20_000 if COMPILED else 200
+TURNS = 200_000 if COMPILED else 200
 NEXT, BELL, FIRST = 0, 16, 32
 
 
 def in_threads(function, *arguments):
     """Call a function in several threads at once; what each call returned."""
     found = [None] * THREADS
+    here = threading.Barrier(THREADS)
 
     def one(number):
+        here.wait()
         found[number] = function(*arguments, number)
 
     threads = [threading.Thread(target=one, args=(i,)) for i in range(THREADS)]
@@ -71,7 +81,7 @@ def pass_on(words, give, turns, number):
 
 
 def test_what_was_written_before_a_store_is_seen_after_its_load():
-    turns = TURNS // 10
+    turns = TURNS // 100
     words = np.zeros(FIRST + 8, np.int64)
     in_threads(pass_on, words, waiting.address_of_yield(), turns)
     count = THREADS * turns
