@@ -28,10 +28,8 @@ NEXT, BELL, FIRST = 0, 16, 32
 def in_threads(function, *arguments):
     """Call a function in several threads at once; what each call returned."""
     found = [None] * THREADS
-    here = threading.Barrier(THREADS)
 
     def one(number):
-        here.wait()
         found[number] = function(*arguments, number)
 
     threads = [threading.Thread(target=one, args=(i,)) for i in range(THREADS)]
@@ -43,10 +41,14 @@ def in_threads(function, *arguments):
 
 
 @numba.njit(nogil=True)
-def take(words, taken, turns, number):
+def take(words, taken, turns, give, number):
     """Take numbers from a counter, and count which were taken; the sum of those."""
     p, q = pointer(words, 0), pointer(taken, 0)
     total = 0
+    atomic_store(p, FIRST + number, 1)
+    for other in range(THREADS):
+        while atomic_load(p, FIRST + other) == 0:  # until all are here
+            give_way(give)
     for _ in range(turns):
         ticket = atomic_add(p, NEXT, 1)
         store(q, ticket, load(q, ticket) + 1)
@@ -55,8 +57,8 @@ def take(words, taken, turns, number):
 
 
 def test_every_number_is_taken_once():
-    words, taken = np.zeros(FIRST, np.int64), np.zeros(THREADS * TURNS, np.int64)
-    totals = in_threads(take, words, taken, TURNS)
+    words, taken = np.zeros(FIRST + THREADS, np.int64), np.zeros(THREADS * TURNS, np.int64)
+    totals = in_threads(take, words, taken, TURNS, waiting.address_of_yield())
     assert words[NEXT] == THREADS * TURNS
     assert (taken == 1).all()
     assert sum(totals) == taken.size * (taken.size - 1) // 2
