@@ -21,7 +21,8 @@ from fastbp.machine.simd import (  # fmt: skip
 )
 
 THREADS = 4
-TURNS = 200_000 if COMPILED else 200
+TURNS = 500_000 if COMPILED else 100
+ROUNDS = 10  # the system may have all threads run on one core for a while
 NEXT, BELL, FIRST = 0, 16, 32
 
 
@@ -57,11 +58,13 @@ def take(words, taken, turns, give, number):
 
 
 def test_every_number_is_taken_once():
-    words, taken = np.zeros(FIRST + THREADS, np.int64), np.zeros(THREADS * TURNS, np.int64)
-    totals = in_threads(take, words, taken, TURNS, waiting.address_of_yield())
-    assert words[NEXT] == THREADS * TURNS
-    assert (taken == 1).all()
-    assert sum(totals) == taken.size * (taken.size - 1) // 2
+    taken = np.zeros(THREADS * TURNS, np.int64)
+    for number in range(ROUNDS):
+        words = np.zeros(FIRST + THREADS, np.int64)
+        totals = in_threads(take, words, taken, TURNS, waiting.address_of_yield())
+        assert words[NEXT] == THREADS * TURNS
+        assert (taken == number + 1).all()
+        assert sum(totals) == taken.size * (taken.size - 1) // 2
 
 
 @numba.njit(nogil=True)
@@ -83,7 +86,7 @@ def pass_on(words, give, turns, number):
 
 
 def test_what_was_written_before_a_store_is_seen_after_its_load():
-    turns = TURNS // 100
+    turns = max(10, TURNS // 250)
     words = np.zeros(FIRST + 8, np.int64)
     in_threads(pass_on, words, waiting.address_of_yield(), turns)
     count = THREADS * turns
