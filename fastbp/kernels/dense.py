@@ -26,6 +26,7 @@ from fastbp.kernels.matmul import (
     RELU_FORWARD,
     TANH_BACKWARD,
     Product,
+    long_columns,
     multiply_rows,
     products_of_rows,
     rows_of_block,
@@ -49,11 +50,11 @@ from fastbp.kernels.state import (
     stride_of,
     weights,
 )
-from fastbp.kernels.transposes import copy, pack_columns, transpose
+from fastbp.kernels.transposes import copy, fill_columns, pack_columns, transpose
 from fastbp.kernels.workspace import INPUT_GROUP, INPUT_STRIDE, INPUTS, PACKED
 from fastbp.machine.jit import kernel
 from fastbp.machine.processor import SECOND_CACHE_BYTES, TILE_ROWS, TILE_VECTORS, VECTOR_BITS
-from fastbp.machine.simd import advance, lanes, load, splat, store, vstore
+from fastbp.machine.simd import advance, lanes, load, splat, store
 
 PACK_FROM = 3
 """Blocks of columns from which packing the weights for the input gradient pays."""
@@ -74,10 +75,11 @@ def columns_of_group(p, k, batch):
 
 
 @kernel
-def net_inputs_of_group(layer, x, x_stride, first, columns):
+def net_inputs_of_group(layer, x, x_stride, first, columns, long):
     """Z = W X + b of some samples from `first` on, one block of units after the other.
 
-    Their inputs stand at x, `x_stride` apart. With ReLU these are the outputs.
+    Their inputs stand at x, `x_stride` apart; `long` as in `multiply_rows`. With ReLU these are the
+    outputs.
     """
     k, n, stride = n_inputs(layer), n_units(layer), stride_of(layer)
     w, b, y = weights(layer), biases(layer), outputs(layer)
@@ -92,7 +94,7 @@ def net_inputs_of_group(layer, x, x_stride, first, columns):
             yi, stride, advance(w, done * k), k, 1, x, x_stride, wide, k, start, advance(b, done),
             finish, yi,
         )  # fmt: skip
-        multiply_rows(rows, product, columns)
+        multiply_rows(rows, product, columns, long)
         done += rows
 
 
@@ -117,7 +119,8 @@ def net_inputs(layer, x, batch):
     group = columns_of_group(x, n_inputs(layer), batch)
     for first in range(0, batch, group):
         columns = min(group, batch - first)
-        net_inputs_of_group(layer, advance(x, first), stride, first, columns)
+        long = long_columns(x, columns)
+        net_inputs_of_group(layer, advance(x, first), stride, first, columns, long)
 
 
 @kernel
@@ -127,26 +130,29 @@ def store_slope(layer, batch):
     code = activation_of(layer)
     s = slope(layer)
     if not stores_slope(code):
-        width = lanes(s)
-        one = splat(s, 1.0)
-        for i in range(0, n * stride, width):
-            vstore(advance(s, i), one, width)
+        fill_columns(s, splat(s, 1.0), stride, n, batch)
         activate_backward(code, s, outputs(layer), stride, n, batch)
 
 
 @kernel
-def drop_outputs(layer, batch, key):
-    """Dropout of a layer's outputs, and of their slopes at the same units and rows."""
+def drop_outputs(layer, batch, key, first):
+    """Dropout of a layer's outputs, and of their slopes at the same units and rows.
+
+    The buffers of the layer begin at column `first` of the pass.
+    """
     n, stride = n_units(layer), stride_of(layer)
     share = dropout_share(layer)
     if share > 0:
-        drop_out(outputs(layer), stride, n, batch, share, key + layer.number)
-        drop_out(slope(layer), stride, n, batch, share, key + layer.number)
+        drop_out(outputs(layer), stride, n, batch, share, key + layer.number, first)
+        drop_out(slope(layer), stride, n, batch, share, key + layer.number, first)
 
 
 @kernel
-def activate_layer(layer, batch, key):
-    """Y = activation(Z), which replaces Z, and dY/dZ if it is stored; with dropout by the key."""
+def activate_layer(layer, batch, key, first):
+    """Y = activation(Z), which replaces Z, and dY/dZ if it is stored; with dropout by the key.
+
+    The buffers of the layer begin at column `first` of the pass.
+    """
     n, stride = n_units(layer), stride_of(layer)
     code = activation_of(layer)
     y = outputs(layer)
@@ -155,7 +161,7 @@ def activate_layer(layer, batch, key):
     if has_slope(layer):
         store_slope(layer, batch)
         if key != 0:
-            drop_outputs(layer, batch, key)
+            drop_outputs(layer, batch, key, first)
 
 
 @kernel
@@ -169,11 +175,11 @@ def delta_through(layer, batch):
 
 
 @kernel
-def product_below(layer, dx, dx_stride, first, columns, finish, y):
+def product_below(layer, dx, dx_stride, first, columns, finish, y, long):
     """dX = W^T D of some samples of a pass from `first` on, one block of inputs after the other.
 
     They go to dx, `dx_stride` apart; y are outputs of the layer below, laid out like dx, or
-    anything where the product is left AS_IT_IS.
+    anything where the product is left AS_IT_IS; `long` as in `multiply_rows`.
     """
     k, n, stride = n_inputs(layer), n_units(layer), stride_of(layer)
     w, d = weights(layer), delta(layer)
@@ -193,7 +199,7 @@ def product_below(layer, dx, dx_stride, first, columns, finish, y):
             advance(dx, at), dx_stride, left, 1, step, advance(d, first), stride, wide, n,
             FROM_ZERO, d, finish, advance(y, at),
         )  # fmt: skip
-        multiply_rows(rows, block, columns)
+        multiply_rows(rows, block, columns, long)
         done += rows
 
 
@@ -204,7 +210,18 @@ def product_below_of_single_sample(layer, dx, finish, y):
     w, d = weights(layer), delta(layer)
     wide = TILE_VECTORS * lanes(w)
     product = Product(dx, 0, d, 0, 1, w, k, wide, n, FROM_ZERO, d, finish, y)
-    multiply_rows(1, product, k)
+    multiply_rows(1, product, k, long_columns(w, k))
+
+
+@kernel
+def finish_of(below):
+    """What of dY/dZ of the layer below is done in the product."""
+    if not has_slope(below):
+        if activation_of(below) == RELU:
+            return RELU_BACKWARD
+        if activation_of(below) == TANH:
+            return TANH_BACKWARD
+    return AS_IT_IS
 
 
 @kernel
@@ -213,12 +230,7 @@ def delta_below(layer, below, batch):
     stride = stride_of(layer)
     d = delta(layer)
     dx, y = delta(below), outputs(below)
-    finish = AS_IT_IS
-    if not has_slope(below):
-        if activation_of(below) == RELU:
-            finish = RELU_BACKWARD
-        elif activation_of(below) == TANH:
-            finish = TANH_BACKWARD
+    finish = finish_of(below)
     if stride == 1:
         product_below_of_single_sample(layer, dx, finish, y)
     else:
@@ -226,8 +238,9 @@ def delta_below(layer, below, batch):
         for first in range(0, batch, group):
             columns = min(group, batch - first)
             product_below(
-                layer, advance(dx, first), stride, first, columns, finish, advance(y, first)
-            )
+                layer, advance(dx, first), stride, first, columns, finish, advance(y, first),
+                long_columns(d, columns),
+            )  # fmt: skip
     if finish == AS_IT_IS:
         delta_through(below, batch)
 
@@ -251,7 +264,7 @@ def delta_of_inputs(layer, dx, batch):
     block = capacity_of(layer)
     for first in range(0, batch, group):
         columns = min(group, batch - first)
-        product_below(layer, x, stride, first, columns, AS_IT_IS, x)
+        product_below(layer, x, stride, first, columns, AS_IT_IS, x, long_columns(x, columns))
         for done in range(0, k, block):
             some = min(block, k - done)
             for i in range(some):

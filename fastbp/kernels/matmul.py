@@ -293,8 +293,19 @@ def multiply_once(rows, x, n):
 
 
 @kernel
-def multiply_rows(rows, x, n):
-    """A block of `rows` rows and all n columns: by wide tiles as far as they go, then narrow."""
+def long_columns(p, n):
+    """How many of the first of n columns, with B not in panels, a single row sums one by one."""
+    return n // (LONG_ROW * lanes(p)) * LONG_ROW * lanes(p)
+
+
+@kernel
+def multiply_rows(rows, x, n, long):
+    """A block of `rows` rows and all n columns: by wide tiles as far as they go, then narrow.
+
+    The sums of a single row's first `long` columns are single ones, the others are in four parts.
+    That goes by `long_columns` of the whole product, of which these may be some columns, whole
+    tiles; 0 for panels.
+    """
     if x.k == 1:
         multiply_once(rows, x, n)
         return
@@ -304,9 +315,12 @@ def multiply_rows(rows, x, n):
         done = n
     if rows < 4:
         done = 0
-        if rows == 1 and x.b_wide == TILE_VECTORS * width:
-            done = n // (LONG_ROW * width) * LONG_ROW * width
+        if rows == 1 and long > 0:
+            done = long_columns(x.c, long)
             multiply_tiles(tile_shape(1, 8), LONG_ROW, x, done)
+            if done < long:
+                multiply_tiles(tile_shape(1, 2), TILE_VECTORS, from_column(x, done), long - done)
+            done = long
     elif done > 0:
         multiply_wide(rows, x, done)
     for j in range(done, n, width):

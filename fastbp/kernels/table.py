@@ -123,6 +123,14 @@ class Table(AddressTable):
         self.put(GRADIENT, grad)
         self.cells[N_GRADIENT] = grad.size
 
+    def follow(self, leader: Table, own: tuple[int, ...]) -> None:
+        """Write what stands in another table, but for the cells that are this table's own."""
+        cells = self.cells[list(own)]
+        arrays = {cell: self.arrays[cell] for cell in own if cell in self.arrays}
+        self.cells[:] = leader.cells
+        self.cells[list(own)] = cells
+        self.arrays = leader.arrays | arrays
+
     def forget(self) -> None:
         """Let go of what belongs to a call: the rows of a user are not kept alive."""
         for cell in OF_A_CALL:

@@ -16,7 +16,7 @@ from fastbp.kernels.layout import ACTIVATION, DROPOUT, table_of_layers, weight_v
 from fastbp.kernels.optimizers import N_SCALARS
 from fastbp.kernels.state import CLIP_NORM, Network, OptimizerState
 from fastbp.kernels.table import Table
-from fastbp.kernels.workspace import DROPS_OUT, workspace_for
+from fastbp.kernels.workspace import DROPS_OUT, workspaces_for
 from fastbp.model.activations import Activation, code_of, traits_of
 from fastbp.model.losses import CallableLoss, Loss
 from fastbp.model.optimizers import Optimizer, as_optimizer
@@ -389,7 +389,22 @@ class Net:
         self, capacity: int, training: bool, logits: bool = False, sparse: bool = False,
         activated: bool = False,
     ) -> Table:  # fmt: skip
-        """The net as the kernels take it, and buffers for a pass of so many rows.
+        """The net as the kernels take it, and buffers for a pass of so many rows."""
+        return self._workspaces(capacity, training, logits, sparse, activated)[0]
+
+    def team_workspaces(self, rows: int, members: int) -> list[Table]:
+        """For training by a team: a table for each member, on buffers that they share."""
+        return self._workspaces(self.capacity_for(rows), True, members=members)
+
+    def capacity_for(self, rows: int) -> int:
+        """Rows of a pass of compiled training on batches of so many dense rows."""
+        return rows if rows <= WHOLE_BATCH else PASS_ROWS
+
+    def _workspaces(
+        self, capacity: int, training: bool, logits: bool = False, sparse: bool = False,
+        activated: bool = False, members: int = 0,
+    ) -> list[Table]:  # fmt: skip
+        """One table, or one for each member of a team.
 
         The table of layers is the net's own with what only a workspace knows: where outputs, deltas
         and slopes stand, and the shares of dropout.
@@ -404,10 +419,11 @@ class Net:
         # What the outputs alone do not tell, or a mask is multiplied into, is stored.
         slopes = {i for i, a in enumerate(spec.activations) if traits_of(a).stores_slope}
         slopes |= {i for i, rate in enumerate(dropout[1:]) if rate > 0}
-        layers, work = workspace_for(
-            layers, capacity, spec.dtype, training, slopes, shares[0], sparse
+        layers, works = workspaces_for(
+            layers, capacity, spec.dtype, training, slopes, shares[0], sparse, members
         )
-        work.places[DROPS_OUT] = any(shares)
+        for work in works:
+            work.places[DROPS_OUT] = any(shares)
         network = Network(
             params=self.state.params,
             layers=layers.reshape(-1),
@@ -416,7 +432,7 @@ class Net:
             loss=spec.loss.code_for(spec.dtype),
             loss_parameters=spec.loss.parameters(spec.layer_sizes[-1]),
         )
-        return Table(network, work, spec)
+        return [Table(network, work, spec) for work in works]
 
     def needs_gradient(self, batch_size: int, capacity: int) -> bool:
         """Whether training needs a buffer for the whole gradient.
