@@ -18,7 +18,6 @@ from fastbp.fit.data import Job
 from fastbp.kernels import team, threads
 from fastbp.kernels.addresses import (
     BLOCKS,
-    COUNT,
     MEMBER,
     N_MEMBERS,
     OFFSETS,

@@ -23,8 +23,6 @@ from fastbp.kernels.state import (
 )
 from fastbp.kernels.workspace import INPUTS, SHARES
 from fastbp.machine.jit import kernel
-from fastbp.machine.processor import TILE_VECTORS
-from fastbp.machine.simd import advance, lanes
 
 
 @kernel
@@ -47,29 +45,21 @@ def forward(network, work, data, first, start, batch, key):
 
 
 @kernel
-def group_delta(network, last, data, first, columns):
-    """The delta of the last layer's outputs for some samples; returns the loss of these rows."""
-    stride = stride_of(last)
-    y = advance(outputs(last), first)
-    d = advance(delta(last), first)
+def delta_of_outputs(network, last, data, batch):
+    """dE/dY of the last layer, which replaces the targets; returns the loss of the rows."""
+    n, stride = n_units(last), stride_of(last)
+    y, d = outputs(last), delta(last)
     return loss_and_delta(
-        network.loss, d, y, d, advance(scratch(last, SHARES), first), network.loss_parameters,
-        stride, n_units(last), columns, stride if data.n_weights > 1 else 0,
+        network.loss, d, y, d, scratch(last, SHARES), network.loss_parameters, stride, n, batch,
+        stride if data.n_weights > 1 else 0,
     )  # fmt: skip
 
 
 @kernel
 def output_delta(network, work, data, batch):
-    """The delta of the last layer, which replaces the targets; returns the loss of the rows.
-
-    The loss is summed in groups of one tile of columns, so that its bits do not depend on how many
-    threads share the columns.
-    """
+    """The delta of the last layer, which replaces the targets; returns the loss of the rows."""
     last = layer_of(network, work, network.n_layers - 1)
-    loss = 0.0
-    group = TILE_VECTORS * lanes(work.values)
-    for first in range(0, batch, group):
-        loss += group_delta(network, last, data, first, min(group, batch - first))
+    loss = delta_of_outputs(network, last, data, batch)
     delta_through(last, batch)
     return loss
 

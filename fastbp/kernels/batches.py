@@ -10,7 +10,6 @@ The rows of a pass are those from `first` on in the order of the data.
 """
 
 from fastbp.kernels.dense import net_inputs, net_inputs_of_group
-from fastbp.kernels.matmul import long_columns
 from fastbp.kernels.sampling import drop_out
 from fastbp.kernels.sparse import net_inputs_of_entries
 from fastbp.kernels.state import (
@@ -146,7 +145,7 @@ def net_inputs_of_dense_rows(layer, data, first, batch, key):
         count = min(group, batch - done)
         fetch_inputs(layer, x, data, done, count, batch)
         drop_inputs(layer, x, count, key, done)
-        net_inputs_of_group(layer, x, stride, done, count, long_columns(x, count))
+        net_inputs_of_group(layer, x, stride, done, count, None)
 
 
 @kernel

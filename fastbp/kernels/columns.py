@@ -12,7 +12,7 @@ buffers begin at column 0, but those of a layer on a workspace that is `shifted`
 
 from typing import NamedTuple
 
-from fastbp.kernels.backprop import group_delta
+from fastbp.kernels.backprop import delta_of_outputs
 from fastbp.kernels.batches import (
     drop_inputs,
     fetch_inputs,
@@ -168,13 +168,13 @@ def output_delta(network, work, data, p, first, end, losses):
     """The delta of the last layer; the losses of its groups, one after the other, in `losses`."""
     view = shifted(work, first)
     number = network.n_layers - 1
-    last = layer_of(network, work, number)
     there = layer_of(network, view, number)
     fetch_shares(view, data, p.first + first, end - first, p.divisor)
     fetch_targets(there, data, p.first + first, end - first)
     group = TILE_VECTORS * lanes(work.values)
     for at in range(first, end, group):
-        loss = group_delta(network, last, data, at, min(group, end - at))
+        last = layer_of(network, shifted(work, at), number)
+        loss = delta_of_outputs(network, last, data, min(group, end - at))
         store(losses, at // group, loss)
     delta_through(there, end - first)
 

@@ -57,7 +57,7 @@ from fastbp.kernels.losses import (
     SQUARED_ERROR,
     loss_and_delta,
 )
-from fastbp.kernels.matmul import AS_IT_IS, FROM_OUTPUT, FROM_ZERO, long_columns
+from fastbp.kernels.matmul import AS_IT_IS, FROM_OUTPUT, FROM_ZERO
 from fastbp.kernels.state import (
     Gradient,
     Layer,
@@ -325,9 +325,8 @@ def both_backward(network, tangent, stacked, work, batch, grad, optimizer):
         stride = stride_of(layer)
         g = delta(below)
         rg = advance(g, n_units(below) * stride)
-        long = long_columns(g, batch)
-        product_below(layer, g, stride, 0, batch, AS_IT_IS, g, long)
-        product_below(both, rg, stride, 0, batch, AS_IT_IS, rg, long)
+        product_below(layer, g, stride, 0, batch, AS_IT_IS, g, None)
+        product_below(both, rg, stride, 0, batch, AS_IT_IS, rg, None)
         deltas_through(below, moved, batch)
         layer_gradient(of_r_delta, outputs(below), batch, grad, optimizer)
         layer_gradient(of_delta, outputs(moved), batch, later, optimizer)

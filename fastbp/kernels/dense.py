@@ -26,7 +26,7 @@ from fastbp.kernels.matmul import (
     RELU_FORWARD,
     TANH_BACKWARD,
     Product,
-    long_columns,
+    multiply_columns,
     multiply_rows,
     products_of_rows,
     rows_of_block,
@@ -78,8 +78,8 @@ def columns_of_group(p, k, batch):
 def net_inputs_of_group(layer, x, x_stride, first, columns, long):
     """Z = W X + b of some samples from `first` on, one block of units after the other.
 
-    Their inputs stand at x, `x_stride` apart; `long` as in `multiply_rows`. With ReLU these are the
-    outputs.
+    Their inputs stand at x, `x_stride` apart. With ReLU these are the outputs. `long` is None for a
+    whole group, and for a part of one as in `multiply_columns`.
     """
     k, n, stride = n_inputs(layer), n_units(layer), stride_of(layer)
     w, b, y = weights(layer), biases(layer), outputs(layer)
@@ -94,7 +94,10 @@ def net_inputs_of_group(layer, x, x_stride, first, columns, long):
             yi, stride, advance(w, done * k), k, 1, x, x_stride, wide, k, start, advance(b, done),
             finish, yi,
         )  # fmt: skip
-        multiply_rows(rows, product, columns, long)
+        if long is None:
+            multiply_rows(rows, product, columns)
+        else:
+            multiply_columns(rows, product, columns, long)
         done += rows
 
 
@@ -119,8 +122,7 @@ def net_inputs(layer, x, batch):
     group = columns_of_group(x, n_inputs(layer), batch)
     for first in range(0, batch, group):
         columns = min(group, batch - first)
-        long = long_columns(x, columns)
-        net_inputs_of_group(layer, advance(x, first), stride, first, columns, long)
+        net_inputs_of_group(layer, advance(x, first), stride, first, columns, None)
 
 
 @kernel
@@ -179,7 +181,7 @@ def product_below(layer, dx, dx_stride, first, columns, finish, y, long):
     """dX = W^T D of some samples of a pass from `first` on, one block of inputs after the other.
 
     They go to dx, `dx_stride` apart; y are outputs of the layer below, laid out like dx, or
-    anything where the product is left AS_IT_IS; `long` as in `multiply_rows`.
+    anything where the product is left AS_IT_IS; `long` as in `net_inputs_of_group`.
     """
     k, n, stride = n_inputs(layer), n_units(layer), stride_of(layer)
     w, d = weights(layer), delta(layer)
@@ -199,7 +201,10 @@ def product_below(layer, dx, dx_stride, first, columns, finish, y, long):
             advance(dx, at), dx_stride, left, 1, step, advance(d, first), stride, wide, n,
             FROM_ZERO, d, finish, advance(y, at),
         )  # fmt: skip
-        multiply_rows(rows, block, columns, long)
+        if long is None:
+            multiply_rows(rows, block, columns)
+        else:
+            multiply_columns(rows, block, columns, long)
         done += rows
 
 
@@ -210,7 +215,7 @@ def product_below_of_single_sample(layer, dx, finish, y):
     w, d = weights(layer), delta(layer)
     wide = TILE_VECTORS * lanes(w)
     product = Product(dx, 0, d, 0, 1, w, k, wide, n, FROM_ZERO, d, finish, y)
-    multiply_rows(1, product, k, long_columns(w, k))
+    multiply_rows(1, product, k)
 
 
 @kernel
@@ -239,7 +244,7 @@ def delta_below(layer, below, batch):
             columns = min(group, batch - first)
             product_below(
                 layer, advance(dx, first), stride, first, columns, finish, advance(y, first),
-                long_columns(d, columns),
+                None,
             )  # fmt: skip
     if finish == AS_IT_IS:
         delta_through(below, batch)
@@ -264,7 +269,7 @@ def delta_of_inputs(layer, dx, batch):
     block = capacity_of(layer)
     for first in range(0, batch, group):
         columns = min(group, batch - first)
-        product_below(layer, x, stride, first, columns, AS_IT_IS, x, long_columns(x, columns))
+        product_below(layer, x, stride, first, columns, AS_IT_IS, x, None)
         for done in range(0, k, block):
             some = min(block, k - done)
             for i in range(some):

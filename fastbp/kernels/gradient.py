@@ -147,7 +147,7 @@ def block_by_tiles(layer, panels, batch, grad, optimizer, done, rows):
         out, k, advance(d, done * stride), stride, 1, panels, width, width * batch, batch,
         grad.start, d, AS_IT_IS, d,
     )  # fmt: skip
-    multiply_rows(rows, product, k, 0)
+    multiply_rows(rows, product, k)
     end_block(layer, batch, grad, optimizer, done, rows, out)
 
 

@@ -29,7 +29,6 @@ from fastbp.kernels.matmul import (
     FROM_OUTPUT,
     FROM_ZERO,
     Product,
-    long_columns,
     multiply_rows,
     rows_of_block,
 )
@@ -146,7 +145,7 @@ def put_inputs(jt, layer, batch):
         product = Product(
             to, stride, advance(w, done), 1, k, d, stride, wide, n, FROM_ZERO, d, AS_IT_IS, to
         )  # fmt: skip
-        multiply_rows(rows, product, batch, long_columns(d, batch))
+        multiply_rows(rows, product, batch)
         done += rows
 
 
@@ -184,7 +183,7 @@ def add_squares(h, jt, stride, panels, offsets, m, batch, start):
             to, m, advance(jt, done * stride), stride, 1, panels, width, width * batch, batch,
             start, jt, AS_IT_IS, to,
         )  # fmt: skip
-        multiply_rows(rows, product, end, 0)
+        multiply_rows(rows, product, end)
         done += rows
 
 

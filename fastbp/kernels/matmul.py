@@ -293,19 +293,8 @@ def multiply_once(rows, x, n):
 
 
 @kernel
-def long_columns(p, n):
-    """How many of the first of n columns, with B not in panels, a single row sums one by one."""
-    return n // (LONG_ROW * lanes(p)) * LONG_ROW * lanes(p)
-
-
-@kernel
-def multiply_rows(rows, x, n, long):
-    """A block of `rows` rows and all n columns: by wide tiles as far as they go, then narrow.
-
-    The sums of a single row's first `long` columns are single ones, the others are in four parts.
-    That goes by `long_columns` of the whole product, of which these may be some columns, whole
-    tiles; 0 for panels.
-    """
+def multiply_rows(rows, x, n):
+    """A block of `rows` rows and all n columns: by wide tiles as far as they go, then narrow."""
     if x.k == 1:
         multiply_once(rows, x, n)
         return
@@ -315,16 +304,35 @@ def multiply_rows(rows, x, n, long):
         done = n
     if rows < 4:
         done = 0
-        if rows == 1 and long > 0:
-            done = long_columns(x.c, long)
+        if rows == 1 and x.b_wide == TILE_VECTORS * width:
+            done = n // (LONG_ROW * width) * LONG_ROW * width
             multiply_tiles(tile_shape(1, 8), LONG_ROW, x, done)
-            if done < long:
-                multiply_tiles(tile_shape(1, 2), TILE_VECTORS, from_column(x, done), long - done)
-            done = long
     elif done > 0:
         multiply_wide(rows, x, done)
     for j in range(done, n, width):
         multiply_narrow(rows, from_column(x, j), n - j)
+
+
+@kernel
+def long_columns(p, n):
+    """Columns in the long part of a row of n: those whose sums `multiply_rows` does not cut."""
+    return n // (LONG_ROW * lanes(p)) * LONG_ROW * lanes(p)
+
+
+@kernel
+def multiply_columns(rows, x, n, long):
+    """As multiply_rows, for n columns of a product of more, whole tiles but for the last of all.
+
+    `long` of them, the first, are in the long part of the whole product.
+    """
+    if rows > 1 or x.k == 1:
+        multiply_rows(rows, x, n)
+        return
+    done = long_columns(x.c, long)
+    multiply_tiles(tile_shape(1, 8), LONG_ROW, x, done)
+    multiply_tiles(tile_shape(1, 2), TILE_VECTORS, from_column(x, done), long - done)
+    for j in range(long, n, lanes(x.c)):
+        multiply_row(from_column(x, j), n - j)
 
 
 @kernel

@@ -201,9 +201,7 @@ def update_parameters(network, work, blocks, p, done, is_last, grad, optimizer, 
         then = UPDATE_BLOCK
     elif is_last:
         then = SHAPE if limit > 0.0 else UPDATE_WHOLE
-    take_gradients(
-        network, work, blocks, p.rows, place, optimizer, then, team, member, members
-    )
+    take_gradients(network, work, blocks, p.rows, place, optimizer, then, team, member, members)
     if then != SHAPE:
         return True
     if not barrier(team, members):
@@ -294,7 +292,9 @@ def train(t, like):
         is_last = done + rows == batch
         ends = not math.isfinite(loss) or (is_last and first + batch == load(t, ROWS))
         if leads and not ends:
-            go_on(t, team, sums, network, work, data, shared, snapshot, batch, divisor, loss, passes)
+            go_on(
+                t, team, sums, network, work, data, shared, snapshot, batch, divisor, loss, passes
+            )
         if math.isfinite(loss):
             if not update_parameters(
                 network, work, blocks, p, done, is_last, grad, shared, team, member, members

@@ -16,7 +16,7 @@ from fastbp.kernels.transposes import copy
 from fastbp.kernels.updates import begin_update, update_all
 from fastbp.kernels.workspace import DROPS_OUT
 from fastbp.machine.jit import kernel
-from fastbp.machine.simd import advance, load, store
+from fastbp.machine.simd import advance, lane_of, load, number_of, store, vfma
 
 # Entries of the array `progress`.
 EPOCH, ROW, DONE = 0, 1, 2
@@ -87,10 +87,12 @@ def end_pass(network, work, data, optimizer, progress, losses, epochs, snapshot,
     epoch, first, done = load(progress, EPOCH), load(progress, ROW), load(progress, DONE)
     done += min(batch - done, capacity_of(work))
     if done == batch:
-        share = divisor / data.total
+        share = divisor * (1.0 / data.total)
         if load(optimizer.settings, PENALTIES_SHARED) != 0.0:
-            share = batch / rows
-        store(losses, epoch, load(losses, epoch) + batch_loss * share)
+            share = batch * (1.0 / rows)
+        # Each operation is spelled out: a team's loss has the same bits in code of its own.
+        part = vfma(lane_of(batch_loss), lane_of(share), lane_of(load(losses, epoch)))
+        store(losses, epoch, number_of(part))
         first += batch
         done = 0
     if not math.isfinite(batch_loss) or (

@@ -302,9 +302,7 @@ def workspace_for(
     sparse: bool = False,
 ) -> tuple[IntTable, Workspace]:
     """As `workspaces_for`, for a single thread."""
-    layers, works = workspaces_for(
-        layers, capacity, dtype, training, slopes, input_dropout, sparse
-    )
+    layers, works = workspaces_for(layers, capacity, dtype, training, slopes, input_dropout, sparse)
     return layers, works[0]
 
 

@@ -17,7 +17,6 @@ from fastbp.kernels.matmul import (
     RELU_BACKWARD,
     RELU_FORWARD,
     Product,
-    long_columns,
     multiply_rows,
     outer_product,
     products_of_rows,
@@ -41,13 +40,13 @@ class Matrix(NamedTuple):
 
 
 @entry_point
-def run_rows(rows, c, a, b, b_wide, n, k, start, bias, first, finish, y, in_panels):
+def run_rows(rows, c, a, b, b_wide, n, k, start, bias, first, finish, y):
     x = Product(
         pointer(c.values, c.at), c.row, pointer(a.values, a.at), a.row, a.step,
         pointer(b.values, b.at), b.row, b_wide, k, start, pointer(bias, first), finish,
         pointer(y, c.at),
     )  # fmt: skip
-    multiply_rows(rows, x, n, 0 if in_panels else long_columns(x.c, n))
+    multiply_rows(rows, x, n)
 
 
 @entry_point
@@ -89,8 +88,7 @@ def product(
     c, a, b, m, n, k, start=FROM_ZERO, bias=None, finish=AS_IT_IS, y=None, packed=None, b_wide=None
 ):
     """C = A B a block of rows at a time, as the layers do it."""
-    in_panels = b_wide is not None
-    b_wide = b_wide if in_panels else TILE_VECTORS * lanes_of(c.values.dtype)
+    b_wide = TILE_VECTORS * lanes_of(c.values.dtype) if b_wide is None else b_wide
     bias = np.zeros(m, c.values.dtype) if bias is None else bias
     y = c.values if y is None else y
     done = 0
@@ -101,7 +99,7 @@ def product(
             run_pack(packed, a.values, left.at, a.step, rows, k)
             left = Matrix(packed, 0, 1, TILE_ROWS)
         block = c._replace(at=c.at + done * c.row)
-        run_rows(rows, block, left, b, b_wide, n, k, start, bias, done, finish, y, in_panels)
+        run_rows(rows, block, left, b, b_wide, n, k, start, bias, done, finish, y)
         done += rows
 
 
