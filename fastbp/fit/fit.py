@@ -33,7 +33,7 @@ SUSPICIOUS_LOSS = 1e8
 def fit(
     net: Net, examples: Examples, epochs: int, batch_size: int, shuffle: bool, options: Options,
     augment: Any = None, begin: Callable[[History], None] | None = None, limits: Limits = LIMITS,
-    clock: Clock = time.perf_counter, before: History | None = None,
+    clock: Clock = time.perf_counter, before: History | None = None, threads: Any = None,
 ) -> History:  # fmt: skip
     """`MLP.fit` on mini-batches.
 
@@ -47,7 +47,10 @@ def fit(
     clock : callable
     before : History, optional
         The epochs that were done before; they count among `epochs`.
+    threads : int, "auto" or None
+        As in `MLP.fit`.
     """
+    threads = checks.threads(net.threads if threads is None else threads)
     epochs = checks.count("epochs", epochs, 0, 2**31 - 1)
     batch_size = checks.count("batch_size", batch_size)
     shuffle = checks.flag("shuffle", shuffle)
@@ -87,7 +90,7 @@ def fit(
         if left and is_finite_before(net):
             history.restored_epoch = None
             with Guard(net, history, hooks) as guard:
-                guard.status = _run(net, source, left, guard, hooks, limits, clock)
+                guard.status = _run(net, source, left, guard, hooks, limits, clock, threads)
     _warn_of_scale(history)
     return history
 
@@ -142,7 +145,7 @@ def _changed(
 
 def _run(
     net: Net, source: sources.Source, n_epochs: int, guard: Guard, hooks: Hooks | None,
-    limits: Limits, clock: Clock,
+    limits: Limits, clock: Clock, threads: int | str = 1,
 ) -> int:  # fmt: skip
     """Go through a source once an epoch.
 
@@ -153,7 +156,9 @@ def _run(
     snapshot = guard.snapshot if source.whole else guard.snapshot.copy()
     updates = source.updates
     clock = without_compiling(clock)
-    epochs = Epochs(net, snapshot, limits=limits, clock=clock, updates_an_epoch=updates)
+    epochs = Epochs(
+        net, snapshot, limits=limits, clock=clock, updates_an_epoch=updates, threads=threads
+    )
     log = BlockLog(history, epochs, hooks) if source.whole else EpochLog(history, epochs, hooks)
     at_once = limits.epochs_a_block if source.whole and hooks is None else 1
     left = n_epochs

@@ -6,7 +6,10 @@ lock. Uncompiled (NUMBA_DISABLE_JIT=1) they take turns as Python threads do: con
 
 from __future__ import annotations
 
+import os
 import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,6 +21,7 @@ from fastbp.fit.data import Job
 from fastbp.kernels import team, threads
 from fastbp.kernels.addresses import (
     BLOCKS,
+    COUNT,
     MEMBER,
     N_MEMBERS,
     OFFSETS,
@@ -28,6 +32,7 @@ from fastbp.kernels.addresses import (
 )
 from fastbp.kernels.state import Data, OptimizerState
 from fastbp.kernels.table import Table
+from fastbp.kernels.training import DONE, EPOCH, ROW
 from fastbp.kernels.workspace import CAPACITY, LANES_BYTES, aligned_zeros
 from fastbp.machine import jit
 from fastbp.machine.processor import TILE_VECTORS
@@ -43,15 +48,22 @@ def tile_columns(dtype: np.dtype[Any]) -> int:
     return TILE_VECTORS * LANES_BYTES // dtype.itemsize
 
 
-def members_for(net: Net, job: Job, wanted: int) -> int:
-    """How many threads can share a job: 1 where there is nothing to share.
+def usable_cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def members_for(net: Net, batch_size: int, wanted: int | str, sparse: bool) -> int:
+    """How many threads can share a batch: 1 where there is nothing to share.
 
     So it is for batches of less than two tiles, sparse rows, and nets of which a part is in Python.
     """
-    if job.data.entries is not None or net.in_python is not None:
+    if sparse or net.in_python is not None:
         return 1
-    capacity = net.capacity_for(job.batch_size)
-    return max(1, min(wanted, capacity // tile_columns(net.dtype)))
+    most = usable_cores() if isinstance(wanted, str) else wanted
+    return max(1, min(most, net.capacity_for(batch_size) // tile_columns(net.dtype)))
 
 
 class Team:
@@ -67,7 +79,9 @@ class Team:
     Attributes
     ----------
     tables : list of Table
-        One for each member, the first that of the leader, in whose thread calls are made.
+        One for each member.
+    table : Table
+        The first, that of the leader: calls are made in its thread.
     """
 
     def __init__(self, net: Net, batch_size: int, members: int) -> None:
@@ -78,6 +92,7 @@ class Team:
         self.words[team.YIELD] = address_of_yield()
         sums = aligned_zeros(threads.GROUPS + groups, np.dtype(np.float64))
         blocks = members + 2 + sum(3 * (n // 2 + 2) for n in net.layer_sizes[1:])
+        self.table = self.tables[0]
         for member, table in enumerate(self.tables):
             table.put(TEAM, self.words)
             table.put(SUMS, sums)
@@ -90,10 +105,9 @@ class Team:
         random: Random, progress: npt.NDArray[np.int64], losses: npt.NDArray[np.float64],
         snapshot: FloatArray, rows: int, batch_size: int, passes: int,
     ) -> int:  # fmt: skip
-        """As `calls.train`; the table is the leader's."""
-        leader = self.tables[0]
+        """As `calls.train`; the leader's table is taken, whatever is given."""
         calls.fill_training(
-            leader, data, optimizer, grad, random, progress, losses, snapshot, rows, batch_size,
+            self.table, data, optimizer, grad, random, progress, losses, snapshot, rows, batch_size,
             passes,
         )  # fmt: skip
         for other in self.tables[1:]:
@@ -106,7 +120,7 @@ class Team:
         Whatever ends it, no other member is left in compiled code.
         """
         leader, *others = self.tables
-        self.ready()
+        self.ready(leader, False)
         words = self.words
         words[: team.YIELD] = 0
         words[team.TOLD :] = 0
@@ -139,11 +153,24 @@ class Team:
             raise errors[0]
         return result
 
-    def ready(self) -> None:
+    def ready(self, table: Table, sparse: bool) -> None:
         """Compile what `carry_out` calls, or load it, unless that was done."""
-        blank = self.tables[0].blank
-        arguments = self.tables[0].cells, threads.TRAIN, blank
+        blank = table.blank
+        arguments = table.cells, threads.TRAIN, blank
         jit.ready(threads.train_together, blank.dtype.char, arguments)
+
+    def seconds_of_barriers(self) -> float:
+        """How long two barriers take, the shortest of some measurements."""
+        found = []
+        for _ in range(3):
+            times = []
+            for count in (0, 2 * BARRIERS):
+                self.table.cells[COUNT] = count
+                start = time.perf_counter()
+                self.carry_out(threads.WAIT)
+                times.append(time.perf_counter() - start)
+            found.append((times[1] - times[0]) / BARRIERS)
+        return max(min(found), 0.0)
 
 
 def _join(started: list[threading.Thread]) -> None:
@@ -161,7 +188,7 @@ def _join(started: list[threading.Thread]) -> None:
 
 def aligned_copy(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """The same numbers on lines of the cache of their own."""
-    copied: npt.NDArray[np.float64] = aligned_zeros(x.size + 16, x.dtype)[: x.size]
+    copied: npt.NDArray[Any] = aligned_zeros(x.size + 16, x.dtype)[: x.size]
     copied[:] = x
     return copied
 
@@ -175,3 +202,83 @@ def team_for(net: Net, batch_size: int, members: int) -> Team:
         found = kept["team"] = key, Team(net, batch_size, members)
     made: Team = found[1]
     return made
+
+
+# ---- whether a team is worth it ------------------------------------------------------------------
+
+NEAR = 0.25e-6
+"""Seconds of a pair of barriers below which cores are near each other: they share a cache."""
+STEP_NEAR, STEP_FAR = 100e-6, 2.5e-3
+"""Seconds of a step of one thread above which a team may be faster, on cores near and far."""
+BARRIERS = 1000
+"""How many are measured."""
+
+
+class Auto:
+    """Trains with one thread or several, whatever is faster; the bits are the same.
+
+    The first call has one thread. If a step takes long enough for cores as near as these, the
+    second has several, and whatever took less time a row stays.
+
+    Parameters
+    ----------
+    net : Net
+    job : Job
+    members : int
+        Of the team.
+    table : Table
+        For one thread.
+    """
+
+    def __init__(self, net: Net, job: Job, members: int, table: Table) -> None:
+        self.net = net
+        self.job = job
+        self.members = members
+        self.table = table
+        self.ready = calls.ready
+        self.chosen: Callable[..., int] | None = None
+        self.seconds_a_row = 0.0
+        self.team: Team | None = None
+
+    def train(self, table: Table, *arguments: Any) -> int:
+        """As `calls.train`."""
+        if self.chosen is not None:
+            return self.chosen(table, *arguments)
+        progress = arguments[4]
+        before = self._rows(progress)
+        run = calls.train if self.team is None else self.team.train
+        start = time.perf_counter()
+        status = run(table, *arguments)
+        seconds = (time.perf_counter() - start) / max(1, self._rows(progress) - before)
+        if self.team is not None:
+            self.chosen = self.team.train if seconds < self.seconds_a_row else calls.train
+        elif self._may_pay(seconds * self.job.batch_size):
+            self.seconds_a_row = seconds
+        else:
+            self.chosen = calls.train
+        return status
+
+    def _rows(self, progress: npt.NDArray[np.int64]) -> int:
+        """How many rows were trained on."""
+        return int(progress[EPOCH] * self.job.rows + progress[ROW] + progress[DONE])
+
+    def _may_pay(self, step: float) -> bool:
+        """Whether a step of so many seconds is long enough; then the team is there."""
+        if step < STEP_NEAR:
+            return False
+        team = team_for(self.net, self.job.batch_size, self.members)
+        team.ready(team.table, False)
+        if step < STEP_FAR and team.seconds_of_barriers() > NEAR:
+            return False
+        self.team = team
+        return True
+
+
+def runner_for(net: Net, job: Job, wanted: int | str, table: Table) -> Team | Auto | None:
+    """What trains with as many threads as are wanted and can share the job; None for one."""
+    members = members_for(net, job.batch_size, wanted, job.data.entries is not None)
+    if members == 1:
+        return None
+    if isinstance(wanted, str):
+        return Auto(net, job, members, table)
+    return team_for(net, job.batch_size, members)

@@ -146,11 +146,11 @@ def shape_whole(layer, grad, optimizer, done, units):
 
 
 @kernel
-def update_clipped(layer, grad, optimizer, done, units, size, limit):
-    """Update a block by its gradient, that of all parameters having the norm `size`."""
+def update_clipped(layer, grad, optimizer, done, units, factor):
+    """Update a block by its gradient, scaled by a factor below 1; 1 leaves it as it is."""
     count = block_values(layer, done, units)
     g = whole_gradient(layer, grad, done)
-    if size > limit:
-        scale(g, limit / size, count)
+    if factor < 1.0:
+        scale(g, factor, count)
     block = LayerParameters(layer.row, layer.params, layer.number)
     update_units(block, optimizer, done, units, g, has_last_unit(layer, done, units))

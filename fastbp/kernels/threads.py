@@ -163,7 +163,7 @@ def take_gradients(network, work, blocks, batch, grad, optimizer, then, team, me
 
 
 @kernel
-def take_updates(network, work, blocks, grad, optimizer, size, limit, team, member, members):
+def take_updates(network, work, blocks, grad, optimizer, factor, team, member, members):
     """Phase 3, where the gradient is clipped by its norm: the updates."""
     for turn in range(members):
         owner = (member + turn) % members
@@ -173,7 +173,7 @@ def take_updates(network, work, blocks, grad, optimizer, size, limit, team, memb
                 break
             layer = layer_of(network, work, load(blocks, at))
             done, units = load(blocks, at + 1), load(blocks, at + 2)
-            update_clipped(layer, grad, optimizer, done, units, size, limit)
+            update_clipped(layer, grad, optimizer, done, units, factor)
 
 
 @kernel
@@ -207,9 +207,11 @@ def update_parameters(network, work, blocks, p, done, is_last, grad, optimizer, 
     if not barrier(team, members):
         return False
     size = norm(grad.values, network.n_params)
+    # Divided here: in the loop over blocks it would be multiplied by 1 / size, with other bits.
+    factor = limit / size if size > limit else 1.0
     if not barrier(team, members):  # the gradient is scaled from here on
         return False
-    take_updates(network, work, blocks, grad, optimizer, size, limit, team, member, members)
+    take_updates(network, work, blocks, grad, optimizer, factor, team, member, members)
     return True
 
 

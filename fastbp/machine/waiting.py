@@ -12,14 +12,12 @@ def address_of_yield() -> int:
 
     It is `sched_yield` of POSIX or `SwitchToThread` of Windows, for `atomics.give_way`.
     """
-    library: Any
+    system: Any = ctypes
     try:
         if os.name == "nt":
-            library = ctypes.WinDLL("kernel32")
-            function = library.SwitchToThread
+            function = system.WinDLL("kernel32").SwitchToThread
         else:
-            library = ctypes.CDLL(None)
-            function = library.sched_yield
+            function = system.CDLL(None).sched_yield
     except (OSError, AttributeError, TypeError):
         return 0
     return ctypes.cast(function, ctypes.c_void_p).value or 0

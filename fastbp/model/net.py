@@ -153,9 +153,12 @@ class Net:
         What validation rows are drawn with: the same in each fit, unlike the random stream.
     missing_targets : bool
         Whether NaN in the targets stands for those that are missing.
+    threads : int or "auto"
+        How many threads share a fit, or calls with many rows, where these are not told.
     """
 
     missing_targets: bool = False
+    threads: int | str = 1
 
     def __init__(self, spec: Spec, optimizer: Optimizer) -> None:
         self.spec = spec
