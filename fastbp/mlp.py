@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 BATCH_SIZE = 32
 """Default batch size of `fit`."""
 
+ONE: int | str = 1
+"""Thread: the usual case is seen by its identity, which costs nothing beside a single row."""
+
 OneActivation = str | Activation | MakesActivation | ActivationFunction
 """An activation by name, of a graph (`fastbp.graph`), or a function."""
 
@@ -350,15 +353,18 @@ class MLP(Differentiable):
 
     @overload
     def predict(
-        self, X: Rows, *, logits: bool = False, return_std: Literal[False] = False
-    ) -> FloatArray: ...
+        self, X: Rows, *, logits: bool = False, return_std: Literal[False] = False,
+        threads: int | str | None = None,
+    ) -> FloatArray: ...  # fmt: skip
     @overload
     def predict(
-        self, X: Rows, *, logits: bool = False, return_std: Literal[True]
-    ) -> tuple[FloatArray, FloatArray]: ...
+        self, X: Rows, *, logits: bool = False, return_std: Literal[True],
+        threads: int | str | None = None,
+    ) -> tuple[FloatArray, FloatArray]: ...  # fmt: skip
     def predict(
-        self, X: Rows, *, logits: bool = False, return_std: bool = False
-    ) -> FloatArray | tuple[FloatArray, FloatArray]:
+        self, X: Rows, *, logits: bool = False, return_std: bool = False,
+        threads: int | str | None = None,
+    ) -> FloatArray | tuple[FloatArray, FloatArray]:  # fmt: skip
         """Outputs, after the output activation; and how sure they are.
 
         Parameters
@@ -373,6 +379,9 @@ class MLP(Differentiable):
             Return the standard deviations of targets, too, after a call of `covariance`: the root
             of sigma^2 + j^T C j with its noise sigma^2 and covariance C, and j the derivatives of
             the output by the parameters (Bishop, PRML, 2006, equation 5.173).
+        threads : int or "auto", optional
+            How many threads share the rows, at least 1,024 dense ones each, with the bits of one;
+            by default the net's. Not with `return_std`.
 
         Returns
         -------
@@ -393,7 +402,11 @@ class MLP(Differentiable):
             return laplace.predict(self, X, logits)
         if logits is not False:
             logits = checks.flag("logits", logits)
-        return evaluation.predict(self, X, logits)
+        if threads is None:
+            threads = self.threads
+        if threads is not ONE:
+            threads = checks.threads(threads)
+        return evaluation.predict(self, X, logits, threads)
 
     @checks.explained
     def compiled(

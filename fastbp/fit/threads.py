@@ -21,11 +21,15 @@ from fastbp.fit.data import Job
 from fastbp.kernels import team, threads
 from fastbp.kernels.addresses import (
     BLOCKS,
+    COLUMN_LOSSES,
     COUNT,
+    FIRST,
     MEMBER,
     N_MEMBERS,
     OFFSETS,
+    PARAMS,
     PLACES,
+    ROWS,
     SCALARS,
     SUMS,
     TEAM,
@@ -87,15 +91,16 @@ class Team:
     def __init__(self, net: Net, batch_size: int, members: int) -> None:
         self.tables = net.team_workspaces(batch_size, members)
         places = self.tables[0].work.places
-        groups = -(-int(places[CAPACITY]) // tile_columns(net.dtype))
         self.words = aligned_zeros(team.words(members), np.dtype(np.int64))
         self.words[team.YIELD] = address_of_yield()
-        sums = aligned_zeros(threads.GROUPS + groups, np.dtype(np.float64))
+        sums = aligned_zeros(threads.N_SUMS, np.dtype(np.float64))
+        losses = aligned_zeros(int(places[CAPACITY]) + tile_columns(net.dtype), net.dtype)
         blocks = members + 2 + sum(3 * (n // 2 + 2) for n in net.layer_sizes[1:])
         self.table = self.tables[0]
         for member, table in enumerate(self.tables):
             table.put(TEAM, self.words)
             table.put(SUMS, sums)
+            table.put(COLUMN_LOSSES, losses)
             table.put(BLOCKS, np.zeros(blocks, np.int64))
             table.cells[MEMBER] = member
             table.cells[N_MEMBERS] = members
@@ -113,6 +118,22 @@ class Team:
         for other in self.tables[1:]:
             other.put(SCALARS, aligned_copy(optimizer.scalars))
         return int(self.carry_out(threads.TRAIN))
+
+    def evaluate(
+        self, data: Data, optimizer: OptimizerState, grad: FloatArray, first: int, count: int,
+        rows: int, params: FloatArray | None = None,
+    ) -> float:  # fmt: skip
+        """As `calls.evaluate`, with a gradient, at other parameters than the net's where given."""
+        leader = self.table
+        calls.fill(leader, data, optimizer, grad, calls.NO_RANDOM)
+        leader.cells[FIRST : ROWS + 1] = first, count, rows
+        leader.put(PARAMS, leader.network.params if params is None else params)
+        for other in self.tables[1:]:
+            other.put(SCALARS, optimizer.scalars)
+        try:
+            return self.carry_out(threads.EVALUATE)
+        finally:
+            leader.put(PARAMS, leader.network.params)
 
     def carry_out(self, operation: int) -> float:
         """Let all members carry out an operation of `kernels.threads.operate`; the leader's result.
@@ -202,6 +223,73 @@ def team_for(net: Net, batch_size: int, members: int) -> Team:
         found = kept["team"] = key, Team(net, batch_size, members)
     made: Team = found[1]
     return made
+
+
+# ---- many rows -----------------------------------------------------------------------------------
+
+ROWS_A_THREAD = 1024
+"""Rows of a call below which another thread does not pay."""
+SECONDS_ALONE = 1e-3
+"""About how long a call takes with one thread where "auto" takes more."""
+WORK_A_SECOND = 2e10
+"""Weights times rows that go through in a second, forward."""
+
+
+def members_for_rows(net: Net, rows: int, wanted: int | str, sparse: bool) -> int:
+    """How many threads share a prediction, or a gradient, of so many rows."""
+    if sparse or net.in_python is not None:
+        return 1
+    if isinstance(wanted, str):
+        if rows * net.n_params < SECONDS_ALONE * WORK_A_SECOND:
+            return 1
+        wanted = usable_cores()
+    return max(1, min(wanted, rows // ROWS_A_THREAD))
+
+
+def predict(net: Net, inputs: FloatArray, out: FloatArray, logits: bool, members: int) -> int:
+    """Outputs of all rows in `out`; -1, or the flat index of the first input not finite.
+
+    Each thread takes blocks of whole passes, those that one thread goes through as well.
+    """
+    rows = len(inputs)
+    capacity = net.capacity_for(rows)
+    block = min(net.rows_in_a_call, max(1, rows // (4 * members * capacity)) * capacity)
+    starts = iter(range(0, rows, block))
+    lock = threading.Lock()
+    bad: list[int] = []
+    errors: list[BaseException] = []
+
+    def take_part() -> None:
+        try:
+            table = net.workspace(rows, False, logits)
+            while not (bad or errors):
+                with lock:
+                    first = next(starts, rows)
+                if first == rows:
+                    return
+                some = slice(first, first + block)
+                index = calls.predict(table, inputs[some], None, out[some])
+                if index >= 0:
+                    bad.append(first * inputs.shape[1] + index)
+        except BaseException as error:
+            errors.append(error)
+
+    calls.ready(net.workspace(rows, False, logits), False)
+    started = []
+    try:
+        for _ in range(members - 1):
+            thread = threading.Thread(target=take_part, daemon=True)
+            thread.start()
+            started.append(thread)
+        take_part()
+    except BaseException as error:
+        errors.append(error)
+        raise
+    finally:
+        _join(started)
+    if errors:
+        raise errors[0]
+    return min(bad, default=-1)
 
 
 # ---- whether a team is worth it ------------------------------------------------------------------

@@ -10,7 +10,7 @@ from fastbp.kernels.activations import CALLABLE
 from fastbp.kernels.batches import first_net_inputs
 from fastbp.kernels.dense import activate_layer, delta_below, delta_through, net_inputs
 from fastbp.kernels.gradient import layer_gradient
-from fastbp.kernels.losses import loss_and_delta
+from fastbp.kernels.losses import loss_and_delta, loss_of
 from fastbp.kernels.sparse import gradient_of_entries
 from fastbp.kernels.state import (
     activation_of,
@@ -46,7 +46,7 @@ def forward(network, work, data, first, start, batch, key):
 
 @kernel
 def delta_of_outputs(network, last, data, batch):
-    """dE/dY of the last layer, which replaces the targets; returns the loss of the rows."""
+    """dE/dY of the last layer, which replaces the targets; returns the losses, summed by lane."""
     n, stride = n_units(last), stride_of(last)
     y, d = outputs(last), delta(last)
     return loss_and_delta(
@@ -59,9 +59,9 @@ def delta_of_outputs(network, last, data, batch):
 def output_delta(network, work, data, batch):
     """The delta of the last layer, which replaces the targets; returns the loss of the rows."""
     last = layer_of(network, work, network.n_layers - 1)
-    loss = delta_of_outputs(network, last, data, batch)
+    total = delta_of_outputs(network, last, data, batch)
     delta_through(last, batch)
-    return loss
+    return loss_of(network.loss, network.loss_parameters, total)
 
 
 @kernel

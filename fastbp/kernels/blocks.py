@@ -21,6 +21,7 @@ from fastbp.kernels.matmul import rows_of_block
 from fastbp.kernels.regularization import drop_frozen, scale
 from fastbp.kernels.state import (
     LayerParameters,
+    delta,
     first_parameter,
     has_biases,
     layer_of,
@@ -28,9 +29,17 @@ from fastbp.kernels.state import (
     n_units,
     outputs,
     scratch,
+    stride_of,
 )
 from fastbp.kernels.updates import shape_gradient, update_units
-from fastbp.kernels.workspace import BY_INPUTS, BY_OUTPUTS, BY_TILES, INPUT_PANELS, INPUTS
+from fastbp.kernels.workspace import (
+    BY_INPUTS,
+    BY_OUTPUTS,
+    BY_TILES,
+    INPUT_PANELS,
+    INPUTS,
+    PACKED,
+)
 from fastbp.machine.jit import kernel
 from fastbp.machine.processor import TILE_ROWS
 from fastbp.machine.simd import advance, lanes, load, store
@@ -110,15 +119,19 @@ def block_gradient(network, work, number, batch, grad, optimizer, done, units):
     """The gradient of a block over the whole pass, then its update."""
     layer = layer_of(network, work, number)
     method = gradient_method(layer, batch)
+    k, stride = n_inputs(layer), stride_of(layer)
+    d = delta(layer)
     if method == BY_TILES:
         panels = scratch(layer, INPUT_PANELS) if has_input_panels(layer) else layer_panels(layer)
-        block_by_tiles(layer, panels, batch, grad, optimizer, done, units)
+        block_by_tiles(layer, k, stride, d, panels, batch, grad, optimizer, done, units)
         return
     x = inputs_of(network, work, number)
+    sums = scratch(layer, PACKED)
     if method == BY_OUTPUTS:
-        block_by_outputs(layer, x, batch, grad, optimizer, done, done + units)
+        end = done + units
+        block_by_outputs(layer, k, stride, d, sums, x, batch, grad, optimizer, done, end)
     elif method == BY_INPUTS:
-        block_by_inputs(layer, x, batch, grad, optimizer, done, units)
+        block_by_inputs(layer, k, stride, d, sums, x, batch, grad, optimizer, done, units)
 
 
 @kernel

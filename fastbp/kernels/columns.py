@@ -3,8 +3,7 @@
 A column is a row of the batch, and no sum is over columns: so several threads can share the columns
 of a pass, in whole tiles, and each value has the bits that it has with one thread. What goes by a
 column's place goes by that in the whole pass: the groups of columns that a product is cut into, the
-narrow end of the last of them, the long part of a single row (`matmul.multiply_rows`), dropout and
-the groups of the loss.
+narrow end of the last of them, the long part of a single row (`matmul.multiply_rows`), and dropout.
 
 Symbols as in dense.py. Columns are counted in the pass, from `first` on and before `end`; a layer's
 buffers begin at column 0, but those of a layer on a workspace that is `shifted` at `first`.
@@ -50,8 +49,7 @@ from fastbp.kernels.workspace import (
     Workspace,
 )
 from fastbp.machine.jit import kernel
-from fastbp.machine.processor import TILE_VECTORS
-from fastbp.machine.simd import advance, lanes, load, store
+from fastbp.machine.simd import advance, lanes, load, vstore
 
 
 class Pass(NamedTuple):
@@ -165,17 +163,17 @@ def forward(network, work, data, p, first, end):
 
 @kernel
 def output_delta(network, work, data, p, first, end, losses):
-    """The delta of the last layer; the losses of its groups, one after the other, in `losses`."""
+    """The delta of the last layer; in `losses` the losses by lane, each vector of columns apart."""
     view = shifted(work, first)
     number = network.n_layers - 1
     there = layer_of(network, view, number)
     fetch_shares(view, data, p.first + first, end - first, p.divisor)
     fetch_targets(there, data, p.first + first, end - first)
-    group = TILE_VECTORS * lanes(work.values)
-    for at in range(first, end, group):
+    width = lanes(work.values)
+    for at in range(first, end, width):
         last = layer_of(network, shifted(work, at), number)
-        loss = delta_of_outputs(network, last, data, min(group, end - at))
-        store(losses, at // group, loss)
+        part = delta_of_outputs(network, last, data, min(width, end - at))
+        vstore(advance(losses, at), part, width)
     delta_through(there, end - first)
 
 

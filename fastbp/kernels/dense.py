@@ -221,12 +221,13 @@ def product_below_of_single_sample(layer, dx, finish, y):
 @kernel
 def finish_of(below):
     """What of dY/dZ of the layer below is done in the product."""
+    finish = AS_IT_IS
     if not has_slope(below):
         if activation_of(below) == RELU:
-            return RELU_BACKWARD
-        if activation_of(below) == TANH:
-            return TANH_BACKWARD
-    return AS_IT_IS
+            finish = RELU_BACKWARD
+        elif activation_of(below) == TANH:
+            finish = TANH_BACKWARD
+    return finish
 
 
 @kernel

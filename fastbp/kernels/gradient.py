@@ -137,10 +137,8 @@ def fetch_panels(layer, panel, x, first, columns, batch):
 
 
 @kernel
-def block_by_tiles(layer, panels, batch, grad, optimizer, done, rows):
+def block_by_tiles(layer, k, stride, d, panels, batch, grad, optimizer, done, rows):
     """gradient_by_tiles for `rows` units after the first `done`."""
-    k, stride = n_inputs(layer), stride_of(layer)
-    d = delta(layer)
     width = TILE_VECTORS * lanes(panels)
     out = gradient_block(layer, grad, done)
     product = Product(
@@ -160,7 +158,8 @@ def has_input_panels(layer):
 @kernel
 def gradient_by_tiles(layer, x, batch, grad, optimizer):
     """dW = D S from panels of x; those of the first layer may have come with its inputs."""
-    k, n = n_inputs(layer), n_units(layer)
+    k, n, stride = n_inputs(layer), n_units(layer), stride_of(layer)
+    d = delta(layer)
     panels = scratch(layer, PANELS)
     if has_input_panels(layer):
         panels = scratch(layer, INPUT_PANELS)
@@ -169,17 +168,14 @@ def gradient_by_tiles(layer, x, batch, grad, optimizer):
     done = 0
     while done < n:
         rows = rows_of_block(n - done, k, lanes(x))
-        block_by_tiles(layer, panels, batch, grad, optimizer, done, rows)
+        block_by_tiles(layer, k, stride, d, panels, batch, grad, optimizer, done, rows)
         done += rows
 
 
 @kernel
-def block_by_outputs(layer, x, batch, grad, optimizer, first, end):
+def block_by_outputs(layer, k, stride, d, sums, x, batch, grad, optimizer, first, end):
     """gradient_by_outputs for the units from `first` to `end`."""
-    k, stride = n_inputs(layer), stride_of(layer)
-    d = delta(layer)
     width = lanes(x)
-    sums = scratch(layer, PACKED)
     out = gradient_block(layer, grad, first)
     for j in range(0, k, width):
         rows = advance(x, j * stride)
@@ -201,19 +197,20 @@ def block_by_outputs(layer, x, batch, grad, optimizer, first, end):
 @kernel
 def gradient_by_outputs(layer, x, batch, grad, optimizer):
     """dW as products of the rows of D with a vector of rows of x (K, B); needs no panels."""
-    n = n_units(layer)
+    k, n, stride = n_inputs(layer), n_units(layer), stride_of(layer)
+    d = delta(layer)
+    sums = scratch(layer, PACKED)
     for first in range(0, n, TILE_ROWS):
-        block_by_outputs(layer, x, batch, grad, optimizer, first, min(first + TILE_ROWS, n))
+        end = min(first + TILE_ROWS, n)
+        block_by_outputs(layer, k, stride, d, sums, x, batch, grad, optimizer, first, end)
 
 
 @kernel
-def block_by_inputs(layer, x, batch, grad, optimizer, first, units):
+def block_by_inputs(layer, k, stride, d, sums, x, batch, grad, optimizer, first, units):
     """gradient_by_inputs for `units` units from `first` on, at most one a lane."""
-    k, stride = n_inputs(layer), stride_of(layer)
     width = lanes(x)
-    sums = scratch(layer, PACKED)
     out = gradient_block(layer, grad, first)
-    rows = advance(delta(layer), first * stride)
+    rows = advance(d, first * stride)
     done = 0
     while done < k:
         inputs = advance(x, done * stride)
@@ -232,9 +229,12 @@ def block_by_inputs(layer, x, batch, grad, optimizer, first, units):
 @kernel
 def gradient_by_inputs(layer, x, batch, grad, optimizer):
     """dW as products of the rows of x (K, B) with a vector of rows of D; needs no panels."""
-    n = n_units(layer)
+    k, n, stride = n_inputs(layer), n_units(layer), stride_of(layer)
+    d = delta(layer)
+    sums = scratch(layer, PACKED)
     for first in range(0, n, lanes(x)):
-        block_by_inputs(layer, x, batch, grad, optimizer, first, min(lanes(x), n - first))
+        units = min(lanes(x), n - first)
+        block_by_inputs(layer, k, stride, d, sums, x, batch, grad, optimizer, first, units)
 
 
 @kernel

@@ -9,7 +9,7 @@ A pass is cut twice, and no sum is:
    passes, is a whole one.
 
 A barrier stands behind each of the two, two more where the gradient is clipped by its norm, one at
-the end of an epoch. Every member adds the same losses of the groups of columns, in the same order,
+the end of an epoch. Every member adds the losses of all columns in the same order,
 and so sees whether the loss is finite; and everyone has the scalars of the optimiser for itself.
 The leader alone draws random numbers, keeps the progress and tells what is next.
 
@@ -21,18 +21,22 @@ import math
 from fastbp.kernels.addresses import (
     APART,
     BLOCKS,
+    COLUMN_LOSSES,
     COUNT,
+    FIRST,
     LOSSES,
     MEMBER,
     N_BATCH,
     N_EPOCHS,
     N_MEMBERS,
     N_PASSES,
+    NUMBERS,
     PROGRESS,
     ROWS,
     SNAPSHOT,
     SUMS,
     TEAM,
+    TOTAL,
     data_at,
     gradient_at,
     network_at,
@@ -49,8 +53,9 @@ from fastbp.kernels.blocks import (
     update_whole,
 )
 from fastbp.kernels.columns import Pass, pass_columns
+from fastbp.kernels.losses import loss_of
 from fastbp.kernels.matmul import FROM_OUTPUT, FROM_ZERO
-from fastbp.kernels.regularization import norm, penalty, share_penalties
+from fastbp.kernels.regularization import norm, penalize_all, penalty, share_penalties
 from fastbp.kernels.state import CLIP_NORM, Gradient, OptimizerState, capacity_of, layer_of
 from fastbp.kernels.team import (
     BLOCK_QUEUE,
@@ -84,10 +89,12 @@ from fastbp.machine.simd import (
     load,
     pointer,
     restore_denormals,
+    splat,
     store,
+    vload,
 )
 
-TRAIN, WAIT = range(2)
+TRAIN, EVALUATE, WAIT = range(3)
 """What to do: see `operate`."""
 
 # What the leader tells, from team.TOLD on.
@@ -99,8 +106,7 @@ GOING = -1
 # Entries of SUMS.
 DIVISOR, LOSS_BEFORE, PENALTY = range(3)
 """Of the batch: by what its loss is divided, the loss so far, and the penalties."""
-GROUPS = 16
-"""From here on the loss of each group of columns of a pass."""
+N_SUMS = 3
 
 KEEP, UPDATE_BLOCK, UPDATE_WHOLE, SHAPE = range(4)
 """See `take_gradients`."""
@@ -109,11 +115,10 @@ TILES_AT_ONCE = 2
 
 
 @kernel
-def take_columns(network, work, data, p, sums, team, member, members):
+def take_columns(network, work, data, p, losses, team, member, members):
     """Phase 1: this member's columns, then what is left of the others'."""
     tile = TILE_VECTORS * lanes(work.values)
     tiles = max(1, p.rows // tile)  # the last has the rest as well
-    losses = advance(sums, GROUPS)
     for turn in range(members):
         owner = (member + turn) % members
         begin = tiles * owner // members
@@ -216,13 +221,13 @@ def update_parameters(network, work, blocks, p, done, is_last, grad, optimizer, 
 
 
 @kernel
-def loss_of_pass(sums, p, like, before):
-    """The loss before a pass and that of its groups, in the order of one thread."""
-    group = TILE_VECTORS * lanes(like)
-    loss = 0.0
-    for number in range((p.rows + group - 1) // group):
-        loss += load(sums, GROUPS + number)
-    return before + loss
+def loss_of_pass(network, p, losses):
+    """The loss of a pass from that of its columns, in the order of one thread."""
+    width = lanes(losses)
+    total = splat(losses, 0.0)
+    for first in range(0, p.rows, width):
+        total = total + vload(advance(losses, first), width)
+    return loss_of(network.loss, network.loss_parameters, total)
 
 
 @kernel
@@ -264,7 +269,7 @@ def train(t, like):
     network, work, data = network_at(t, like), work_at(t, like), data_at(t, like, None)
     optimizer, grad = optimizer_at(t, like), gradient_at(t, like, FROM_ZERO)
     team, sums, blocks = integers_at(t, TEAM), doubles_at(t, SUMS), integers_at(t, BLOCKS)
-    snapshot = floats_at(t, SNAPSHOT, like)
+    snapshot, column_losses = floats_at(t, SNAPSHOT, like), floats_at(t, COLUMN_LOSSES, like)
     member, members = load(t, MEMBER), load(t, N_MEMBERS)
     leads = member == 0
     passes = load(t, N_PASSES)
@@ -284,10 +289,10 @@ def train(t, like):
         restart(team, UPDATE_QUEUE, members, member)
         if leads and done == 0:
             store(sums, PENALTY, penalty(network, shared))
-        take_columns(network, work, data, p, sums, team, member, members)
+        take_columns(network, work, data, p, column_losses, team, member, members)
         if not barrier(team, members):
             return RUNNING
-        loss = loss_of_pass(sums, p, like, before)
+        loss = before + loss_of_pass(network, p, column_losses)
         if done == 0:
             loss += load(sums, PENALTY)
         restart(team, COLUMN_QUEUE, members, member)
@@ -316,17 +321,54 @@ def train(t, like):
 
 
 @kernel
+def evaluate(t, like):
+    """EVALUATE of `operate`."""
+    network, work, data = network_at(t, like), work_at(t, like), data_at(t, like, None)
+    optimizer, grad = optimizer_at(t, like), gradient_at(t, like, FROM_ZERO)
+    team, blocks = integers_at(t, TEAM), integers_at(t, BLOCKS)
+    column_losses = floats_at(t, COLUMN_LOSSES, like)
+    member, members = load(t, MEMBER), load(t, N_MEMBERS)
+    total = load(doubles_at(t, NUMBERS), TOTAL)
+    loss = 0.0
+    first = load(t, FIRST)
+    end = first + load(t, COUNT)
+    while first < end:
+        p = Pass(first, min(end - first, capacity_of(work)), total, 0)
+        restart(team, BLOCK_QUEUE, members, member)
+        take_columns(network, work, data, p, column_losses, team, member, members)
+        if not barrier(team, members):
+            return loss
+        loss += loss_of_pass(network, p, column_losses)
+        restart(team, COLUMN_QUEUE, members, member)
+        going = update_parameters(
+            network, work, blocks, p, first, False, grad, optimizer, team, member, members
+        )
+        if not (going and barrier(team, members)):
+            return loss
+        first += p.rows
+    if member == 0 and end == load(t, ROWS):
+        shared = share_penalties(optimizer, total)
+        loss += penalty(network, shared)
+        penalize_all(network, shared, grad.values)
+    return loss
+
+
+@kernel
 def operate(t, operation, like):
     """Carry out an operation as a member of a team.
 
     ========  =====================================================  ==========================
     TRAIN     at most N_PASSES passes of training, as                RUNNING, FINISHED, DIVERGED;
               `training.train_passes`                                RUNNING if it was stopped
+    EVALUATE  loss of COUNT of the ROWS from FIRST on and its        their share in the loss, the
+              gradient, as `evaluation.evaluate_rows`                leader's
     WAIT      COUNT barriers                                         0
     ========  =====================================================  ==========================
     """
     if operation == TRAIN:
         return float(train(t, like))
+    if operation == EVALUATE:
+        return evaluate(t, like)
     if operation == WAIT:
         for _ in range(load(t, COUNT)):
             if not barrier(integers_at(t, TEAM), load(t, N_MEMBERS)):

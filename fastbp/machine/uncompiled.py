@@ -92,6 +92,7 @@ __all__ = [
     "vreciprocal",
     "vreciprocal_estimate",
     "vround",
+    "vrounded",
     "vsqrt",
     "vstore",
     "vsum",
@@ -460,6 +461,11 @@ def vfma(x, y, z):
     lost = (product - (total - part)) + (c - part)
     exact = total + (lost + rest)
     return Vector(np.where(np.isfinite(exact), exact, total))
+
+
+def vrounded(x):
+    """x as it is rounded: nothing is fused here."""
+    return x
 
 
 def vabs(x):
