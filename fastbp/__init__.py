@@ -103,6 +103,7 @@ if TYPE_CHECKING:
     from fastbp.insight.diagnose import diagnose as diagnose
     from fastbp.insight.explain import explain as explain
     from fastbp.insight.range_test import lr_find as lr_find
+    from fastbp.many.fit_many import fit_many as fit_many
     from fastbp.methods import LBFGS as LBFGS
     from fastbp.methods import ConjugateGradient as ConjugateGradient
     from fastbp.methods import GradientDescent as GradientDescent
@@ -128,6 +129,7 @@ ON_DEMAND = {
     "compiled_from": "embed.lookup",
     "diagnose": "insight.diagnose",
     "explain": "insight.explain",
+    "fit_many": "many.fit_many",
     "graph": "graph",
     "lr_find": "insight.range_test",
     "plot": "plot",

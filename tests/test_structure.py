@@ -29,7 +29,7 @@ LEVELS = """
     methods saving derivatives
     embed
     mlp
-    inspection perceptron
+    inspection perceptron many
     plot
     insight
     __init__

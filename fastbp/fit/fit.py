@@ -63,10 +63,7 @@ def fit(
         rows, hooks, examples = rows_in_memory(
             net, examples, epochs, shuffle, options, limits, clock
         )
-        if examples.sample_weight is not None:
-            weights = data.scaled_to_mean_1(examples.sample_weight)
-            rows = rows[0]._replace(weights=weights.reshape(-1)), rows[1]
-            examples = examples._replace(sample_weight=weights)
+        rows, examples = with_scaled_weights(rows, examples)
         if functions:
             pieces = sources.Rows(*examples, batch_size, shuffle, net.state.random, limits)
             source = _changed(net, pieces, functions)
@@ -120,6 +117,17 @@ def rows_in_memory(
             whole = whole.take(kept)
             rows, count = data.rows_to_train_on(*whole, net)
     return (rows, count), hooks, whole
+
+
+def with_scaled_weights(
+    rows: tuple[Data, int], examples: Examples
+) -> tuple[tuple[Data, int], Examples]:
+    """Rows from `rows_in_memory` with weights as mini-batches take them."""
+    if examples.sample_weight is None:
+        return rows, examples
+    weights = data.scaled_to_mean_1(examples.sample_weight)
+    rows = rows[0]._replace(weights=weights.reshape(-1)), rows[1]
+    return rows, examples._replace(sample_weight=weights)
 
 
 def _hooks_beside(

@@ -61,6 +61,8 @@ class Table(AddressTable):
     work : Workspace
     kept : object, optional
         What is to live as long: it holds code of which there are addresses in the table of layers.
+    size : int, default=N_CELLS
+        How many cells there are: further ones are their user's.
 
     Attributes
     ----------
@@ -76,8 +78,10 @@ class Table(AddressTable):
 
     __slots__ = ("blank", "called", "kept", "network", "numbers", "work")
 
-    def __init__(self, network: Network, work: Workspace, kept: object = None) -> None:
-        super().__init__(N_CELLS)
+    def __init__(
+        self, network: Network, work: Workspace, kept: object = None, size: int = N_CELLS
+    ) -> None:
+        super().__init__(size)
         self.network = network
         self.work = work
         self.kept = kept

@@ -374,14 +374,11 @@ class Net:
         use = "training" if training else "logits" if logits else "prediction"
         if activated:
             use = "activated"
-        most = WHOLE_BATCH
-        pass_rows = PASS_ROWS
         if sparse:
             use = f"sparse {use}"
-            most = pass_rows = SPARSE_PASS_ROWS
         found = kept.get(use)
-        whole = rows <= most or (training and self.in_python is not None)
-        capacity = rows if whole else pass_rows
+        whole = training and self.in_python is not None
+        capacity = rows if whole else self.capacity_for(rows, sparse)
         if found is not None and found[0] == capacity:
             return found[1]
         made = self.new_workspace(capacity, training, logits, sparse, activated)
@@ -399,9 +396,23 @@ class Net:
         """For training by a team: a table for each member, on buffers that they share."""
         return self._workspaces(self.capacity_for(rows), True, members=members)
 
-    def capacity_for(self, rows: int) -> int:
-        """Rows of a pass of compiled training on batches of so many dense rows."""
+    def capacity_for(self, rows: int, sparse: bool = False) -> int:
+        """Rows of a pass of compiled code on batches of so many rows."""
+        if sparse:
+            return min(rows, SPARSE_PASS_ROWS)
         return rows if rows <= WHOLE_BATCH else PASS_ROWS
+
+    def network_on(self, layers: npt.NDArray[np.int64]) -> Network:
+        """The net as the kernels take it, with the table of layers of a workspace."""
+        spec = self.spec
+        return Network(
+            params=self.state.params,
+            layers=layers.reshape(-1),
+            n_params=self.state.params.size,
+            n_layers=len(self.layer_table),
+            loss=spec.loss.code_for(spec.dtype),
+            loss_parameters=spec.loss.parameters(spec.layer_sizes[-1]),
+        )
 
     def _workspaces(
         self, capacity: int, training: bool, logits: bool = False, sparse: bool = False,
@@ -427,14 +438,7 @@ class Net:
         )
         for work in works:
             work.places[DROPS_OUT] = any(shares)
-        network = Network(
-            params=self.state.params,
-            layers=layers.reshape(-1),
-            n_params=self.state.params.size,
-            n_layers=len(layers),
-            loss=spec.loss.code_for(spec.dtype),
-            loss_parameters=spec.loss.parameters(spec.layer_sizes[-1]),
-        )
+        network = self.network_on(layers)
         return [Table(network, work, spec) for work in works]
 
     def needs_gradient(self, batch_size: int, capacity: int) -> bool:
