@@ -20,7 +20,7 @@ from fastbp.fit.metrics import Metric
 from fastbp.fit.sources import Augmentation
 from fastbp.model import activations, layers
 from fastbp.model.activations import Activation, ActivationFunction, MakesActivation
-from fastbp.model.initializers import Init, check_init, init_names, initial_weights
+from fastbp.model.initializers import Init, check_init, draw, init_names
 from fastbp.model.layers import Dense
 from fastbp.model.losses import Loss, LossFunction, MakesLoss, as_loss
 from fastbp.model.net import FloatArray, Net, Spec
@@ -225,11 +225,7 @@ class MLP(Differentiable):
         self.history = History()
         self.missing_targets = missing_targets
         self.threads = checks.threads(threads)
-        for layer, (pair, units) in enumerate(zip(pairs, self.activations, strict=True)):
-            weights = initial_weights(generator, pair, init, layer, units, self.dtype)
-            self.weights[layer][...] = weights
-        self.state.random[:] = generator.integers(2**64, size=1, dtype=np.uint64)
-        self.split_seed = int(self.state.random[0])
+        draw(self, init, generator)
 
     @classmethod
     def from_spec(cls, spec: Spec, optimizer: Optimizer) -> MLP:

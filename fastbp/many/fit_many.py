@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -125,7 +126,8 @@ def fit_many(
         each("X", X, count, 2), each("y", y, count), each("sample_weights", sample_weights, count),
         strict=True,
     )  # fmt: skip
-    jobs = [Job(i, net, Examples(*rows)) for i, (net, rows) in enumerate(zip(nets, given))]
+    pairs = zip(nets, given, strict=True)
+    jobs = [Job(i, net, Examples(*rows)) for i, (net, rows) in enumerate(pairs)]
     planners = {dtype: Planner(settings) for dtype in {net.dtype for net in nets}}
     for job in jobs:
         try:
@@ -152,20 +154,20 @@ def checked_nets(nets: Any) -> list[Any]:
     """The nets as a list; no two may share what training changes."""
     if isinstance(nets, MLP) or not isinstance(nets, Iterable):
         raise TypeError(f"nets must be a list of MLP; got {checks.described(nets)}")
-    nets = list(nets)
+    given: list[Any] = list(nets)
     owners: dict[int, int] = {}
-    for i, net in enumerate(nets):
+    for i, net in enumerate(given):
         if not isinstance(net, MLP):
             raise TypeError(f"nets must be a list of MLP; got {checks.described(net)} at {i}")
         for what, array in (("parameters", net.params), ("a random stream", net.state.random)):
             first = owners.setdefault(address_of(array), i)
             if first != i:
-                same = "are the same net" if nets[first] is net else f"share {what}"
+                same = "are the same net" if given[first] is net else f"share {what}"
                 raise ValueError(
                     f"nets {first} and {i} {same}, so that neither could be trained as by itself. "
                     "Pass each net once; copy.deepcopy(net) makes another with all it has"
                 )
-    return nets
+    return given
 
 
 def each(name: str, given: Any, count: int, ndim: int = 1) -> Sequence[Any]:
@@ -295,7 +297,9 @@ class Crew:
         except BaseException:
             self.control[kernels.STOP] = 1
             for thread in started:
-                thread.join()
+                while thread.is_alive():
+                    with suppress(KeyboardInterrupt):  # another one: the first is raised
+                        thread.join()
             raise
         if errors:
             raise errors[0]

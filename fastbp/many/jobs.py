@@ -21,7 +21,6 @@ from fastbp.kernels.addresses import (
     N_EPOCHS,
     N_GRADIENT,
     N_PASSES,
-    RANDOM,
     ROWS,
     STATUS,
 )

@@ -75,7 +75,9 @@ CONTROL, JOBS, N_JOBS = range(3)
 """What all threads share: see COUNTER; the addresses of the jobs, and their number."""
 ROOM_FOR_VALUES, ROOM_FOR_OFFSETS, VALIDATION_VALUES, VALIDATION_OFFSETS = range(3, 7)
 """Workspaces of training and of validation."""
-ROOM_FOR_ORDER, ROOM_FOR_GRADIENT, ROOM_FOR_SNAPSHOT, ROOM_FOR_BEST, ROOM_FOR_PROGRESS = range(7, 12)
+ROOM_FOR_ORDER, ROOM_FOR_GRADIENT, ROOM_FOR_SNAPSHOT, ROOM_FOR_BEST, ROOM_FOR_PROGRESS = range(
+    7, 12
+)
 N_THREAD_CELLS = 12
 
 COUNTER, STOP = 0, 16
