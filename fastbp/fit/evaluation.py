@@ -52,7 +52,7 @@ def evaluate(
     table : Table, optional
         From the net's `workspace`, for this number of rows; other parameters may stand in it.
     threads : int or "auto", default=1
-        Of a gradient.
+        How many threads share the rows, if a gradient is wanted.
     """
     if threads != 1 and grad.size:
         from fastbp.fit import threads as several

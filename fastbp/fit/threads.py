@@ -313,7 +313,7 @@ class Auto:
     net : Net
     job : Job
     members : int
-        Of the team.
+        How many threads the team has.
     table : Table
         For one thread.
     """

@@ -45,7 +45,7 @@ ACTIVATED, DROPS_OUT = 43, 44
 STATUS = 45
 """What STEP came to: REFUSED, or what training returns."""
 TEAM, SUMS, COLUMN_LOSSES, BLOCKS, MEMBER, N_MEMBERS = range(46, 52)
-"""Of a member of a team: see threads.py."""
+"""What a member of a team has: see threads.py."""
 N_CELLS = 52
 
 TOTAL, PENALTY_SHARE, DIVISOR, LOW, HIGH = range(5)

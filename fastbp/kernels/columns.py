@@ -11,6 +11,7 @@ buffers begin at column 0, but those of a layer on a workspace that is `shifted`
 
 from typing import NamedTuple
 
+from fastbp.kernels.activations import RELU, TANH
 from fastbp.kernels.backprop import delta_of_outputs
 from fastbp.kernels.batches import (
     drop_inputs,
@@ -23,15 +24,16 @@ from fastbp.kernels.dense import (
     activate_layer,
     columns_of_group,
     delta_through,
-    finish_of,
     net_inputs_of_group,
     product_below,
 )
 from fastbp.kernels.gradient import fetch_panels, gradient_method, has_input_panels
-from fastbp.kernels.matmul import AS_IT_IS, long_columns
+from fastbp.kernels.matmul import AS_IT_IS, RELU_BACKWARD, TANH_BACKWARD, long_columns
 from fastbp.kernels.state import (
+    activation_of,
     data_rows,
     delta,
+    has_slope,
     layer_of,
     n_inputs,
     n_units,
@@ -127,6 +129,17 @@ def net_inputs(layer, x, first, end, batch):
         long = long_after(x, first, columns, group, batch)
         net_inputs_of_group(layer, advance(x, first), stride, first, columns, long)
         first += columns
+
+
+@kernel
+def finish_of(below):
+    """What of dY/dZ of the layer below is done in the product, as in `dense.delta_below`."""
+    if not has_slope(below):
+        if activation_of(below) == RELU:
+            return RELU_BACKWARD
+        if activation_of(below) == TANH:
+            return TANH_BACKWARD
+    return AS_IT_IS
 
 
 @kernel

@@ -219,24 +219,17 @@ def product_below_of_single_sample(layer, dx, finish, y):
 
 
 @kernel
-def finish_of(below):
-    """What of dY/dZ of the layer below is done in the product."""
+def delta_below(layer, below, batch):
+    """The delta of the layer below, dX = (W^T D) * dY/dZ; Y are the outputs of that layer."""
+    stride = stride_of(layer)
+    d = delta(layer)
+    dx, y = delta(below), outputs(below)
     finish = AS_IT_IS
     if not has_slope(below):
         if activation_of(below) == RELU:
             finish = RELU_BACKWARD
         elif activation_of(below) == TANH:
             finish = TANH_BACKWARD
-    return finish
-
-
-@kernel
-def delta_below(layer, below, batch):
-    """The delta of the layer below, dX = (W^T D) * dY/dZ; Y are the outputs of that layer."""
-    stride = stride_of(layer)
-    d = delta(layer)
-    dx, y = delta(below), outputs(below)
-    finish = finish_of(below)
     if stride == 1:
         product_below_of_single_sample(layer, dx, finish, y)
     else:

@@ -14,7 +14,7 @@ from fastbp.machine.simd import atomic_add, atomic_load, atomic_store, give_way,
 LINE = 16
 """Words from one line to the next: two lines of 64 bytes, which processors fetch together."""
 ARRIVED, GENERATION = 0, LINE
-"""Of the barrier: how many wait, and how often it has opened."""
+"""At the barrier: how many wait, and how often it has opened."""
 STOPPED, YIELD = GENERATION + 1, GENERATION + 2
 """Whether the team is to give up; the address of what lets other threads run."""
 TOLD = 2 * LINE

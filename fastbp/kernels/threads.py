@@ -105,7 +105,7 @@ GOING = -1
 
 # Entries of SUMS.
 DIVISOR, LOSS_BEFORE, PENALTY = range(3)
-"""Of the batch: by what its loss is divided, the loss so far, and the penalties."""
+"""What the loss of the batch is divided by, the loss so far, and the penalties."""
 N_SUMS = 3
 
 KEEP, UPDATE_BLOCK, UPDATE_WHOLE, SHAPE = range(4)

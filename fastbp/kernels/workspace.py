@@ -334,7 +334,7 @@ def workspaces_for(
     sparse : bool, default=False
         Whether the rows are sparse. Then no part of the workspace grows with rows times inputs.
     members : int, default=0
-        Of a team that is to share the workspace, in training on dense rows; 0 for no team.
+        How many threads are to share the workspace, in training on dense rows; 0 for no team.
 
     Returns
     -------
