@@ -289,8 +289,8 @@ class Crew:
         try:
             for table in self.threads:
                 thread = threading.Thread(target=take_part, args=(table.cells,), daemon=True)
+                started.append(thread)  # first: Ctrl-C may come while it starts
                 thread.start()
-                started.append(thread)
             for thread in started:
                 while thread.is_alive():
                     thread.join(0.1)

@@ -19,5 +19,6 @@ def call_entry(
     """As `embedding.call_entry`, for operations without rows of their own."""
     run = entry.train_and_predict_sparse if address == SPARSE else entry.train_and_predict
     blank = np.empty((0, 0), x.dtype)
-    result: float = run(cells.buffer, operation, blank, blank)
+    call: Any = run
+    result: float = call(cells.buffer, operation, blank, blank)
     return result
