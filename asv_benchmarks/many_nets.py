@@ -82,8 +82,8 @@ def by_scikit_learn(shapes: list[tuple[int, ...]], rows: Rows) -> Rates:
         warnings.simplefilter("ignore")  # it has not converged
         for i in some:
             MLPRegressor(
-                shapes[i][1:-1], batch_size=BATCH, max_iter=EPOCHS, alpha=0.0, tol=0.0,
-                n_iter_no_change=EPOCHS, random_state=0,
+                hidden_layer_sizes=shapes[i][1:-1], batch_size=BATCH, max_iter=EPOCHS, alpha=0.0,
+                tol=0.0, n_iter_no_change=EPOCHS, random_state=0,
             ).fit(*rows[i])  # fmt: skip
     return len(some) / (time.process_time() - start[0]), len(some) / (
         time.perf_counter() - start[1]

@@ -1,4 +1,4 @@
-"""`fit_many`: many nets, each trained by one thread, as many at a time as there are threads."""
+"""`fit_many`: nets side by side, each trained by one of some threads."""
 
 from __future__ import annotations
 
@@ -75,9 +75,9 @@ def fit_many(
     Returns
     -------
     list of History
-        Of each net, as `fit` returns it, and as ``net.history``. Nobody looks at the clock while
-        compiled code runs: "seconds" are shares in the time of the whole call, by weights times
-        rows.
+        One for each net, as `fit` returns it; it is ``net.history``, too. Nobody looks at the clock
+        while compiled code runs: "seconds" are shares in the time of the whole call, by weights
+        times rows.
 
     Raises
     ------

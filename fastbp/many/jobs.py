@@ -60,7 +60,7 @@ class Job:
     Attributes
     ----------
     index : int
-        Of the net.
+        Number of the net.
     net : MLP
     examples : Examples
         As given.
@@ -96,7 +96,7 @@ class Job:
         Parameters
         ----------
         seconds : float
-            Of an epoch.
+            What an epoch took.
         patience : int or None
         """
         table = self.table
@@ -225,7 +225,7 @@ class Planner:
 
     def _rows_of(self, job: Job) -> tuple[tuple[Data, int], Examples | None]:
         """The checked rows to train on, and those to validate with; drawn ones are copied."""
-        net, fraction = job.net, self.settings.validation_fraction
+        net = job.net
         X, y, weights = job.examples
         n_in, *_, n_out = net.layer_sizes
         key = id(X), id(y), id(weights), n_in, n_out, net.spec.loss, net.missing_targets
@@ -234,7 +234,7 @@ class Planner:
             return found, None
         rows, hooks, examples = rows_in_memory(
             net, job.examples, self.settings.epochs, self.settings.shuffle,
-            Options(validation_fraction=fraction),
+            Options(validation_fraction=self.settings.validation_fraction),
         )  # fmt: skip
         rows, _ = with_scaled_weights(rows, examples)
         if hooks is not None:

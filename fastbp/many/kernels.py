@@ -203,7 +203,7 @@ def train_many(cells, like):
     Parameters
     ----------
     cells : array of int64
-        Of a thread.
+        Those of the thread.
     like : array of the nets' dtype, shape (1,)
         Not looked at.
     """

@@ -125,9 +125,9 @@ class CrossValidation(NamedTuple):
     Attributes
     ----------
     losses : array of float64, shape (n_folds,)
-        Of each fold, by the net that was not trained on it.
+        The loss of each fold, by the net that was not trained on it.
     predictions : array, shape (rows, n_out)
-        Of each row, by that net; NaN for rows that are in no fold.
+        Outputs for each row, by that net; NaN for rows that are in no fold.
     folds : list of array of int
         The rows of each fold.
     nets : list of MLP
@@ -154,8 +154,8 @@ def cross_validate(
         As in `MLP.fit`.
     folds : int or iterable of array of int, default=5
         How many, of about the same size: with `shuffle` drawn by the net's seed, else in the order
-        of the rows. As many as there are rows is leave-one-out. Or the rows of each, such as
-        ``[test for _, test in StratifiedKFold(5).split(X, y)]`` of scikit-learn.
+        of the rows. As many as there are rows is leave-one-out. Or the row numbers of each fold, as
+        ``[test for _, test in StratifiedKFold(5).split(X, y)]`` by scikit-learn.
     shuffle : bool, default=True
         As in `MLP.fit`, too.
     **options
@@ -175,7 +175,7 @@ def cross_validate(
     >>> import numpy as np
     >>> from fastbp import MLP, SGD, cross_validate
     >>> X = np.linspace(-1, 1, 20).reshape(-1, 1)
-    >>> found = cross_validate(MLP((1, 1), optimizer=SGD(0.1), seed=0), X, 2 * X, 20, epochs=100)
+    >>> found = cross_validate(MLP((1, 1), optimizer=SGD(0.1), seed=0), X, 2 * X, 20, epochs=300)
     >>> bool(found.losses.mean() < 1e-6), found.predictions.shape, len(found.nets)
     (True, (20, 1), 20)
     """

@@ -374,11 +374,14 @@ class Net:
         use = "training" if training else "logits" if logits else "prediction"
         if activated:
             use = "activated"
+        most = WHOLE_BATCH
+        pass_rows = PASS_ROWS
         if sparse:
             use = f"sparse {use}"
+            most = pass_rows = SPARSE_PASS_ROWS
         found = kept.get(use)
-        whole = training and self.in_python is not None
-        capacity = rows if whole else self.capacity_for(rows, sparse)
+        whole = rows <= most or (training and self.in_python is not None)
+        capacity = rows if whole else pass_rows
         if found is not None and found[0] == capacity:
             return found[1]
         made = self.new_workspace(capacity, training, logits, sparse, activated)

@@ -14,5 +14,5 @@ def test_ensemble(capsys: pytest.CaptureFixture[str]) -> None:
     assert out.count("\n") == 13
     x, mean, spread = names["grid"][:, 0], names["mean"], names["spread"]
     inside = (abs(x) >= 1) & (abs(x) <= 4)
-    assert abs(mean - np.sin(2 * x))[inside].max() < 0.3
+    assert abs(mean - np.sin(x))[inside].max() < 0.3
     assert spread[abs(x) > 4].min() > 3 * np.median(spread[inside])
