@@ -154,7 +154,7 @@ def cross_validate(
         As in `MLP.fit`.
     folds : int or iterable of array of int, default=5
         How many, of about the same size: with `shuffle` drawn by the net's seed, else in the order
-        of the rows. As many as there are rows is leave-one-out. Or the row numbers of each fold, as
+        of the rows; ``len(X)`` is leave-one-out. Or the row numbers of each fold, such as
         ``[test for _, test in StratifiedKFold(5).split(X, y)]`` by scikit-learn.
     shuffle : bool, default=True
         As in `MLP.fit`, too.
