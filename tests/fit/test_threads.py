@@ -446,7 +446,9 @@ def test_auto_has_the_bits_of_one_thread(monkeypatch):
     assert found[0] == found[1]
 
 
-def test_barriers_are_measured():
+def test_barriers_are_measured(monkeypatch):
+    monkeypatch.setattr(threads, "FEW_PAIRS", 5)
+    monkeypatch.setattr(threads, "PAIRS", 10)
     net = MLP((6, 2))
     made = threads.team_for(net, 100, 2)
     made.ready(made.table, False)
