@@ -23,6 +23,8 @@ LevenbergMarquardt
 ImageShift,               changes of batches, for ``fit(augment=...)``; also ImageZoom,
 ImageRotation             GaussianNoise
 Parquet                   rows of files that may exceed memory, for ``net.fit(Parquet(path, y))``
+fit_many                  train many nets side by side, each as its own fit; on it: restarts,
+                          the best of several initialisations, and cross_validate
 gradcheck                 compare a net's gradient with central differences
 DivergenceWarning         training stopped at values that are not finite
 lr_find                   the learning-rate range test: suggests a learning rate
@@ -105,6 +107,9 @@ if TYPE_CHECKING:
     from fastbp.insight.diagnose import diagnose as diagnose
     from fastbp.insight.explain import explain as explain
     from fastbp.insight.range_test import lr_find as lr_find
+    from fastbp.many.fit_many import fit_many as fit_many
+    from fastbp.many.selection import cross_validate as cross_validate
+    from fastbp.many.selection import restarts as restarts
     from fastbp.methods import LBFGS as LBFGS
     from fastbp.methods import ConjugateGradient as ConjugateGradient
     from fastbp.methods import GradientDescent as GradientDescent
@@ -129,11 +134,14 @@ ON_DEMAND = {
     "Rprop": "methods",
     "ScaledConjugateGradient": "methods",
     "compiled_from": "embed.lookup",
+    "cross_validate": "many.selection",
     "diagnose": "insight.diagnose",
     "explain": "insight.explain",
+    "fit_many": "many.fit_many",
     "graph": "graph",
     "lr_find": "insight.range_test",
     "plot": "plot",
+    "restarts": "many.selection",
 }
 """Names that are loaded when they are asked for, and the modules that have them."""
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import ctypes
 import faulthandler
+import functools
 import json
 import mmap
 import os
 import signal
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import limited
@@ -28,12 +30,16 @@ from helpers import COMPILED, SOAK
 import fastbp
 from fastbp import MLP, CosineDecay, ElementwiseActivation, ElementwiseLoss, Group
 from fastbp.fit import data as dataset
+from fastbp.fit import threads
 from fastbp.fit.limits import Limits
 from fastbp.kernels import addresses, curvature, entry
 from fastbp.kernels import jacobian as jacobians
+from fastbp.kernels import threads as together
 from fastbp.kernels.activations import ACTIVATIONS
+from fastbp.kernels.workspace import aligned_zeros
 from fastbp.machine.addresses import TABLES, AddressTable, address_of
 from fastbp.machine.simd import load, pointer, store
+from fastbp.many import fit_many
 from fastbp.methods.jacobian import Jacobian
 from fastbp.model import net
 from fastbp.model.losses import LOSSES
@@ -57,7 +63,8 @@ CELLS = {
     addresses.ENTRY_STARTS: "starts", addresses.SCALARS: "scalars", addresses.SLOTS: "slots",
     addresses.FROZEN: "frozen", addresses.SETTINGS: "settings", addresses.GRADIENT: "gradient",
     addresses.RANDOM: "random", addresses.PROGRESS: "progress", addresses.LOSSES: "losses",
-    addresses.SNAPSHOT: "snapshot",
+    addresses.SNAPSHOT: "snapshot", addresses.TEAM: "team", addresses.SUMS: "sums",
+    addresses.COLUMN_LOSSES: "column_losses", addresses.BLOCKS: "blocks",
 }  # fmt: skip
 ALWAYS_READ = {
     "numbers", "layers", "inputs", "targets", "labels", "frozen", "weights", "divisors",
@@ -82,8 +89,9 @@ ONLY_READ = {
 ENTRY_POINTS = (
     (entry, "train_and_predict"), (entry, "train_and_predict_sparse"),
     (curvature, "hessian_product"),  # whose second argument says less than an operation
-    (jacobians, "jacobian"),
+    (jacobians, "jacobian"), (threads.Team, "carry_out"),
 )  # fmt: skip
+PLAIN = types.SimpleNamespace(**vars(entry))
 LARGEST_JACOBIAN = 10**5  # numbers
 
 
@@ -171,6 +179,32 @@ class JacobianGuard(Guard):
         self.bring_back(moved)
 
 
+class TeamGuard(Guard):
+    """The same for `Team.carry_out`: what the tables of the members share they share guarded."""
+
+    def __get__(self, team, owner=None):
+        return self if team is None else functools.partial(self, team)
+
+    def __call__(self, team, operation):
+        leader, *others = team.tables
+        for other in others:
+            other.follow(leader, threads.OWN)
+        moved: list[tuple[np.ndarray, Pages, bool]] = []
+        only_read = ALWAYS_READ | (set() if operation == together.TRAIN else STATE)
+        kept = [self.move_table(table.cells, only_read, moved) for table in team.tables]
+        tables = [
+            types.SimpleNamespace(
+                cells=cells, blank=table.blank, forget=table.forget, follow=lambda *_: None
+            )
+            for (cells, _), table in zip(kept, team.tables, strict=True)
+        ]
+        words = next(pages.array for array, pages, _ in moved if array is team.words)
+        stub = types.SimpleNamespace(tables=tables, words=words, ready=team.ready)
+        result = self.function(stub, operation)
+        self.bring_back(moved)
+        return result
+
+
 class ShortOut(Guard):
     """The same with the last row of the outputs cut off: an overrun on purpose."""
 
@@ -189,8 +223,15 @@ def guard_entry_points(side: str | None) -> None:
     for module, name in ENTRY_POINTS:
         function = getattr(module, name)
         plain = function.function if isinstance(function, Guard) else function
-        kind = JacobianGuard if module is jacobians else Guard
+        kind = {jacobians: JacobianGuard, threads.Team: TeamGuard}.get(module, Guard)
         setattr(module, name, plain if side is None else kind(plain, side))
+
+    def guarded(count: int, dtype: np.dtype) -> np.ndarray:
+        return Pages(np.zeros(count, dtype), side).array
+
+    # `fit_many` calls by address what others call guarded: what its nets share is guarded here.
+    fit_many.entry = PLAIN
+    fit_many.aligned_zeros = aligned_zeros if side is None else guarded
 
 
 def random_case(seed: int) -> dict:
@@ -324,6 +365,15 @@ def run_case(case: dict) -> list[np.ndarray]:
         of = Jacobian(mlp, data, rows, ~mlp.frozen)
         results.append(np.tril(of.squares()))
     results += derivatives(case, mlp, X, y, weights)
+    threads.ROWS_A_THREAD = 1
+    history = mlp.fit(X, y, epochs=2, batch_size=rows, sample_weight=weights, threads=2)
+    loss, grad = mlp.loss_and_grad(X, y, weights, threads=2)
+    results += [mlp.params, np.array([*history.loss, loss]), grad, mlp.predict(X, threads=2)]
+    history = fastbp.fit_many(
+        [mlp], X, y, epochs=2, batch_size=case["batch_size"], sample_weights=weights, patience=1,
+        validation_fraction=0.3 if rows > 1 else None,
+    )[0]  # fmt: skip
+    results += [mlp.params, np.array(history.loss)]
     if case["steps"]:
         unit = MLP(case["layer_sizes"], activation="step", dtype=case["dtype"], seed=case["seed"])
         results.append(unit.predict(X))

@@ -32,6 +32,7 @@ def test_threads(n, tally):
 @pytest.mark.promise("determinism")
 def test_error_before(broken, tally):
     tally["seeds"] += 20
+    tally["nets among others"] += 500
 
 def test_other():
     pass
@@ -64,7 +65,7 @@ def soak(folder: Path, threads: int = 105, broken: bool = False, soak: str = "1"
 def test_all_is_well(tmp_path):
     assert soak(tmp_path) == (0, {
         "divergence": (2, "210 runs, 2 diverged", 0),
-        "determinism": (1, "20 seeds", 0),
+        "determinism": (1, "20 seeds, 500 nets among others", 0),
         "threads": (2, "205 fits", 0),
         "(other tests)": (1, "", 0),
     })  # fmt: skip
@@ -74,7 +75,11 @@ def test_failures_and_errors_are_counted(tmp_path):
     status, rows = soak(tmp_path, threads=0, broken=True)
     assert status == 1
     assert rows["threads"] == (2, "100 fits, fits: fewer than 200", 1)
-    assert rows["determinism"] == (0, "seeds: fewer than 20", 1)
+    assert rows["determinism"] == (
+        0,
+        "seeds: fewer than 20, nets among others: fewer than 500",
+        1,
+    )
     assert rows["divergence"] == (2, "210 runs, 2 diverged", 0)
 
 

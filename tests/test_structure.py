@@ -30,7 +30,7 @@ LEVELS = """
     derivatives
     embed
     mlp
-    inspection perceptron
+    inspection perceptron many
     plot
     insight
     __init__

@@ -36,6 +36,7 @@ from fastbp.checks.options import (
     layer_sizes,
     number,
     positive,
+    threads,
 )
 from fastbp.checks.sparse import Sparse, SparseRows, is_sparse, refuse_sparse, sparse_rows
 from fastbp.checks.suggestions import (
@@ -81,6 +82,7 @@ __all__ = [
     "shape",
     "sparse_rows",
     "targets",
+    "threads",
     "unit_interval",
     "weights",
     "where",

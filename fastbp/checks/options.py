@@ -15,6 +15,8 @@ from fastbp.checks.suggestions import described, instead
 
 MOST_PARAMETERS = 2**40
 """More fit no memory, and up to here offsets are far from overflow."""
+MOST_THREADS = 1024
+"""More threads than any machine has cores for."""
 LONGEST_INTEGER = 14_000
 """Bits of the integers that a message repeats digit by digit."""
 
@@ -27,6 +29,24 @@ def count(name: str, value: Any, least: int = 1, most: float = math.inf) -> int:
         raise ValueError(f"{name} must be at least {least}; got {value}")
     if value > most:
         raise ValueError(f"{name} must be at most {most}; got {value}")
+    return int(value)
+
+
+def threads(value: Any) -> int | str:
+    """A number of threads, or "auto"."""
+    accepted = 'threads must be a whole number of at least 1, or "auto"'
+    if isinstance(value, str):
+        if value != "auto":
+            raise ValueError(f"{accepted}; got {value!r}")
+        return value
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{accepted}; got {value!r}")
+    if value == -1:
+        raise ValueError(f'{accepted}; got -1. "auto" takes as many as help')
+    if value < 1:
+        raise ValueError(f"{accepted}; got {value}")
+    if value > MOST_THREADS:
+        raise ValueError(f"threads must be at most {MOST_THREADS}; got {value}")
     return int(value)
 
 

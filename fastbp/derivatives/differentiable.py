@@ -32,6 +32,7 @@ class Differentiable(Net):
         params: npt.ArrayLike | None = None,
         out: FloatArray | None = None,
         reduction: str = "mean",
+        threads: int | str | None = None,
     ) -> tuple[float, FloatArray]:
         """Loss averaged over the rows, and its gradient, laid out like `params`.
 
@@ -51,6 +52,9 @@ class Differentiable(Net):
             "sum" does neither: it is the sum of the rows' losses, each times its weight, so that
             those of shards of the data add up to that of all rows. A loss in Python that divides by
             the rows or weights, as it should, is multiplied by them.
+        threads : int or "auto", optional
+            How many threads share the rows, at least 1,024 each, with the bits of one; by default
+            the net's.
 
         Returns
         -------
@@ -69,7 +73,7 @@ class Differentiable(Net):
         >>> bool(np.allclose(sum(shards) / 2, grad))
         True
         """
-        return gradients.loss_and_grad(self, X, y, sample_weight, params, out, reduction)
+        return gradients.loss_and_grad(self, X, y, sample_weight, params, out, reduction, threads)
 
     @checks.explained
     def vjp(self, X: npt.ArrayLike, dY: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:

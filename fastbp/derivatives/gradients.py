@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fastbp import checks
 from fastbp.derivatives import given
 from fastbp.fit import calls, data, evaluation, explained, in_python, one_step
 from fastbp.fit.epochs import with_rates
@@ -22,9 +23,17 @@ from fastbp.model.schedules import rates_of
 
 
 def loss_and_grad(
-    net: Net, X: Any, y: Any, sample_weight: Any, params: Any, out: Any, reduction: str
+    net: Net,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    params: Any,
+    out: Any,
+    reduction: str,
+    threads: Any = None,
 ) -> tuple[float, FloatArray]:
     """`MLP.loss_and_grad`; for one batch it is one compiled call, with little Python beside it."""
+    threads = checks.threads(net.threads if threads is None else threads)
     if params is not None:
         params = given.vector("params", params, net, finite=False)
     grad = None if out is None else given.out(out, net, () if params is None else (params,))
@@ -38,7 +47,7 @@ def loss_and_grad(
     rows, count = data.rows_and_targets(X, y, sample_weight, net)
     rows, optimizer = given.reduced(reduction, rows, net)
     table = net.workspace(count, training=True, sparse=rows.entries is not None)
-    loss = evaluation.evaluate(net, rows, count, optimizer, grad, given.at(table, params))
+    loss = evaluation.evaluate(net, rows, count, optimizer, grad, given.at(table, params), threads)
     return loss, grad
 
 

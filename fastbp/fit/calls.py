@@ -124,6 +124,21 @@ def train(
     rows: int, batch_size: int, passes: int,
 ) -> int:  # fmt: skip
     """`fastbp.kernels.training.train_passes`, on arrays."""
+    fill_training(
+        table, data, optimizer, grad, random, progress, losses, snapshot, rows, batch_size, passes
+    )
+    try:
+        return int(carry_out(table, entry.TRAIN, data.entries is not None))
+    finally:
+        table.forget()
+
+
+def fill_training(
+    table: Table, data: Data, optimizer: OptimizerState, grad: FloatArray, random: Random,
+    progress: npt.NDArray[np.int64], losses: npt.NDArray[np.float64], snapshot: FloatArray,
+    rows: int, batch_size: int, passes: int,
+) -> None:  # fmt: skip
+    """Write what training needs."""
     n_params = table.network.n_params
     fill(table, data, optimizer, grad, random)
     table.put(PROGRESS, progress)
@@ -135,10 +150,6 @@ def train(
     cells[N_BATCH] = batch_size
     cells[N_PASSES] = passes
     cells[ROWS] = rows
-    try:
-        return int(carry_out(table, entry.TRAIN, data.entries is not None))
-    finally:
-        table.forget()
 
 
 def predict(

@@ -160,6 +160,8 @@ class Epochs:
     clock : callable
     updates_an_epoch : int, optional
         For schedules that count epochs; by default those of the job. 0 where nobody knows.
+    threads : int or "auto", default=1
+        As in `MLP.fit`.
 
     Attributes
     ----------
@@ -180,9 +182,10 @@ class Epochs:
     def __init__(
         self, net: Net, snapshot: FloatArray | None = None, bits: Bits = NO_BITS,
         limits: Limits = LIMITS, clock: Clock = time.perf_counter,
-        updates_an_epoch: int | None = None,
+        updates_an_epoch: int | None = None, threads: int | str = 1,
     ) -> None:  # fmt: skip
         self.net = net
+        self.threads = threads
         self.updates_an_epoch = updates_an_epoch
         self.snapshot = net.state.params.copy() if snapshot is None else snapshot
         self.bits = bits
@@ -192,6 +195,7 @@ class Epochs:
         self.losses: npt.NDArray[np.float64] = np.zeros(1)
         own = net.in_python
         self._train: Callable[..., int] = calls.train
+        self._ready = calls.ready
         self._lock = bits.lock
         if own is not None:
             self._train = partial(in_python.train, own, bits.lock)
@@ -228,6 +232,14 @@ class Epochs:
         self.job = job
         sparse = job.data.entries is not None
         self.table = net.workspace(job.batch_size, training=True, sparse=sparse)
+        if self.threads != 1:
+            from fastbp.fit.threads import runner_for
+
+            runner = runner_for(net, job, self.threads, self.table)
+            if runner is not None:
+                self._train = runner.train
+                self._ready = runner.ready
+                self.table = runner.table
         self.refresh()
         capacity = int(self.table.work.places[CAPACITY])
         whole = net.needs_gradient(job.batch_size, capacity)
@@ -263,7 +275,7 @@ class Epochs:
         if trail is not None:
             snapshot = trail.reshape(-1)
             trail[0] = self.snapshot
-        calls.ready(self.table, data.entries is not None)  # compiling is no part of the time
+        self._ready(self.table, data.entries is not None)  # compiling is no part of the time
         while True:
             optimizer = self._with_rates(end)
             arguments = (

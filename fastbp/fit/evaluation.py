@@ -36,7 +36,7 @@ def rows_in_a_call(net: Net, rows: int, entries: Entries | None) -> int:
 
 def evaluate(
     net: Net, rows: Data, count: int, optimizer: OptimizerState, grad: FloatArray,
-    table: Table | None = None,
+    table: Table | None = None, threads: int | str = 1,
 ) -> float:  # fmt: skip
     """Loss averaged over the rows, without dropout; its gradient in `grad`, unless that is empty.
 
@@ -50,24 +50,48 @@ def evaluate(
         Its penalties are part of the loss.
     grad : array of the net's dtype, shape (n_params,) or (0,)
     table : Table, optional
-        From the net's `workspace`, for this number of rows.
+        From the net's `workspace`, for this number of rows; other parameters may stand in it.
+    threads : int or "auto", default=1
+        How many threads share the rows, if a gradient is wanted.
     """
+    if threads != 1 and grad.size:
+        from fastbp.fit import threads as several
+
+        members = several.members_for_rows(net, count, threads, rows.entries is not None)
+        if members > 1:
+            team = several.team_for(net, count, members)
+            at = None if table is None else table.network.params
+            return sum(
+                (
+                    team.evaluate(rows, optimizer, grad, first, some, count, at)
+                    for first, some in _calls_of(net, count, rows.entries)
+                ),
+                0.0,
+            )
     if table is None:
         table = net.workspace(count, training=True, sparse=rows.entries is not None)
     own = net.in_python
     if own is not None:
         return in_python.evaluate(own, table, rows, optimizer, grad, count)
-    most = rows_in_a_call(net, count, rows.entries)
-    loss = 0.0
-    for first in range(0, count, most):
-        some = min(most, count - first)
-        loss += calls.evaluate(table, rows, optimizer, grad, first, some, count)
+    loss = sum(
+        (
+            calls.evaluate(table, rows, optimizer, grad, first, some, count)
+            for first, some in _calls_of(net, count, rows.entries)
+        ),
+        0.0,
+    )
     if net.explaining is not None:
         return explained.evaluate(net, table, rows, optimizer, grad, count, loss)
     return loss
 
 
-def predict(net: Net, X: Any, logits: bool) -> FloatArray:
+def _calls_of(net: Net, rows: int, entries: Entries | None) -> Iterable[tuple[int, int]]:
+    """The first row and the number of rows of each call."""
+    most = rows_in_a_call(net, rows, entries)
+    return ((first, min(most, rows - first)) for first in range(0, rows, most))
+
+
+def predict(net: Net, X: Any, logits: bool, threads: int | str = 1) -> FloatArray:
     """`MLP.predict`; for few rows it is one compiled call, with little Python beside it."""
     spec = net.spec
     if net.in_python is None:
@@ -88,6 +112,15 @@ def predict(net: Net, X: Any, logits: bool) -> FloatArray:
     most = net.rows_in_a_call
     if isinstance(inputs, SparseRows):
         most = rows_in_a_call(net, rows, data.entries_of(inputs))
+    elif threads != 1:
+        from fastbp.fit import threads as several
+
+        members = several.members_for_rows(net, rows, threads, False)
+        if members > 1:
+            index = several.predict(net, inputs, out, logits, members)
+            if index >= 0:
+                checks.raise_not_finite("X", inputs, index, X)
+            return out
     for first, some, their_outputs in (
         ((0, inputs, out),) if rows <= most else pieces(most, inputs, out)
     ):

@@ -37,7 +37,7 @@ SUSPICIOUS_LOSS = 1e8
 def fit(
     net: Net, examples: Examples, epochs: int, batch_size: int, shuffle: bool, options: Options,
     augment: Any = None, begin: Callable[[History], None] | None = None, limits: Limits = LIMITS,
-    clock: Clock = time.perf_counter, before: History | None = None,
+    clock: Clock = time.perf_counter, before: History | None = None, threads: Any = None,
 ) -> History:  # fmt: skip
     """`MLP.fit` on mini-batches.
 
@@ -51,7 +51,10 @@ def fit(
     clock : callable
     before : History, optional
         The epochs that were done before; they count among `epochs`.
+    threads : int, "auto" or None
+        As in `MLP.fit`.
     """
+    threads = checks.threads(net.threads if threads is None else threads)
     epochs = checks.count("epochs", epochs, 0, 2**31 - 1)
     batch_size = checks.count("batch_size", batch_size)
     shuffle = checks.flag("shuffle", shuffle)
@@ -64,10 +67,7 @@ def fit(
         rows, hooks, examples = rows_in_memory(
             net, examples, epochs, shuffle, options, limits, clock
         )
-        if examples.sample_weight is not None:
-            weights = data.scaled_to_mean_1(examples.sample_weight)
-            rows = rows[0]._replace(weights=weights.reshape(-1)), rows[1]
-            examples = examples._replace(sample_weight=weights)
+        rows, examples = with_scaled_weights(rows, examples)
         if functions:
             pieces = sources.Rows(*examples, batch_size, shuffle, net.state.random, limits)
             source = _changed(net, pieces, functions)
@@ -91,7 +91,7 @@ def fit(
         if left and is_finite_before(net):
             history.restored_epoch = None
             with Guard(net, history, hooks) as guard:
-                guard.status = _run(net, source, left, guard, hooks, limits, clock)
+                guard.status = _run(net, source, left, guard, hooks, limits, clock, threads)
     _warn_of_scale(history)
     return history
 
@@ -123,6 +123,17 @@ def rows_in_memory(
     return (rows, count), hooks, whole
 
 
+def with_scaled_weights(
+    rows: tuple[Data, int], examples: Examples
+) -> tuple[tuple[Data, int], Examples]:
+    """Rows from `rows_in_memory` with weights as mini-batches take them."""
+    if examples.sample_weight is None:
+        return rows, examples
+    weights = data.scaled_to_mean_1(examples.sample_weight)
+    rows = rows[0]._replace(weights=weights.reshape(-1)), rows[1]
+    return rows, examples._replace(sample_weight=weights)
+
+
 def _hooks_beside(
     net: Net, stream: sources.Batches | sources.Mapped | Streamed, epochs: int, shuffle: bool,
     options: Options, limits: Limits, clock: Clock,
@@ -151,7 +162,7 @@ def _changed(
 
 def _run(
     net: Net, source: sources.Source, n_epochs: int, guard: Guard, hooks: Hooks | None,
-    limits: Limits, clock: Clock,
+    limits: Limits, clock: Clock, threads: int | str = 1,
 ) -> int:  # fmt: skip
     """Go through a source once an epoch.
 
@@ -162,7 +173,9 @@ def _run(
     snapshot = guard.snapshot if source.whole else guard.snapshot.copy()
     updates = source.updates
     clock = without_compiling(clock)
-    epochs = Epochs(net, snapshot, limits=limits, clock=clock, updates_an_epoch=updates)
+    epochs = Epochs(
+        net, snapshot, limits=limits, clock=clock, updates_an_epoch=updates, threads=threads
+    )
     log = BlockLog(history, epochs, hooks) if source.whole else EpochLog(history, epochs, hooks)
     at_once = limits.epochs_a_block if source.whole and hooks is None else 1
     left = n_epochs

@@ -32,6 +32,10 @@ in_python       the same in pieces, for losses and activations in Python
 derivatives     by parameters and by inputs, of many rows
 curvature       the Hessian of the loss times a vector
 entry           what Python calls
+columns         a pass for some columns of it: the first half of a step of several threads
+blocks          the gradient and update of blocks of units: the second half
+team            how threads wait for each other and share work
+threads         training by several threads; on demand
 jacobian        derivatives of the outputs, and J^T J; on demand
 ==============  ==========================================================================
 

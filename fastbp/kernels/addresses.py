@@ -44,7 +44,9 @@ ACTIVATED, DROPS_OUT = 43, 44
 """For activations in Python: the layer that was activated there, or -1; whether to drop out."""
 STATUS = 45
 """What STEP came to: REFUSED, or what training returns."""
-N_CELLS = 46
+TEAM, SUMS, COLUMN_LOSSES, BLOCKS, MEMBER, N_MEMBERS = range(46, 52)
+"""What a member of a team has: see threads.py."""
+N_CELLS = 52
 
 TOTAL, PENALTY_SHARE, DIVISOR, LOW, HIGH = range(5)
 """NUMBERS: of Data, of OptimizerState, by what the loss of a batch is divided, and the least and

@@ -10,7 +10,7 @@ from fastbp.kernels.activations import CALLABLE
 from fastbp.kernels.batches import first_net_inputs
 from fastbp.kernels.dense import activate_layer, delta_below, delta_through, net_inputs
 from fastbp.kernels.gradient import layer_gradient
-from fastbp.kernels.losses import loss_and_delta
+from fastbp.kernels.losses import loss_and_delta, loss_of
 from fastbp.kernels.sparse import gradient_of_entries
 from fastbp.kernels.state import (
     activation_of,
@@ -40,22 +40,28 @@ def forward(network, work, data, first, start, batch, key):
             net_inputs(layer, outputs(layer_of(network, work, number - 1)), batch)
         if activation_of(layer) == CALLABLE:
             return number
-        activate_layer(layer, batch, key)
+        activate_layer(layer, batch, key, 0)
     return network.n_layers
+
+
+@kernel
+def delta_of_outputs(network, last, data, batch):
+    """dE/dY of the last layer, which replaces the targets; returns the losses, summed by lane."""
+    n, stride = n_units(last), stride_of(last)
+    y, d = outputs(last), delta(last)
+    return loss_and_delta(
+        network.loss, d, y, d, scratch(last, SHARES), network.loss_parameters, stride, n, batch,
+        stride if data.n_weights > 1 else 0,
+    )  # fmt: skip
 
 
 @kernel
 def output_delta(network, work, data, batch):
     """The delta of the last layer, which replaces the targets; returns the loss of the rows."""
     last = layer_of(network, work, network.n_layers - 1)
-    n, stride = n_units(last), stride_of(last)
-    y, d = outputs(last), delta(last)
-    loss = loss_and_delta(
-        network.loss, d, y, d, scratch(work, SHARES), network.loss_parameters, stride, n, batch,
-        stride if data.n_weights > 1 else 0,
-    )  # fmt: skip
+    total = delta_of_outputs(network, last, data, batch)
     delta_through(last, batch)
-    return loss
+    return loss_of(network.loss, network.loss_parameters, total)
 
 
 @kernel

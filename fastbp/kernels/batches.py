@@ -21,7 +21,7 @@ from fastbp.kernels.state import (
     sparse_rows,
     stride_of,
 )
-from fastbp.kernels.transposes import copy, transpose, transpose_blocks
+from fastbp.kernels.transposes import copy, fill_columns, transpose, transpose_blocks
 from fastbp.kernels.workspace import (
     INPUT_DROPOUT,
     INPUT_GROUP,
@@ -97,23 +97,19 @@ def fetch_targets(last, data, first, batch):
         transpose(t, stride, data.targets, rows, batch, n)
         return
     row_offsets(rows, data, first, batch, 1)
-    width = lanes(t)
-    zero = splat(t, 0.0)
-    for i in range(0, n * stride, width):
-        vstore(advance(t, i), zero, width)
+    fill_columns(t, splat(t, 0.0), stride, n, batch)
     for b in range(batch):
         store(t, load(data.labels, load(rows, b)) * stride + b, 1.0)
 
 
 @kernel
-def fetch_inputs(layer, data, done, count, batch):
-    """Gather the inputs of `count` rows of a pass, after `done` of them, feature by feature.
+def fetch_inputs(layer, x, data, done, count, batch):
+    """Gather the inputs of `count` rows of a pass, after `done` of them, at x feature by feature.
 
     And sample by sample in panels, if the layer's gradient takes them from there.
     """
     k = n_inputs(layer)
     rows = advance(data_rows(layer), done)
-    x = scratch(layer, INPUTS)
     stride = load(layer.places, INPUT_STRIDE)
     if load(layer.places, INPUT_PANELS) >= 0:
         panels = advance(scratch(layer, INPUT_PANELS), done * TILE_VECTORS * lanes(x))
@@ -123,12 +119,12 @@ def fetch_inputs(layer, data, done, count, batch):
 
 
 @kernel
-def drop_inputs(layer, batch, key):
-    """Input dropout; INPUTS holds the inputs of the whole pass if there is any."""
+def drop_inputs(layer, x, batch, key, first):
+    """Input dropout; x stands at column `first` of the inputs of the whole pass."""
     share = load(layer.places, INPUT_DROPOUT)
     if key != 0 and share > 0:
         stride = load(layer.places, INPUT_STRIDE)
-        drop_out(scratch(layer, INPUTS), stride, n_inputs(layer), batch, share, key - 1)
+        drop_out(x, stride, n_inputs(layer), batch, share, key - 1, first)
 
 
 @kernel
@@ -140,16 +136,16 @@ def net_inputs_of_dense_rows(layer, data, first, batch, key):
     row_offsets(rows, data, first, batch, k)
     if is_single_sample(layer):
         copy(x, advance(data.inputs, load(rows, 0)), k)
-        drop_inputs(layer, 1, key)
+        drop_inputs(layer, x, 1, key, 0)
         net_inputs(layer, x, 1)
         return
     stride = load(layer.places, INPUT_STRIDE)
     group = load(layer.places, INPUT_GROUP)
     for done in range(0, batch, group):
         count = min(group, batch - done)
-        fetch_inputs(layer, data, done, count, batch)
-        drop_inputs(layer, count, key)
-        net_inputs_of_group(layer, x, stride, done, count)
+        fetch_inputs(layer, x, data, done, count, batch)
+        drop_inputs(layer, x, count, key, done)
+        net_inputs_of_group(layer, x, stride, done, count, None)
 
 
 @kernel

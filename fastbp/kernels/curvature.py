@@ -166,7 +166,7 @@ def activate_both(layer, tangent, batch):
     width = lanes(y)
     q = advance(s, count)
     copy(q, y, count)
-    activate_layer(layer, batch, 0)
+    activate_layer(layer, batch, 0, 0)
     if code == SOFTMAX:  # its Jacobian is symmetric: forward it does what it does backward
         softmax_backward(ry, y, stride, n, batch)
         return
@@ -299,7 +299,7 @@ def both_forward(network, tangent, work, data, first, batch):
         x = scratch(work, INPUTS)
         if number == 0:
             row_offsets(data_rows(layer), data, first, batch, n_inputs(layer))
-            fetch_inputs(layer, data, 0, batch, batch)
+            fetch_inputs(layer, scratch(layer, INPUTS), data, 0, batch, batch)
         else:
             x = outputs(layer_of_table(PLAIN, network, network.params, work, number - 1))
         net_inputs(layer, x, batch)
@@ -325,8 +325,8 @@ def both_backward(network, tangent, stacked, work, batch, grad, optimizer):
         stride = stride_of(layer)
         g = delta(below)
         rg = advance(g, n_units(below) * stride)
-        product_below(layer, g, stride, 0, batch, AS_IT_IS, g)
-        product_below(both, rg, stride, 0, batch, AS_IT_IS, rg)
+        product_below(layer, g, stride, 0, batch, AS_IT_IS, g, None)
+        product_below(both, rg, stride, 0, batch, AS_IT_IS, rg, None)
         deltas_through(below, moved, batch)
         layer_gradient(of_r_delta, outputs(below), batch, grad, optimizer)
         layer_gradient(of_delta, outputs(moved), batch, later, optimizer)

@@ -26,6 +26,7 @@ from fastbp.kernels.matmul import (
     RELU_FORWARD,
     TANH_BACKWARD,
     Product,
+    multiply_columns,
     multiply_rows,
     products_of_rows,
     rows_of_block,
@@ -49,11 +50,11 @@ from fastbp.kernels.state import (
     stride_of,
     weights,
 )
-from fastbp.kernels.transposes import copy, pack_columns, transpose
+from fastbp.kernels.transposes import copy, fill_columns, pack_columns, transpose
 from fastbp.kernels.workspace import CACHED, INPUT_GROUP, INPUT_STRIDE, INPUTS, PACKED
 from fastbp.machine.jit import kernel
 from fastbp.machine.processor import TILE_ROWS, TILE_VECTORS
-from fastbp.machine.simd import advance, lanes, load, splat, store, vstore
+from fastbp.machine.simd import advance, lanes, load, splat, store
 
 PACK_FROM = 3
 """Blocks of columns from which packing the weights for the input gradient pays."""
@@ -74,10 +75,11 @@ def columns_of_group(layer, k, batch):
 
 
 @kernel
-def net_inputs_of_group(layer, x, x_stride, first, columns):
+def net_inputs_of_group(layer, x, x_stride, first, columns, long):
     """Z = W X + b of some samples from `first` on, one block of units after the other.
 
-    Their inputs stand at x, `x_stride` apart. With ReLU these are the outputs.
+    Their inputs stand at x, `x_stride` apart. With ReLU these are the outputs. `long` is None for a
+    whole group, and for a part of one as in `multiply_columns`.
     """
     k, n, stride = n_inputs(layer), n_units(layer), stride_of(layer)
     w, b, y = weights(layer), biases(layer), outputs(layer)
@@ -92,7 +94,10 @@ def net_inputs_of_group(layer, x, x_stride, first, columns):
             yi, stride, advance(w, done * k), k, 1, x, x_stride, wide, k, start, advance(b, done),
             finish, yi,
         )  # fmt: skip
-        multiply_rows(rows, product, columns)
+        if long is None:
+            multiply_rows(rows, product, columns)
+        else:
+            multiply_columns(rows, product, columns, long)
         done += rows
 
 
@@ -117,7 +122,7 @@ def net_inputs(layer, x, batch):
     group = columns_of_group(layer, n_inputs(layer), batch)
     for first in range(0, batch, group):
         columns = min(group, batch - first)
-        net_inputs_of_group(layer, advance(x, first), stride, first, columns)
+        net_inputs_of_group(layer, advance(x, first), stride, first, columns, None)
 
 
 @kernel
@@ -127,26 +132,29 @@ def store_slope(layer, batch):
     code = activation_of(layer)
     s = slope(layer)
     if not stores_slope(code):
-        width = lanes(s)
-        one = splat(s, 1.0)
-        for i in range(0, n * stride, width):
-            vstore(advance(s, i), one, width)
+        fill_columns(s, splat(s, 1.0), stride, n, batch)
         activate_backward(code, s, outputs(layer), stride, n, batch)
 
 
 @kernel
-def drop_outputs(layer, batch, key):
-    """Dropout of a layer's outputs, and of their slopes at the same units and rows."""
+def drop_outputs(layer, batch, key, first):
+    """Dropout of a layer's outputs, and of their slopes at the same units and rows.
+
+    The buffers of the layer begin at column `first` of the pass.
+    """
     n, stride = n_units(layer), stride_of(layer)
     share = dropout_share(layer)
     if share > 0:
-        drop_out(outputs(layer), stride, n, batch, share, key + layer.number)
-        drop_out(slope(layer), stride, n, batch, share, key + layer.number)
+        drop_out(outputs(layer), stride, n, batch, share, key + layer.number, first)
+        drop_out(slope(layer), stride, n, batch, share, key + layer.number, first)
 
 
 @kernel
-def activate_layer(layer, batch, key):
-    """Y = activation(Z), which replaces Z, and dY/dZ if it is stored; with dropout by the key."""
+def activate_layer(layer, batch, key, first):
+    """Y = activation(Z), which replaces Z, and dY/dZ if it is stored; with dropout by the key.
+
+    The buffers of the layer begin at column `first` of the pass.
+    """
     n, stride = n_units(layer), stride_of(layer)
     code = activation_of(layer)
     y = outputs(layer)
@@ -155,7 +163,7 @@ def activate_layer(layer, batch, key):
     if has_slope(layer):
         store_slope(layer, batch)
         if key != 0:
-            drop_outputs(layer, batch, key)
+            drop_outputs(layer, batch, key, first)
 
 
 @kernel
@@ -169,11 +177,11 @@ def delta_through(layer, batch):
 
 
 @kernel
-def product_below(layer, dx, dx_stride, first, columns, finish, y):
+def product_below(layer, dx, dx_stride, first, columns, finish, y, long):
     """dX = W^T D of some samples of a pass from `first` on, one block of inputs after the other.
 
     They go to dx, `dx_stride` apart; y are outputs of the layer below, laid out like dx, or
-    anything where the product is left AS_IT_IS.
+    anything where the product is left AS_IT_IS; `long` as in `net_inputs_of_group`.
     """
     k, n, stride = n_inputs(layer), n_units(layer), stride_of(layer)
     w, d = weights(layer), delta(layer)
@@ -193,7 +201,10 @@ def product_below(layer, dx, dx_stride, first, columns, finish, y):
             advance(dx, at), dx_stride, left, 1, step, advance(d, first), stride, wide, n,
             FROM_ZERO, d, finish, advance(y, at),
         )  # fmt: skip
-        multiply_rows(rows, block, columns)
+        if long is None:
+            multiply_rows(rows, block, columns)
+        else:
+            multiply_columns(rows, block, columns, long)
         done += rows
 
 
@@ -225,8 +236,9 @@ def delta_below(layer, below, batch):
         for first in range(0, batch, group):
             columns = min(group, batch - first)
             product_below(
-                layer, advance(dx, first), stride, first, columns, finish, advance(y, first)
-            )
+                layer, advance(dx, first), stride, first, columns, finish, advance(y, first),
+                None,
+            )  # fmt: skip
     if finish == AS_IT_IS:
         delta_through(below, batch)
 
@@ -250,7 +262,7 @@ def delta_of_inputs(layer, dx, batch):
     block = capacity_of(layer)
     for first in range(0, batch, group):
         columns = min(group, batch - first)
-        product_below(layer, x, stride, first, columns, AS_IT_IS, x)
+        product_below(layer, x, stride, first, columns, AS_IT_IS, x, None)
         for done in range(0, k, block):
             some = min(block, k - done)
             for i in range(some):

@@ -74,6 +74,17 @@ def gradient_block(layer, grad, done):
 
 
 @kernel
+def update_block(layer, optimizer, done, rows, out, count, with_biases):
+    """Update `rows` units after the first `done`; their gradient, `count` values, stands at out."""
+    if load(optimizer.settings, REGULATED) != 0.0:
+        block = LayerParameters(layer.row, layer.params, layer.number)
+        update_regulated(block, optimizer, done, rows, out, with_biases)
+    else:
+        start = first_parameter(layer) + done * n_inputs(layer)
+        update(optimizer, layer.params, start, count, out, 1.0, 0.0)
+
+
+@kernel
 def end_block(layer, batch, grad, optimizer, done, rows, out):
     """Update `rows` units after the first `done`; the gradient of their weights stands at out.
 
@@ -90,14 +101,8 @@ def end_block(layer, batch, grad, optimizer, done, rows, out):
             ones = scratch(layer, ONES)
             products_of_rows(db, delta(layer), stride_of(layer), n, ones, batch, grad.start, db)
         count += n
-    if optimizer.code == NO_UPDATE:
-        return
-    if load(optimizer.settings, REGULATED) != 0.0:
-        block = LayerParameters(layer.row, layer.params, layer.number)
-        update_regulated(block, optimizer, done, rows, out, with_biases)
-    else:
-        start = first_parameter(layer) + done * k
-        update(optimizer, layer.params, start, count, out, 1.0, 0.0)
+    if optimizer.code != NO_UPDATE:
+        update_block(layer, optimizer, done, rows, out, count, with_biases)
 
 
 @kernel
@@ -115,16 +120,39 @@ def gradient_of_single_sample(layer, x, grad, optimizer):
 
 
 @kernel
-def fetch_panels(layer, x, batch):
-    """Transpose a layer's inputs x (K, B) into panels: all samples of two vectors of inputs."""
+def fetch_panels(layer, panel, x, first, columns, batch):
+    """Transpose some columns of a layer's inputs x (K, B) into panels.
+
+    Each panel holds all B samples of two vectors of inputs.
+    """
     k, stride = n_inputs(layer), stride_of(layer)
-    panel = scratch(layer, PANELS)
     width = TILE_VECTORS * lanes(panel)
     rows = feature_rows(layer)
-    for first in range(0, k, width):
-        columns = min(width, k - first)
-        transpose(panel, width, advance(x, first * stride), rows, columns, batch)
+    panel = advance(panel, first * width)
+    x = advance(x, first)
+    for done in range(0, k, width):
+        features = min(width, k - done)
+        transpose(panel, width, advance(x, done * stride), rows, features, columns)
         panel = advance(panel, batch * width)
+
+
+@kernel
+def block_by_tiles(layer, k, stride, d, panels, batch, grad, optimizer, done, rows):
+    """gradient_by_tiles for `rows` units after the first `done`."""
+    width = TILE_VECTORS * lanes(panels)
+    out = gradient_block(layer, grad, done)
+    product = Product(
+        out, k, advance(d, done * stride), stride, 1, panels, width, width * batch, batch,
+        grad.start, d, AS_IT_IS, d,
+    )  # fmt: skip
+    multiply_rows(rows, product, k)
+    end_block(layer, batch, grad, optimizer, done, rows, out)
+
+
+@kernel
+def has_input_panels(layer):
+    """Whether the layer is the first and its panels come with its inputs."""
+    return layer.number == 0 and load(layer.places, INPUT_PANELS) >= 0
 
 
 @kernel
@@ -133,22 +161,37 @@ def gradient_by_tiles(layer, x, batch, grad, optimizer):
     k, n, stride = n_inputs(layer), n_units(layer), stride_of(layer)
     d = delta(layer)
     panels = scratch(layer, PANELS)
-    width = TILE_VECTORS * lanes(panels)
-    if layer.number == 0 and load(layer.places, INPUT_PANELS) >= 0:
+    if has_input_panels(layer):
         panels = scratch(layer, INPUT_PANELS)
     else:
-        fetch_panels(layer, x, batch)
+        fetch_panels(layer, panels, x, 0, batch, batch)
     done = 0
     while done < n:
-        rows = rows_of_block(n - done, k, lanes(d))
-        out = gradient_block(layer, grad, done)
-        product = Product(
-            out, k, advance(d, done * stride), stride, 1, panels, width, width * batch, batch,
-            grad.start, d, AS_IT_IS, d,
-        )  # fmt: skip
-        multiply_rows(rows, product, k)
-        end_block(layer, batch, grad, optimizer, done, rows, out)
+        rows = rows_of_block(n - done, k, lanes(x))
+        block_by_tiles(layer, k, stride, d, panels, batch, grad, optimizer, done, rows)
         done += rows
+
+
+@kernel
+def block_by_outputs(layer, k, stride, d, sums, x, batch, grad, optimizer, first, end):
+    """gradient_by_outputs for the units from `first` to `end`."""
+    width = lanes(x)
+    out = gradient_block(layer, grad, first)
+    for j in range(0, k, width):
+        rows = advance(x, j * stride)
+        inputs = min(width, k - j)
+        done = first
+        while done < end:
+            di = advance(d, done * stride)
+            some = next_row_products(sums, rows, stride, inputs, di, stride, end - done, batch)
+            for r in range(some):
+                to = advance(out, (done - first + r) * k + j)
+                total = vload(advance(sums, r * width), inputs)
+                if grad.start == FROM_OUTPUT:
+                    total = total + vload(to, inputs)
+                vstore(to, total, inputs)
+            done += some
+    end_block(layer, batch, grad, optimizer, first, end - first, out)
 
 
 @kernel
@@ -156,26 +199,31 @@ def gradient_by_outputs(layer, x, batch, grad, optimizer):
     """dW as products of the rows of D with a vector of rows of x (K, B); needs no panels."""
     k, n, stride = n_inputs(layer), n_units(layer), stride_of(layer)
     d = delta(layer)
-    width = lanes(x)
     sums = scratch(layer, PACKED)
     for first in range(0, n, TILE_ROWS):
         end = min(first + TILE_ROWS, n)
-        out = gradient_block(layer, grad, first)
-        for j in range(0, k, width):
-            rows = advance(x, j * stride)
-            inputs = min(width, k - j)
-            done = first
-            while done < end:
-                di = advance(d, done * stride)
-                some = next_row_products(sums, rows, stride, inputs, di, stride, end - done, batch)
-                for r in range(some):
-                    to = advance(out, (done - first + r) * k + j)
-                    total = vload(advance(sums, r * width), inputs)
-                    if grad.start == FROM_OUTPUT:
-                        total = total + vload(to, inputs)
-                    vstore(to, total, inputs)
-                done += some
-        end_block(layer, batch, grad, optimizer, first, end - first, out)
+        block_by_outputs(layer, k, stride, d, sums, x, batch, grad, optimizer, first, end)
+
+
+@kernel
+def block_by_inputs(layer, k, stride, d, sums, x, batch, grad, optimizer, first, units):
+    """gradient_by_inputs for `units` units from `first` on, at most one a lane."""
+    width = lanes(x)
+    out = gradient_block(layer, grad, first)
+    rows = advance(d, first * stride)
+    done = 0
+    while done < k:
+        inputs = advance(x, done * stride)
+        some = next_row_products(sums, rows, stride, units, inputs, stride, k - done, batch)
+        for r in range(some):
+            for i in range(units):
+                at = i * k + done + r
+                total = load(sums, r * width + i)
+                if grad.start == FROM_OUTPUT:
+                    total += load(out, at)
+                store(out, at, total)
+        done += some
+    end_block(layer, batch, grad, optimizer, first, units, out)
 
 
 @kernel
@@ -183,33 +231,22 @@ def gradient_by_inputs(layer, x, batch, grad, optimizer):
     """dW as products of the rows of x (K, B) with a vector of rows of D; needs no panels."""
     k, n, stride = n_inputs(layer), n_units(layer), stride_of(layer)
     d = delta(layer)
-    width = lanes(x)
     sums = scratch(layer, PACKED)
-    for first in range(0, n, width):
-        units = min(width, n - first)
-        out = gradient_block(layer, grad, first)
-        rows = advance(d, first * stride)
-        done = 0
-        while done < k:
-            inputs = advance(x, done * stride)
-            some = next_row_products(sums, rows, stride, units, inputs, stride, k - done, batch)
-            for r in range(some):
-                for i in range(units):
-                    at = i * k + done + r
-                    total = load(sums, r * width + i)
-                    if grad.start == FROM_OUTPUT:
-                        total += load(out, at)
-                    store(out, at, total)
-            done += some
-        end_block(layer, batch, grad, optimizer, first, units, out)
+    for first in range(0, n, lanes(x)):
+        units = min(lanes(x), n - first)
+        block_by_inputs(layer, k, stride, d, sums, x, batch, grad, optimizer, first, units)
+
+
+@kernel
+def gradient_method(layer, batch):
+    """The method for a pass of `batch` rows, in a workspace for several."""
+    return BY_TILES if batch < load(layer.row, GRADIENT_FROM) else load(layer.row, GRADIENT)
 
 
 @kernel
 def layer_gradient(layer, x, batch, grad, optimizer):
     """dW and db from the layer's inputs x (K, B), a block of units at a time, then updated."""
-    method = load(layer.row, GRADIENT)
-    if batch < load(layer.row, GRADIENT_FROM):
-        method = BY_TILES
+    method = gradient_method(layer, batch)
     if is_single_sample(layer):
         gradient_of_single_sample(layer, x, grad, optimizer)
     elif method == BY_OUTPUTS:

@@ -42,7 +42,7 @@ def outputs(t, like, entries, network, work, first, batch, done, random, drops_o
             next_random(random)
         key = dropout_key(last_random(random))
     if done >= 0 and key != 0:
-        drop_outputs(layer_of(network, work, done), batch, key)
+        drop_outputs(layer_of(network, work, done), batch, key, 0)
     number = int(forward_pass(t, like, entries, first, batch, 0.0, key, done + 1, False))
     if number == network.n_layers and n_out > 0:
         y = state.outputs(layer_of(network, work, number - 1))

@@ -24,13 +24,15 @@ Huber: Huber 1964, Ann. Math. Stat. 35. Quantile: Koenker and Bassett 1978, Econ
 Hinge: Cortes and Vapnik 1995. Poisson and gamma: half the deviance of McCullagh and Nelder,
 Generalized Linear Models, 1989, section 2.3, with a logarithmic link.
 
-Each function writes the delta d times s and returns the losses, each times its s, summed; with
-s = weight / number of rows that is the mean of the rows, and s = 0 beyond the batch. d may be
+Each function writes the delta d times s and returns the losses, each times its s, summed by lane;
+`loss_of` adds up the lanes. With s = weight / number of rows that is the mean of the rows, and
+s = 0 beyond the batch. The sums of each vector of rows are added to those of the rows before, so
+that threads that share the rows can come to the same bits. d may be
 t itself. The losses of net inputs never take the logarithm of a rounded probability:
 ``max(z, 0) - z t + log(1 + exp(-|z|))`` and ``log sum exp(z - max z)``. The cross-entropies replace
 t by ``a[0] t + a[1]`` first (label smoothing, Szegedy et al., CVPR 2016, section 7). The returned
 loss, but not the delta, is cut off at a[2] per output or row by the cross-entropies (infinity by
-default), and multiplied by a[0] by squared_error.
+default), and multiplied by a[0] by squared_error (in `loss_of`).
 
 A new loss of single outputs is a code, a branch of `loss_by_output`, a row above, and a class in
 ``model/losses.py``, which names its traits.
@@ -51,6 +53,7 @@ from fastbp.machine.simd import (
     vmax,
     vmin,
     vreciprocal,
+    vrounded,
     vstore,
     vsum,
     vwhere_greater,
@@ -68,19 +71,22 @@ SMALLEST = 1.2e-38
 
 
 @kernel
-def squared_error(d, y, t, s, a, stride, n, batch, apart):
-    """1/2 (y - t)^2."""
+def squared_error(d, y, t, s, stride, n, batch, apart):
+    """(y - t)^2, of which `loss_of` takes a half."""
     width = lanes(y)
-    total = splat(y, 0.0)
-    for i in range(n):
-        for b in range(0, batch, width):
-            tail = batch - b
+    zero = splat(y, 0.0)
+    total = zero
+    for b in range(0, batch, width):
+        tail = batch - b
+        part = zero
+        for i in range(n):
             at = i * stride + b
             error = vload(advance(y, at), tail) - vload(advance(t, at), tail)
             delta = error * vload(advance(s, i * apart + b), tail)
-            total = total + error * delta
+            part = part + error * delta
             vstore(advance(d, at), delta, tail)
-    return 0.5 * load(a, 0) * vsum(total)
+        total = total + part
+    return total
 
 
 @kernel
@@ -92,10 +98,11 @@ def loss_by_output(code, d, y, t, s, a, stride, n, batch, apart):
     total = zero
     loss = zero
     delta = zero
-    for i in range(n):
-        parameter = splat(y, load(a, i) if code == HUBER or code == QUANTILE else 0.0)
-        for b in range(0, batch, width):
-            tail = batch - b
+    for b in range(0, batch, width):
+        tail = batch - b
+        part = zero
+        for i in range(n):
+            parameter = splat(y, load(a, i) if code == HUBER or code == QUANTILE else 0.0)
             at = i * stride + b
             out = vload(advance(y, at), tail)
             target = vload(advance(t, at), tail)
@@ -126,9 +133,10 @@ def loss_by_output(code, d, y, t, s, a, stride, n, batch, apart):
             else:
                 raise ValueError("unknown loss code")
             weight = vload(advance(s, i * apart + b), tail)
-            total = total + loss * weight
+            part = part + loss * weight
             vstore(advance(d, at), delta * weight, tail)
-    return vsum(total)
+        total = total + part
+    return total
 
 
 @kernel
@@ -141,19 +149,21 @@ def binary_cross_entropy(d, z, t, s, a, stride, n, batch, apart):
     rest = splat(z, load(a, 1))
     most = splat(z, load(a, 2))
     total = zero
-    for i in range(n):
-        for b in range(0, batch, width):
-            tail = batch - b
+    for b in range(0, batch, width):
+        tail = batch - b
+        part = zero
+        for i in range(n):
             at = i * stride + b
             logit = vload(advance(z, at), tail)
             weight = vload(advance(s, i * apart + b), tail)
             target = vload(advance(t, at), tail) * share + rest
             small = exp_vector(z, -vabs(logit))
             loss = vmax(zero, logit) - logit * target + log1p_vector(z, small)
-            total = total + vmin(most, loss) * weight
+            part = part + vmin(most, loss) * weight
             probability = vwhere_greater(logit, zero, one, small) * vreciprocal(small + 1.0)
             vstore(advance(d, at), (probability - target) * weight, tail)
-    return vsum(total)
+        total = total + part
+    return total
 
 
 @kernel
@@ -181,7 +191,7 @@ def cross_entropy(d, z, t, s, a, stride, n, batch):
             weight = weight + target
             score = score + target * logit
         loss = weight * log_vector(z, exps) - score
-        total = total + vmin(most, loss) * row_weight
+        total = total + vrounded(vmin(most, loss) * row_weight)  # as a part by itself
         scale = weight * vreciprocal(exps)
         for i in range(n):
             at = i * stride + b
@@ -189,33 +199,36 @@ def cross_entropy(d, z, t, s, a, stride, n, batch):
             logit = vload(advance(z, at), tail) - top
             delta = exp_vector(z, logit) * scale - target
             vstore(advance(d, at), delta * row_weight, tail)
-    return vsum(total)
+    return total
 
 
 @kernel
 def elementwise(code, d, y, t, s, stride, n, batch, apart):
     """A user's loss of single outputs, a vector at a time; lanes beyond the batch do not count."""
     width = lanes(y)
-    total = splat(y, 0.0)
+    zero = splat(y, 0.0)
+    total = zero
     outs, targets, values, slopes = frame(y), frame(y), frame(y), frame(y)
-    for i in range(n):
-        for b in range(0, batch, width):
-            tail = batch - b
+    for b in range(0, batch, width):
+        tail = batch - b
+        part = zero
+        for i in range(n):
             at = i * stride + b
             vstore(outs, vload(advance(y, at), tail), width)
             vstore(targets, vload(advance(t, at), tail), width)
             run_at(code, outs, targets, values, slopes, width)
             weight = vload(advance(s, i * apart + b), tail)
-            total = total + vload(values, tail) * weight
+            part = part + vload(values, tail) * weight
             vstore(advance(d, at), vload(slopes, tail) * weight, tail)
-    return vsum(total)
+        total = total + part
+    return total
 
 
 @kernel
 def loss_and_delta(code, d, y, t, s, a, stride, n, batch, apart):
-    """The loss with this code: see the table above."""
+    """The loss with this code, by lane, and its delta: see the table above."""
     if code == SQUARED_ERROR:
-        return squared_error(d, y, t, s, a, stride, n, batch, apart)
+        return squared_error(d, y, t, s, stride, n, batch, apart)
     if code == BINARY_CROSS_ENTROPY:
         return binary_cross_entropy(d, y, t, s, a, stride, n, batch, apart)
     if code == CROSS_ENTROPY:
@@ -223,3 +236,12 @@ def loss_and_delta(code, d, y, t, s, a, stride, n, batch, apart):
     if code >= ELEMENTWISE:
         return elementwise(code, d, y, t, s, stride, n, batch, apart)
     return loss_by_output(code, d, y, t, s, a, stride, n, batch, apart)
+
+
+@kernel
+def loss_of(code, a, total):
+    """The loss from the sums by lane that `loss_and_delta` returns."""
+    if code == SQUARED_ERROR:
+        # Not behind the sum, where the product might be fused with what it is added to.
+        total = total * (0.5 * load(a, 0))
+    return vsum(total)

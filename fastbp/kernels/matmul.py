@@ -314,6 +314,28 @@ def multiply_rows(rows, x, n):
 
 
 @kernel
+def long_columns(p, n):
+    """Columns in the long part of a row of n: those whose sums `multiply_rows` does not cut."""
+    return n // (LONG_ROW * lanes(p)) * LONG_ROW * lanes(p)
+
+
+@kernel
+def multiply_columns(rows, x, n, long):
+    """As multiply_rows, for n columns of a product of more, whole tiles but for the last of all.
+
+    `long` of them, the first, are in the long part of the whole product.
+    """
+    if rows > 1 or x.k == 1:
+        multiply_rows(rows, x, n)
+        return
+    done = long_columns(x.c, long)
+    multiply_tiles(tile_shape(1, 8), LONG_ROW, x, done)
+    multiply_tiles(tile_shape(1, 2), TILE_VECTORS, from_column(x, done), long - done)
+    for j in range(long, n, lanes(x.c)):
+        multiply_row(from_column(x, j), n - j)
+
+
+@kernel
 def row_products(a, stride, rows, x, count):
     """Vector of ``sum_p A[i, p] x[p]`` for the first `rows` rows of A, at most one per lane."""
     width = lanes(a)

@@ -124,11 +124,17 @@ def clip_values(g, limit, count):
 
 
 @kernel
+def drop_frozen(g, optimizer, start, count):
+    """The gradient of `count` parameters from `start` on, 0 for frozen ones."""
+    for i in range(min(count, optimizer.n_frozen - start)):
+        if load(optimizer.frozen, start + i) != 0:
+            store(g, i, 0.0)
+
+
+@kernel
 def clip_norm(g, optimizer, limit, count):
     """The gradient scaled to a norm of at most `limit`; that of frozen parameters becomes 0."""
-    for i in range(optimizer.n_frozen):
-        if load(optimizer.frozen, i) != 0:
-            store(g, i, 0.0)
+    drop_frozen(g, optimizer, 0, count)
     size = norm(g, count)
     if size > limit:
         scale(g, limit / size, count)

@@ -102,12 +102,12 @@ def dropout_key(bits):
 
 
 @kernel
-def drop_out(x, stride, n, batch, share, key):
+def drop_out(x, stride, n, batch, share, key, first):
     """x (n, batch) <- x r / (1 - p), r at random 0 with probability p = share / 2^32, else 1.
 
     Srivastava et al., JMLR 2014, in the inverted form: nothing is scaled when predicting. r is a
-    function of the key and the offset, so that the same call drops the same units of a slope.
-    The rows are padded to whole vectors, which are overwritten too.
+    function of the key and the offset, so that the same call drops the same units of a slope;
+    x begins at column `first`. The rows are padded to whole vectors, which are overwritten too.
     """
     if stride == 1:  # a single sample
         batch = n
@@ -118,4 +118,4 @@ def drop_out(x, stride, n, batch, share, key):
         for b in range(0, batch, width):
             at = i * stride + b
             p = advance(x, at)
-            vstore(p, vload(p, width) * (vrandom(x, key, at, share) * scale), width)
+            vstore(p, vload(p, width) * (vrandom(x, key, at + first, share) * scale), width)

@@ -61,6 +61,8 @@ class Table(AddressTable):
     work : Workspace
     kept : object, optional
         What is to live as long: it holds code of which there are addresses in the table of layers.
+    size : int, default=N_CELLS
+        How many cells there are: further ones are their user's.
 
     Attributes
     ----------
@@ -76,8 +78,10 @@ class Table(AddressTable):
 
     __slots__ = ("blank", "called", "kept", "network", "numbers", "work")
 
-    def __init__(self, network: Network, work: Workspace, kept: object = None) -> None:
-        super().__init__(N_CELLS)
+    def __init__(
+        self, network: Network, work: Workspace, kept: object = None, size: int = N_CELLS
+    ) -> None:
+        super().__init__(size)
         self.network = network
         self.work = work
         self.kept = kept
@@ -122,6 +126,14 @@ class Table(AddressTable):
         """Write where the gradient goes; an empty array is no gradient."""
         self.put(GRADIENT, grad)
         self.cells[N_GRADIENT] = grad.size
+
+    def follow(self, leader: Table, own: tuple[int, ...]) -> None:
+        """Write what stands in another table, but for the cells that are this table's own."""
+        cells = self.cells[list(own)]
+        arrays = {cell: self.arrays[cell] for cell in own if cell in self.arrays}
+        self.cells[:] = leader.cells
+        self.cells[list(own)] = cells
+        self.arrays = leader.arrays | arrays
 
     def forget(self) -> None:
         """Let go of what belongs to a call: the rows of a user are not kept alive."""

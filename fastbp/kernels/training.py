@@ -16,7 +16,7 @@ from fastbp.kernels.transposes import copy
 from fastbp.kernels.updates import begin_update, update_all
 from fastbp.kernels.workspace import DROPS_OUT
 from fastbp.machine.jit import kernel
-from fastbp.machine.simd import advance, load, store
+from fastbp.machine.simd import advance, lane_of, load, number_of, store, vfma
 
 # Entries of the array `progress`.
 EPOCH, ROW, DONE = 0, 1, 2
@@ -55,6 +55,66 @@ def train_pass(t, entries, network, work, first, done, batch, divisor, key, grad
         begin_update(optimizer)
         update_all(network, optimizer, grad.values)
     return loss
+
+
+@kernel
+def begin_pass(work, data, random, progress, losses, epochs, rows, batch_size):
+    """What the next pass needs: the rows of its batch, the key of dropout and the divisor.
+
+    At the start of an epoch the order of the rows becomes the next.
+    """
+    first, done = load(progress, ROW), load(progress, DONE)
+    if first == 0 and done == 0 and data.n_order > 0:
+        next_order(data.order, data.n_order, data.generator, random)
+    batch = min(batch_size, rows - first)
+    key = 0
+    if load(work.places, DROPS_OUT) != 0:
+        key = dropout_key(next_random(random))
+    divisor = load(losses, epochs + 1)
+    if done == 0:
+        divisor = batch_divisor(data, first, batch)
+    return batch, key, divisor
+
+
+@kernel
+def end_pass(network, work, data, optimizer, progress, losses, epochs, snapshot, apart, rows,
+             batch, divisor, batch_loss):  # fmt: skip
+    """Write down what a pass came to, its batch's loss so far; whether training goes on.
+
+    It does not where the loss is not finite, or a parameter at the end of an epoch: then the
+    snapshot has been restored.
+    """
+    epoch, first, done = load(progress, EPOCH), load(progress, ROW), load(progress, DONE)
+    done += min(batch - done, capacity_of(work))
+    if done == batch:
+        share = divisor * (1.0 / data.total)
+        if load(optimizer.settings, PENALTIES_SHARED) != 0.0:
+            share = batch * (1.0 / rows)
+        # Each operation is spelled out: a team's loss has the same bits in code of its own.
+        part = vfma(lane_of(batch_loss), lane_of(share), lane_of(load(losses, epoch)))
+        store(losses, epoch, number_of(part))
+        first += batch
+        done = 0
+    if not math.isfinite(batch_loss) or (
+        first == rows and not all_finite(network.params, network.n_params)
+    ):
+        copy(network.params, advance(snapshot, epoch * apart), network.n_params)
+        if done > 0:
+            store(losses, epoch, batch_loss)
+        return False
+    if done == 0:
+        batch_loss = 0.0
+    if first == rows:
+        epoch += 1
+        if apart != NOT_AFTER:
+            copy(advance(snapshot, epoch * apart), network.params, network.n_params)
+        first = 0
+    store(progress, EPOCH, epoch)
+    store(progress, ROW, first)
+    store(progress, DONE, done)
+    store(losses, epochs, batch_loss)
+    store(losses, epochs + 1, divisor)
+    return True
 
 
 @kernel
@@ -97,49 +157,20 @@ def train_passes(t, network, work, data, optimizer, grad, random, progress, loss
     int
         RUNNING, FINISHED, or DIVERGED: then the snapshot has been restored.
     """
-    epoch, first, done = load(progress, EPOCH), load(progress, ROW), load(progress, DONE)
-    batch_loss = load(losses, epochs)
-    divisor = load(losses, epochs + 1)
     for _ in range(passes):
-        if epoch == epochs:
+        if load(progress, EPOCH) == epochs:
             break
-        if first == 0 and done == 0 and data.n_order > 0:
-            next_order(data.order, data.n_order, data.generator, random)
-        batch = min(batch_size, rows - first)
-        key = 0
-        if load(work.places, DROPS_OUT) != 0:
-            key = dropout_key(next_random(random))
-        if done == 0:
-            divisor = batch_divisor(data, first, batch)
+        batch, key, divisor = begin_pass(
+            work, data, random, progress, losses, epochs, rows, batch_size
+        )
         batch_loss = train_pass(
-            t, data.entries, network, work, first, done, batch, divisor, key, grad,
-            share_penalties(optimizer, divisor), batch_loss,
+            t, data.entries, network, work, load(progress, ROW), load(progress, DONE), batch,
+            divisor, key, grad, share_penalties(optimizer, divisor), load(losses, epochs),
         )  # fmt: skip
-        done += min(batch - done, capacity_of(work))
-        if done == batch:
-            share = divisor / data.total
-            if load(optimizer.settings, PENALTIES_SHARED) != 0.0:
-                share = batch / rows
-            store(losses, epoch, load(losses, epoch) + batch_loss * share)
-            first += batch
-            done = 0
-        if not math.isfinite(batch_loss) or (
-            first == rows and not all_finite(network.params, network.n_params)
-        ):
-            copy(network.params, advance(snapshot, epoch * apart), network.n_params)
-            if done > 0:
-                store(losses, epoch, batch_loss)
+        going = end_pass(
+            network, work, data, optimizer, progress, losses, epochs, snapshot, apart, rows, batch,
+            divisor, batch_loss,
+        )  # fmt: skip
+        if not going:
             return DIVERGED
-        if done == 0:
-            batch_loss = 0.0
-        if first == rows:
-            epoch += 1
-            if apart != NOT_AFTER:
-                copy(advance(snapshot, epoch * apart), network.params, network.n_params)
-            first = 0
-        store(progress, EPOCH, epoch)
-        store(progress, ROW, first)
-        store(progress, DONE, done)
-        store(losses, epochs, batch_loss)
-        store(losses, epochs + 1, divisor)
-    return FINISHED if epoch == epochs else RUNNING
+    return FINISHED if load(progress, EPOCH) == epochs else RUNNING

@@ -26,6 +26,17 @@ def copy(out, source, count):
 
 
 @kernel
+def fill_columns(out, x, stride, n, batch):
+    """The vector x in all columns of n rows, padded to whole vectors."""
+    if stride == 1:  # a single sample
+        batch = n
+        n = 1
+    for i in range(n):
+        for b in range(0, batch, lanes(out)):
+            vstore(advance(out, i * stride + b), x, lanes(out))
+
+
+@kernel
 def transpose_small(out, out_stride, source, source_rows, m, n):
     """The same as `transpose`, one element at a time."""
     for i in range(m):

@@ -40,6 +40,9 @@ COMMON_BATCH = 128
 SPARSE_UNITS = 4
 """Units that are computed side by side from the entries of sparse rows."""
 
+LINE = 128
+"""Bytes of two lines of the cache, which processors fetch together."""
+
 SINGLE_BLOCK = 2048
 """Weights whose gradient BLOCK holds for a single sample, besides those of one more unit."""
 
@@ -95,6 +98,8 @@ a vector of them, transposed, and for a vector more."""
 CACHED = 19
 """Values that fill half of the second cache: it decides in which order blocks are taken."""
 N_PLACES = 20
+LAYER_PANELS = N_PLACES
+"""From here on, where a team shares the workspace, the offset of each layer's PANELS."""
 
 
 def round_up(number: int, multiple: int) -> int:
@@ -227,9 +232,6 @@ def _place_backward(
     """
     capacity = int(places[CAPACITY])
     stride = int(places[STRIDE])
-    dense = layers[1:] if sparse else layers
-    widest_in = int(dense[:, N_IN].max(initial=0))
-    widest_out = int(layers[:, N_OUT].max())
     hidden = int(layers[:-1, N_OUT].max(initial=0))
     deltas = [at.take(hidden * stride), at.take(hidden * stride if len(layers) > 2 else 0)]
     for index, layer in enumerate(layers):
@@ -240,13 +242,56 @@ def _place_backward(
     in_panels = layers[1 if sparse or places[INPUT_PANELS] >= 0 else 0 :, N_IN]
     columns = TILE_VECTORS * at.lanes
     places[PANELS] = at.take(capacity * round_up(int(in_panels.max(initial=0)), columns))
+    _place_scratch(layers, places, at, sparse)
+    places[ONES] = at.take(capacity)
+    places[SHARES] = at.take(int(layers[-1, N_OUT]) * stride)
+
+
+def _place_scratch(layers: IntTable, places: IntTable, at: _Offsets, sparse: bool) -> None:
+    """Where the scratch of a block of rows stands."""
+    dense = layers[1:] if sparse else layers
+    widest_in = int(dense[:, N_IN].max(initial=0))
+    widest_out = int(layers[:, N_OUT].max())
     places[PACKED] = at.take(TILE_ROWS * widest_out + at.lanes)
-    block = (SINGLE_BLOCK if capacity == 1 else max(TILE_ROWS, at.lanes) * widest_in) + widest_in
+    single = places[CAPACITY] == 1
+    block = (SINGLE_BLOCK if single else max(TILE_ROWS, at.lanes) * widest_in) + widest_in
     if sparse:
         block = max(block, int(places[SPARSE_BLOCK] * layers[0, N_IN]))
     places[BLOCK] = at.take(block + widest_out)
-    places[ONES] = at.take(capacity)
-    places[SHARES] = at.take(int(layers[-1, N_OUT]) * stride)
+
+
+def _place_for_team(
+    layers: IntTable, places: IntTable, at: _Offsets, members: int
+) -> list[IntTable]:
+    """Where the members of a team have what they write, beside the places of one thread.
+
+    Deltas and panels of all layers are kept: the members meet between deltas and gradients. Scratch
+    is each member's own, on lines of the cache of its own.
+
+    Returns
+    -------
+    list of table of places
+        One for each member.
+    """
+    capacity = int(places[CAPACITY])
+    columns = TILE_VECTORS * at.lanes
+    for layer in layers[:-1]:
+        layer[DELTA] = at.take(int(layer[N_OUT]) * int(places[STRIDE]))
+    panels = np.full(len(layers), places[PANELS])
+    for index, n_in in enumerate(layers[:, N_IN].tolist()):
+        if index > 0 or places[INPUT_PANELS] < 0:
+            panels[index] = at.take(capacity * round_up(n_in, columns))
+    found = []
+    for _ in range(members):
+        own = np.concatenate([places, panels])
+        if places[INPUT_PANELS] >= 0:  # the inputs of a group are scratch, too
+            at.take(LINE // LANES_BYTES * at.lanes)
+            own[INPUTS] = at.take(int(layers[0, N_IN] * places[INPUT_STRIDE]))
+        at.take(LINE // LANES_BYTES * at.lanes)
+        _place_scratch(layers, own, at, False)
+        found.append(own)
+    at.take(LINE // LANES_BYTES * at.lanes)
+    return found
 
 
 def workspace_for(
@@ -258,6 +303,21 @@ def workspace_for(
     input_dropout: int = 0,
     sparse: bool = False,
 ) -> tuple[IntTable, Workspace]:
+    """As `workspaces_for`, for a single thread."""
+    layers, works = workspaces_for(layers, capacity, dtype, training, slopes, input_dropout, sparse)
+    return layers, works[0]
+
+
+def workspaces_for(
+    layers: IntTable,
+    capacity: int,
+    dtype: npt.DTypeLike,
+    training: bool,
+    slopes: Collection[int] = (),
+    input_dropout: int = 0,
+    sparse: bool = False,
+    members: int = 0,
+) -> tuple[IntTable, list[Workspace]]:
     """Allocate a workspace and return the table of layers with its offsets filled in.
 
     Parameters
@@ -275,6 +335,14 @@ def workspace_for(
         See INPUT_DROPOUT.
     sparse : bool, default=False
         Whether the rows are sparse. Then no part of the workspace grows with rows times inputs.
+    members : int, default=0
+        How many threads are to share the workspace, in training on dense rows; 0 for no team.
+
+    Returns
+    -------
+    layers : table of layers
+    works : list of Workspace
+        One, or one for each member. All have the same values.
     """
     dtype = np.dtype(dtype)
     lanes = LANES_BYTES // dtype.itemsize
@@ -302,9 +370,10 @@ def workspace_for(
         layer[OUTPUT] = at.take(int(layer[N_OUT]) * stride)
     if training:
         _place_backward(layers, places, at, slopes, sparse)
+    tables = _place_for_team(layers, places, at, members) if members else [places]
     values = aligned_zeros(at.size, dtype)
     if training:
         values[places[ONES] : places[ONES] + capacity] = 1.0
     offsets = np.zeros(features + (2 if sparse else 1) * capacity, dtype=np.int64)
     offsets[:features] = np.arange(features) * stride
-    return layers, Workspace(values, offsets, places)
+    return layers, [Workspace(values, offsets.copy(), own) for own in tables]

@@ -8,6 +8,7 @@ and not for the machine fastbp was written on.
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 from typing import NamedTuple
 
@@ -116,6 +117,8 @@ IS_X86: bool = _VECTORS.is_x86
 """Whether it is an x86 processor."""
 HAS_FMA: bool = _VECTORS.has_fma
 """Whether it multiplies and adds in one instruction: to round only once takes a function else."""
+IS_ARM: bool = platform.machine().lower() in ("aarch64", "arm64")
+"""Whether it is a 64-bit ARM processor."""
 HAS_RECIPROCAL_ESTIMATES: bool = VECTOR_BITS == 512
 """AVX-512's 14-bit estimates of 1/x and 1/sqrt(x)."""
 TILE_VECTORS: int = 2

@@ -10,6 +10,8 @@ access outside the buffer an IndexError, operands of different dtypes a TypeErro
 from __future__ import annotations
 
 import ctypes
+import threading
+import time
 
 import numpy as np
 
@@ -33,11 +35,15 @@ from fastbp.machine.uncompiled_types import (
 
 __all__ = [
     "advance",
+    "atomic_add",
+    "atomic_load",
+    "atomic_store",
     "bytes_at",
     "doubles_at",
     "floats_at",
     "flush_denormals",
     "frame",
+    "give_way",
     "int32s_at",
     "integers_at",
     "is_same",
@@ -48,6 +54,7 @@ __all__ = [
     "multiply_adds",
     "next_uint32",
     "number_of",
+    "pause",
     "pointer",
     "put_at",
     "restore_denormals",
@@ -85,6 +92,7 @@ __all__ = [
     "vreciprocal",
     "vreciprocal_estimate",
     "vround",
+    "vrounded",
     "vsqrt",
     "vstore",
     "vsum",
@@ -172,6 +180,40 @@ def flush_denormals():
 
 def restore_denormals(mode):
     """Do nothing: `flush_denormals` changed nothing."""
+
+
+# atomics.py
+
+_ATOMIC = threading.Lock()
+
+
+def atomic_add(p, index, x):
+    """Add x to the integer ``p[index]`` and return what it was before."""
+    with _ATOMIC:
+        before = load(p, index)
+        store(p, index, before + x)
+    return before
+
+
+def atomic_load(p, index):
+    """The integer ``p[index]``."""
+    with _ATOMIC:
+        return load(p, index)
+
+
+def atomic_store(p, index, x):
+    """Set ``p[index] = x``."""
+    with _ATOMIC:
+        store(p, index, x)
+
+
+def pause():
+    """Do nothing: the interpreter runs other threads from time to time."""
+
+
+def give_way(address):
+    """Let the interpreter run another thread."""
+    time.sleep(0)
 
 
 # tiles.py
@@ -419,6 +461,11 @@ def vfma(x, y, z):
     lost = (product - (total - part)) + (c - part)
     exact = total + (lost + rest)
     return Vector(np.where(np.isfinite(exact), exact, total))
+
+
+def vrounded(x):
+    """x as it is rounded: nothing is fused here."""
+    return x
 
 
 def vabs(x):

@@ -46,6 +46,7 @@ __all__ = [
     "vreciprocal",
     "vreciprocal_estimate",
     "vround",
+    "vrounded",
     "vsqrt",
     "vstore",
     "vsum",
@@ -237,6 +238,16 @@ def vfma(typingctx, x, y, z):
         return by_lane(builder, x, "fma", args)
 
     return x(x, x, x), codegen
+
+
+@intrinsic
+def vrounded(typingctx, x):
+    """x as it is rounded: a product is not fused with what it is added to."""
+
+    def codegen(context, builder, sig, args):
+        return by_lane(builder, x, "arithmetic.fence", args)
+
+    return x(x), codegen
 
 
 @intrinsic

@@ -167,3 +167,21 @@ def initial_weights(
         made = own(generator, shape)
         return checks.weights(f"weight_init for layer {layer}", made, shape, dtype)
     return own
+
+
+def draw(net: Any, init: Any, generator: np.random.Generator) -> None:
+    """Draw the initial weights of a net whose parameters are 0, and what it draws from later.
+
+    Parameters
+    ----------
+    net : Net
+    init : list
+        From `check_init`.
+    generator : numpy.random.Generator
+    """
+    pairs = zip(net.layer_sizes, net.layer_sizes[1:], strict=False)
+    for layer, (pair, units) in enumerate(zip(pairs, net.activations, strict=True)):
+        weights = initial_weights(generator, pair, init, layer, units, net.dtype)
+        net.weights[layer][...] = weights
+    net.state.random[:] = generator.integers(2**64, size=1, dtype=np.uint64)
+    net.split_seed = int(net.state.random[0])

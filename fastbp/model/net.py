@@ -17,7 +17,7 @@ from fastbp.kernels.losses import CALLABLE as CALLABLE_LOSS
 from fastbp.kernels.optimizers import N_SCALARS
 from fastbp.kernels.state import CLIP_NORM, Network, OptimizerState
 from fastbp.kernels.table import Table
-from fastbp.kernels.workspace import DROPS_OUT, workspace_for
+from fastbp.kernels.workspace import DROPS_OUT, workspaces_for
 from fastbp.model.activations import Activation, code_of, traits_of
 from fastbp.model.losses import CallableLoss, Loss
 from fastbp.model.optimizers import Optimizer, as_optimizer
@@ -169,9 +169,12 @@ class Net:
         What validation rows are drawn with: the same in each fit, unlike the random stream.
     missing_targets : bool
         Whether NaN in the targets stands for those that are missing.
+    threads : int or "auto"
+        How many threads share a fit, or calls with many rows, where these are not told.
     """
 
     missing_targets: bool = False
+    threads: int | str = 1
 
     def __init__(self, spec: Spec, optimizer: Optimizer) -> None:
         self.spec = spec
@@ -418,6 +421,36 @@ class Net:
         """The net as the kernels take it, and buffers for a pass of so many rows.
 
         What is `explaining` is in Python where that is wanted.
+        """
+        return self._workspaces(capacity, training, logits, sparse, activated, explaining)[0]
+
+    def team_workspaces(self, rows: int, members: int) -> list[Table]:
+        """For training by a team: a table for each member, on buffers that they share."""
+        return self._workspaces(self.capacity_for(rows), True, members=members)
+
+    def capacity_for(self, rows: int, sparse: bool = False) -> int:
+        """Rows of a pass of compiled code on batches of so many rows."""
+        if sparse:
+            return min(rows, SPARSE_PASS_ROWS)
+        return rows if rows <= WHOLE_BATCH else PASS_ROWS
+
+    def network_on(self, layers: npt.NDArray[np.int64]) -> Network:
+        """The net as the kernels take it, with the table of layers of a workspace."""
+        spec = self.spec
+        return Network(
+            params=self.state.params,
+            layers=layers.reshape(-1),
+            n_params=self.state.params.size,
+            n_layers=len(self.layer_table),
+            loss=spec.loss.code_for(spec.dtype),
+            loss_parameters=spec.loss.parameters(spec.layer_sizes[-1]),
+        )
+
+    def _workspaces(
+        self, capacity: int, training: bool, logits: bool = False, sparse: bool = False,
+        activated: bool = False, explaining: bool = False, members: int = 0,
+    ) -> list[Table]:  # fmt: skip
+        """One table, or one for each member of a team.
 
         The table of layers is the net's own with what only a workspace knows: where outputs, deltas
         and slopes stand, and the shares of dropout.
@@ -429,7 +462,6 @@ class Net:
             own = self.explaining
             for layer in own.activations:
                 layers[layer, ACTIVATION] = CALLABLE
-        loss_in_python = own is not None and own.loss is not None
         if logits or (training and spec.loss.from_logits and not activated):
             layers[-1, ACTIVATION] = IDENTITY  # the caller, or the loss, takes the net inputs
         dropout = spec.regularization.dropout_rates(len(layers))  # of the inputs, then of layers
@@ -438,19 +470,15 @@ class Net:
         # What the outputs alone do not tell, or a mask is multiplied into, is stored.
         slopes = {i for i, a in enumerate(spec.activations) if traits_of(a).stores_slope}
         slopes |= {i for i, rate in enumerate(dropout[1:]) if rate > 0}
-        layers, work = workspace_for(
-            layers, capacity, spec.dtype, training, slopes, shares[0], sparse
+        layers, works = workspaces_for(
+            layers, capacity, spec.dtype, training, slopes, shares[0], sparse, members
         )
-        work.places[DROPS_OUT] = any(shares)
-        network = Network(
-            params=self.state.params,
-            layers=layers.reshape(-1),
-            n_params=self.state.params.size,
-            n_layers=len(layers),
-            loss=CALLABLE_LOSS if loss_in_python else spec.loss.code_for(spec.dtype),
-            loss_parameters=spec.loss.parameters(spec.layer_sizes[-1]),
-        )
-        return Table(network, work, spec)
+        for work in works:
+            work.places[DROPS_OUT] = any(shares)
+        network = self.network_on(layers)
+        if own is not None and own.loss is not None:
+            network = network._replace(loss=CALLABLE_LOSS)
+        return [Table(network, work, spec) for work in works]
 
     def needs_gradient(self, batch_size: int, capacity: int) -> bool:
         """Whether training needs a buffer for the whole gradient.

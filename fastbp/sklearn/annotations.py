@@ -49,6 +49,7 @@ class NetAttributes:
     dtype: str | None
     weight_init: Any
     as_transformer: bool
+    n_threads: int | str
 
     coefs_: Arrays
     intercepts_: Arrays

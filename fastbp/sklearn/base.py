@@ -22,6 +22,7 @@ from sklearn.utils._param_validation import (
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastbp.checks import explained, instead
+from fastbp.checks.options import MOST_THREADS
 from fastbp.fit.callbacks import Callback
 from fastbp.fit.data import inputs_or_sparse
 from fastbp.kernels.state import Data
@@ -135,6 +136,9 @@ class BaseMLP(
     as_transformer : bool, default=False
         Add `transform`, which gives the activations of the last hidden layer, and with it
         `fit_transform`, `get_feature_names_out` and `set_output`.
+    n_threads : int or "auto", default=1
+        How many threads share a batch of `fit`, see `fastbp.MLP.fit`; the fit has the bits of one.
+        One thread has sparse rows, and the solver "lbfgs".
     """
 
     _parameter_constraints: dict[str, list[Any]] = {
@@ -176,6 +180,7 @@ class BaseMLP(
         "dtype": [StrOptions({"float32", "float64"}), None],
         "weight_init": [StrOptions(set(WEIGHT_INITS)), callable, "array-like", None],
         "as_transformer": ["boolean"],
+        "n_threads": [Interval(Integral, 1, MOST_THREADS, closed="both"), StrOptions({"auto"})],
     }
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -512,7 +517,7 @@ class BaseMLP(
         n_rows = len(problem.rows.X)
         batch_size = training.clipped_batch_size(self, n_rows)
         order = problem.random_state if self.shuffle else None
-        epochs = training.epochs_of(net, data, batch_size, order)
+        epochs = training.epochs_of(net, data, batch_size, order, threads=self.n_threads)
         trainer = training.Trainer(
             self, net, epochs, problem.memory, problem.validation, listener, incremental
         )

@@ -120,7 +120,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         class_weight: Any = None, optimizer: Any = None, l1_ratio: float = 0.0,
         weight_decay: float = 0.0, dropout: Any = 0.0, clip_norm: float | None = None,
         scoring: Any = None, callbacks: Any = None, dtype: str | None = None,
-        weight_init: Any = None, as_transformer: bool = False,
+        weight_init: Any = None, as_transformer: bool = False, n_threads: int | str = 1,
     ) -> None:  # fmt: skip
         self._keep(locals())
 
@@ -400,6 +400,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         dropout: Any = 0.0, clip_norm: float | None = None, scoring: Any = None,
         callbacks: Any = None, dtype: str | None = None, weight_init: Any = None,
         as_transformer: bool = False, missing_targets: bool = False,
+        n_threads: int | str = 1,
     ) -> None:  # fmt: skip
         self._keep(locals())
 

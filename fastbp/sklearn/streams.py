@@ -205,6 +205,6 @@ class Stream:
         training.begin_curves(estimator, False)
         batch_size = training.clipped_batch_size(estimator, len(X))
         order = random_state if estimator.shuffle else None
-        epochs = training.epochs_of(net, data, batch_size, order)
+        epochs = training.epochs_of(net, data, batch_size, order, threads=estimator.n_threads)
         listener = NobodyListens()
         training.Trainer(estimator, net, epochs, self.memory, None, listener, True).train(False)

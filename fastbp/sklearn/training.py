@@ -39,7 +39,7 @@ NEVER_FINITE = (
 
 def epochs_of(
     net: MLP, data: Data, batch_size: int, random_state: np.random.RandomState | None,
-    limits: Limits = LIMITS,
+    limits: Limits = LIMITS, threads: int | str = 1,
 ) -> Epochs:  # fmt: skip
     """What runs epochs of a network on rows that were checked before.
 
@@ -54,6 +54,7 @@ def epochs_of(
         taken as they stand. Between the compiled calls it is free for others, as it is between
         scikit-learn's shuffles. NumPy's global generator only gives a seed.
     limits : Limits
+    threads : int or "auto", default=1
     """
     rows = row_count(data, net.layer_sizes[0])
     bits = NO_BITS
@@ -61,7 +62,7 @@ def epochs_of(
         stream = shuffling_state_of(random_state)
         bits = Bits(*bits_of(stream), stream)
         data = data._replace(order=np.arange(rows), n_order=rows)
-    epochs = Epochs(net, bits=bits, limits=limits)
+    epochs = Epochs(net, bits=bits, limits=limits, threads=threads)
     epochs.take(Job(data, rows, batch_size))
     return epochs
 

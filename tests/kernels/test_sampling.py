@@ -139,7 +139,7 @@ def test_order_is_uniform(seed) -> None:
 
 @entry_point
 def run_drop_out(x, stride, n, batch, share, key):
-    drop_out(pointer(x, 0), stride, n, batch, share, key)
+    drop_out(pointer(x, 0), stride, n, batch, share, key, 0)
 
 
 @entry_point

@@ -7,10 +7,10 @@ import re
 import numpy as np
 import pytest
 
-from fastbp.machine import fma_loop, numpy_bits, pointers, simd, tiles, vectors
+from fastbp.machine import atomics, fma_loop, numpy_bits, pointers, simd, tiles, vectors
 from fastbp.machine import uncompiled as u
 
-COMPILED_SOURCES = (fma_loop, numpy_bits, pointers, tiles, vectors)
+COMPILED_SOURCES = (atomics, fma_loop, numpy_bits, pointers, tiles, vectors)
 
 LENGTH = 40
 BUFFER = np.arange(LENGTH, dtype=np.float32)

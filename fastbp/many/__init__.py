@@ -1,0 +1,1 @@
+"""Many nets at once: trained side by side, compared, validated in folds."""
