@@ -121,6 +121,7 @@ def further_goals(
     args: argparse.Namespace, seconds: float, startup: Startup | None, peers: list[str]
 ) -> dict[str, list[Row]]:
     """Measure further tables of goals, by title; those of other modules are added here."""
+    from compare.all_cores import all_core_rows
     from compare.further import further_rows
     from compare.streaming import streaming_rows
     from compare.tables import startup_rows
@@ -128,6 +129,9 @@ def further_goals(
     rows = further_rows(args.rounds, seconds)
     goals = {"Further goals": rows if startup is None else rows + startup_rows(startup)}
     goals["A loop of one's own: `net.step`, one update a call"] = streaming_rows(
+        peers, args.rounds, seconds
+    )
+    goals["As many threads as cores, for every library"] = all_core_rows(
         peers, args.rounds, seconds
     )
     if importlib.util.find_spec("sklearn") is not None:

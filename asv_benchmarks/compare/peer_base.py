@@ -38,6 +38,8 @@ class Peer(ABC):
     package: ClassVar[str]  # as installed
     #: Whether Adam's epsilon stands where fastbp has it, beside the corrected root.
     same_epsilon: ClassVar[bool] = True
+    #: How many threads it may use: those of `all_cores`, else one.
+    threads: int = 1
 
     def __init__(self, workload: Workload, dtype: str = "float32") -> None:
         self.workload = workload

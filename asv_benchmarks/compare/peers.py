@@ -56,7 +56,9 @@ class FastBP(Peer):
     def train(self, epochs: int, shuffle: bool = True) -> None:
         """Train for several epochs in one call."""
         batch = self.workload.batch_size
-        self.net.fit(self.X, self.Y, epochs=epochs, batch_size=batch, shuffle=shuffle)
+        self.net.fit(
+            self.X, self.Y, epochs=epochs, batch_size=batch, shuffle=shuffle, threads=self.threads
+        )
 
     def predict(self, X: NDArray) -> NDArray:
         """Return the outputs."""
@@ -133,10 +135,10 @@ class PyTorch(Peer):
     package = "torch"
 
     def setup(self) -> None:
-        """Set one thread and share the data."""
+        """Set the number of threads and share the data."""
         import torch
 
-        torch.set_num_threads(1)
+        torch.set_num_threads(self.threads)
         self.torch = torch
         self.inputs, self.targets = torch.from_numpy(self.X), torch.from_numpy(self.Y)
 

@@ -24,8 +24,8 @@ COUNTERS = 3 * LINE
 N_QUEUES = 3
 COLUMN_QUEUE, BLOCK_QUEUE, UPDATE_QUEUE = range(N_QUEUES)
 
-SPINS = 1000
-"""Turns, of some 15 to 40 us, after which a waiting member lets other threads run. Many more would
+SPINS = 200
+"""Turns, of some 3 to 10 us, after which a waiting member lets other threads run. Many more would
 waste the turn of a core that another member needs."""
 
 

@@ -8,7 +8,7 @@ import pytest
 from made_up import SMALL, HalfRate, OtherOutputs, measured, startup
 
 from compare import __main__ as compare
-from compare import estimators, further, measure, sparse, streaming, timing
+from compare import all_cores, estimators, further, measure, sparse, streaming, timing
 from compare import startup as fresh
 from compare.peer_base import CannotRunError
 from compare.peer_numpy import NumPy
@@ -137,11 +137,13 @@ def test_goals_of_fresh_processes_stand_with_the_further_goals(monkeypatch) -> N
     monkeypatch.setattr(
         streaming, "streaming_rows", lambda peers, rounds, seconds: [row] * len(peers)
     )
+    monkeypatch.setattr(all_cores, "all_core_rows", lambda peers, rounds, seconds: [row])
     args = compare.parse([])
     title = "`fastbp.sklearn` beside scikit-learn, in its own dtypes"
     assert compare.further_goals(args, 0.1, None, ["torch", "jax"]) == {
         "Further goals": [row],
         "A loop of one's own: `net.step`, one update a call": [row, row],
+        "As many threads as cores, for every library": [row],
         title: [row, row],
         "`fastbp.sklearn` on sparse rows beside scikit-learn": [row],
     }
