@@ -39,7 +39,7 @@ from fastbp.kernels.activations import ACTIVATIONS
 from fastbp.kernels.workspace import aligned_zeros
 from fastbp.machine.addresses import TABLES, AddressTable, address_of
 from fastbp.machine.simd import load, pointer, store
-from fastbp.many import fit_many
+from fastbp.many import fit_many, uncompiled
 from fastbp.methods.jacobian import Jacobian
 from fastbp.model import net
 from fastbp.model.losses import LOSSES
@@ -230,7 +230,7 @@ def guard_entry_points(side: str | None) -> None:
         return Pages(np.zeros(count, dtype), side).array
 
     # `fit_many` calls by address what others call guarded: what its nets share is guarded here.
-    fit_many.entry = PLAIN
+    fit_many.entry = uncompiled.entry = PLAIN
     fit_many.aligned_zeros = aligned_zeros if side is None else guarded
 
 

@@ -110,8 +110,16 @@ N_SUMS = 3
 
 KEEP, UPDATE_BLOCK, UPDATE_WHOLE, SHAPE = range(4)
 """See `take_gradients`."""
-TILES_AT_ONCE = 2
-"""Tiles of columns that are taken at once: with more of them the weights are read less often."""
+LEAST_TILES, MOST_ITEMS = 2, 3
+"""A member's columns are cut into so many items at the most, each of about so many tiles at least:
+each item reads all weights, and the items are what is left for others to take."""
+
+
+@kernel
+def tiles_at_once(count):
+    """Tiles of an item of a member that owns so many."""
+    items = max(1, min(MOST_ITEMS, count // LEAST_TILES))
+    return max(1, (count + items - 1) // items)
 
 
 @kernel
@@ -123,13 +131,14 @@ def take_columns(network, work, data, p, losses, team, member, members):
         owner = (member + turn) % members
         begin = tiles * owner // members
         count = tiles * (owner + 1) // members - begin
-        items = (count + TILES_AT_ONCE - 1) // TILES_AT_ONCE
+        at_once = tiles_at_once(count)
+        items = (count + at_once - 1) // at_once
         while True:
             item = next_item(team, COLUMN_QUEUE, members, owner, items, turn == 0)
             if item >= items:
                 break
-            first = begin + item * TILES_AT_ONCE
-            end = min(first + TILES_AT_ONCE, begin + count)
+            first = begin + item * at_once
+            end = min(first + at_once, begin + count)
             last = p.rows if end == tiles else end * tile
             pass_columns(network, work, data, p, first * tile, last, losses)
 
