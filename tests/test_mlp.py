@@ -525,7 +525,7 @@ def spy(monkeypatch, name="train"):
 @pytest.mark.parametrize("read_only_too", [False, True])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_contiguous_data_is_not_copied(dtype, read_only_too, monkeypatch):
-    X, _, T = data(50, dtype)
+    X, _, T = data(600, dtype)  # more than `one_step` takes
     T = np.ascontiguousarray(T, dtype)
     if read_only_too:
         X, T = read_only(X), read_only(T)

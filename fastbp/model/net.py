@@ -434,7 +434,7 @@ class Net:
             return min(rows, SPARSE_PASS_ROWS)
         return rows if rows <= WHOLE_BATCH else PASS_ROWS
 
-    def network_on(self, layers: npt.NDArray[np.int64]) -> Network:
+    def network_on(self, layers: npt.NDArray[np.int64], loss_in_python: bool = False) -> Network:
         """The net as the kernels take it, with the table of layers of a workspace."""
         spec = self.spec
         return Network(
@@ -442,7 +442,7 @@ class Net:
             layers=layers.reshape(-1),
             n_params=self.state.params.size,
             n_layers=len(self.layer_table),
-            loss=spec.loss.code_for(spec.dtype),
+            loss=CALLABLE_LOSS if loss_in_python else spec.loss.code_for(spec.dtype),
             loss_parameters=spec.loss.parameters(spec.layer_sizes[-1]),
         )
 
@@ -475,9 +475,7 @@ class Net:
         )
         for work in works:
             work.places[DROPS_OUT] = any(shares)
-        network = self.network_on(layers)
-        if own is not None and own.loss is not None:
-            network = network._replace(loss=CALLABLE_LOSS)
+        network = self.network_on(layers, own is not None and own.loss is not None)
         return [Table(network, work, spec) for work in works]
 
     def needs_gradient(self, batch_size: int, capacity: int) -> bool:
