@@ -39,7 +39,8 @@ from fastbp.kernels.entry import REFUSED
 from fastbp.kernels.state import Data
 from fastbp.kernels.table import Table
 from fastbp.kernels.training import DIVERGED, FINISHED, N_PROGRESS, NOT_AFTER
-from fastbp.model.net import WHOLE_BATCH, FloatArray, Net, Training
+from fastbp.model import net as nets
+from fastbp.model.net import FloatArray, Net, Training
 
 KEPT = "one step"
 """Where a net keeps what makes its steps, for this thread."""
@@ -231,7 +232,7 @@ def one_step(net: Net, rows: int) -> OneStep | None:
         if found is not None:
             return found
     if (
-        rows > WHOLE_BATCH
+        rows > nets.WHOLE_BATCH
         or net.in_python is not None
         or net.missing_targets
         or not data.is_trainable(net.activations)

@@ -37,7 +37,6 @@ X, Y = RNG.normal(size=(37, 4)), RNG.uniform(0.1, 0.9, size=(37, 3))
 z, y_pred, y = variables("z y_pred y")
 
 
-
 @numba.njit
 def derive(f, x, dy, dx, grad):
     f.vjp(x, dy, dx, grad)
