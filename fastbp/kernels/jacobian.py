@@ -88,7 +88,7 @@ class Squares(NamedTuple):
     pairs : float
         Scratch for TILE_ROWS pairs of deltas and for all pairs of inputs, STRIDE each.
     panels : float
-        Scratch: CAPACITY rows of as many columns as there are rows in Jt or pairs of inputs,
+        Scratch: CAPACITY rows, a column for each row of Jt or pair of inputs, and the columns
         rounded up to whole tiles.
     offsets : int64
         Where the rows of Jt, or of pairs, start.
