@@ -162,21 +162,38 @@ class Guard:
 
 
 class JacobianGuard(Guard):
-    """The same for `fastbp.kernels.jacobian`, which only reads what maps parameters to rows."""
+    """The same for `fastbp.kernels.jacobian`, whose tables of integers are only read."""
 
-    def __call__(self, cells, operation, start, is_done, where, m, jt, spare, out, squares):
+    def __call__(self, cells, operation, start, is_done, where, m, *arrays):
+        *arrays, squares = arrays
         moved: list[tuple[np.ndarray, Pages, bool]] = []
         moved_cells, _kept = self.move_table(cells, ALWAYS_READ | STATE, moved)
-        where = self.move(where, True, moved)
-        jt, spare, out = (self.move(array, False, moved) for array in (jt, spare, out))
-        arrays = {
-            name: self.move(array, name in ("blocks", "offsets"), moved)
-            for name, array in squares._asdict().items()
+        given = {"where": where, **squares._asdict()}
+        constant = {"where", "blocks", "offsets"}
+        on_pages = {
+            name: self.move(array, name in constant, moved)
+            for name, array in given.items()
             if isinstance(array, np.ndarray)
         }
-        squares = squares._replace(**arrays)
-        self.function(moved_cells, operation, start, is_done, where, m, jt, spare, out, squares)
+        where = on_pages.pop("where")
+        arrays = [self.move(array, False, moved) for array in arrays]
+        squares = squares._replace(**on_pages)
+        self.function(moved_cells, operation, start, is_done, where, m, *arrays, squares)
         self.bring_back(moved)
+
+
+class ShortSquares(JacobianGuard):
+    """The same with one of the buffers too short: an overrun on purpose."""
+
+    def __init__(self, function, side: str, name: str) -> None:
+        super().__init__(function, side)
+        self.name = name
+
+    def __call__(self, *arguments):
+        *others, squares = arguments
+        whole = getattr(squares, self.name)
+        short = whole[: whole.size // 2]
+        super().__call__(*others, squares._replace(**{self.name: short}))
 
 
 class TeamGuard(Guard):
@@ -533,6 +550,16 @@ def overrun(which: str) -> None:
         print("inside", flush=True)
         entry.train_and_predict = ShortOut(plain, side)
         net.predict(inputs)
+    elif how in jacobians.Squares._fields:
+        inputs, net = np.zeros((256, 7), np.float32), MLP((7, 16, 1), seed=0)
+        data, rows = dataset.rows_and_targets(inputs, inputs[:, 0], None, net)
+        of = Jacobian(net, data, rows)
+        plain = jacobians.jacobian
+        jacobians.jacobian = JacobianGuard(plain, side)
+        of.squares()
+        print("inside", flush=True)
+        jacobians.jacobian = ShortSquares(plain, side, how)
+        of.squares()
     else:
         pages = Pages(np.ones(10), side)
         touch(pages.array, 9 if side == "after" else 0, how == "write")
@@ -577,7 +604,7 @@ def test_random_shapes(tally) -> None:
 @pytest.mark.skipif(not COMPILED, reason="uncompiled, NumPy refuses before a page could")
 @pytest.mark.parametrize(
     "which", ["after read", "after write", "before read", "before write", "after protected",
-              "after kernel"],
+              "after kernel", "after blocks", "after grams", "after pairs", "after panels"],
 )  # fmt: skip
 def test_the_guard_kills(which) -> None:
     done = child("overrun", which)

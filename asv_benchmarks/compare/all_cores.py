@@ -1,4 +1,4 @@
-"""Training with as many threads as there are cores, for every library, in a process of its own.
+"""Train by every library with a thread for each core, in a process of its own.
 
 ``python asv_benchmarks/compare/all_cores.py`` prints what was measured, as JSON. The libraries look
 at their numbers of threads when they are imported, so the comparison, which has one thread, starts
@@ -23,7 +23,7 @@ SHARED = ("default", "mnist", "deep", "wide")
 
 
 def all_threads() -> int:
-    """Let every library imported from now on have as many threads as there are cores."""
+    """Give a thread for each core to every library that is imported from now on."""
     cores = os.cpu_count() or 1
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, range(cores))

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp import checks
-from fastbp.kernels.optimizers import LEARNING_RATE
+from fastbp.kernels.optimizers import LEARNING_RATE, UPDATES
 from fastbp.model.net import Net, State
 from fastbp.model.pickles import check_scalars
 
@@ -33,7 +33,9 @@ def set_state(net: Net, state: Mapping[str, Any]) -> None:
             f"{', '.join(map(str, state)) or 'none'}"
         )
     arrays = {name: _array(name, state[name], mine) for name, mine in net.state._asdict().items()}
-    check_scalars(arrays["scalars"])
+    given = arrays["scalars"]
+    given[UPDATES] = np.rint(given[UPDATES])  # nets of a mean may have made different numbers
+    check_scalars(given)
     for name, mine in net.state._asdict().items():
         mine[...] = arrays[name]  # in place: compiled code knows where they are
     scalars = net.state.scalars

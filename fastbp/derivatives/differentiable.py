@@ -365,7 +365,8 @@ class Differentiable(Net):
         Parameters
         ----------
         state : dict of str to array
-            All five arrays. "params", "slots" and "scalars" may be means over nets.
+            All five arrays. "params", "slots" and "scalars" may be means over nets; the number of
+            updates is rounded.
 
         Raises
         ------

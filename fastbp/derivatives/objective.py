@@ -53,6 +53,7 @@ class Objective:
         self._optimizer = optimizer._replace(settings=optimizer.settings.copy())
         self._frozen = np.flatnonzero(net.frozen)
         self._params = net.params.copy()
+        self._wide = net.dtype == np.float64
         self._grad = np.empty_like(self._params)
         capacity = int(net.workspace(self._count, True, sparse=sparse).work.places[CAPACITY])
         self._table = given.at(net.new_workspace(capacity, True, sparse=sparse), self._params)
@@ -192,4 +193,8 @@ class Objective:
         kind = type(params) is np.ndarray and params.dtype.kind
         if kind != "f" or params.shape != self._params.shape:
             params = given.vector("params", params, self._net, finite=False)
-        self._params[:] = params
+        if self._wide:
+            self._params[:] = params
+            return
+        with np.errstate(over="ignore"):  # what float32 does not hold is infinite, as is the loss
+            self._params[:] = params

@@ -56,10 +56,14 @@ class Compiled:
         self.address: int = self._handle.cells.__array_interface__["data"][0]
         self._refused: dict[str, str] = {}
         self._kept: list[Any] = []
-        self._kind = kind
+        self._kind = kind  # as it was asked for
         self.refresh()
         net._compiled.add(self)
         lookup.MADE[self.address] = self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy is made anew: its handle stands elsewhere, and leads to the copy of the net."""
+        return type(self), (self.net, self._kind, self.rows, self.workspaces)
 
     @property
     def kind(self) -> str:

@@ -124,13 +124,24 @@ def predict(f, x, out):
 @method("_checked_rows")
 def checked_rows(f, x, y):
     """How many rows x has, after a look at the shapes and the labels."""
+    return rows_of(f, x, "y", y)
+
+
+@method("_checked_rows_by_outputs")
+def checked_rows_by_outputs(f, x, y):
+    """The same for derivatives, which are no labels."""
+    return rows_of(f, x, "dy", y)
+
+
+def rows_of(f, x, name, y):
+    """What checks x and y, which is called `name`."""
     labels = is_of_integers(y)
-    message = words.LABELS if labels else words.ROW_OR_ROWS.format(x="x", y="y")
+    message = words.LABELS if labels else words.ROW_OR_ROWS.format(x="x", y=name)
     no_classes = words.NO_CLASSES
-    gaps = words.GAPS.format(x="x", y="y")
+    gaps = words.GAPS.format(x="x", y=name)
     if is_number(y):
-        one_number = words.one_number("y")
-        label = is_label(f, y)
+        one_number = words.one_number(name)
+        label = name == "y" and is_label(f, y)
 
         def one_row(f, x, y):
             h = handle_of(f)
@@ -144,7 +155,7 @@ def checked_rows(f, x, y):
 
         return one_row
 
-    def rows_of(f, x, y):
+    def many_rows(f, x, y):
         h = handle_of(f)
         n_in = load(h, N_IN)
         rows = x.size // n_in
@@ -163,7 +174,7 @@ def checked_rows(f, x, y):
             raise ValueError(no_classes)
         return rows
 
-    return rows_of
+    return many_rows
 
 
 @method("loss_and_grad")
@@ -201,7 +212,7 @@ def vjp(f, x, dy, dx, grad):
 
     def derived(f, x, dy, dx, grad):
         h = handle_of(f)
-        rows = f._checked_rows(x, dy)
+        rows = f._checked_rows_by_outputs(x, dy)
         if dx.size != 0 and dx.size != x.size:
             raise ValueError(of_dx)
         if grad.size != 0 and grad.size != load(h, N_PARAMS):

@@ -122,7 +122,7 @@ class GraphLoss(CallableLoss):
         flat = self.expression.flat()
         rows, outputs = y_pred.shape
         if not np.isfinite(y_pred).all():
-            return np.nan, np.zeros_like(y_pred)
+            return np.nan, np.full_like(y_pred, np.nan)
         arrays = {"y_pred": y_pred, "y": y}
         by_output = self.by_output
         table = np.empty((flat.n_inputs, y_pred.size if by_output else rows))
@@ -132,7 +132,7 @@ class GraphLoss(CallableLoss):
             values, found = evaluation.gradient_of_inputs(flat, GraphInputs(table, True))
         except GraphError as error:
             if error.overflow:
-                return np.nan, np.zeros_like(y_pred)
+                return np.nan, np.full_like(y_pred, np.nan)
             if by_output:
                 raise _by_unit(error, outputs, "output") from None
             raise
@@ -197,7 +197,7 @@ class GraphActivation(Activation):
         """Outputs and, `with_slope`, derivatives."""
         flat = self.expression.flat()
         if with_slope and not np.isfinite(z).all():
-            return np.full(z.shape, np.nan), np.zeros(z.shape)
+            return (np.full(z.shape, np.nan),) * 2
         point = GraphInputs(z.reshape(1, -1).astype(np.float64), True)
         try:
             if not with_slope:
@@ -206,7 +206,7 @@ class GraphActivation(Activation):
             y, slope = evaluation.gradient_of(flat, point, flat.variable_nodes)
         except GraphError as error:
             if error.overflow and with_slope:
-                return np.full(z.shape, np.nan), np.zeros(z.shape)
+                return (np.full(z.shape, np.nan),) * 2
             raise _by_unit(error, z.shape[1], "unit") from None
         return y.reshape(z.shape), slope[0].reshape(z.shape)
 

@@ -105,7 +105,7 @@ class Walk:
         return self.code.apply(rules.add, self.values[-1], self.lost)
 
     def value_and_slope(self) -> tuple[Any, Any]:
-        """The same and its derivative by the first input; NaN also where that is not finite."""
+        """The same and its derivative by the first input: both NaN where either is not finite."""
         apply = self.code.apply
         adjoints: list[Any] = [None] * len(self.nodes)
         adjoints[-1] = self.code.number(1.0)
@@ -124,8 +124,8 @@ class Walk:
                 part = self._passed_on(node, i, k, above)
                 had = adjoints[below]
                 adjoints[below] = part if had is None else apply(rules.add, had, part)
-        value = apply(rules.add, self.values[-1], apply(rules.not_finite, self.lost, slope))
-        return value, slope
+        lost = apply(rules.not_finite, self.lost, slope)
+        return apply(rules.add, self.values[-1], lost), apply(rules.add, slope, lost)
 
     def _value(self, node: Node, inputs: Sequence[Any]) -> Any:
         apply = self.code.apply

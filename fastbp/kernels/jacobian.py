@@ -88,8 +88,8 @@ class Squares(NamedTuple):
     pairs : float
         Scratch for TILE_ROWS pairs of deltas and for all pairs of inputs, STRIDE each.
     panels : float
-        Scratch: CAPACITY rows, whole tiles of columns, one for each row of Jt and for each pair of
-        inputs.
+        Scratch: CAPACITY rows, a column for each row of Jt or pair of inputs, and the columns
+        rounded up to whole tiles.
     offsets : int64
         Where the rows of Jt, or of pairs, start.
     h_stride : int

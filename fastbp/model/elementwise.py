@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from fastbp import checks
 from fastbp.kernels.elementwise import ACTIVATION, LOSS
+from fastbp.kernels.losses import CALLABLE
 from fastbp.machine.elementwise import Kind, Loop, check_parameters, loop_of, python_function
 from fastbp.model.activations import Activation
 from fastbp.model.losses import Loss
@@ -151,5 +152,6 @@ class ElementwiseLoss(Elementwise, Loss):
 
     kind: ClassVar[Kind] = LOSS
     name: ClassVar[str] = "elementwise"
+    code: ClassVar[int] = CALLABLE  # none of the built-in ones: see code_for
     kinked: ClassVar[bool] = True  # it may be
     target_range: ClassVar[tuple[float, float]] = (-np.inf, np.inf)

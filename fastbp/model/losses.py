@@ -452,7 +452,8 @@ class CallableLoss(Loss):
             raise ValueError(f"{accepted}; got a derivative of shape {delta.shape}")
         if delta.dtype.kind not in "biuf":
             raise TypeError(f"{accepted}; got a derivative of dtype {delta.dtype}")
-        return value, np.require(delta, y_pred.dtype, ["C", "A"])
+        with np.errstate(over="ignore"):
+            return value, np.require(delta, y_pred.dtype, ["C", "A"])
 
 
 NAMED = (

@@ -7,6 +7,7 @@ import pytest
 from derivatives.cases import net_of, rows_for
 
 from fastbp import SGD, Adam, CosineDecay
+from fastbp.kernels.optimizers import UPDATES
 
 
 def test_training_goes_on_to_the_bit() -> None:
@@ -38,6 +39,8 @@ def test_it_is_a_copy() -> None:
 
 def test_means_of_two_nets() -> None:
     a, b = net_of(dtype="float32"), net_of(dtype="float32", seed=2)
+    for _ in range(3):
+        b.step(*rows_for(b, 4))
     states = [net.get_state() for net in (a, b)]
     mean = states[0] | {
         name: np.mean([state[name] for state in states], axis=0, dtype=np.float64)
@@ -46,6 +49,7 @@ def test_means_of_two_nets() -> None:
     expected = (a.params.astype("f8") + b.params) / 2
     a.set_state(mean)
     np.testing.assert_array_equal(a.params, expected.astype("f4"))
+    assert a.get_state()["scalars"][UPDATES] == 2.0  # 1.5, to the next even number
 
 
 def test_hyper_parameters_stay_those_of_the_net() -> None:
@@ -79,7 +83,7 @@ def test_bad_states_are_refused() -> None:
         (state | {"frozen": state["frozen"].astype(float)}, TypeError, "frozen must have dtype"),
         (state | {"random": [1.5]}, TypeError, "random must have dtype uint64"),
         (state | {"params": state["params"] * np.nan}, ValueError, "params must be finite"),
-        (state | {"scalars": state["scalars"] + 0.5}, ValueError, "updates"),
+        (state | {"scalars": state["scalars"] - 1.5}, ValueError, "0 updates or more; got -2.0"),
     ]
     for bad, kind, message in cases:
         with pytest.raises(kind, match=message):

@@ -10,6 +10,7 @@ from derivatives.cases import (
     HIDDEN,
     OUTPUTS,
     close,
+    elementwise_square,
     half_square,
     hessian_times,
     net_of,
@@ -17,7 +18,7 @@ from derivatives.cases import (
     rows_for,
 )
 
-from fastbp import Huber
+from fastbp import ElementwiseLoss, Huber
 from fastbp.model import net as nets
 
 
@@ -152,6 +153,7 @@ def test_bad_input_is_refused() -> None:
     net = net_of()
     X, T = rows_for(net, 4)
     v = vector_for(net)
+    elementwise = net_of(loss=ElementwiseLoss(elementwise_square))
     cases = [
         (lambda: net.hessian_product(scipy.sparse.csr_array(X), T, v), TypeError, "dense rows"),
         (lambda: net.hessian_product(X, T, v[:3]), ValueError, r"v must have shape"),
@@ -159,6 +161,7 @@ def test_bad_input_is_refused() -> None:
         (lambda: net.hessian_product(X, T, v, gauss_newton=1), TypeError, "gauss_newton"),
         (lambda: net_of(own_tanh).hessian_product(X, T, v), ValueError, "own_tanh.*first ones"),
         (lambda: net_of(loss=half_square).hessian_product(X, T, v), ValueError, "half_square"),
+        (lambda: elementwise.hessian_product(X, T, v), ValueError, "elementwise_square"),
     ]
     for call, kind, message in cases:
         with pytest.raises(kind, match=message):

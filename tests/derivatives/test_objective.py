@@ -97,6 +97,16 @@ def test_frozen_parameters_stay() -> None:
     assert found.fun < loss
 
 
+def test_params_beyond_float32_are_infinite() -> None:
+    net = net_of(dtype="float32")
+    X, T = rows_for(net, 4)
+    objective = net.objective(X, T)
+    far = np.full(net.n_params, 1e300)
+    with np.errstate(all="raise"):
+        assert not np.isfinite(objective(far)[0])
+        assert not np.isfinite(objective.residuals(far)).any()
+
+
 def test_the_net_may_be_trained_meanwhile() -> None:
     net = net_of()
     X, T = rows_for(net, 20)

@@ -6,9 +6,18 @@ import numpy as np
 import pytest
 import scipy.optimize
 import scipy.sparse
-from derivatives.cases import by_params, close, half_square, net_of, outputs, own_tanh, rows_for
+from derivatives.cases import (
+    by_params,
+    close,
+    elementwise_square,
+    half_square,
+    net_of,
+    outputs,
+    own_tanh,
+    rows_for,
+)
 
-from fastbp import LevenbergMarquardt
+from fastbp import ElementwiseLoss, LevenbergMarquardt
 from fastbp.kernels.layout import weight_views
 
 
@@ -129,6 +138,7 @@ def test_what_is_refused() -> None:
     for options, message in [
         ({"loss": "huber"}, "least squares take a sum of squares.*got loss='huber'"),
         ({"loss": half_square}, "got loss='callable'"),
+        ({"loss": ElementwiseLoss(elementwise_square)}, "got loss='elementwise'"),
         ({"l1": 0.1}, "squared penalties; got l1=0.1"),
     ]:  # fmt: skip
         objective = net_of(**options).objective(X, T)

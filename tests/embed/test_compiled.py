@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import gc
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -16,7 +19,7 @@ import scipy.integrate
 from helpers import COMPILED, DTYPES, make, needs_compiler
 
 import fastbp
-from fastbp import MLP, compiled_from, graph
+from fastbp import MLP, SGD, compiled_from, graph
 from fastbp.kernels.activations import ACTIVATIONS
 
 USERS = Path(__file__).parent / "users.py"
@@ -99,6 +102,28 @@ def test_buffers_that_were_exchanged_are_found(kind: str) -> None:
     x, out = np.array([0.3, -0.4]), np.zeros(1)
     predict(f, x, out)
     assert np.array_equal(out, net.predict(x[np.newaxis])[0])
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, lambda f: pickle.loads(pickle.dumps(f))]
+)
+def test_a_copy_has_a_handle_of_its_own(copied) -> None:
+    f = make((2, 5, 1)).compiled(kind="address", rows=7, workspaces=2)
+    twin = copied(f)
+    assert twin.address != f.address
+    assert compiled_from(twin.user_data, twin.kind) is twin
+    assert (twin.kind, twin.rows, twin.workspaces) == (f.kind, 7, 2)
+    twin.net.params[:] = 0.5
+    del f  # and its buffers
+    gc.collect()
+    x, out = np.array([0.3, -0.4]), np.zeros(1)
+    predict(twin, x, out)
+    assert np.array_equal(out, twin.net.predict(x[np.newaxis])[0])
+    twin.net.optimizer = SGD(learning_rate=0.5)
+    other = copy.deepcopy(twin.net)
+    twin.step(x, out + 1)
+    other.step(x[np.newaxis], [out + 1])
+    assert np.array_equal(twin.net.params, other.params)
 
 
 @each_kind

@@ -153,10 +153,12 @@ def test_a_single_number_is_the_target_of_one_output(dtype: str) -> None:
         for call in both(step):
             assert call(f, X[0], target) == other.step(X, y)
             assert state(net) == state(other)
-    other = make((4, 6, 2), dtype=dtype).compiled()
-    for call in both(vjp):
-        with pytest.raises(ValueError, match="a single number as (y|dy) goes with a single row"):
-            call(other, X[0], 0.5, X[0], np.zeros_like(other.net.params))
+    for options in ({}, {"loss": "cross_entropy"}):  # whose labels are numbers, but no dy is
+        other = make((4, 6, 2), dtype=dtype, **options).compiled()
+        for call in both(vjp):
+            for dy in (0.5, 1, True):
+                with pytest.raises(ValueError, match="a single number as dy goes with a single"):
+                    call(other, X[0], dy, X[0], np.zeros_like(other.net.params))
     for call, error in zip(both(step), (numba.TypingError, TypeError), strict=True):
         with pytest.raises(error if COMPILED else TypeError, match="goes with a single row x"):
             call(f, X, 0.5)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import gc
 import weakref
+from functools import partial
 
+import numba
 import numpy as np
 import pytest
 from graph import random_graphs
@@ -34,6 +36,12 @@ RNG = np.random.default_rng(18)
 X, Y = RNG.normal(size=(37, 4)), RNG.uniform(0.1, 0.9, size=(37, 3))
 z, y_pred, y = variables("z y_pred y")
 
+
+@numba.njit
+def derive(f, x, dy, dx, grad):
+    f.vjp(x, dy, dx, grad)
+
+
 ACTIVATIONS = {
     "elementary": exp(0.3 * z) + log(z * z + 1.5) - tanh(z) / (2.0 + sigmoid(-z)),
     "waves": sin(z) * cos(2 * z) - sqrt(1 + z**2),
@@ -50,10 +58,10 @@ ACTIVATIONS = {
 def read_as_tapes(monkeypatch):
     """A function that makes a net whose graphs are all in Python."""
 
-    def made(*arguments, **options):
+    def made(*arguments, how=make, **options):
         with monkeypatch.context() as patched:
             patched.setattr(walk, "MOST_ARGUMENTS", 0)
-            net = make(*arguments, **options)
+            net = how(*arguments, **options)
         assert net.in_python is not None
         return net
 
@@ -144,6 +152,30 @@ def test_no_value_is_the_error_that_names_the_node(name):
         with pytest.raises(GraphError, match=words):
             net.jacobian([[0.5], [at]])
     assert np.array_equal(net.params, before)
+
+
+def test_there_is_no_slope_without_a_value(read_as_tapes):
+    """Also where nobody asks for the value; in compiled code of others both are NaN."""
+    at, targets = [[1.5], [-0.5]], [[0.0], [0.0]]
+    for made in (unit, partial(read_as_tapes, how=unit)):
+        of_loss = made("identity", loss=log(y_pred))
+        of_outputs = made(log(z), dtype="float64")
+        for call in (
+            lambda net=of_loss: net.input_gradient(at, targets),
+            lambda net=of_loss: net.sample_gradients(at, targets),
+            lambda net=of_outputs: net.vjp(at, targets),
+            lambda net=of_outputs: net.vjp(at, [[1.0], [1.0]]),
+        ):
+            with pytest.raises(GraphError, match="log of a negative number"):
+                call()
+        overflows = made("identity", loss=exp(1e4 * y_pred))
+        assert np.isnan(overflows.input_gradient([[1.0], [-1.0]], targets)).any()
+        assert np.isnan(overflows.loss_and_grad([[1.0], [-1.0]], targets)[1]).any()
+    net, dx, grad = unit(log(z), dtype="float64"), np.zeros(1), np.zeros(2)
+    if COMPILED:
+        derive(net.compiled(), np.array([-0.5]), np.ones(1), dx, grad)
+        assert np.isnan(dx).all()
+        assert np.isnan(grad).all()
 
 
 def test_no_slope():
