@@ -233,6 +233,7 @@ OPTIONS = {
     "callbacks": Counts(),
     "max_seconds": 1e6,
     "verbose": 2,
+    "threads": 2,  # which batches of 32 rows are too small for; tests/fit/test_threads.py has more
 }
 TOGETHER = {name: OPTIONS[name] for name in OPTIONS if name not in ("shuffle", "validation_data")}
 
