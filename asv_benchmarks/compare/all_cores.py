@@ -57,7 +57,7 @@ def all_core_rows(peers: Sequence[str], rounds: int, seconds: float) -> list:
     command = [sys.executable, __file__, str(rounds), str(seconds), *peers]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
-        raise DisagreementError(f"with all cores: exit status {done.returncode}, see above")
+        raise DisagreementError(f"all cores: exit status {done.returncode}; see what it wrote")
     found = json.loads(done.stdout)
     rows = []
     for name, times in found["steps"].items():
