@@ -2,7 +2,7 @@
 
 ``python asv_benchmarks/compare/all_cores.py`` prints what was measured, as JSON. The libraries look
 at their numbers of threads when they are imported, so the comparison, which has one thread, starts
-this as a program. First all train from the same weights on the same batches, as there.
+this file as a program. First all train from the same weights on the same batches.
 """
 
 from __future__ import annotations
