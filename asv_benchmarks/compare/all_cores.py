@@ -1,4 +1,4 @@
-"""Training with as many threads as there are cores, for every library, in a process of its own.
+"""Every library on all cores, in a process that the comparison starts for that.
 
 ``python asv_benchmarks/compare/all_cores.py`` prints what was measured, as JSON. The libraries look
 at their numbers of threads when they are imported, so the comparison, which has one thread, starts
