@@ -23,7 +23,7 @@ SHARED = ("default", "mnist", "deep", "wide")
 
 
 def all_threads() -> int:
-    """Let every library imported from now on have as many threads as there are cores."""
+    """Let every library imported from now on have a thread for each core."""
     cores = os.cpu_count() or 1
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, range(cores))
