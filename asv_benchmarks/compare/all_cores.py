@@ -1,8 +1,8 @@
-"""Train by every library with a thread for each core, in a process of its own.
+"""Every library on all cores, in a process that the comparison starts for that.
 
 ``python asv_benchmarks/compare/all_cores.py`` prints what was measured, as JSON. The libraries look
 at their numbers of threads when they are imported, so the comparison, which has one thread, starts
-this as a program. First all must agree on the results, as in that comparison.
+this file as a program. First all train from the same weights on the same batches.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SHARED = ("default", "mnist", "deep", "wide")
 
 
 def all_threads() -> int:
-    """Give a thread for each core to every library that is imported from now on."""
+    """Let every library imported from now on have a thread for each core."""
     cores = os.cpu_count() or 1
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, range(cores))
@@ -57,7 +57,7 @@ def all_core_rows(peers: Sequence[str], rounds: int, seconds: float) -> list:
     command = [sys.executable, __file__, str(rounds), str(seconds), *peers]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
-        raise DisagreementError(f"with all cores: exit status {done.returncode}, see above")
+        raise DisagreementError(f"all cores: exit status {done.returncode}; see what it wrote")
     found = json.loads(done.stdout)
     rows = []
     for name, times in found["steps"].items():
