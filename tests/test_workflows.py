@@ -156,9 +156,9 @@ def test_a_tag_is_held_against_the_version(tmp_path) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     for tag, status in ((f"v{project['version']}", 0), ("v0.0.1", 1), (project["version"], 1)):
         environment = {**os.environ, "GITHUB_REF_NAME": tag}
-        assert subprocess.run(["bash", "-c", step["run"]], cwd=ROOT, env=environment).returncode == (
-            status
-        )
+        assert subprocess.run(
+            ["bash", "-c", step["run"]], cwd=ROOT, env=environment
+        ).returncode == (status)
 
 
 def test_wheels_are_built_and_tested_on_each_system() -> None:
