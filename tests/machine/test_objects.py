@@ -22,8 +22,8 @@ PACKAGE = Path(fastbp.__file__).parent
 KEPT = TESTS.parent / "build" / "test-objects"
 """Objects of the present sources, for later runs: each takes half a minute to make.
 
-Of the lower levels there are those of a wheel that is installed: `make test-wheel` tests each object
-that it brings. Soak tests make all of them.
+Of the lower levels there are those that an installed wheel brings: `make test-wheel` tests each
+of them. Soak tests make them.
 """
 STATE = "from fastbp.machine import objects; print(objects.STATE)"
 linked_here = pytest.mark.skipif(
