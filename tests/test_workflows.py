@@ -181,6 +181,6 @@ def test_wheels_are_built_and_tested_on_each_system() -> None:
     assert test == "bash source/.ci/test-wheel wheels/*.whl"
     script = (ROOT / ".ci" / "test-wheel").read_text(encoding="utf-8")
     assert script.splitlines()[-2:] == [
-        'python -P -m pytest -m "not slow"',
+        'python -P -m pytest -m "not slow" --ignore tests/asv_benchmarks',
         "python -P -m pytest -m slow tests/machine/test_objects.py",
     ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -52,12 +53,19 @@ def build(level: Level, folder: Path) -> Path:
     Raises
     ------
     OSError
-        If there is no linker for this system, or the file cannot be written.
+        If there is no linker, or the file cannot be written.
     subprocess.CalledProcessError
         If compiling or linking fails; the reason is in what it has as its `stderr`.
     """
     if sys.platform not in LINKED:
         raise OSError(f"objects are not linked on {sys.platform}: {' and '.join(LINKED)} can be")
+    # It is looked for before Numba compiles for half a minute in vain.
+    compiler = shlex.split(os.environ.get("CC", "cc")) or [""]
+    if shutil.which(compiler[0]) is None:
+        raise OSError(
+            f"objects are linked by a C compiler, and there is no {compiler[0]!r}: install one, or "
+            "name one in CC"
+        )
     settings = {
         "NUMBA_CPU_NAME": level.name,
         "NUMBA_CPU_FEATURES": level.without,
@@ -69,7 +77,6 @@ def build(level: Level, folder: Path) -> Path:
     with tempfile.TemporaryDirectory() as scratch:
         compiled, linked = Path(scratch, "code.o"), Path(scratch, "code" + objects.SUFFIX)
         run([sys.executable, "-c", EMIT, str(compiled)], kept | settings)
-        compiler = shlex.split(os.environ.get("CC", "cc"))
         run([*compiler, *LINKED[sys.platform], "-o", str(linked), str(compiled)], kept)
         content = linked.read_bytes()
     if not digest or objects.source_digest() != digest:
