@@ -56,7 +56,7 @@ def test_each_level_is_compiled_for_itself(commands, tmp_path: Path, monkeypatch
 
 
 @needs_compiler
-def test_without_a_linker_nothing_is_compiled(commands, tmp_path: Path, monkeypatch, capsys) -> None:
+def test_nothing_is_compiled_without_a_linker(commands, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.setattr(build.shutil, "which", lambda name: None)
     for compiler in ("no-such-cc -m64", " "):
         monkeypatch.setenv("CC", compiler)
