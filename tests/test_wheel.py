@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from fastbp.commands.build import LINKED
+
 ROOT = Path(__file__).resolve().parents[1]
 
 pytest.importorskip("hatchling", reason="builds wheels")
@@ -85,6 +87,12 @@ def test_a_wheel_holds_objects_and_names_its_platform(build: SimpleNamespace, wa
 def test_an_editable_installation_has_none(build: SimpleNamespace, version, wanted) -> None:
     assert build.initialize(version, wanted) == {"force_include": {}, "pure_python": True}
     assert not build.commands
+
+
+def test_the_wheel_of_macos_runs_where_its_object_does() -> None:
+    tag = module("hatch_build").TAGS["darwin"]
+    (option,) = (o for o in LINKED["darwin"] if o.startswith("-mmacosx-version-min="))
+    assert tag == f"macosx_{option.partition('=')[2].replace('.', '_')}_{{machine}}"
 
 
 def test_without_a_compiler_the_wheel_has_none(build: SimpleNamespace) -> None:

@@ -27,9 +27,12 @@ CHOSEN = ("native", "all")
 """Levels that are not called by their names: that of this processor; all of its kind."""
 LINKED = {
     "linux": ("-shared", "-nostdlib", "-s", "-Wl,-z,noexecstack", "-Wl,-z,relro"),
-    "darwin": ("-dynamiclib", "-undefined", "dynamic_lookup"),
+    "darwin": ("-dynamiclib", "-undefined", "dynamic_lookup", "-mmacosx-version-min=11.0"),
 }
-"""How the C compiler links, by system. What is not defined, memset, every process has."""
+"""How the C compiler links, by system. What is not defined, memset, every process has.
+
+That of macOS is the oldest that `hatch_build.TAGS` names.
+"""
 
 
 def emit_into(path: str) -> None:
