@@ -105,6 +105,7 @@ def test_without_a_compiler_the_wheel_has_none(build: SimpleNamespace) -> None:
 
 def test_only_a_wheel_needs_numba_to_be_built(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
+    monkeypatch.delenv("FASTBP_OBJECTS", raising=False)
     backend = module("build_backend")
     assert "numba>=0.61" in backend.get_requires_for_build_wheel()
     for needed in (
@@ -112,6 +113,8 @@ def test_only_a_wheel_needs_numba_to_be_built(monkeypatch: pytest.MonkeyPatch) -
         backend.get_requires_for_build_sdist(),
     ):
         assert not any(name.startswith(("numba", "numpy")) for name in needed)
+    monkeypatch.setenv("FASTBP_OBJECTS", "0")
+    assert not any(name.startswith("num") for name in backend.get_requires_for_build_wheel())
 
 
 def test_objects_are_not_kept_in_git() -> None:
