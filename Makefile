@@ -65,12 +65,13 @@ wheel: $(VENV)/.installed-wheel  ## build the wheel of this system, with compile
 	@ls -l dist
 
 # The wheel's own environment finds Numba, NumPy and pytest in .venv, but not the checkout: -P.
-test-wheel: wheel $(VENV)/.installed-test  ## install that wheel elsewhere and run the quick tests on it
+test-wheel: wheel $(VENV)/.installed-test  ## install that wheel elsewhere; run the quick tests and those of objects
 	$(PYTHON) -m venv --clear build/wheel
 	build/wheel/bin/python -m pip install --quiet --no-index --no-deps dist/*.whl
 	@$(RUN) -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
 		> "$$(build/wheel/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/others.pth"
 	build/wheel/bin/python -P -m pytest -m "not slow"
+	build/wheel/bin/python -P -m pytest -m slow tests/machine/test_objects.py
 
 # One stamp for each extra: a repeated run installs nothing, a new pyproject.toml installs again.
 $(VENV)/.installed-%: pyproject.toml | $(RUN)

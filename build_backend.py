@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,10 @@ from hatchling.build import get_requires_for_build_sdist as get_requires_for_bui
 
 
 def get_requires_for_build_wheel(config_settings: dict[str, Any] | None = None) -> list[str]:
-    """What fastbp needs when it runs: the wheel's machine code is made by Numba."""
+    """What fastbp needs when it runs: the wheel's machine code is made by Numba, if it has any."""
+    hatchling = _hatchling.get_requires_for_build_wheel(config_settings)
+    if os.environ.get("FASTBP_OBJECTS") == "0":
+        return hatchling
     text = Path(__file__).with_name("pyproject.toml").read_text(encoding="utf-8")
     runtime: list[str] = tomllib.loads(text)["project"]["dependencies"]
-    return [*_hatchling.get_requires_for_build_wheel(config_settings), *runtime]
+    return [*hatchling, *runtime]

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from fastbp.commands.build import LINKED
+
 ROOT = Path(__file__).resolve().parents[1]
 
 pytest.importorskip("hatchling", reason="builds wheels")
@@ -87,6 +89,12 @@ def test_an_editable_installation_has_none(build: SimpleNamespace, version, want
     assert not build.commands
 
 
+def test_the_wheel_of_macos_runs_where_its_object_does() -> None:
+    tag = module("hatch_build").TAGS["darwin"]
+    (option,) = (o for o in LINKED["darwin"] if o.startswith("-mmacosx-version-min="))
+    assert tag == f"macosx_{option.partition('=')[2].replace('.', '_')}_{{machine}}"
+
+
 def test_without_a_compiler_the_wheel_has_none(build: SimpleNamespace) -> None:
     build.fails = True
     assert build.initialize("standard", None) == {"force_include": {}, "pure_python": True}
@@ -97,6 +105,7 @@ def test_without_a_compiler_the_wheel_has_none(build: SimpleNamespace) -> None:
 
 def test_only_a_wheel_needs_numba_to_be_built(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
+    monkeypatch.delenv("FASTBP_OBJECTS", raising=False)
     backend = module("build_backend")
     assert "numba>=0.61" in backend.get_requires_for_build_wheel()
     for needed in (
@@ -104,6 +113,8 @@ def test_only_a_wheel_needs_numba_to_be_built(monkeypatch: pytest.MonkeyPatch) -
         backend.get_requires_for_build_sdist(),
     ):
         assert not any(name.startswith(("numba", "numpy")) for name in needed)
+    monkeypatch.setenv("FASTBP_OBJECTS", "0")
+    assert not any(name.startswith("num") for name in backend.get_requires_for_build_wheel())
 
 
 def test_objects_are_not_kept_in_git() -> None:

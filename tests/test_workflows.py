@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import tomllib
 from importlib.metadata import version
 from pathlib import Path
@@ -13,9 +14,11 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from fastbp.commands import build
+
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / ".github" / "workflows"
-NAMES = ("performance.yml", "tests.yml")
+NAMES = ("performance.yml", "release.yml", "tests.yml")
 each_workflow = pytest.mark.parametrize("name", NAMES)
 
 
@@ -48,10 +51,11 @@ def test_actions_are_pinned_by_hash_with_their_version(name) -> None:
 def test_permissions_are_minimal(name) -> None:
     workflow = parsed(name)
     assert workflow["permissions"] == {"contents": "read"}
-    for job in workflow["jobs"].values():
-        assert "permissions" not in job
+    for title, job in workflow["jobs"].items():
+        assert (title == "publish") is ("permissions" in job)
         assert 0 < job["timeout-minutes"] <= 60
-    assert workflow["concurrency"]["cancel-in-progress"] is True
+    cancelled = "${{ github.ref_type != 'tag' }}" if name == "release.yml" else True
+    assert workflow["concurrency"]["cancel-in-progress"] == cancelled
     checkouts = [s for s in steps_of(name) if s.get("uses", "").startswith("actions/checkout@")]
     assert checkouts
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
@@ -123,3 +127,60 @@ def test_the_gate_runs_on_pull_requests_with_the_whole_history() -> None:
     assert gate == "make perf BASE=HEAD^1"
     assert steps_of("performance.yml")[0]["with"]["fetch-depth"] == 0
     assert re.search(r"^perf: .*\n\t.*gate\.py", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+def test_a_release_is_published_by_a_tag_and_by_hand() -> None:
+    workflow = parsed("release.yml")
+    triggers = workflow[True]
+    assert triggers["push"] == {"tags": ["v*"]}
+    assert all(list(ROOT.glob(path)) for path in triggers["pull_request"]["paths"])
+    publish = workflow["jobs"]["publish"]
+    assert publish["if"] == "github.event_name == 'push' && github.ref_type == 'tag'"
+    assert publish["environment"] == "pypi"
+    assert publish["needs"] == "wheels"
+    assert workflow["jobs"]["wheels"]["needs"] == "sdist"
+    # What it may do serves no code of ours: it runs none, and it has no password.
+    assert publish["permissions"] == {"attestations": "write", "id-token": "write"}
+    used = [step["uses"].partition("@")[0] for step in publish["steps"]]
+    assert used == [
+        "actions/download-artifact",
+        "actions/attest-build-provenance",
+        "pypa/gh-action-pypi-publish",
+    ]
+    assert "secrets." not in (FOLDER / "release.yml").read_text(encoding="utf-8")
+
+
+def test_a_tag_is_held_against_the_version(tmp_path) -> None:
+    (step,) = (s for s in parsed("release.yml")["jobs"]["sdist"]["steps"] if "if" in s)
+    assert step["if"] == "github.ref_type == 'tag'"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    current = f"v{project['version']}"
+    for tag, status in ((current, 0), ("v0.0.1", 1), (project["version"], 1)):
+        environment = {**os.environ, "GITHUB_REF_NAME": tag}
+        done = subprocess.run(["bash", "-c", step["run"]], cwd=ROOT, env=environment)
+        assert done.returncode == status
+
+
+def test_wheels_are_built_and_tested_on_each_system() -> None:
+    wheels = parsed("release.yml")["jobs"]["wheels"]
+    runners = wheels["strategy"]["matrix"]["include"]
+    assert [runner["runner"] for runner in runners] == [
+        "ubuntu-24.04", "ubuntu-24.04-arm", "macos-15", "macos-15-intel", "windows-2025",
+        "windows-11-arm",
+    ]  # fmt: skip
+    # An object in each wheel whose system can link it, and one wheel of each name that is kept.
+    for runner in runners:
+        system = {"ubuntu": "linux", "macos": "darwin"}.get(runner["runner"].partition("-")[0])
+        assert runner["objects"] == ("1" if system in build.LINKED else "0")
+    without = [runner["keep"] for runner in runners if runner["objects"] == "0"]
+    assert sorted(without) == [False, True]
+    assert all(runner["keep"] for runner in runners if runner["objects"] == "1")
+    unpack, make, test = (step["run"] for step in wheels["steps"] if "run" in step)
+    assert "fastbp-*.tar.gz" in unpack
+    assert make == "python -m pip wheel --no-deps --wheel-dir wheels ./source"
+    assert test == "bash source/.ci/test-wheel wheels/*.whl"
+    script = (ROOT / ".ci" / "test-wheel").read_text(encoding="utf-8")
+    assert script.splitlines()[-2:] == [
+        'python -P -m pytest -m "not slow" --ignore tests/asv_benchmarks',
+        "python -P -m pytest -m slow tests/machine/test_objects.py",
+    ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,9 +27,12 @@ CHOSEN = ("native", "all")
 """Levels that are not called by their names: that of this processor; all of its kind."""
 LINKED = {
     "linux": ("-shared", "-nostdlib", "-s", "-Wl,-z,noexecstack", "-Wl,-z,relro"),
-    "darwin": ("-dynamiclib", "-undefined", "dynamic_lookup"),
+    "darwin": ("-dynamiclib", "-undefined", "dynamic_lookup", "-mmacosx-version-min=11.0"),
 }
-"""How the C compiler links, by system. What is not defined, memset, every process has."""
+"""How the C compiler links, by system. What is not defined, memset, every process has.
+
+That of macOS is the oldest that `hatch_build.TAGS` names.
+"""
 
 
 def emit_into(path: str) -> None:
@@ -52,12 +56,19 @@ def build(level: Level, folder: Path) -> Path:
     Raises
     ------
     OSError
-        If there is no linker for this system, or the file cannot be written.
+        If there is no linker, or the file cannot be written.
     subprocess.CalledProcessError
         If compiling or linking fails; the reason is in what it has as its `stderr`.
     """
     if sys.platform not in LINKED:
         raise OSError(f"objects are not linked on {sys.platform}: {' and '.join(LINKED)} can be")
+    # It is looked for before Numba compiles for half a minute in vain.
+    compiler = shlex.split(os.environ.get("CC", "cc")) or [""]
+    if shutil.which(compiler[0]) is None:
+        raise OSError(
+            f"objects are linked by a C compiler, and there is no {compiler[0]!r}: install one, or "
+            "name one in CC"
+        )
     settings = {
         "NUMBA_CPU_NAME": level.name,
         "NUMBA_CPU_FEATURES": level.without,
@@ -69,7 +80,6 @@ def build(level: Level, folder: Path) -> Path:
     with tempfile.TemporaryDirectory() as scratch:
         compiled, linked = Path(scratch, "code.o"), Path(scratch, "code" + objects.SUFFIX)
         run([sys.executable, "-c", EMIT, str(compiled)], kept | settings)
-        compiler = shlex.split(os.environ.get("CC", "cc"))
         run([*compiler, *LINKED[sys.platform], "-o", str(linked), str(compiled)], kept)
         content = linked.read_bytes()
     if not digest or objects.source_digest() != digest:

@@ -10,6 +10,7 @@ from fastbp import __version__
 from fastbp.commands import DTYPES, UNCOMPILED, printing
 from fastbp.machine import objects, peak
 from fastbp.machine.jit import cache_info, compiles
+from fastbp.machine.notice import silent
 from fastbp.machine.processor import (
     TILE_ROWS,
     TILE_VECTORS,
@@ -27,7 +28,8 @@ def cache_lines() -> list[str]:
     if cache.entries:
         state += f": {cache.entries} compiled functions, {cache.n_bytes / 1e6:.1f} MB"
     elif state == "empty":
-        first = "the first fit" if objects.FOUND is None else "what no object holds"
+        lacking = "the first call of what the object lacks"
+        first = "the first fit" if objects.FOUND is None else lacking
         state += f": {first} compiles (or `python -m fastbp warmup` does, beforehand)"
     return [str(cache.directory or "no folder"), state]
 
@@ -36,8 +38,15 @@ def peak_line() -> str:
     """The FMA peak of both dtypes, measured now, or why it is not."""
     if not compiles():
         return f"not measured: {UNCOMPILED}"
-    peaks = ", ".join(f"{peak.fma_peak(dtype, 0.2):.1f} {dtype}" for dtype in DTYPES)
+    with silent():  # the loop is compiled in less than a second
+        peaks = ", ".join(f"{peak.fma_peak(dtype, 0.2):.1f} {dtype}" for dtype in DTYPES)
     return f"{peaks} (GFLOP/s of one core, measured now)"
+
+
+def target_line() -> str:
+    """The processor that code is compiled for: of the object, and by Numba."""
+    name = target_cpu()[0]
+    return name if objects.FOUND is None else f"{objects.FOUND.level.name}; the rest for {name}"
 
 
 def rows() -> list[tuple[str, list[str]]]:
@@ -49,7 +58,7 @@ def rows() -> list[tuple[str, list[str]]]:
     python = f"Python {platform.python_version()}"
     return [
         ("processor", [f"{peak.cpu_model()} ({platform.machine()}, {platform.system()})"]),
-        ("compiled for", [target_cpu()[0]]),
+        ("compiled for", [target_line()]),
         ("vectors", [f"{VECTOR_REGISTERS} registers of {VECTOR_BITS} bits"]),
         ("lanes", [", ".join(f"{lanes[dtype]} {dtype}" for dtype in DTYPES)]),
         ("tile", [f"{TILE_ROWS} rows of {TILE_VECTORS} vectors: {TILE_ROWS} x {widths}"]),

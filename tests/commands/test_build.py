@@ -27,6 +27,7 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], dict[str,
             Path(command[command.index("-o") + 1]).write_bytes(b"linked")
 
     monkeypatch.setattr(build, "run", run)
+    monkeypatch.setattr(build.shutil, "which", lambda name: f"/usr/bin/{name}")
     monkeypatch.setattr(build, "LEVELS", (V3, V2))
     monkeypatch.setattr(build.sys, "platform", "linux")
     return seen
@@ -52,6 +53,19 @@ def test_each_level_is_compiled_for_itself(commands, tmp_path: Path, monkeypatch
     assert made.read_bytes() == b"linked"
     assert sorted(tmp_path.iterdir()) == sorted([made, other])
     assert made.name in capsys.readouterr().out
+
+
+@needs_compiler
+def test_nothing_is_compiled_without_a_linker(commands, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(build.shutil, "which", lambda name: None)
+    for compiler in ("no-such-cc -m64", " "):
+        monkeypatch.setenv("CC", compiler)
+        assert main(["build", "--level", V3.name, "--to", str(tmp_path)]) == 1
+        assert capsys.readouterr().err == (
+            f"objects are linked by a C compiler, and there is no {compiler.split(' ')[0]!r}: "
+            "install one, or name one in CC\n"
+        )
+    assert not commands
 
 
 @needs_compiler

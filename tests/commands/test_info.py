@@ -17,7 +17,7 @@ from helpers import COMPILED, needs_compiler
 
 import fastbp
 from fastbp.commands import info, printing
-from fastbp.machine import peak, processor
+from fastbp.machine import notice, objects, peak, processor
 
 ROOT = Path(fastbp.__file__).parents[1]
 
@@ -37,7 +37,7 @@ def test_info(capsys: pytest.CaptureFixture[str]) -> None:
     found = fields(capsys.readouterr().out)
     assert peak.cpu_model() in found["processor"][0]
     assert platform.machine() in found["processor"][0]
-    assert found["compiled for"] == [processor.target_cpu()[0]]
+    assert found["compiled for"][0].endswith(processor.target_cpu()[0])
     registers = f"{processor.VECTOR_REGISTERS} registers of {processor.VECTOR_BITS} bits"
     assert found["vectors"] == [registers]
     single = processor.VECTOR_BITS // 32
@@ -76,6 +76,33 @@ def test_an_empty_cache(
     assert Path(directory).parent == tmp_path
     assert state.startswith("empty: ")
     assert "python -m fastbp warmup" in state
+
+
+@needs_compiler
+def test_the_loop_that_is_measured_compiles_without_a_word(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv(notice.QUIET, raising=False)
+
+    def compiles(dtype: str, seconds: float) -> float:
+        notice.say("measured in test_info", dtype)
+        return 8.0
+
+    monkeypatch.setattr(peak, "fma_peak", compiles)
+    info.peak_line()
+    assert capsys.readouterr().err == ""
+
+
+@needs_compiler
+def test_with_an_object(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FASTBP_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(peak, "fma_peak", lambda dtype, seconds: 8.0)
+    level = objects._X86[1]
+    found = objects.Found(level, tmp_path / "x86-64-v3.so", "Numba 1.0", {})
+    monkeypatch.setattr(objects, "FOUND", found)
+    rows = dict(info.rows())
+    assert rows["compiled for"] == [f"x86-64-v3; the rest for {processor.target_cpu()[0]}"]
+    assert rows["cache"][1].startswith("empty: the first call of what the object lacks compiles")
 
 
 @pytest.mark.slow

@@ -469,6 +469,7 @@ def test_lines_are_scikit_learns(capsys) -> None:
 
 @ignore_convergence
 def test_a_progress_bar(capsys) -> None:
+    pytest.importorskip("tqdm", reason="draws the bar")
     small(verbose="bar").fit(X, Y)
     captured = capsys.readouterr()
     assert "5/5" in captured.err
