@@ -13,8 +13,8 @@ help:  ## list the targets
 demo: $(VENV)/.installed-demo  ## train a digit classifier, with scikit-learn's beside it
 	$(RUN) -m fastbp demo
 
-test: lint page-scripts  ## run the linters and the tests
-	$(RUN) -m pytest
+test: lint page-scripts  ## run the linters, and the tests by a process for each core
+	$(RUN) -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 quick: $(VENV)/.installed-test  ## run the tests but for the slow ones: about a minute
 	$(RUN) -m pytest -m "not slow"

@@ -66,10 +66,11 @@ def loss_and_delta(code, delta, y, target, share, parameters, n, batch, repetiti
     mode = flush_denormals()
     loss = 0.0
     for _ in range(repetitions):
-        loss = losses.loss_and_delta(
+        parts = losses.loss_and_delta(
             code, pointer(delta, 0), pointer(y, 0), pointer(target, 0), pointer(share, 0),
             pointer(parameters, 0), batch, n, batch, *APART,
         )  # fmt: skip
+        loss = loss_of(code, pointer(parameters, 0), parts)
     restore_denormals(mode)
     return loss
 

@@ -17,7 +17,7 @@ from fastbp import MLP
 __all__ = [
     "ACTIVATIONS", "APART", "DELTA", "FROM_ZERO", "KERNELS", "LOSSES", "NO_UPDATE", "N_COLUMNS",
     "OUTPUT", "STRIDE", "VECTOR_BITS", "Gradient", "activations", "begin_update", "delta_below",
-    "flush_denormals", "layer_gradient", "loss_parameters", "losses", "net_inputs",
+    "flush_denormals", "layer_gradient", "loss_of", "loss_parameters", "losses", "net_inputs",
     "network_pointers", "optimizer_pointers", "optimizer_state", "outputs", "pointer",
     "restore_denormals", "source_digest", "update", "work_pointers", "work_values", "workspace",
 ]  # fmt: skip
@@ -34,6 +34,13 @@ except ImportError:
     # The loop of the FMA peak is that of this checkout (peak.py), which imports this name.
     sys.modules["fastbp.machine.processor"] = target
 
+
+@numba.njit
+def loss_of(code, parameters, loss):
+    """The loss, where old commits returned it as such and not as sums by lane."""
+    return loss
+
+
 KERNELS = True
 try:
     from fastbp.kernels import activations, dense, gradient, losses, state, updates
@@ -47,6 +54,8 @@ try:
 
     #: How far apart the shares of outputs are: the last argument of a loss, which old ones lack.
     APART = (0,) * (len(inspect.signature(losses.loss_and_delta).parameters) - 9)
+
+    loss_of = getattr(losses, "loss_of", loss_of)
 
     ACTIVATIONS = {name: traits.code for name, traits in activations.ACTIVATIONS.items()}
 

@@ -20,7 +20,7 @@ from asv_calls import ROOT, SUITE, git
 NOT_COPIED = ("build", "env", "html", "results", "__pycache__")
 #: The file that is changed, and the line that stands twice in it then.
 PATCHED = "fastbp/kernels/dense.py"
-LINE = "        multiply_rows(rows, block, columns)\n"
+LINE = "            multiply_rows(rows, block, columns)\n"
 BENCH = r"^bench_training\..*\('surrogate'\)"
 #: What is committed, with the exit status that the gate should end with.
 EXPECTED = {"a planted slowdown": 1, "identical commits": 0}

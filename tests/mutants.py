@@ -167,8 +167,8 @@ MUTANTS = (
         "curvature: V has no share in the delta below",
         "kernels/curvature.py",
         "both_backward",
-        "product_below(both, rg, stride, 0, batch, AS_IT_IS, rg)",
-        "product_below(layer, rg, stride, 0, batch, AS_IT_IS, rg)",
+        "product_below(both, rg, stride, 0, batch, AS_IT_IS, rg, None)",
+        "product_below(layer, rg, stride, 0, batch, AS_IT_IS, rg, None)",
         ("derivatives/test_curvature.py::test_shapes",),
     ),
     Mutant(
@@ -398,7 +398,7 @@ MUTANTS = (
     Mutant(
         "divergence: the last finite epoch is not restored",
         "kernels/training.py",
-        "train_passes",
+        "end_pass",
         "copy(network.params, advance(snapshot, epoch * apart), network.n_params)",
         "pass",
         (
@@ -408,7 +408,7 @@ MUTANTS = (
     Mutant(
         "epochs: the running batch's loss is lost between calls",
         "kernels/training.py",
-        "train_passes",
+        "end_pass",
         "store(losses, epochs, batch_loss)",
         "pass",
         ("test_determinism.py::test_however_fit_is_called",),
@@ -441,7 +441,7 @@ MUTANTS = (
         "dropout: the slopes are not dropped",
         "kernels/dense.py",
         "drop_outputs",
-        "drop_out(slope(layer), stride, n, batch, share, key + layer.number)",
+        "drop_out(slope(layer), stride, n, batch, share, key + layer.number, first)",
         "pass",
         ("test_dropout.py::test_step_with_the_masks_of_the_stream",),
     ),
@@ -544,7 +544,7 @@ MUTANTS = (
     Mutant(
         "predict: logits go through the output activation",
         "model/net.py",
-        "Net.new_workspace",
+        "Net._workspaces",
         "logits or (training and spec.loss.from_logits and not activated)",
         "training and spec.loss.from_logits and not activated",
         ("test_mlp.py::test_logits_keep_what_probabilities_lose",),
@@ -600,15 +600,15 @@ MUTANTS = (
     Mutant(
         "estimators: epochs weigh their batches",
         "kernels/training.py",
-        "train_passes",
-        "share = batch / rows",
+        "end_pass",
+        "share = batch * (1.0 / rows)",
         "pass",
         ("sklearn_estimators/test_training.py::test_batches_larger_than_a_pass_are_one_step",),
     ),
     Mutant(
         "estimators: the kernel draws an order of its own",
         "kernels/training.py",
-        "train_passes",
+        "begin_pass",
         "next_order(data.order, data.n_order, data.generator, random)",
         "next_order(data.order, data.n_order, 0, random)",
         ("sklearn_estimators/test_training.py::test_orders_are_those_of_scikit_learns_shuffle",),
@@ -632,7 +632,7 @@ MUTANTS = (
     Mutant(
         "dense: later passes overwrite the sums by outputs",
         "kernels/gradient.py",
-        "gradient_by_outputs",
+        "block_by_outputs",
         "total = total + vload(to, inputs)",
         "pass",
         ("test_gradients.py::test_every_way_to_the_gradient_of_weights",),
@@ -680,7 +680,7 @@ MUTANTS = (
     Mutant(
         "missing targets: those in a file count for the mean weight",
         "fit/sources.py",
-        "_factor_to_mean_1",
+        "factor_to_mean_1",
         "weights_beside(np.isnan(y[part]), some)",
         "some",
         ("test_output_weights.py::test_every_source_trains_the_same",),

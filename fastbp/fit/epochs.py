@@ -196,13 +196,13 @@ class Epochs:
         own = net.in_python
         self._train: Callable[..., int] = calls.train
         self._ready = calls.ready
-        self._lock = bits.lock
+        self._lock = NO_LOCK
         if own is not None:
             self._train = partial(in_python.train, own, bits.lock)
-            self._lock = NO_LOCK
         elif net.explaining is not None:
             self._train = explained.Training(net, net.explaining, bits.lock, bits.owner)
-            self._lock = NO_LOCK
+        else:
+            self._lock = bits.lock
 
     def refresh(self) -> None:
         """Take over what callbacks have changed of the optimiser.

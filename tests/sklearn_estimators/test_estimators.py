@@ -36,7 +36,7 @@ def test_constructor_begins_with_scikit_learns_parameters(name) -> None:
     added = ours[len(theirs) :]
     assert len(added) >= 8
     assert all(p.kind is p.KEYWORD_ONLY for p in added)
-    assert all(p.default in (None, 0.0) for p in added), "all off by default"
+    assert all(p.default in (None, 0.0, 1) for p in added), "all off by default"
 
 
 @pytest.mark.parametrize("name", NAMES)
