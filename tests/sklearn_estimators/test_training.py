@@ -391,6 +391,7 @@ def test_a_warm_start_keeps_the_best_parameters_of_the_fit_before() -> None:
 def test_ctrl_c_ends_training_and_the_model_is_usable() -> None:
     net = MLPClassifier((20,), max_iter=10**6, tol=0.0, n_iter_no_change=np.inf, random_state=0)
     net.partial_fit(X, Y, classes=[0, 1, 2])  # compiled
+    small(tol=10.0, n_iter_no_change=1).fit(X, Y)  # and all that it needs is imported
     timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
     start = time.monotonic()
