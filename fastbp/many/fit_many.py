@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp import checks
-from fastbp.fit import calls
 from fastbp.fit.data import Examples
 from fastbp.fit.fit import SUSPICIOUS_LOSS
 from fastbp.fit.history import History
@@ -241,10 +240,11 @@ class Crew:
         if found is None:
             from fastbp.machine.embedding import native_address
 
-            calls.ready(table, sparse)
             run = entry.train_and_predict_sparse if sparse else entry.train_and_predict
-            blank = table.blank
-            found = native_address(run, table.cells, entry.TRAIN, blank, blank)
+            function = jit.dispatcher_of(run)  # an object has no function of Numba's
+            arguments = (table.cells, entry.TRAIN, table.blank, table.blank)
+            jit.ready(function, table.blank.dtype.char, arguments)
+            found = native_address(function, *arguments)
             self._entries[sparse] = found
         return found
 
