@@ -27,7 +27,7 @@ fit_many                  train many nets side by side, each as its own fit; on 
                           the best of several initialisations, and cross_validate
 gradcheck                 compare a net's gradient with central differences
 DivergenceWarning         training stopped at values that are not finite
-lr_find                   the learning-rate range test: suggests a learning rate
+find_learning_rate                   the learning-rate range test: suggests a learning rate
 diagnose                  look for the usual faults of training, with advice
 explain                   every quantity of one backpropagation step for one sample
 compiled_from             a net in callbacks from C; ``net.compiled()`` is one for Numba
@@ -106,7 +106,7 @@ if TYPE_CHECKING:
     from fastbp.fit.parquet import Parquet as Parquet
     from fastbp.insight.diagnose import diagnose as diagnose
     from fastbp.insight.explain import explain as explain
-    from fastbp.insight.range_test import lr_find as lr_find
+    from fastbp.insight.range_test import find_learning_rate as find_learning_rate
     from fastbp.many.fit_many import fit_many as fit_many
     from fastbp.many.selection import cross_validate as cross_validate
     from fastbp.many.selection import restarts as restarts
@@ -139,7 +139,7 @@ ON_DEMAND = {
     "explain": "insight.explain",
     "fit_many": "many.fit_many",
     "graph": "graph",
-    "lr_find": "insight.range_test",
+    "find_learning_rate": "insight.range_test",
     "plot": "plot",
     "restarts": "many.selection",
 }

@@ -9,10 +9,16 @@ from pathlib import Path
 import pytest
 from example_runs import EXAMPLES
 
-PATHS = sorted(EXAMPLES.glob("*.py"))
-PICTURES = EXAMPLES / "pictures"
+PARTS = EXAMPLES, EXAMPLES / "lectures"  # each numbered from 1
+PATHS = [path for part in PARTS for path in sorted(part.glob("*.py"))]
+PICTURES = [path for part in PARTS for path in sorted((part / "pictures").iterdir())]
 INDEX = (EXAMPLES / "README.md").read_text(encoding="utf-8")
 LECTURES = {"TJ", "MC886", "ECE448", "ID2223", "CS109A"}
+
+
+def linked(path: Path) -> str:
+    """How the index links to a file."""
+    return path.relative_to(EXAMPLES).as_posix()
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
@@ -20,28 +26,29 @@ def test_is_short_and_tested(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 70
     assert ast.get_docstring(ast.parse(text))
-    assert (Path(__file__).parent / "examples" / f"test_{path.stem[3:]}.py").exists()
+    folder = Path(__file__).parent / "examples" / path.parent.relative_to(EXAMPLES)
+    assert (folder / f"test_{path.stem[3:]}.py").exists()
 
 
-def test_numbers_are_unique() -> None:
-    assert len({path.name[:3] for path in PATHS}) == len(PATHS)
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: part.name)
+def test_are_numbered(part: Path) -> None:
+    numbers = [int(path.name[:2]) for path in sorted(part.glob("*.py"))]
+    assert numbers == list(range(1, len(numbers) + 1))
 
 
 def test_the_index_has_each_example_once_and_in_order() -> None:
     entries = re.findall(r"^- \[(.+?)\]\((.+?)\): \w", INDEX, re.MULTILINE)
-    assert [name for name, _ in entries] == [target for _, target in entries]
-    named = [name for name, _ in entries]
-    assert named == [path.name for path in PATHS]
-    assert [int(name[:2]) for name in named] == list(range(1, len(named) + 1))
+    assert [target for _, target in entries] == [linked(path) for path in PATHS]
+    assert [name for name, _ in entries] == [path.name for path in PATHS]
 
 
 def test_the_index_shows_each_picture() -> None:
-    linked = re.findall(r"^!\[\w.*\]\(pictures/(.+)\)$", INDEX, re.MULTILINE)
-    assert sorted(linked) == sorted(path.name for path in PICTURES.iterdir())
-    for name in linked:
-        (example,) = (path for path in PATHS if name.startswith(path.name[:3]))
-        assert INDEX.index(f"({example.name})") < INDEX.index(f"(pictures/{name})")
-        assert (PICTURES / name).stat().st_size < 60_000, f"{name} is too large for the checkout"
+    shown = re.findall(r"^!\[\w.*\]\((.+)\)$", INDEX, re.MULTILINE)
+    assert sorted(shown) == sorted(linked(path) for path in PICTURES)
+    for path in PICTURES:
+        (example,) = path.parent.parent.glob(f"{path.name[:3]}*.py")
+        assert INDEX.index(f"({linked(example)})") < INDEX.index(f"({linked(path)})")
+        assert path.stat().st_size < 60_000, f"{path.name} is too large for the checkout"
 
 
 def test_the_index_names_the_lectures() -> None:
@@ -51,6 +58,6 @@ def test_the_index_names_the_lectures() -> None:
         assert set(named.split(", ")) <= LECTURES, named
     for path in PATHS:
         docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-        entry = INDEX[INDEX.index(f"]({path.name})") :].split("\n- ")[0].split("\n\n")[0]
+        entry = INDEX[INDEX.index(f"]({linked(path)})") :].split("\n- ")[0].split("\n\n")[0]
         for lecture in LECTURES:  # as the example itself says
             assert (lecture in docstring) == (lecture in entry), (path.name, lecture)

@@ -13,7 +13,7 @@ import oracle
 import pytest
 from helpers import DTYPES, long_uncompiled
 
-from fastbp import MLP, SGD, Adam, explain, gradcheck, graph, lr_find
+from fastbp import MLP, SGD, Adam, explain, find_learning_rate, gradcheck, graph
 from fastbp.fit import sources
 from fastbp.fit.between_epochs import Options
 from fastbp.fit.data import Examples
@@ -423,7 +423,7 @@ def test_insight_takes_missing_targets() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = diagnose(net, X, gaps)
-        assert lr_find(net, X, gaps, updates=20).suggestion > 0
+        assert find_learning_rate(net, X, gaps, updates=20).suggestion > 0
         with_weights = diagnose(net, X, gaps, np.where(weights > 0, weights, 1.0))
     assert found.loss == pytest.approx(net.loss(X, gaps), rel=1e-12)
     assert math.isfinite(with_weights.loss)

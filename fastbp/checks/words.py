@@ -145,7 +145,7 @@ REMARKS = {
     ("history", "df"): "Write history.to_frame()",
     ("history", "topandas"): "Write history.to_frame()",
     ("learning_rate", "constant"): "Write a number such as 0.001",
-    ("learning_rate", "auto"): "Write a number such as 0.001; lr_find suggests one",
+    ("learning_rate", "auto"): "Write a number such as 0.001; find_learning_rate suggests one",
     ("learning_rate", "cosine"): "Write CosineDecay(0.01, epochs=100)",
     ("learning_rate", "step"): "Write StepDecay(0.01, epochs=30)",
     ("learning_rate", "exponential"): "Write ExponentialDecay(0.01, 0.95, epochs=1)",

@@ -11,5 +11,6 @@ markup      the quantities as HTML and LaTeX
 range_test  the learning-rate range test, on a copy of the net
 ==========  ======================================================================
 
-The functions are called as ``fastbp.diagnose``, ``fastbp.explain`` and ``fastbp.lr_find``.
+The functions are called as ``fastbp.diagnose``, ``fastbp.explain`` and
+``fastbp.find_learning_rate``.
 """

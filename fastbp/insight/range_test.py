@@ -1,4 +1,4 @@
-"""`lr_find`: the learning-rate range test, which suggests a learning rate."""
+"""`find_learning_rate`: the learning-rate range test, which suggests a learning rate."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MOST_OF_THE_FALL = 0.8
 
 @dataclass(frozen=True)
 class LRFind:
-    """The result of `lr_find`; it prints as one line, and `plot` draws it.
+    """The result of `find_learning_rate`; it prints as one line, and `plot` draws it.
 
     Attributes
     ----------
@@ -112,7 +112,7 @@ class LRFind:
 
 
 @checks.explained
-def lr_find(
+def find_learning_rate(
     net: MLP,
     X: npt.ArrayLike,
     y: npt.ArrayLike,
@@ -171,10 +171,10 @@ def lr_find(
     Examples
     --------
     >>> import numpy as np
-    >>> from fastbp import MLP, SGD, lr_find
+    >>> from fastbp import MLP, SGD, find_learning_rate
     >>> X = np.random.default_rng(0).normal(size=(500, 3))
     >>> net = MLP((3, 16, 1), optimizer=SGD(), seed=0)
-    >>> found = lr_find(net, X, X[:, 0] * X[:, 1])
+    >>> found = find_learning_rate(net, X, X[:, 0] * X[:, 1])
     >>> net.optimizer = SGD(found.suggestion)
     """
     check_trainable(check_net(net).activations)
@@ -185,7 +185,7 @@ def lr_find(
     batch_size = checks.count("batch_size", batch_size)
     beta = checks.number("smoothing", smoothing, "at least 0 and below 1", lambda x: 0 <= x < 1)
     factor = checks.number("divergence", divergence, "a finite number above 1", lambda x: x > 1)
-    checks.refuse_sparse("X", X, "lr_find")
+    checks.refuse_sparse("X", X, "find_learning_rate")
     data, rows = rows_to_train_on(X, y, sample_weight, net)
     inputs = data.inputs.reshape(rows, -1)
     targets = checks.numbers("y", y)

@@ -255,7 +255,7 @@ def updates(m: Measurements) -> Iterator[Finding]:
             "large updates", "warning",
             f"an update changes the weights of layer {worst.number} by {worst.update_ratio:.2g} of "
             "their norm; about 0.001 is usual",
-            "Lower the learning rate; lr_find suggests one.", values,
+            "Lower the learning rate; find_learning_rate suggests one.", values,
         )  # fmt: skip
     small = worst.update_ratio < SMALL_UPDATE and m.loss > m.constant_loss / 2
     if small and (worst.update_ratio > 0 or _ought_to_move(m)):
@@ -264,8 +264,8 @@ def updates(m: Measurements) -> Iterator[Finding]:
             "small updates", "warning",
             f"an update changes the weights {most if worst.update_ratio > 0 else 'not at all'}; "
             "about 0.001 of their norm is usual",
-            "Raise the learning rate, or look where its schedule has come to; lr_find suggests "
-            "one.",
+            "Raise the learning rate, or look where its schedule has come to; find_learning_rate "
+            "suggests one.",
             values,
         )  # fmt: skip
 
@@ -305,7 +305,7 @@ def learning_rate(m: Measurements) -> Iterator[Finding]:
         yield Finding(
             "learning rate too large", "error" if diverged or fails else "warning",
             f"training {m.history.stop_reason}" if diverged else seen,
-            "Lower the learning rate, first to a tenth; lr_find suggests one.", values,
+            "Lower the learning rate, first to a tenth; find_learning_rate suggests one.", values,
         )  # fmt: skip
     better = min((factor for factor in m.trials if factor > 1), key=m.trials.__getitem__)
     fell = m.loss - here
@@ -315,7 +315,7 @@ def learning_rate(m: Measurements) -> Iterator[Finding]:
             "learning rate too small", "hint",
             f"a copy goes from a loss of {m.loss:.3g} to {here:.3g}, at {better:g} times the rate "
             f"to {m.trials[better]:.3g}",
-            "Raise the learning rate; lr_find suggests one.", values,
+            "Raise the learning rate; find_learning_rate suggests one.", values,
         )  # fmt: skip
 
 

@@ -111,7 +111,7 @@ class Perceptron:
             object.__setattr__(self, name, value)
 
     @classmethod
-    def by_hand(
+    def from_weights(
         cls, weights: npt.ArrayLike, biases: npt.ArrayLike | None = None, *,
         dtype: npt.DTypeLike = "float32",
     ) -> Perceptron:  # fmt: skip
@@ -136,7 +136,7 @@ class Perceptron:
 
         Examples
         --------
-        >>> conjunction = Perceptron.by_hand([1, 1], -1.5)
+        >>> conjunction = Perceptron.from_weights([1, 1], -1.5)
         >>> conjunction.predict([[0, 1], [1, 1]]).ravel().tolist()
         [0.0, 1.0]
         """

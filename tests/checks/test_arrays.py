@@ -21,9 +21,9 @@ from fastbp import (
     checks,
     diagnose,
     explain,
+    find_learning_rate,
     gradcheck,
     graph,
-    lr_find,
 )
 from fastbp.fit.metrics import accuracy, mean_squared_error
 from fastbp.inspection import layer_outputs
@@ -356,11 +356,11 @@ def test_masked_values_are_refused_wherever_arrays_are_given():
         lambda: net.step(X, y, np.ma.masked_equal(weights, 1)),
         lambda: net.predict(masked),
         lambda: diagnose(net, X, flat),
-        lambda: lr_find(net, X, flat),
+        lambda: find_learning_rate(net, X, flat),
         lambda: explain(net, masked[3], 1.0),
         lambda: layer_outputs(net, masked),
         lambda: Perceptron(3).fit(X, np.ma.masked_equal([0, 1, 1, 0], 1)),
-        lambda: Perceptron.by_hand(masked[3]),
+        lambda: Perceptron.from_weights(masked[3]),
         lambda: MLP((3, 1), weight_init=[np.ma.masked_equal(np.ones((3, 1)), 1)]),
         lambda: accuracy(flat, y),
         lambda: mean_squared_error(y, flat),

@@ -33,7 +33,7 @@ from fastbp import (
     WarmUp,
     checks,
     diagnose,
-    lr_find,
+    find_learning_rate,
 )
 from fastbp.checks import suggestions, words
 from fastbp.fit.metrics import METRICS
@@ -249,7 +249,7 @@ OPTIONS = [
     (lambda: fastbp.ImageShift((2, 2), pixel=1), "Write pixels=1"),
     (lambda: Perceptron(2, lr=0.1), "Write learning_rate=0.1"),
     (lambda: net().freeze(layer=[0]), "Write layers=[0]"),
-    (lambda: lr_find(net(), X, Y1, max_lr=1.0), "Write max_rate=1.0"),
+    (lambda: find_learning_rate(net(), X, Y1, max_lr=1.0), "Write max_rate=1.0"),
     (lambda: diagnose(net(), X, Y1, val_data=(X, Y1)), "Write validation_data=..."),
 ]
 

@@ -15,7 +15,7 @@ from reference_data import FOLDER, needs_mnist
 def test_augmentation_helps(capsys: pytest.CaptureFixture[str], tmp_path) -> None:
     options = () if SOAK else ("--seeds", "2", "--epochs", "25")
     _, out = run(
-        "19_augmentation.py", capsys, "--data", str(FOLDER), "--folder", str(tmp_path), *options
+        "18_augmentation.py", capsys, "--data", str(FOLDER), "--folder", str(tmp_path), *options
     )
     found = {
         line[13:27].strip(): [float(x) for x in re.findall(r"([\d.]+)%", line)]
@@ -28,9 +28,9 @@ def test_augmentation_helps(capsys: pytest.CaptureFixture[str], tmp_path) -> Non
         assert found[name][0] > found["original"][0] + 1
         assert min(found[name][1:]) > max(found["original"][1:])
     assert found["all of these"][0] > found["original"][0] + 1.5
-    assert (tmp_path / "19_augmentation.png").stat().st_size > 10_000
+    assert (tmp_path / "18_augmentation.png").stat().st_size > 10_000
 
 
 def test_no_data(capsys: pytest.CaptureFixture[str], tmp_path) -> None:
     with pytest.raises(SystemExit, match="there is no t10k-images.*FASTBP_DATA"):
-        run("19_augmentation.py", capsys, "--data", str(tmp_path))
+        run("18_augmentation.py", capsys, "--data", str(tmp_path))

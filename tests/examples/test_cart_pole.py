@@ -23,7 +23,7 @@ def cart_pole(x: float, v: float, angle: float, spin: float, force: float) -> li
 @pytest.mark.slow
 @long_uncompiled
 def test_cart_pole(capsys: pytest.CaptureFixture[str]) -> None:
-    names, out = run("26_cart_pole.py", capsys)
+    names, out = run("08_cart_pole.py", capsys)
     assert out.count("\n") == 2
     returns = names["returns"]
     for found in returns.values():

@@ -14,7 +14,7 @@ pytest.importorskip("distributed", reason="needs Dask: pip install 'fastbp[dask]
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_dask(capsys: pytest.CaptureFixture[str]) -> None:
-    _, out = run("31_dask.py", capsys, "--rounds", "2")
+    _, out = run("15_dask.py", capsys, "--rounds", "2")
     assert "rounds: 2" in out
     first, last = (float(line.split()[1]) for line in out.splitlines()[2:4])
     assert last < first

@@ -11,7 +11,7 @@ pytest.importorskip("sklearn", reason="the digits are its")
 
 @long_uncompiled
 def test_deploy_in_c(capsys: pytest.CaptureFixture[str]) -> None:
-    names, out = run("24_deploy_in_c.py", capsys)
+    names, out = run("16_deploy_in_c.py", capsys)
     assert "float32: 30,080 bytes of constants, 400 bytes of RAM" in out
     assert "int8: 8,430 bytes of constants, 184 bytes of RAM" in out
     if names["compiler"] is None:

@@ -9,7 +9,7 @@ from helpers import long_uncompiled
 
 @long_uncompiled
 def test_diagnose(capsys: pytest.CaptureFixture[str]) -> None:
-    names, out = run("17_diagnose.py", capsys)
+    names, out = run("20_diagnose.py", capsys)
     expected = {
         "inputs in other units": "unscaled inputs",
         "biases far below 0": "dead units",

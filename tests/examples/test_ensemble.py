@@ -10,7 +10,7 @@ from helpers import long_uncompiled
 
 @long_uncompiled
 def test_ensemble(capsys: pytest.CaptureFixture[str]) -> None:
-    names, out = run("33_ensemble.py", capsys)
+    names, out = run("10_ensemble.py", capsys)
     assert out.count("\n") == 13
     x, mean, spread = names["grid"][:, 0], names["mean"], names["spread"]
     inside = (abs(x) >= 1) & (abs(x) <= 4)

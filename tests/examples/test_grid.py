@@ -9,7 +9,7 @@ from helpers import long_uncompiled
 
 @long_uncompiled
 def test_grid(capsys: pytest.CaptureFixture[str]) -> None:
-    names, out = run("34_grid.py", capsys)
+    names, out = run("11_grid.py", capsys)
     assert out.count("\n") == 5
     assert len(names["scores"]) == 36
     assert max(names["scores"]) > 0.85

@@ -13,7 +13,7 @@ pytest.importorskip("scipy", reason="the example integrates by it, too")
 @pytest.mark.slow
 @long_uncompiled
 def test_inside_numba(capsys: pytest.CaptureFixture[str]) -> None:
-    names, out = run("25_inside_numba.py", capsys)
+    names, out = run("07_inside_numba.py", capsys)
     compiled, *by_scipy = map(numbers, out.splitlines()[1:])
     assert names["off"] < 0.05
     assert compiled[-1] < 1e-3

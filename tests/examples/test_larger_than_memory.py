@@ -11,7 +11,7 @@ pytest.importorskip("pyarrow", reason="needs pyarrow: pip install 'fastbp[parque
 
 @long_uncompiled
 def test_larger_than_memory(capsys: pytest.CaptureFixture[str]) -> None:
-    names, out = run("32_larger_than_memory.py", capsys, "--rows", "20000")
+    names, out = run("05_larger_than_memory.py", capsys, "--rows", "20000")
     assert "Parquet of 20,000 rows in 4 row groups, X: x0, x1" in out
     assert "y: price; sample_weight: weight" in out
     assert "in their order as from memory, but for rounding: True" in out

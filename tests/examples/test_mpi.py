@@ -22,7 +22,7 @@ import fastbp
 )
 def test_mpi(tmp_path: Path) -> None:
     path = tmp_path / "net.safetensors"
-    program = [sys.executable, str(EXAMPLES / "30_mpi.py"), "--checkpoint", str(path)]
+    program = [sys.executable, str(EXAMPLES / "14_mpi.py"), "--checkpoint", str(path)]
     paths = [str(Path(fastbp.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
     for epochs in (1, 2):

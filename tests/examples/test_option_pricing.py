@@ -24,7 +24,7 @@ def geometric_asian(names: dict) -> float:
 @pytest.mark.slow
 @long_uncompiled
 def test_option_pricing(capsys: pytest.CaptureFixture[str]) -> None:
-    names, out = run("27_option_pricing.py", capsys)
+    names, out = run("09_option_pricing.py", capsys)
     assert out.count("\n") == 5
     assert numbers(out.splitlines()[-1])[0] > 10
     prices = names["prices"]

@@ -11,7 +11,7 @@ from helpers import long_uncompiled
 
 @long_uncompiled
 def test_own_loop(capsys: pytest.CaptureFixture[str]) -> None:
-    names, out = run("12_own_loop.py", capsys)
+    names, out = run("06_own_loop.py", capsys)
     assert names["check"].checked > 70
     assert names["check"].error < 1e-4
     rates = [float(x) for x in re.findall(r"learning rate (\S+)", out)]

@@ -11,7 +11,7 @@ from helpers import long_uncompiled
 
 @long_uncompiled
 def test_quantiles(capsys: pytest.CaptureFixture[str]) -> None:
-    _, out = run("20_quantiles.py", capsys)
+    _, out = run("19_quantiles.py", capsys)
     shares = [float(x) for x in re.findall(r"([\d.]+)%", out)]
     assert shares == pytest.approx([10, 50, 90], abs=4)
     ranges = [numbers(line.partition(":")[2]) for line in out.splitlines()[-3:]]

@@ -11,7 +11,7 @@ pytest.importorskip("safetensors", reason="nets are saved by it")
 
 @long_uncompiled
 def test_save_and_resume(capsys: pytest.CaptureFixture[str]) -> None:
-    names, out = run("23_save_and_resume.py", capsys)
+    names, out = run("04_save_and_resume.py", capsys)
     assert "0 epochs are done\n15 epochs are done" in out
     assert "one bit flipped: it is damaged: its SHA-256" in out
     assert "the same parameters: True" in out

@@ -10,7 +10,7 @@ from helpers import long_uncompiled
 
 @long_uncompiled
 def test_scikit_learn(capsys: pytest.CaptureFixture[str]) -> None:
-    names, out = run("21_scikit_learn.py", capsys)
+    names, out = run("03_scikit_learn.py", capsys)
     lines = out.splitlines()
     assert lines[0].startswith("fastbp.sklearn.")
     assert lines[1].startswith("sklearn.neural_network.")

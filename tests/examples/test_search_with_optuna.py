@@ -12,7 +12,7 @@ pytest.importorskip("optuna", reason="needs optuna: pip install optuna")
 @long_uncompiled
 @pytest.mark.slow
 def test_search_with_optuna(capsys: pytest.CaptureFixture[str]) -> None:
-    names, out = run("29_search_with_optuna.py", capsys, "--trials", "15")
+    names, out = run("13_search_with_optuna.py", capsys, "--trials", "15")
     trials, pruned = numbers(out.splitlines()[0])
     assert trials == 15
     assert 0 < pruned < 15

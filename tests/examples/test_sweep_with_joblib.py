@@ -15,7 +15,7 @@ from helpers import long_uncompiled
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_sweep_with_joblib(capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("joblib", reason="the sweep is joblib's")
-    names, out = run("28_sweep_with_joblib.py", capsys, "--epochs", "5")
+    names, out = run("12_sweep_with_joblib.py", capsys, "--epochs", "5")
     there = importlib.util.find_spec("distributed") is not None
     assert list(names["found"]) == ["threading", "loky", *["dask"] * there]
     assert "the same losses: True" in out

@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse
 from helpers import make, state
 
-from fastbp import MLP, diagnose, lr_find
+from fastbp import MLP, diagnose, find_learning_rate
 from fastbp.inspection import layer_outputs
 
 RNG = np.random.default_rng(5)
@@ -114,7 +114,7 @@ REFUSED = {
     "input_dropout=0.5": lambda net: dropping().step(X, Y),
     "input_dropout in batches": lambda net: dropping().fit([(X, Y)]),
     "diagnose": lambda net: diagnose(net, X, Y),
-    "lr_find": lambda net: lr_find(net, X, Y),
+    "find_learning_rate": lambda net: find_learning_rate(net, X, Y),
 }
 
 

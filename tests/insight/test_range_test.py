@@ -1,4 +1,4 @@
-"""`lr_find`: what it suggests trains, far more diverges, and the net stays as it was."""
+"""`find_learning_rate`: what it suggests trains, far more diverges, and the net stays as it was."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from helpers import long_uncompiled
 
-from fastbp import MLP, SGD, Adam, DivergenceWarning, Group, lr_find
+from fastbp import MLP, SGD, Adam, DivergenceWarning, Group, find_learning_rate
 
 matplotlib.use("agg")
 pytestmark = long_uncompiled
@@ -31,7 +31,7 @@ def state(one):
 @pytest.mark.parametrize("kind", [SGD, Adam, lambda rate: SGD(rate, momentum=0.9)])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_suggestion_trains_well(kind, dtype: str) -> None:
-    found = lr_find(net(kind(1e-5), dtype=dtype), X, Y)
+    found = find_learning_rate(net(kind(1e-5), dtype=dtype), X, Y)
     suggested, slower = net(kind(found.suggestion)), net(kind(found.suggestion / 100))
     for one in (suggested, slower):
         one.fit(X, Y, epochs=100)
@@ -41,7 +41,7 @@ def test_the_suggestion_trains_well(kind, dtype: str) -> None:
 
 
 def test_a_much_larger_rate_diverges() -> None:
-    found = lr_find(net(SGD()), X, Y)
+    found = find_learning_rate(net(SGD()), X, Y)
     assert found.diverged
     assert found.rates[-1] < 10
     with pytest.warns(DivergenceWarning):
@@ -50,7 +50,7 @@ def test_a_much_larger_rate_diverges() -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_suggestions_of_other_orders_agree(seed: int) -> None:
-    here, other = (lr_find(net(SGD()), X, Y, seed=s).suggestion for s in (None, seed))
+    here, other = (find_learning_rate(net(SGD()), X, Y, seed=s).suggestion for s in (None, seed))
     assert 0.2 < other / here < 5
 
 
@@ -61,7 +61,7 @@ def test_the_net_is_as_it_was_and_trains_on() -> None:
     for each in (one, twin):
         each.fit(X, Y, epochs=2)
     before = state(one)
-    lr_find(one, X, Y)
+    find_learning_rate(one, X, Y)
     assert state(one) == before
     one.fit(X, Y, epochs=2)
     twin.fit(X, Y, epochs=2)
@@ -75,8 +75,9 @@ def test_the_rates_rise_and_the_losses_are_those_of_training(before: int) -> Non
     one.optimizer = SGD(0.01)
     one.fit(X, Y, epochs=before)  # the number of the update goes on; the rates begin anew
     one.optimizer = optimizer
-    found = lr_find(one, X, Y, weights, min_rate=1e-4, max_rate=1e-2, updates=12, batch_size=50,
-                    smoothing=0.5)  # fmt: skip
+    found = find_learning_rate(
+        one, X, Y, weights, min_rate=1e-4, max_rate=1e-2, updates=12, batch_size=50, smoothing=0.5
+    )
     assert np.allclose(found.rates, np.geomspace(1e-4, 1e-2, 12))
     twin, order, generator = net(SGD()), np.empty(0, int), np.random.default_rng(0)
     twin.params[:] = one.params
@@ -95,14 +96,14 @@ def test_the_rates_rise_and_the_losses_are_those_of_training(before: int) -> Non
 
 def test_nothing_to_learn_gives_no_suggestion() -> None:
     one = net(SGD(), weight_init="zeros", bias=False)
-    found = lr_find(one, X, Y, max_rate=1e-3)
+    found = find_learning_rate(one, X, Y, max_rate=1e-3)
     assert found.suggestion is None
     assert str(found).startswith("no rate lowers the loss")
     assert [line.get_label() for line in found.plot().lines] == ["batch", "smoothed"]
 
 
 def test_it_prints_and_draws() -> None:
-    found = lr_find(net(SGD()), X, Y)
+    found = find_learning_rate(net(SGD()), X, Y)
     assert re.match(r"suggested learning rate \d\.?\d*", str(found))
     assert f"{found.suggestion:.2g}" in str(found)
     assert found.start == pytest.approx(net(SGD()).loss(X, Y), rel=0.2)
@@ -122,17 +123,17 @@ def test_it_prints_and_draws() -> None:
 def test_bad_input() -> None:
     one = net(SGD())
     with pytest.raises(ValueError, match="max_rate must be above min_rate, 1; got 0.1"):
-        lr_find(one, X, Y, min_rate=1, max_rate=0.1)
+        find_learning_rate(one, X, Y, min_rate=1, max_rate=0.1)
     with pytest.raises(ValueError, match="divergence must be a finite number above 1; got 1"):
-        lr_find(one, X, Y, divergence=1)
+        find_learning_rate(one, X, Y, divergence=1)
     with pytest.raises(ValueError, match="smoothing must be at least 0 and below 1; got 1"):
-        lr_find(one, X, Y, smoothing=1)
+        find_learning_rate(one, X, Y, smoothing=1)
     with pytest.raises(ValueError, match="updates must be at least 10; got 3"):
-        lr_find(one, X, Y, updates=3)
+        find_learning_rate(one, X, Y, updates=3)
     with pytest.raises(ValueError, match="X and y must have the same number of rows"):
-        lr_find(one, X, Y[:3])
+        find_learning_rate(one, X, Y[:3])
     with pytest.raises(TypeError, match="net must be an MLP"):
-        lr_find(SGD(), X, Y)
+        find_learning_rate(SGD(), X, Y)
     one.params[:] = 1e30
     with pytest.raises(ValueError, match="the loss of the first batch is not finite"):
-        lr_find(one, X, Y)
+        find_learning_rate(one, X, Y)

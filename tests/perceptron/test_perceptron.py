@@ -41,7 +41,7 @@ def test_separable_rows_are_learned(dtype, n_out, shuffle) -> None:
 
 def test_a_step_by_hand() -> None:
     """w <- w - rate (y_hat - y) x, row by row."""
-    unit = Perceptron.by_hand([1.0, -1.0], 0.5, dtype="float64")
+    unit = Perceptron.from_weights([1.0, -1.0], 0.5, dtype="float64")
     unit.learning_rate = 0.25
     # z = 2.5: on, and should be off. Then z = -1.25: off, and should be on.
     history = unit.fit([[3.0, 1.0], [-1.0, 0.25]], [0, 1], epochs=1, shuffle=False)
@@ -112,15 +112,15 @@ def test_xor_defeats_it() -> None:
 
 
 def test_by_hand() -> None:
-    unit = Perceptron.by_hand([1, 1], -1.5)
+    unit = Perceptron.from_weights([1, 1], -1.5)
     assert unit.predict(POINTS).ravel().tolist() == [0, 0, 0, 1]
-    units = Perceptron.by_hand([[1, 1, -1], [1, 1, 0]], [-1.5, -0.5, 0.5], dtype="float64")
+    units = Perceptron.from_weights([[1, 1, -1], [1, 1, 0]], [-1.5, -0.5, 0.5], dtype="float64")
     assert units.layer_sizes == (2, 3)
     assert units.predict(POINTS).tolist() == [[0, 0, 1], [0, 1, 1], [0, 1, 0], [1, 1, 0]]
-    plain = Perceptron.by_hand([1, -1])
+    plain = Perceptron.from_weights([1, -1])
     assert plain.biases == ()
     assert plain.predict([[2, 1], [1, 2]]).ravel().tolist() == [1, 0]
-    assert Perceptron.by_hand([[1, 2]], 1).biases[0].tolist() == [1, 1]
+    assert Perceptron.from_weights([[1, 2]], 1).biases[0].tolist() == [1, 1]
 
 
 def test_repr_copies_and_pickles() -> None:
@@ -213,4 +213,4 @@ def test_bad_rows(n_out, X, y, error, message) -> None:
 )
 def test_bad_units_by_hand(weights, biases, error, message) -> None:
     with pytest.raises(error, match=message):
-        Perceptron.by_hand(weights, biases)
+        Perceptron.from_weights(weights, biases)

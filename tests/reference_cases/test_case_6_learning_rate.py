@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from helpers import long_uncompiled
 
-from fastbp import MLP, SGD, DivergenceWarning, diagnose, lr_find
+from fastbp import MLP, SGD, DivergenceWarning, diagnose, find_learning_rate
 
 pytestmark = pytest.mark.slow
 
@@ -52,7 +52,7 @@ def test_heuristics_for_hyper_parameters() -> None:
 
     assert "learning rate too large" in diagnose(net(5.0), X, y)
     assert "learning rate too small" in diagnose(net(1e-6), X, y)
-    suggested = net(lr_find(net(1e-6), X, y).suggestion)
+    suggested = net(find_learning_rate(net(1e-6), X, y).suggestion)
     assert diagnose(suggested, X, y).names == ()
     suggested.fit(X, y, epochs=100)
     assert np.allclose(suggested.weights[0].ravel(), [1.0, -2.0], atol=1e-3)

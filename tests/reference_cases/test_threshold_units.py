@@ -21,9 +21,9 @@ each_dtype = pytest.mark.parametrize("dtype", DTYPES)
 @each_dtype
 def test_case_4_and_or_not_by_hand(dtype) -> None:
     """step(w.x + b)."""
-    units = Perceptron.by_hand([[1, 1], [1, 1]], [-1.5, -0.5], dtype=dtype)
+    units = Perceptron.from_weights([[1, 1], [1, 1]], [-1.5, -0.5], dtype=dtype)
     assert units.predict(POINTS).T.tolist() == [AND, OR]
-    negation = Perceptron.by_hand([-1], 0.5, dtype=dtype)
+    negation = Perceptron.from_weights([-1], 0.5, dtype=dtype)
     assert negation.predict([[0], [1]]).ravel().tolist() == [1, 0]
 
 
@@ -80,7 +80,7 @@ def test_case_4_no_line_separates_xor() -> None:
     """Of a fine grid of lines none does; of AND and OR many do."""
     values = np.linspace(-2, 2, 17)
     lines = np.array(list(itertools.product(values, values, values)))
-    units = Perceptron.by_hand(lines[:, :2].T, lines[:, 2])
+    units = Perceptron.from_weights(lines[:, :2].T, lines[:, 2])
     outputs = units.predict(POINTS).T
     counts = [int((outputs == y).all(axis=1).sum()) for y in (AND, OR, XOR)]
     assert counts[0] > 100
@@ -101,8 +101,8 @@ def test_case_4_least_squares_line_of_xor(dtype) -> None:
 
 @each_dtype
 def test_case_4_xor_by_two_layers_of_threshold_units(dtype) -> None:
-    hidden = Perceptron.by_hand(np.ones((2, 2)), [-1.5, -0.5], dtype=dtype)
-    output = Perceptron.by_hand([-1, 1], -0.5, dtype=dtype)
+    hidden = Perceptron.from_weights(np.ones((2, 2)), [-1.5, -0.5], dtype=dtype)
+    output = Perceptron.from_weights([-1, 1], -0.5, dtype=dtype)
     assert hidden.net_inputs(POINTS).tolist() == [
         [-1.5, -0.5],
         [-0.5, 0.5],

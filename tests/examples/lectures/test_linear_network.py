@@ -9,7 +9,7 @@ from example_runs import numbers, run
 
 
 def test_linear_network(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    _, out = run("05_linear_network.py", capsys, "--folder", str(tmp_path))
+    _, out = run("lectures/04_linear_network.py", capsys, "--folder", str(tmp_path))
     lines = {line.split()[0]: numbers(line) for line in out.splitlines() if line}
     forward = out.partition("Loss")[0].splitlines()
     outputs = {line.split()[0]: numbers(line)[-1] for line in forward[5:] if line}
@@ -17,4 +17,4 @@ def test_linear_network(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> N
     assert lines["total"] == [8]
     assert "dE/dW36 = 12, new W36 = -2.2" in out
     assert "dE/dW13 = 12, new W13 = -0.2" in out
-    assert (tmp_path / "05_linear_network.png").stat().st_size > 10_000
+    assert (tmp_path / "04_linear_network.png").stat().st_size > 10_000

@@ -52,5 +52,5 @@ print(f"least squares for XOR: w = ({abs(w1):.6f}, {abs(w2):.6f}), b = {line.bia
 print("                      outputs", *line.predict(X)[:, 0].round(6))
 
 folder.mkdir(parents=True, exist_ok=True)
-figure.savefig(folder / "03_perceptron.png")
-print(f"\nin {folder}: 03_perceptron.png")
+figure.savefig(folder / "02_perceptron.png")
+print(f"\nin {folder}: 02_perceptron.png")

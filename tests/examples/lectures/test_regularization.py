@@ -14,7 +14,7 @@ from fastbp import MLP
 @long_uncompiled
 def test_regularization(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ("--folder", str(tmp_path), "--seeds", "2")
-    names, out = run("16_regularization.py", capsys, *options)
+    names, out = run("lectures/15_regularization.py", capsys, *options)
     assert f"{MLP((1, 64, 64, 1)).params.size:,} parameters" in str(names["__doc__"])
     rows = dict.fromkeys(names["METHODS"])
     for line in out.splitlines()[1 : 1 + len(rows)]:
@@ -29,4 +29,4 @@ def test_regularization(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert epochs[-1] < 1500
     losses = [numbers(line)[-1] for line in out.splitlines()[-4:]]
     assert losses[-1] > 4 * max(losses[:-1])
-    assert (tmp_path / "16_regularization.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "15_regularization.png").read_bytes().startswith(b"\x89PNG")

@@ -17,22 +17,22 @@ parser.add_argument("--folder", type=Path, default=Path("build/examples"), help=
 folder = parser.parse_args().folder
 X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
 
-conjunction = Perceptron.by_hand([1, 1], -1.5)
-disjunction = Perceptron.by_hand([1, 1], -0.5)
-negation = Perceptron.by_hand([-1], 0.5)
+conjunction = Perceptron.from_weights([1, 1], -1.5)
+disjunction = Perceptron.from_weights([1, 1], -0.5)
+negation = Perceptron.from_weights([-1], 0.5)
 print("x1 x2       ", *(f"{a}{b}" for a, b in X))
 print("x1 AND x2   ", *(f"{y:2.0f}" for y in conjunction.predict(X)[:, 0]))
 print("x1 OR x2    ", *(f"{y:2.0f}" for y in disjunction.predict(X)[:, 0]))
 print("NOT 0, NOT 1", *(f"{y:2.0f}" for y in negation.predict([[0], [1]])[:, 0]))
 
-hidden = Perceptron.by_hand([[1, 1], [1, 1]], [-1.5, -0.5])  # AND and OR, as above
+hidden = Perceptron.from_weights([[1, 1], [1, 1]], [-1.5, -0.5])  # AND and OR, as above
 xor = MLP((2, 2, 1), activation="step", output_activation="step")
 xor.weights[0][...] = hidden.weights[0]
 xor.biases[0][...] = hidden.biases[0]
 xor.weights[1][...] = [[-1], [1]]
 xor.biases[1][...] = -0.5  # OR and not AND
 print("\nXOR: hidden net inputs  ", *(f"({a:g}, {b:g})" for a, b in hidden.net_inputs(X)))
-output = Perceptron.by_hand(xor.weights[1], xor.biases[1])
+output = Perceptron.from_weights(xor.weights[1], xor.biases[1])
 print("     output's net inputs", *output.net_inputs(hidden.predict(X))[:, 0])
 print("     outputs            ", *xor.predict(X)[:, 0])
 
@@ -52,5 +52,5 @@ for ax, (title, net) in zip(axes, panels.items(), strict=True):
         ax.annotate(f"{on:.0f}", point, (9, 7), textcoords="offset points")
     ax.set(title=title, xlabel="x1", ylabel="x2", xlim=(-0.5, 1.5), ylim=(-0.5, 1.5), aspect=1)
 folder.mkdir(parents=True, exist_ok=True)
-figure.savefig(folder / "02_threshold_units.png")
-print(f"\nin {folder}: 02_threshold_units.png")
+figure.savefig(folder / "01_threshold_units.png")
+print(f"\nin {folder}: 01_threshold_units.png")

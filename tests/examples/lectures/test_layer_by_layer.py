@@ -11,7 +11,7 @@ from helpers import long_uncompiled
 
 @long_uncompiled
 def test_layer_by_layer(capsys: pytest.CaptureFixture[str]) -> None:
-    names, out = run("10_layer_by_layer.py", capsys)
+    names, out = run("lectures/10_layer_by_layer.py", capsys)
     lines = out.splitlines()
     assert lines[0].startswith("MLP((2, 4, 3), activation='sigmoid', output_activation='sigmoid'")
     assert len(names["history"]) == 100
@@ -23,7 +23,7 @@ def test_layer_by_layer(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_is_as_short_as_with_keras() -> None:
-    text = (EXAMPLES / "10_layer_by_layer.py").read_text(encoding="utf-8")
+    text = (EXAMPLES / "lectures/10_layer_by_layer.py").read_text(encoding="utf-8")
     keras = re.findall(r"^    model", text, re.MULTILINE)
     ours = text[text.index("net = MLP(") : text.index("print(net)")].strip().splitlines()
     assert len(keras) == 5

@@ -10,7 +10,12 @@ from helpers import long_uncompiled
 @long_uncompiled
 def test_optimization_methods(capsys: pytest.CaptureFixture[str], tmp_path) -> None:
     names, out = run(
-        "14_optimization_methods.py", capsys, "--folder", str(tmp_path), "--evaluations", "400"
+        "lectures/13_optimization_methods.py",
+        capsys,
+        "--folder",
+        str(tmp_path),
+        "--evaluations",
+        "400",
     )
     lines = out.splitlines()
     assert numbers(lines[0]) == [10, 100, 400]
@@ -20,4 +25,4 @@ def test_optimization_methods(capsys: pytest.CaptureFixture[str], tmp_path) -> N
     assert losses["conjugate_gradient"][2] < losses["gradient_descent"][2]
     assert sorted(losses, key=lambda name: losses[name][2])[:2] == ["lm", "lbfgs"]
     assert {len(curve[0]) for curve in names["curves"].values()} != {1}
-    assert (tmp_path / "14_optimization_methods.png").stat().st_size > 20_000
+    assert (tmp_path / "13_optimization_methods.png").stat().st_size > 20_000

@@ -12,7 +12,7 @@ matplotlib.use("Agg")
 
 
 def test_computational_graph(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    names, out = run("07_computational_graph.py", capsys, "--folder", str(tmp_path))
+    names, out = run("lectures/06_computational_graph.py", capsys, "--folder", str(tmp_path))
     lines = out.splitlines()
     assert lines[0].endswith("{'x': -4.0, 'y': -4.0, 'z': 3.0, 'q': -4.0}")
     forward, backward = (next(x for x in some if x[:2] == "L ") for some in (lines, lines[::-1]))
@@ -26,4 +26,4 @@ def test_computational_graph(capsys: pytest.CaptureFixture[str], tmp_path: Path)
     before, after = names["losses"][0], names["losses"][-1]
     assert after < 0.8 * before
     pictures = sorted(path.name for path in tmp_path.iterdir())
-    assert pictures == ["07_cross_entropy.png", "07_one_branch.png", "07_product.png"]
+    assert pictures == ["06_cross_entropy.png", "06_one_branch.png", "06_product.png"]

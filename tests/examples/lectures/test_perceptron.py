@@ -9,7 +9,7 @@ from example_runs import numbers, run
 
 
 def test_perceptron(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    names, out = run("03_perceptron.py", capsys, "--folder", str(tmp_path))
+    names, out = run("lectures/02_perceptron.py", capsys, "--folder", str(tmp_path))
     conjunction, disjunction, xor, _, both, squares, outputs, *_ = out.splitlines()
     for line, y in ((conjunction, [0, 0, 0, 1]), (disjunction, [0, 1, 1, 1])):
         said, _, reason = line.partition("predicts")[2].partition("  ")
@@ -27,4 +27,4 @@ def test_perceptron(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
         for point, on in zip(X, y, strict=True):
             sides[on].add((x1 - x0) * (point[1] - y0) > (y1 - y0) * (point[0] - x0))
         assert sides[0].isdisjoint(sides[1]) == (name != "XOR")
-    assert (tmp_path / "03_perceptron.png").stat().st_size > 10_000
+    assert (tmp_path / "02_perceptron.png").stat().st_size > 10_000

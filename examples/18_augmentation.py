@@ -58,4 +58,4 @@ for row, (name, augment) in zip(axes, kinds.items(), strict=True):
         ax.set(xticks=[], yticks=[])
     row[0].set_ylabel(name, rotation=0, ha="right", va="center")
 options.folder.mkdir(parents=True, exist_ok=True)
-figure.savefig(options.folder / "19_augmentation.png", dpi=120)
+figure.savefig(options.folder / "18_augmentation.png", dpi=120)

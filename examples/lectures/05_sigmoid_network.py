@@ -38,5 +38,5 @@ print(f"\nafter 10,000 steps: E = {net.loss([x], [target]):.4g}, outputs", end="
 print(*net.predict([x])[0].round(5))
 
 folder.mkdir(parents=True, exist_ok=True)
-step.plot().figure.savefig(folder / "06_sigmoid_network.png")
-print(f"\nin {folder}: 06_sigmoid_network.png")
+step.plot().figure.savefig(folder / "05_sigmoid_network.png")
+print(f"\nin {folder}: 05_sigmoid_network.png")

@@ -25,5 +25,5 @@ print(f"dE/dW13 = {hidden.gradient[0, 0]:g}, new W13 = {hidden.new[0, 0]:g}")
 print("dE/dW13 is (y - t) W36 x1 with the old W36: the step changes all weights at once.")
 
 folder.mkdir(parents=True, exist_ok=True)
-step.plot().figure.savefig(folder / "05_linear_network.png")
-print(f"\nin {folder}: 05_linear_network.png")
+step.plot().figure.savefig(folder / "04_linear_network.png")
+print(f"\nin {folder}: 04_linear_network.png")

@@ -5,7 +5,7 @@ MC886: heuristics for choosing hyper-parameters, after M. Nielsen's chapter 3.
 
 import numpy as np
 
-from fastbp import MLP, SGD, Adam, diagnose, lr_find
+from fastbp import MLP, SGD, Adam, diagnose, find_learning_rate
 
 rng = np.random.default_rng(0)
 X = rng.uniform(-1, 1, size=(500, 2))
@@ -43,7 +43,7 @@ for name, report in reports.items():
         print(finding)
 
 net = classifier((2, 16, 1), optimizer=Adam(1e-6))
-net.optimizer = Adam(lr_find(net, X, y).suggestion)
+net.optimizer = Adam(find_learning_rate(net, X, y).suggestion)
 net.fit(X, y, epochs=50, validation_data=validation)
-print("\n-- scaled inputs, a hidden layer, the rate that lr_find suggests")
+print("\n-- scaled inputs, a hidden layer, the rate that find_learning_rate suggests")
 print(diagnose(net, X, y, validation_data=validation))

@@ -1,4 +1,4 @@
-"""Learning rates too small, good, too large and divergent; and `lr_find`, which suggests one.
+"""Learning rates too small, good, too large and divergent; `find_learning_rate` suggests one.
 
 MC886 and CS109A: the effect of the learning rate on gradient descent. The range test is Smith's
 (WACV 2017): train while the rate rises, and watch where the loss falls.
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 import fastbp.plot
-from fastbp import MLP, SGD, lr_find
+from fastbp import MLP, SGD, find_learning_rate
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--folder", type=Path, default=Path("build/examples"), help="output folder")
@@ -28,7 +28,7 @@ def new_net(learning_rate: float) -> MLP:
     return MLP((3, 32, 1), activation="tanh", optimizer=SGD(learning_rate), seed=0)
 
 
-found = lr_find(new_net(0.01), X, y)
+found = find_learning_rate(new_net(0.01), X, y)
 print(found, "\n")
 
 rates = {
@@ -50,5 +50,5 @@ left, right = fastbp.plot.axes(ncols=2, figsize=(11, 4))
 found.plot(left)
 fastbp.plot.loss_curves(histories, ax=right)
 right.set_title("Training at these rates")
-left.figure.savefig(folder / "13_learning_rate.png")
-print(f"\nwritten: {folder / '13_learning_rate.png'}")
+left.figure.savefig(folder / "12_learning_rate.png")
+print(f"\nwritten: {folder / '12_learning_rate.png'}")

@@ -1,6 +1,6 @@
 """Data-parallel training on the ranks of MPI, from a checkpoint if there is one.
 
-mpirun -n 4 python -m mpi4py examples/30_mpi.py
+mpirun -n 4 python -m mpi4py examples/14_mpi.py
 """
 
 import argparse

@@ -11,8 +11,8 @@ from helpers import long_uncompiled
 
 
 @long_uncompiled
-def test_quickstart(capsys: pytest.CaptureFixture[str]) -> None:
-    names, out = run("01_quickstart.py", capsys)
+def test_two_spirals(capsys: pytest.CaptureFixture[str]) -> None:
+    names, out = run("02_classification.py", capsys)
     assert out.startswith("MLP((2, 64, 64, 2), activation='relu', output_activation='softmax'")
     accuracy = numbers(out.split("accuracy on held-out rows")[1].splitlines()[0])[0]
     assert accuracy >= 98

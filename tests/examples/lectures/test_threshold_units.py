@@ -9,7 +9,7 @@ from example_runs import numbers, run
 
 
 def test_threshold_units(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    names, out = run("02_threshold_units.py", capsys, "--folder", str(tmp_path))
+    names, out = run("lectures/01_threshold_units.py", capsys, "--folder", str(tmp_path))
     lines = out.splitlines()
     assert lines[0].split()[-4:] == ["00", "01", "10", "11"]
     assert lines[1].split()[-4:] == ["0", "0", "0", "1"]
@@ -19,4 +19,4 @@ def test_threshold_units(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> 
     assert numbers(lines[6]) == [-0.5, 0.5, 0.5, -0.5]
     assert numbers(lines[7]) == [0, 1, 1, 0]
     assert [len(ax.lines) - 4 for ax in names["axes"]] == [1, 1, 2]  # lines beside the points
-    assert (tmp_path / "02_threshold_units.png").stat().st_size > 10_000
+    assert (tmp_path / "01_threshold_units.png").stat().st_size > 10_000

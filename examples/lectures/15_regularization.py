@@ -63,4 +63,4 @@ right.set(title="initial weights", xlabel="step", ylabel="loss of the training d
 left.legend(fontsize="small")
 right.legend(fontsize="small")
 arguments.folder.mkdir(parents=True, exist_ok=True)
-figure.savefig(arguments.folder / "16_regularization.png", dpi=72)
+figure.savefig(arguments.folder / "15_regularization.png", dpi=72)

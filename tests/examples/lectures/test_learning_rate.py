@@ -14,7 +14,7 @@ matplotlib.use("agg")
 
 @long_uncompiled
 def test_learning_rate(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    names, out = run("13_learning_rate.py", capsys, "--folder", str(tmp_path))
+    names, out = run("lectures/12_learning_rate.py", capsys, "--folder", str(tmp_path))
     lines = out.splitlines()
     assert lines[0].startswith("suggested learning rate")
     last = {name.split(",")[0]: one.loss[-1] for name, one in names["histories"].items()}
@@ -22,6 +22,6 @@ def test_learning_rate(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> No
     assert last["good"] < last["too large"] / 2
     assert "divergent" not in last
     assert any("diverged in epoch 1" in line for line in lines if line.startswith("divergent"))
-    assert (tmp_path / "13_learning_rate.png").stat().st_size > 10_000
+    assert (tmp_path / "12_learning_rate.png").stat().st_size > 10_000
     assert len(names["right"].lines) == 3
     matplotlib.pyplot.close("all")

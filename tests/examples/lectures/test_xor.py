@@ -8,7 +8,7 @@ from example_runs import numbers, run
 
 
 def test_xor(capsys: pytest.CaptureFixture[str]) -> None:
-    out = run("04_xor.py", capsys)[1].splitlines()
+    out = run("lectures/03_xor.py", capsys)[1].splitlines()
     assert numbers(out[0]) == [0, 1, 1, 0]
     assert numbers(out[1]) == [0.5, 0.5, 0.5, 0.5]
     assert out[-1].startswith("two layers, trained")

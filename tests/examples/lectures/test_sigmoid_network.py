@@ -20,7 +20,7 @@ DECK = """
 
 
 def test_sigmoid_network(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    _, out = run("06_sigmoid_network.py", capsys, "--folder", str(tmp_path))
+    _, out = run("lectures/05_sigmoid_network.py", capsys, "--folder", str(tmp_path))
     printed = [float(x) for x in re.findall(r"\d+\.\d+(?:e-\d+)?", out)]
     for number in DECK.split():
         digits = len(number.partition(".")[2])
@@ -29,4 +29,4 @@ def test_sigmoid_network(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> 
     assert "0.055399425 - 0.019049118" in out
     assert 0.291027774 in printed
     assert re.search(r"after 10,000 steps: E = 3\.51e-05", out)
-    assert (tmp_path / "06_sigmoid_network.png").stat().st_size > 10_000
+    assert (tmp_path / "05_sigmoid_network.png").stat().st_size > 10_000

@@ -12,7 +12,7 @@ from helpers import long_uncompiled
 
 @long_uncompiled
 def test_gradient_descent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    names, out = run("11_gradient_descent.py", capsys, "--folder", str(tmp_path))
+    names, out = run("lectures/11_gradient_descent.py", capsys, "--folder", str(tmp_path))
     rows = [numbers(line)[-2:] for line in out.splitlines()]
     assert [updates for updates, _ in rows] == [120, 15, 3, 9, 9, 9, 40, 40]
     stochastic, mini_batch, full, divergent, good, small, momentum, none = (r[1] for r in rows)

@@ -9,7 +9,7 @@ from helpers import long_uncompiled
 
 @long_uncompiled
 def test_plain_backpropagation(capsys) -> None:
-    names, out = run("22_plain_backpropagation.py", capsys)
+    names, out = run("lectures/07_plain_backpropagation.py", capsys)
     lines = out.splitlines()
     for line in lines[1:6]:
         _, loss, plain_loss = numbers(line)

@@ -57,4 +57,4 @@ ax.set(xlabel="full-batch gradient evaluations", xscale="log", xlim=(1, options.
 ax.set(ylabel="loss of all rows", yscale="log", title="sin(3 x1) x2, by a 2-20-1 net of tanh units")
 ax.legend(loc="lower left")
 options.folder.mkdir(parents=True, exist_ok=True)
-figure.savefig(options.folder / "14_optimization_methods.png", dpi=120)
+figure.savefig(options.folder / "13_optimization_methods.png", dpi=120)

@@ -16,12 +16,12 @@ matplotlib.use("agg")
 @long_uncompiled
 def test_watch_it_learn(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     options = ("--folder", str(tmp_path), "--frames", "3")
-    names, out = run("15_watch_it_learn.py", capsys, *options)
+    names, out = run("lectures/14_watch_it_learn.py", capsys, *options)
     assert names["accuracy"] > 0.98
     assert names["epochs"][0] == 0 and names["epochs"][-1] == 150
-    with Image.open(tmp_path / "15_animation.gif") as animation:
+    with Image.open(tmp_path / "14_animation.gif") as animation:
         assert animation.n_frames == 3
-    for name in ("15_loss_surface.png", "15_histograms.png"):
+    for name in ("14_loss_surface.png", "14_histograms.png"):
         assert (tmp_path / name).stat().st_size > 10_000
     norms = numbers(next(line for line in out.splitlines() if "norms" in line).split("ients:")[1])
     assert norms[0] < norms[1] < norms[2] < norms[3]  # they vanish going back

@@ -7,7 +7,7 @@ from example_runs import numbers, run
 
 
 def test_linear_regression(capsys: pytest.CaptureFixture[str]) -> None:
-    first, *lines = run("08_linear_regression.py", capsys)[1].splitlines()
+    first, *lines = run("lectures/08_linear_regression.py", capsys)[1].splitlines()
     slope, intercept = numbers(first)
     assert slope == pytest.approx(3, abs=0.3)
     assert intercept == pytest.approx(-2, abs=0.2)

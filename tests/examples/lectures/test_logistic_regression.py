@@ -13,7 +13,7 @@ from example_runs import numbers, run
 from helpers import long_uncompiled
 from reference_data import HEART, heart, needs
 
-NAME = "09_logistic_regression.py"
+NAME = "lectures/09_logistic_regression.py"
 
 
 @long_uncompiled
