@@ -21,7 +21,7 @@ folder.mkdir(parents=True, exist_ok=True)
 def save(expression: graph.Expression, point: dict, name: str) -> None:
     """Draw a graph with its values and derivatives."""
     figure = expression.draw(point).figure
-    figure.savefig(folder / f"07_{name}.png", dpi=120)
+    figure.savefig(folder / f"06_{name}.png", dpi=120)
     plt.close(figure)
 
 
