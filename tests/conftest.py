@@ -15,7 +15,7 @@ PROMISES = {
     "bad input": {"examples": 10_000},
     "divergence": {"runs": 200},
     "Ctrl-C": {"signals": 200, "answered in 0.5 s": 30, "loops of short calls": 5},
-    "determinism": {"seeds": 20, "nets among others": 500},
+    "determinism": {"seeds": 20, "nets among others": 500, "nets by several threads": 2000},
     "threads": {"fits": 200},
     "saving": {"kills": 500, "kills of a saving net": 100},
     "loading": {

@@ -33,6 +33,7 @@ def test_threads(n, tally):
 def test_error_before(broken, tally):
     tally["seeds"] += 20
     tally["nets among others"] += 500
+    tally["nets by several threads"] += 2000
 
 def test_other():
     pass
@@ -65,7 +66,11 @@ def soak(folder: Path, threads: int = 105, broken: bool = False, soak: str = "1"
 def test_all_is_well(tmp_path):
     assert soak(tmp_path) == (0, {
         "divergence": (2, "210 runs, 2 diverged", 0),
-        "determinism": (1, "20 seeds, 500 nets among others", 0),
+        "determinism": (
+            1,
+            "20 seeds, 500 nets among others, 2,000 nets by several threads",
+            0,
+        ),
         "threads": (2, "205 fits", 0),
         "(other tests)": (1, "", 0),
     })  # fmt: skip
@@ -77,7 +82,8 @@ def test_failures_and_errors_are_counted(tmp_path):
     assert rows["threads"] == (2, "100 fits, fits: fewer than 200", 1)
     assert rows["determinism"] == (
         0,
-        "seeds: fewer than 20, nets among others: fewer than 500",
+        "seeds: fewer than 20, nets among others: fewer than 500, "
+        "nets by several threads: fewer than 2,000",
         1,
     )
     assert rows["divergence"] == (2, "210 runs, 2 diverged", 0)

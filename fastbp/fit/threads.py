@@ -165,8 +165,8 @@ class Team:
         try:
             for other in others:
                 thread = threading.Thread(target=take_part, args=(other,), daemon=True)
+                started.append(thread)  # first: an interrupt may come between the two
                 thread.start()
-                started.append(thread)
             result = float(threads.train_together(leader.cells, operation, leader.blank))
         except BaseException:
             words[team.STOPPED] = 1
@@ -291,8 +291,8 @@ def predict(net: Net, inputs: FloatArray, out: FloatArray, logits: bool, members
     try:
         for _ in range(members - 1):
             thread = threading.Thread(target=take_part, daemon=True)
-            thread.start()
             started.append(thread)
+            thread.start()
         take_part()
     except BaseException as error:
         errors.append(error)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import COMPILED, DTYPES, At, counts, interrupt, state
+from helpers import COMPILED, DTYPES, SOAK, At, counts, interrupt, state
 
 import fastbp
 import fastbp.sklearn
@@ -159,12 +159,12 @@ def test_random_nets(seed, tally):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DivergenceWarning)
         warnings.simplefilter("ignore", UserWarning)  # of a first loss that is large
-        one, several = both(
-            lambda: net_of(case), X, y, (2, 3, 8)[seed % 3] if COMPILED else 2, epochs=2,
-            sample_weight=weights, **options,
-        )  # fmt: skip
-    assert several == one, case
-    tally["fits"] += 2
+        for n_threads in THREADS if SOAK else THREADS[seed % len(THREADS) :][:1]:
+            one, several = both(
+                lambda: net_of(case), X, y, n_threads, epochs=2, sample_weight=weights, **options
+            )
+            assert several == one, (n_threads, case)
+            tally["nets by several threads"] += 1
 
 
 def test_elementwise_functions_of_users():

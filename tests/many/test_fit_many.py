@@ -12,7 +12,7 @@ import warnings
 import limited
 import numpy as np
 import pytest
-from helpers import COMPILED, counts, needs_compiler, state
+from helpers import COMPILED, SOAK, counts, needs_compiler, state
 from recipes import recipe
 
 import fastbp
@@ -38,7 +38,7 @@ from fastbp.many import fit_many as module
 from fastbp.many import kernels
 from fastbp.many.kernels import STOP
 
-THREADS = (1, 2, 3) if COMPILED else (1, 2)
+THREADS = ((1, 2, 3, 4, 8) if SOAK else (1, 2, 3)) if COMPILED else (1, 2)
 ROWS = 60 if COMPILED else 20
 
 
