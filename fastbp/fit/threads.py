@@ -100,7 +100,7 @@ class Team:
         self.words[team.YIELD] = address_of_yield()
         sums = aligned_zeros(threads.N_SUMS, np.dtype(np.float64))
         losses = aligned_zeros(int(places[CAPACITY]) + tile_columns(net.dtype), net.dtype)
-        blocks = members + 2 + sum(3 * (n // 2 + 2) for n in net.layer_sizes[1:])
+        blocks = 4 * members + 2 + sum(3 * (n // 2 + 2) for n in net.layer_sizes[1:])
         self.table = self.tables[0]
         for member, table in enumerate(self.tables):
             table.put(TEAM, self.words)

@@ -18,6 +18,7 @@ from fastbp.fit import calls, threads
 from fastbp.fit.data import Job
 from fastbp.fit.warn import DivergenceWarning
 from fastbp.kernels import team
+from fastbp.kernels.addresses import BLOCKS
 from fastbp.machine import jit
 from fastbp.model.activations import ACTIVATIONS
 from fastbp.model.losses import LOSSES
@@ -197,6 +198,28 @@ def test_estimators(dtype):
         assert found[0] == found[1]
     with pytest.raises(ValueError, match="'n_threads' parameter"):
         fastbp.sklearn.MLPRegressor(n_threads=0).fit(X, y.ravel())
+
+
+@pytest.mark.parametrize(
+    "sizes", [(784, 128, 10), (64, 256, 256, 256, 10), (33, 50, 41, 3), (5, 3)]
+)
+def test_blocks_are_shared_out_evenly(sizes):
+    """Each unit once, and no member has many weights more than another: blocks are cut for that."""
+    rows = 128
+    X, y = rows_for(sizes, rows)
+    for n_threads in THREADS:
+        net = MLP(sizes, seed=0)
+        net.fit(X, y, epochs=1, batch_size=rows, threads=n_threads)
+        found = threads.team_for(net, rows, threads.members_for(net, rows, n_threads, False))
+        members = len(found.tables)
+        lists = found.tables[0].arrays[BLOCKS]
+        begins = lists[1 : members + 2]
+        blocks = lists[members + 2 :][: 3 * begins[-1]].reshape(-1, 3)
+        units = [(layer, first + i) for layer, first, n in blocks.tolist() for i in range(n)]
+        assert units == [(i, j) for i, n in enumerate(sizes[1:]) for j in range(n)]
+        weights = blocks[:, 2] * np.array(sizes)[blocks[:, 0]]
+        shares = [sum(weights[a:b]) for a, b in zip(begins, begins[1:], strict=False)]
+        assert max(shares) - min(shares) <= 4 * max(sizes[:-1]) + 3 * 12 * sizes[-2], shares
 
 
 # ---- what can happen to a fit --------------------------------------------------------------------
