@@ -346,6 +346,7 @@ def test_few_numbers_of_rows_are_kept() -> None:
         assert rows in kept and len(kept) <= one_step.MOST_KEPT
 
 
+@needs_compiler  # a pointer of uncompiled code holds its array
 def test_arrays_of_the_user_are_not_kept() -> None:
     import gc
     import weakref
