@@ -1,4 +1,4 @@
-"""docs/embedding.md: each block is a program that runs in an empty folder."""
+"""docs/howto/compiled_code.md: each block is a program that runs in an empty folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from example_runs import numbers
 from helpers import needs_compiler
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "embedding.md"
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "howto" / "compiled_code.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 
@@ -55,7 +55,7 @@ def test_every_block_is_one_of_those() -> None:
 
 
 def test_what_it_names_is_there() -> None:
-    for path in re.findall(r"\((\.\./[\w/.]+)\)", TEXT):
+    for path in re.findall(r"\((\.\./\.\./[\w/.]+)\)", TEXT):
         assert (PAGE.parent / path).exists(), path
     for path in re.findall(r"(?<!/)asv_benchmarks/[\w/.]+\.py", TEXT):
-        assert (PAGE.parents[1] / path).exists(), path
+        assert (PAGE.parents[2] / path).exists(), path
