@@ -96,7 +96,7 @@ def test_says_why_a_block_is_not_run(path) -> None:
 def test_what_it_links_to_is_there(path) -> None:
     text = path.read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
-        if "://" not in target:
+        if "://" not in target and not MADE & set(Path(target).parts):
             assert (path.parent / target).exists(), target
     for name in re.findall(r"(?<![/\w])(?:asv_benchmarks|examples)/[\w/.]+\.py", text):
         assert (DOCS.parent / name).exists(), name
