@@ -20,7 +20,7 @@ MADE = {"gallery", "generated"}
 PAGES = sorted(path for path in DOCS.rglob("*.md") if path.relative_to(DOCS).parts[0] not in MADE)
 LANGUAGES = {"python", "pycon", "sh", "text", "c"}
 RUN = {"python", "pycon", "sh"}
-SLOW = {"compiled_code.md", "custom_loss.md", "export.md"}
+SLOW = {"compiled_code.md", "custom_loss.md", "export.md", "saving.md"}
 """Pages whose functions Numba compiles anew, or that start processes."""
 each_page = pytest.mark.parametrize(
     "path",
