@@ -1,7 +1,7 @@
 """What a net costs inside a user's compiled function, beside code that is written by hand.
 
 ``python asv_benchmarks/embedding.py`` prints tables as Markdown; with --docs they go into
-docs/embedding.md. Results are checked first. A figure is the best of many short turns, in
+docs/howto/compiled_code.md. Results are checked first. A figure is the best of many short turns, in
 nanoseconds a row, so that what else the machine does counts little, and all of a row of a table are
 of the same minute.
 """
@@ -35,7 +35,7 @@ CALLS = 200
 TURN = 50_000
 #: Seconds for each figure.
 SECONDS = 0.3
-DOCS = Path(__file__).resolve().parents[1] / "docs" / "embedding.md"
+DOCS = Path(__file__).resolve().parents[1] / "docs" / "howto" / "compiled_code.md"
 BEGIN = "<!-- embedding:begin -->"
 END = "<!-- embedding:end -->"
 USER = Path(__file__).with_name("embedding_user.py")
@@ -215,7 +215,7 @@ def report() -> str:
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--docs", action="store_true", help="write them into docs/embedding.md")
+    parser.add_argument("--docs", action="store_true", help=f"write them into {DOCS.name}")
 
     @numba.njit
     def nothing(x: float) -> float:
