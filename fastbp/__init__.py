@@ -12,7 +12,7 @@ CrossEntropy              without: SquaredError, AbsoluteError, Hinge, Poisson, 
 ElementwiseActivation,    a function of your own, of single numbers, compiled into the net
 ElementwiseLoss
 StepDecay, CosineDecay,   schedules of the learning rate, in updates or in epochs; also
-OneCycle, WarmUp          ExponentialDecay, InverseScaling, Scaled, Schedule
+OneCycle, WarmUp          ExponentialDecay, InverseScaling, ScaledSchedule, Schedule
 History                   loss, seconds and whatever else was measured, by epoch; the best epoch
 Callback                  what `fit` calls between epochs; it gets a Fit
 EarlyStopping,            callbacks; also CSVLog, LearningRateSchedule, ReduceOnPlateau, Progress
@@ -90,7 +90,7 @@ from fastbp.model.schedules import CosineDecay as CosineDecay
 from fastbp.model.schedules import ExponentialDecay as ExponentialDecay
 from fastbp.model.schedules import InverseScaling as InverseScaling
 from fastbp.model.schedules import OneCycle as OneCycle
-from fastbp.model.schedules import Scaled as Scaled
+from fastbp.model.schedules import ScaledSchedule as ScaledSchedule
 from fastbp.model.schedules import Schedule as Schedule
 from fastbp.model.schedules import StepDecay as StepDecay
 from fastbp.model.schedules import WarmUp as WarmUp

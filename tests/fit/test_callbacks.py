@@ -32,7 +32,7 @@ from fastbp import (
     LearningRateSchedule,
     Progress,
     ReduceOnPlateau,
-    Scaled,
+    ScaledSchedule,
 )
 from fastbp.fit import callbacks
 from fastbp.fit.callbacks import TimeLimit
@@ -229,7 +229,7 @@ def test_reduce_on_plateau():
 def test_reduce_on_plateau_scales_a_schedule():
     schedule = CosineDecay(0.1, 100)
     fit = play(ReduceOnPlateau(0.5, patience=1), [1, 1, 1], net=Net(schedule))
-    assert fit.net.optimizer.learning_rate == Scaled(schedule, 0.25)
+    assert fit.net.optimizer.learning_rate == ScaledSchedule(schedule, 0.25)
     with pytest.raises(ValueError, match=r"min_rate=0.01 needs a learning rate that is a number"):
         play(ReduceOnPlateau(min_rate=0.01), [1, 1], net=Net(schedule))
 
