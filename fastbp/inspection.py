@@ -20,7 +20,6 @@ from fastbp.model.net import PASS_ROWS, SPARSE_PASS_ROWS, FloatArray
 from fastbp.model.optimizers import Optimizer
 from fastbp.model.schedules import Rate
 
-
 __all__ = ["GradCheck", "gradcheck", "layer_gradients", "layer_outputs"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import inspect
 import re
 import textwrap
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 MODULES = [
     "fastbp", "fastbp.augment.images", "fastbp.distributed", "fastbp.distributed.dask",
     "fastbp.distributed.mpi", "fastbp.files", "fastbp.files.idx", "fastbp.graph",
-    "fastbp.inspection", "fastbp.methods", "fastbp.plain", "fastbp.plot", "fastbp.sklearn",
+    "fastbp.inspection", "fastbp.methods", "fastbp.plot", "fastbp.sklearn",
 ]  # fmt: skip
 """Where users find public names."""
 BESIDE = {
@@ -31,7 +32,7 @@ OFTEN_CALLED = {"MLP", "MLPClassifier", "MLPRegressor", "Perceptron"}
 """Classes of which each method has an example; elsewhere the example of the class serves."""
 CALLED_BY_FASTBP = {
     "Callback": {"on_epoch_end", "on_fit_begin", "on_fit_end"},
-    "ElementwiseActivation": {"code_for", "compiled"},
+    "Activation": {"code_for", "compiled"},
     "Expression": {"as_activation", "as_loss", "flat"},
     "History": {"add", "go_on"},
     "Loss": {
@@ -41,11 +42,15 @@ CALLED_BY_FASTBP = {
     "MLP": {"capacity_for", "content", "from_spec", "network_on", "team_workspaces"},
     "Method": {"beta", "check", "minimise"},
     "Optimizer": {"first_rate", "group_table", "reset", "write"},
-    "Parquet": {"check_inputs", "read"},
+    "Parquet": {"check_inputs", "read", "weight_factor"},
     "Schedule": {"in_updates"},
     "Vector": {"named"},
 }  # fmt: skip
 """Methods of classes, and of those derived from them, that users do not call: a line does."""
+
+
+MADE_BY_FASTBP = {"Explanation", "Expression"}
+"""Classes of objects that users are given, and whose constructor is not for them."""
 
 
 class Name(NamedTuple):
@@ -105,7 +110,8 @@ def names() -> dict[str, Name]:
         path = f"{module}.{name}"
         found[path] = Name(path, getattr(value, "py_func", value))
         if inspect.isclass(value):
-            found.update((f"{path}.{m.path}", m._replace(path=f"{path}.{m.path}")) for m in methods(value))
+            for method in methods(value):
+                found[f"{path}.{method.path}"] = method._replace(path=f"{path}.{method.path}")
     return found
 
 
@@ -116,7 +122,8 @@ def methods(kind: type) -> Iterator[Name]:
         inside |= set(import_module("fastbp.mlp").INSIDE)
     for name in dir(kind):
         static = inspect.getattr_static(kind, name)
-        value = static if isinstance(static, property | cached_property) else getattr(kind, name, static)
+        is_data = isinstance(static, property | cached_property)
+        value = static if is_data else getattr(kind, name, static)
         owner = Name(name, value).function
         ours = str(getattr(owner, "__module__", "")).startswith("fastbp.")
         if ours and not name.startswith("_") and name not in inside and callable(owner):
@@ -192,12 +199,17 @@ def faults_of_parameters(name: Name, parts: dict[str, str]) -> Iterator[str]:
         given = name.parameters
     except ValueError:  # built-in exceptions have no signature
         return
-    if inspect.isclass(name.value) and "Attributes" in parts and "Parameters" not in parts:
-        told = entries(parts["Attributes"])  # a tuple that functions return
-        if not hasattr(name.value, "_fields"):
-            return
-    else:
-        told = entries(parts.get("Parameters", ""))
+    if name.value.__name__ in MADE_BY_FASTBP:
+        return
+    told = entries(parts.get("Parameters", ""))
+    if inspect.isclass(name.value) and not told and "Attributes" in parts:
+        has_fields = dataclasses.is_dataclass(name.value) or hasattr(name.value, "_fields")
+        if has_fields:
+            attributes = entries(parts["Attributes"])
+            named = {one for entry in attributes for one in entry.names}
+            if not named >= set(given):
+                yield f"lacks the attributes {', '.join(set(given) - named)}"
+        return
     named = [one for entry in told for one in entry.names]
     if list(named) != list(given):
         yield f"documents {', '.join(named) or 'nothing'}; takes {', '.join(given) or 'nothing'}"

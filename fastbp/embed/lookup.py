@@ -30,7 +30,8 @@ def compiled_from(data: Any, kind: str) -> Any:
     Raises
     ------
     ValueError
-        When no net stands at the address, or one of another kind. Compiled code checks the kind alone.
+        When no net stands at the address, or one of another kind. Compiled code checks the kind
+        alone.
 
     Examples
     --------

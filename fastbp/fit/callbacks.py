@@ -231,8 +231,8 @@ class EarlyStopping(_Monitoring):
     --------
     >>> from fastbp import MLP, EarlyStopping
     >>> X, y = [[0], [1], [2], [3]], [0, 1, 2, 3]
-    >>> stop = EarlyStopping(patience=3, monitor="r2")
-    >>> net = MLP((1, 8, 1), optimizer="sgd", seed=0)
+    >>> stop = EarlyStopping(patience=3, min_delta=0.01, monitor="r2")
+    >>> net = MLP((1, 8, 1), seed=0)
     >>> history = net.fit(X, y, epochs=5000, metrics="r2", callbacks=stop)
     >>> history.restored_epoch == history.best_epoch, history.stop_reason
     (True, 'no improvement of r2 for 3 epochs')

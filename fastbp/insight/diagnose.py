@@ -68,7 +68,8 @@ def diagnose(
     ----------
     net : MLP
         Trained or untrained.
-    X, y, sample_weight : array-like
+    X, y : array-like
+    sample_weight : array-like, optional
         The training rows, as in `MLP.fit`. From more than 2000, 2000 are drawn at random.
     validation_data : (X, y) or (X, y, sample_weight), optional
         Rows that are not used for training, to find overfitting.

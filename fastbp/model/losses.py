@@ -178,7 +178,7 @@ class Huber(Loss):
     >>> from fastbp import MLP, Huber
     >>> net = MLP((1, 1), loss=Huber(delta=1.0), weight_init="zeros")
     >>> [net.loss([[1.0]], [y]) for y in (0.5, 3.0)]  # the net says 0
-    (0.125, 2.5)
+    [0.125, 2.5]
     """
 
     delta: float = 1.0

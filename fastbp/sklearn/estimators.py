@@ -20,6 +20,7 @@ from fastbp.checks import explained
 from fastbp.fit.data import targets_and_gaps
 from fastbp.model.losses import CallableLoss, Loss, Quantile, as_loss
 from fastbp.sklearn.base import BaseMLP
+from fastbp.sklearn.documentation import with_shared_entries
 from fastbp.sklearn.inputs import checked, checked_weights
 from fastbp.sklearn.losses import (
     BlockCrossEntropy,
@@ -46,6 +47,7 @@ REGRESSION_LOSSES = {
 }  # fmt: skip
 
 
+@with_shared_entries(BaseMLP)
 class MLPClassifier(ClassifierMixin, BaseMLP):
     """scikit-learn's `MLPClassifier` on fastbp: the same interface, the same model, faster.
 
@@ -54,8 +56,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     Parameters
     ----------
-    hidden_layer_sizes ... as_transformer
-        See `BaseMLP`.
     class_weight : dict or "balanced", default=None
         Factors of the losses of the rows: one per class, or "balanced" for the inverse of its
         frequency in the data of `fit`. In `fit` they are scaled to a mean of 1 over the rows, in
@@ -65,21 +65,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     ----------
     classes_ : array, shape (n_classes,), or list of array
         The classes; a list for several targets.
-    coefs_, intercepts_ : list of array, shapes (n_in, n_out) and (n_out,)
-        Live views of the parameters, which `partial_fit` trains in place; `fit` makes new ones.
-        Assigned arrays are copied into the parameters by the next call, with whatever sizes and
-        dtype they have.
-    loss_, loss_curve_, best_loss_ : numpy.float64, list of numpy.float64, numpy.float64 or None
-        The loss of the last epoch, of each epoch (mean of its batches, each before its update), and
-        the lowest. The curve of a fit that diverged ends with a loss that is not finite.
-    validation_scores_, best_validation_score_ : list of float and float, or None
-        Scores with early stopping.
-    validation_loss_curve_ : list of numpy.float64 or None
-        Losses without penalties, if there are validation rows.
-    n_iter_, t_ : int
-        Epochs or iterations of the last fit; total number of rows processed.
-    n_layers_, n_outputs_, out_activation_, n_features_in_, feature_names_in_
-        As in scikit-learn: whoever sets them, `coefs_` and `intercepts_` has a model.
 
     Notes
     -----
@@ -136,7 +121,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
         Parameters
         ----------
-        X, y, sample_weight
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+        y : array-like, shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like, shape (n_samples,), default=None
             As in `fit`.
         classes : array-like, shape (n_classes,), default=None
             All classes that will occur; needed in the first call.
@@ -144,6 +131,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Returns
         -------
         self
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from fastbp.sklearn import MLPClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> net = MLPClassifier((16,), learning_rate_init=0.01, random_state=1)
+        >>> for _ in range(100):
+        ...     net = net.partial_fit(X, y, classes=[0, 1, 2])
+        >>> net.score(X, y) > 0.9
+        True
         """
         more = {} if classes is None else {"classes": classes}
         self._fit(X, y, sample_weight=sample_weight, incremental=True, **more)
@@ -242,6 +240,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Returns
         -------
         array, shape (n_samples,) or (n_samples, n_outputs)
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from fastbp.sklearn import MLPClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> net = MLPClassifier((16,), solver="lbfgs", alpha=1.0, max_iter=1000).fit(X, y)
+        >>> net.predict(X[[0, 50, 100]]).tolist()
+        [0, 1, 2]
         """
         outputs = self._outputs(X)
         state = vars(self)
@@ -283,6 +290,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         array, shape (n_samples, n_classes), or list of array
             In the order of `classes_`, one column where there is one class; a list for several
             targets.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from fastbp.sklearn import MLPClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> net = MLPClassifier((16,), solver="lbfgs", alpha=1.0, max_iter=1000).fit(X, y)
+        >>> net.predict_proba(X[[0, 50, 100]]).argmax(axis=1).tolist()
+        [0, 1, 2]
         """
         state = vars(self)
         of_one = state.get("n_outputs_") == 1  # before a fit, the outputs raise
@@ -313,6 +329,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         -------
         array, shape (n_samples, n_classes), or list of array
             As those of `predict_proba`.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from fastbp.sklearn import MLPClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> net = MLPClassifier((16,), solver="lbfgs", alpha=1.0, max_iter=1000).fit(X, y)
+        >>> bool(abs(net.predict_log_proba(X)[0, 0]) < 0.1)
+        True
         """
         z = self._outputs(X, logits=True)
         state = vars(self)
@@ -341,6 +366,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return tags
 
 
+@with_shared_entries(BaseMLP)
 class MLPRegressor(RegressorMixin, BaseMLP):
     """scikit-learn's `MLPRegressor` on fastbp: the same interface, the same model, faster.
 
@@ -355,17 +381,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         (for one target it gives one column per level), an `fastbp.ElementwiseLoss`, an expression
         of `fastbp.graph` of y_pred and y, or a function ``(y_pred, y) -> (value, derivative by
         y_pred)``.
-    hidden_layer_sizes ... as_transformer
-        See `BaseMLP`.
     missing_targets : bool, default=False
         Take NaN in `y` for targets that are missing: they have no share in the loss, as with a
         weight of 0. Several outputs may have gaps in different rows. `score` and early stopping
         go by the targets that are there; a scorer of your own is given `y` as it is.
-
-    Attributes
-    ----------
-    coefs_, intercepts_, loss_curve_, validation_loss_curve_, ...
-        As in `MLPClassifier`; there is no `classes_`.
 
     Examples
     --------
@@ -414,12 +433,25 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
         Parameters
         ----------
-        X, y, sample_weight
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+        y : array-like, shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like, shape (n_samples,) or (n_samples, n_outputs), default=None
             As in `fit`.
 
         Returns
         -------
         self
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastbp.sklearn import MLPRegressor
+        >>> X = np.linspace(-1, 1, 50).reshape(-1, 1)
+        >>> net = MLPRegressor(hidden_layer_sizes=(16,), learning_rate_init=0.01, random_state=0)
+        >>> for _ in range(300):
+        ...     net = net.partial_fit(X, X.ravel() ** 2)
+        >>> net.score(X, X.ravel() ** 2) > 0.9
+        True
         """
         self._fit(X, y, sample_weight=sample_weight, incremental=True)
         return self
@@ -465,6 +497,16 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             With `missing_targets`, or a weight for each output, the R^2 of an output is that over
             its targets which are there and weigh more than 0; an output with fewer than two of them
             does not count.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastbp.sklearn import MLPRegressor
+        >>> X = np.linspace(-1, 1, 50).reshape(-1, 1)
+        >>> net = MLPRegressor(activation="tanh", solver="lbfgs", random_state=0)
+        >>> net = net.fit(X, X.ravel() ** 2)
+        >>> net.score(X, X.ravel() ** 2) > 0.99
+        True
         """
         if not (self.missing_targets or np.asarray(sample_weight).ndim > 1):
             return float(super().score(X, y, sample_weight))
@@ -487,6 +529,16 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Returns
         -------
         array of the parameters' dtype, shape (n_samples,) or (n_samples, n_outputs)
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastbp.sklearn import MLPRegressor
+        >>> X = np.linspace(-1, 1, 50).reshape(-1, 1)
+        >>> net = MLPRegressor(activation="tanh", solver="lbfgs", random_state=0)
+        >>> net = net.fit(X, X.ravel() ** 2)
+        >>> net.predict([[0.5]]).round(1).tolist()
+        [0.3]
         """
         outputs = self._outputs(X)
         return outputs.ravel() if outputs.shape[1] == 1 else outputs
