@@ -8,7 +8,9 @@ from __future__ import annotations
 import csv
 import dataclasses
 import os
+import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -358,12 +360,23 @@ class Progress(Callback):
 
 
 def _tqdm(epochs: int, done: int) -> Any:
-    """A progress bar, None where tqdm is not installed."""
+    """A progress bar, None where tqdm is not installed.
+
+    In a notebook it is a widget, or text where ipywidgets is missing: on standard output, as
+    notebooks colour the other stream like an error.
+    """
     try:
-        from tqdm.auto import tqdm
+        import tqdm
     except ImportError:
         return None
-    return tqdm(total=epochs, initial=done, unit="epoch")
+    stream = None
+    kind = tqdm.tqdm
+    if "ipykernel" in sys.modules:
+        if find_spec("ipywidgets") is None:
+            stream = sys.stdout
+        else:
+            from tqdm.auto import tqdm as kind
+    return kind(total=epochs, initial=done, unit="epoch", file=stream)
 
 
 class Checkpoint(_Monitoring):

@@ -220,7 +220,7 @@ class History:
         return [
             ("...",) * (1 + len(columns))
             if epoch < 0
-            else (str(epoch + 1), *(f"{column[epoch]:.6g}" for column in columns))
+            else (str(epoch + 1), *map(_shown, self.names, (column[epoch] for column in columns)))
             for epoch in shown
         ]
 
@@ -292,6 +292,11 @@ class History:
         [1, 2, 3]
         """
         return _frame(self.to_dict())
+
+
+def _shown(name: str, value: float) -> str:
+    """A cell of the table; seconds to the microsecond, one below the other."""
+    return f"{value:.6f}" if name == "seconds" else f"{value:.6g}"
 
 
 def curves_of(history: History) -> Curves:

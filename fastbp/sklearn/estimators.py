@@ -18,7 +18,19 @@ from sklearn.utils.validation import check_array
 
 from fastbp.checks import explained
 from fastbp.fit.data import targets_and_gaps
+from fastbp.model.initializers import Init
 from fastbp.model.losses import CallableLoss, Loss, Quantile, as_loss
+from fastbp.model.optimizers import Optimizer
+from fastbp.sklearn.annotations import (
+    Activations,
+    Callbacks,
+    ClassWeight,
+    Losses,
+    RandomState,
+    Rates,
+    Scoring,
+    Sizes,
+)
 from fastbp.sklearn.base import BaseMLP
 from fastbp.sklearn.documentation import with_shared_entries
 from fastbp.sklearn.inputs import checked, checked_weights
@@ -85,7 +97,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         **BaseMLP._parameter_constraints,
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
-    class_weight: Any
+    class_weight: ClassWeight
     classes_: Any
     _label_binarizer: Any
     _known_classes: Any
@@ -94,18 +106,19 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     @explained
     def __init__(
-        self, hidden_layer_sizes: Any = (100,), activation: Any = "relu", *, solver: str = "adam",
-        alpha: float = 0.0001, batch_size: int | str = "auto", learning_rate: str = "constant",
+        self, hidden_layer_sizes: Sizes = (100,), activation: Activations = "relu", *,
+        solver: str = "adam", alpha: float = 0.0001, batch_size: int | str = "auto",
+        learning_rate: str = "constant",
         learning_rate_init: float = 0.001, power_t: float = 0.5, max_iter: int = 200,
-        shuffle: bool = True, random_state: Any = None, tol: float = 1e-4,
+        shuffle: bool = True, random_state: RandomState = None, tol: float = 1e-4,
         verbose: bool | int | str = False, warm_start: bool = False, momentum: float = 0.9,
         nesterovs_momentum: bool = True, early_stopping: bool = False,
         validation_fraction: float = 0.1, beta_1: float = 0.9, beta_2: float = 0.999,
         epsilon: float = 1e-8, n_iter_no_change: float = 10, max_fun: int = 15000,
-        class_weight: Any = None, optimizer: Any = None, l1_ratio: float = 0.0,
-        weight_decay: float = 0.0, dropout: Any = 0.0, clip_norm: float | None = None,
-        scoring: Any = None, callbacks: Any = None, dtype: str | None = None,
-        weight_init: Any = None, as_transformer: bool = False, n_threads: int | str = 1,
+        class_weight: ClassWeight = None, optimizer: str | Optimizer | None = None,
+        l1_ratio: float = 0.0, weight_decay: float = 0.0, dropout: Rates = 0.0, clip_norm: float | None = None,
+        scoring: Scoring = None, callbacks: Callbacks = None, dtype: str | None = None,
+        weight_init: Init | None = None, as_transformer: bool = False, n_threads: int | str = 1,
     ) -> None:  # fmt: skip
         self._keep(locals())
 
@@ -401,23 +414,23 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         "loss": [StrOptions(REGRESSION_LOSSES), Loss, callable, Graph("as_loss")],
         "missing_targets": ["boolean"],
     }
-    loss: Any
+    loss: Losses
     missing_targets: bool
 
     @explained
     def __init__(
-        self, loss: Any = "squared_error", hidden_layer_sizes: Any = (100,),
-        activation: Any = "relu", *, solver: str = "adam", alpha: float = 0.0001,
+        self, loss: Losses = "squared_error", hidden_layer_sizes: Sizes = (100,),
+        activation: Activations = "relu", *, solver: str = "adam", alpha: float = 0.0001,
         batch_size: int | str = "auto", learning_rate: str = "constant",
         learning_rate_init: float = 0.001, power_t: float = 0.5, max_iter: int = 200,
-        shuffle: bool = True, random_state: Any = None, tol: float = 1e-4,
+        shuffle: bool = True, random_state: RandomState = None, tol: float = 1e-4,
         verbose: bool | int | str = False, warm_start: bool = False, momentum: float = 0.9,
         nesterovs_momentum: bool = True, early_stopping: bool = False,
         validation_fraction: float = 0.1, beta_1: float = 0.9, beta_2: float = 0.999,
         epsilon: float = 1e-8, n_iter_no_change: float = 10, max_fun: int = 15000,
-        optimizer: Any = None, l1_ratio: float = 0.0, weight_decay: float = 0.0,
-        dropout: Any = 0.0, clip_norm: float | None = None, scoring: Any = None,
-        callbacks: Any = None, dtype: str | None = None, weight_init: Any = None,
+        optimizer: str | Optimizer | None = None, l1_ratio: float = 0.0, weight_decay: float = 0.0,
+        dropout: Rates = 0.0, clip_norm: float | None = None, scoring: Scoring = None,
+        callbacks: Callbacks = None, dtype: str | None = None, weight_init: Init | None = None,
         as_transformer: bool = False, missing_targets: bool = False,
         n_threads: int | str = 1,
     ) -> None:  # fmt: skip

@@ -25,6 +25,7 @@ from fastbp.kernels.state import Entries
 from fastbp.machine import jit
 from fastbp.perceptron import plane
 from fastbp.sklearn import conversion, hooks
+from fastbp.sklearn.annotations import ClassWeight, RandomState
 from fastbp.sklearn.inputs import all_or_nothing, refuse_masked
 from fastbp.sklearn.randomness import random_state_of
 from fastbp.sklearn.recognition import PLANES, Recognised
@@ -183,11 +184,11 @@ class Perceptron(
         verbose: int = 0,
         eta0: float = 1.0,
         n_jobs: int | None = None,
-        random_state: Any = 0,
+        random_state: RandomState = 0,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 5,
-        class_weight: Any = None,
+        class_weight: ClassWeight = None,
         warm_start: bool = False,
     ) -> None:
         self.penalty = penalty

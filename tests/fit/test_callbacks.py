@@ -438,7 +438,9 @@ def test_without_tqdm_there_are_lines(capsys, monkeypatch):
     assert len(capsys.readouterr().out.splitlines()) == 3
 
 
-def test_bar(capsys, monkeypatch):
+@pytest.mark.parametrize("place", ["terminal", "notebook", "notebook with widgets"])
+def test_bar(capsys, monkeypatch, place):
+    """In a notebook what is written to standard error looks like an error."""
     said = []
 
     class Bar:
@@ -456,11 +458,20 @@ def test_bar(capsys, monkeypatch):
         def close(self):
             said.append("close")
 
-    monkeypatch.setitem(sys.modules, "tqdm", types.ModuleType("tqdm"))
-    monkeypatch.setitem(sys.modules, "tqdm.auto", types.SimpleNamespace(tqdm=Bar))
+    class Other:
+        """The kind of bar that does not belong there."""
+
+    kinds = (Other, Bar) if "widgets" in place else (Bar, Other)
+    for name, kind in zip(("tqdm", "tqdm.auto"), kinds, strict=True):
+        monkeypatch.setitem(sys.modules, name, types.SimpleNamespace(tqdm=kind))
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
+    if place != "terminal":
+        monkeypatch.setitem(sys.modules, "ipykernel", types.ModuleType("ipykernel"))
+    monkeypatch.setattr(callbacks, "find_spec", lambda name: True if "widgets" in place else None)
+    stream = sys.stdout if place == "notebook" else None
     loss = make().fit(X, Y, epochs=2, verbose=1).loss
     assert said == [
-        {"total": 2, "initial": 0, "unit": "epoch"},
+        {"total": 2, "initial": 0, "unit": "epoch", "file": stream},
         {"loss": f"{loss[0]:.6g}"},
         "update",
         {"loss": f"{loss[1]:.6g}"},

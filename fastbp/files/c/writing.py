@@ -213,7 +213,7 @@ def _in_int8(own: Chain, calibration: Any, caller: bool | None) -> tuple[Parts, 
     """A net in whole numbers, and its error on the calibration rows."""
     if calibration is None:
         raise ValueError(
-            "dtype='int8' needs calibration=X, some hundred rows of inputs such as those of the "
+            "dtype='int8' needs calibration=X, a few hundred rows of inputs such as those of the "
             "training, by which the ranges of the numbers are chosen"
         )
     checks.refuse_sparse("calibration", calibration, "dtype='int8'")
