@@ -32,7 +32,7 @@ def check_net(net: object) -> MLP:
     """
     if not isinstance(net, MLP):
         kind = type(net).__name__
-        inner = "; an estimator of fastbp.sklearn is none" if hasattr(net, "get_params") else ""
+        inner = "; an estimator of fastbp.sklearn is not one" if hasattr(net, "get_params") else ""
         raise TypeError(f"net must be an MLP; got {kind} {net!r}{inner}")
     return net
 
@@ -53,7 +53,7 @@ def layer_outputs(net: MLP, X: Rows) -> tuple[FloatArray, ...]:
     Raises
     ------
     ValueError, TypeError
-        As `MLP.predict`, and for what is not a net.
+        As `MLP.predict`, and for an object that is not an MLP.
 
     Examples
     --------
@@ -198,7 +198,7 @@ def gradcheck(
     Raises
     ------
     ValueError, TypeError
-        Bad input, as in `MLP.fit`, or what is not a net.
+        Bad input, as in `MLP.fit`, or an object that is not an MLP.
 
     Examples
     --------

@@ -48,9 +48,10 @@ Rows = npt.ArrayLike | Sparse
 
 
 INSIDE = {
-    "content", "explaining", "from_spec", "in_python", "layer_table", "needs_gradient",
-    "new_workspace", "optimizer_state", "posterior", "regularization", "restart_optimizer",
-    "rows_in_a_call", "settings", "share_parameters", "spec", "split_seed", "state", "workspace",
+    "capacity_for", "content", "explaining", "from_spec", "in_python", "layer_table",
+    "needs_gradient", "network_on", "new_workspace", "optimizer_state", "posterior",
+    "regularization", "restart_optimizer", "rows_in_a_call", "settings", "share_parameters", "spec",
+    "split_seed", "state", "team_workspaces", "workspace",
 }  # fmt: skip
 """Names of a net that are for this package's use: completion does not offer them."""
 
@@ -729,7 +730,7 @@ class MLP(Differentiable):
         resume: bool = False,
         threads: int | str | None = None,
     ) -> History:
-        """Train, from where the net is: on mini-batches by its optimiser, or by a `method`.
+        """Continue training from the current weights, on mini-batches or by a `method`.
 
         On mini-batches the optimiser's state goes on, too. With any of the options from
         `validation_data` on, control returns once an epoch, which costs some microseconds;

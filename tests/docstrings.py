@@ -39,7 +39,6 @@ CALLED_BY_FASTBP = {
         "by_output", "check_by_output", "check_outputs", "code_for", "compiled", "parameters",
         "short", "targets",
     },
-    "MLP": {"capacity_for", "content", "from_spec", "network_on", "team_workspaces"},
     "Method": {"beta", "check", "minimise"},
     "Optimizer": {"first_rate", "group_table", "reset", "write"},
     "Parquet": {"check_inputs", "read", "weight_factor"},

@@ -1,4 +1,8 @@
-"""``python -m fastbp warmup``: compile, or load from the cache, all that Python calls."""
+"""``python -m fastbp warmup``: compile, or load from the cache, all that Python calls.
+
+With an empty cache that is about half a minute of one core for each dtype; ``--dtype float32``
+leaves the other out.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +28,11 @@ from fastbp.machine.peak import fma_loop, fma_peak
 from fastbp.methods.kernels import dot, rprop
 from fastbp.mlp import MLP
 
-
 ABOUT = (
     "Compiles training and prediction on dense and sparse rows, full-batch methods, Jacobians, "
-    "changes of images and graphs into the cache, so that the first fit need not. With an empty "
-    "cache each dtype takes about a minute; what is in the cache is loaded in a second. Nets of "
-    "all shapes, activations, losses and optimisers share this code."
+    "image augmentation and graphs, so that the first fit does not have to. With an empty cache "
+    "each dtype takes about half a minute of one core; a second call takes seconds. Nets of all "
+    "shapes, activations, losses and optimisers share this code."
 )
 """What the command does and how long that takes, for its help."""
 
@@ -140,8 +143,8 @@ def run(dtypes: Sequence[str]) -> int:
     start = time.perf_counter()
     empty = not cache_info().entries
     print(
-        f"compiling for {' and '.join(dtypes)} what is not in the cache"
-        + (": about a minute for each" if empty else ""),
+        f"compiling kernels for {' and '.join(dtypes)}"
+        + (": about half a minute for each" if empty else ", unless they are in the cache"),
         flush=True,
     )
     with silent():  # each has a line here

@@ -219,8 +219,8 @@ class EarlyStopping(_Monitoring):
         "loss".
     restore_best : bool, default=True
         At the end, also when all epochs were done or training diverged, give the net the
-        parameters after the epoch with the best value. The optimiser's state goes on from where
-        it is. After an error or Ctrl-C the parameters stay the latest.
+        parameters after the epoch with the best value. The optimiser's state is not
+        restored. After an error or Ctrl-C the parameters stay the latest.
     mode : {"auto", "min", "max"}, default="auto"
         Which values are better; "auto" takes the greatest of accuracy and r2 and the least of all
         else.
@@ -365,18 +365,17 @@ def _tqdm(epochs: int, done: int) -> Any:
     In a notebook it is a widget, or text where ipywidgets is missing: on standard output, as
     notebooks colour the other stream like an error.
     """
+    in_notebook = "ipykernel" in sys.modules
+    widgets = in_notebook and find_spec("ipywidgets") is not None
     try:
-        import tqdm
+        if widgets:
+            from tqdm.auto import tqdm
+        else:
+            from tqdm import tqdm
     except ImportError:
         return None
-    stream = None
-    kind = tqdm.tqdm
-    if "ipykernel" in sys.modules:
-        if find_spec("ipywidgets") is None:
-            stream = sys.stdout
-        else:
-            from tqdm.auto import tqdm as kind
-    return kind(total=epochs, initial=done, unit="epoch", file=stream)
+    stream = sys.stdout if in_notebook and not widgets else None
+    return tqdm(total=epochs, initial=done, unit="epoch", file=stream)
 
 
 class Checkpoint(_Monitoring):

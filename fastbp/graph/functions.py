@@ -514,7 +514,7 @@ def dot(left: Iterable[Any], right: Iterable[Any]) -> Expression:
     Raises
     ------
     ValueError, TypeError
-        For other lengths, and what is no sequence.
+        For different lengths, and for an argument that is not a sequence.
 
     Examples
     --------

@@ -152,7 +152,7 @@ def cross_validate(
     Parameters
     ----------
     net : MLP
-        Copies of it are trained, from where it is; it stays as it is.
+        Copies of it are trained, from its current weights; the net itself is unchanged.
     X, y : array-like
         As in `MLP.fit`.
     folds : int or iterable of array of int, default=5

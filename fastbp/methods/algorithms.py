@@ -486,7 +486,7 @@ def as_method(method: str | Method) -> Method:
     Raises
     ------
     ValueError, TypeError
-        For other names, and what is no method.
+        For an unknown name, and for an object that is not a method.
 
     Examples
     --------

@@ -132,7 +132,7 @@ class Perceptron:
         Raises
         ------
         ValueError, TypeError
-            For other shapes, or what are not finite numbers.
+            For other shapes, or values that are not finite numbers.
 
         Examples
         --------
@@ -214,7 +214,7 @@ class Perceptron:
         Raises
         ------
         ValueError, TypeError
-            For another shape, no rows, NaN or infinity, or what are not numbers.
+            For another shape, no rows, NaN or infinity, or values that are not numeric.
 
         Examples
         --------
@@ -259,7 +259,7 @@ class Perceptron:
     def fit(
         self, X: npt.ArrayLike, y: npt.ArrayLike, *, epochs: int = 1000, shuffle: bool = True
     ) -> History:
-        """Learn row by row, from where the weights are, until an epoch passes without a mistake.
+        """Learn row by row from the current weights until an epoch passes without a mistake.
 
         Parameters
         ----------

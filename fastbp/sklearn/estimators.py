@@ -116,9 +116,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         validation_fraction: float = 0.1, beta_1: float = 0.9, beta_2: float = 0.999,
         epsilon: float = 1e-8, n_iter_no_change: float = 10, max_fun: int = 15000,
         class_weight: ClassWeight = None, optimizer: str | Optimizer | None = None,
-        l1_ratio: float = 0.0, weight_decay: float = 0.0, dropout: Rates = 0.0, clip_norm: float | None = None,
-        scoring: Scoring = None, callbacks: Callbacks = None, dtype: str | None = None,
-        weight_init: Init | None = None, as_transformer: bool = False, n_threads: int | str = 1,
+        l1_ratio: float = 0.0, weight_decay: float = 0.0, dropout: Rates = 0.0,
+        clip_norm: float | None = None, scoring: Scoring = None, callbacks: Callbacks = None,
+        dtype: str | None = None, weight_init: Init | None = None, as_transformer: bool = False,
+        n_threads: int | str = 1,
     ) -> None:  # fmt: skip
         self._keep(locals())
 

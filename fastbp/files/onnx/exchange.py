@@ -140,7 +140,7 @@ def from_onnx(
     ValueError
         For a model that is no such chain, by the name of the node, and for a damaged file.
     TypeError
-        For a loss, an optimiser or a dtype that is none.
+        For a loss, an optimiser or a dtype that is not one.
 
     Examples
     --------
