@@ -9,7 +9,7 @@ __all__ = ["as_html", "as_lines"]
 
 Cells = Sequence[str]
 STYLE = ' style="text-align: left; white-space: nowrap"'
-"""Of a caption: its lines are wider than narrow tables, and would wrap."""
+"""The style of a caption, whose lines would wrap where the table is narrower."""
 
 
 def as_lines(rows: Sequence[Cells]) -> list[str]:

@@ -100,6 +100,10 @@ def test_the_plain_page_says_what_each_letter_is() -> None:
             assert {letter, letter.removeprefix("d"), letter.rstrip("s")} & words, (name, letter)
 
 
+def test_completion_offers_public_names_alone() -> None:
+    assert {name for name in dir(fastbp) if not name.startswith("__")} == set(fastbp.__all__)
+
+
 # ---- the estimators -----------------------------------------------------------------------------
 
 

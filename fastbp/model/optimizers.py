@@ -182,14 +182,14 @@ class SGD(Optimizer):
     Parameters
     ----------
     learning_rate : float or callable, default=0.01
-        See `Optimizer`.
+        A number above 0, a schedule, or a function of the update's index.
     momentum : float, default=0.0
         At least 0 and below 1.
     nesterov : bool, default=False
         Needs a momentum above 0.
     weight_decay : float, default=0.0
     groups : sequence of Group, default=()
-        See `Optimizer`.
+        Decoupled decay, and parameters with another rate or decay: see `Optimizer`.
 
     Notes
     -----
@@ -237,14 +237,14 @@ class Adam(Optimizer):
     Parameters
     ----------
     learning_rate : float or callable, default=0.001
-        See `Optimizer`.
+        A number above 0, a schedule, or a function of the update's index.
     beta_1, beta_2 : float, default=0.9 and 0.999
         At least 0 and below 1.
     epsilon : float, default=1e-8
         Above 0.
     weight_decay : float, default=0.0
     groups : sequence of Group, default=()
-        See `Optimizer`.
+        Decoupled decay, and parameters with another rate or decay: see `Optimizer`.
 
     Notes
     -----
@@ -294,7 +294,7 @@ class AdamW(Adam):
         As in `Adam`.
     weight_decay : float, default=0.01
     groups : sequence of Group, default=()
-        See `Optimizer`.
+        Decoupled decay, and parameters with another rate or decay: see `Optimizer`.
 
     Notes
     -----
@@ -324,7 +324,7 @@ class AMSGrad(Adam):
         As in `Adam`.
     weight_decay : float, default=0.0
     groups : sequence of Group, default=()
-        See `Optimizer`.
+        Decoupled decay, and parameters with another rate or decay: see `Optimizer`.
 
     Notes
     -----
@@ -359,7 +359,7 @@ class NAdam(Adam):
         momentum_decay) / 2)``.
     weight_decay : float, default=0.0
     groups : sequence of Group, default=()
-        See `Optimizer`.
+        Decoupled decay, and parameters with another rate or decay: see `Optimizer`.
 
     Notes
     -----
@@ -404,7 +404,7 @@ class RMSprop(Optimizer):
     Parameters
     ----------
     learning_rate : float or callable, default=0.001
-        See `Optimizer`.
+        A number above 0, a schedule, or a function of the update's index.
     rho : float, default=0.9
         At least 0 and below 1.
     momentum : float, default=0.0
@@ -415,7 +415,7 @@ class RMSprop(Optimizer):
         Whether to divide by the standard deviation.
     weight_decay : float, default=0.0
     groups : sequence of Group, default=()
-        See `Optimizer`.
+        Decoupled decay, and parameters with another rate or decay: see `Optimizer`.
 
     Notes
     -----
@@ -465,12 +465,12 @@ class Adagrad(Optimizer):
     Parameters
     ----------
     learning_rate : float or callable, default=0.01
-        See `Optimizer`.
+        A number above 0, a schedule, or a function of the update's index.
     epsilon : float, default=1e-10
         Above 0.
     weight_decay : float, default=0.0
     groups : sequence of Group, default=()
-        See `Optimizer`.
+        Decoupled decay, and parameters with another rate or decay: see `Optimizer`.
 
     Notes
     -----
@@ -511,14 +511,14 @@ class Adadelta(Optimizer):
     Parameters
     ----------
     learning_rate : float or callable, default=1.0
-        See `Optimizer`.
+        A number above 0, a schedule, or a function of the update's index.
     rho : float, default=0.9
         At least 0 and below 1.
     epsilon : float, default=1e-6
         Above 0.
     weight_decay : float, default=0.0
     groups : sequence of Group, default=()
-        See `Optimizer`.
+        Decoupled decay, and parameters with another rate or decay: see `Optimizer`.
 
     Notes
     -----
@@ -561,12 +561,12 @@ class Lion(Optimizer):
     Parameters
     ----------
     learning_rate : float or callable, default=0.0001
-        See `Optimizer`.
+        A number above 0, a schedule, or a function of the update's index.
     beta_1, beta_2 : float, default=0.9 and 0.99
         At least 0 and below 1.
     weight_decay : float, default=0.0
     groups : sequence of Group, default=()
-        See `Optimizer`.
+        Decoupled decay, and parameters with another rate or decay: see `Optimizer`.
 
     Notes
     -----

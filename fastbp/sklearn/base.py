@@ -385,7 +385,7 @@ class BaseMLP(
             X_val, y_val, sample_weight_val = validation
             refuse_masked(X_val=X_val, y_val=y_val, sample_weight_val=sample_weight_val)
         before = vars(self).copy()
-        stream = self.random_state
+        stream: Any = self.random_state
         drawn = stream.get_state() if isinstance(stream, np.random.RandomState) else None
         first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
         try:
@@ -394,7 +394,7 @@ class BaseMLP(
             problem = self._prepare(X, y, sample_weight, incremental, first, validation)
         except BaseException:
             self._restore(before)
-            if drawn is not None and isinstance(stream, np.random.RandomState):
+            if drawn is not None:
                 stream.set_state(drawn)
             raise
         name = "epoch" if self._by_epochs else "lbfgs-iter"
