@@ -12,7 +12,7 @@ CrossEntropy              without: SquaredError, AbsoluteError, Hinge, Poisson, 
 ElementwiseActivation,    a function of your own, of single numbers, compiled into the net
 ElementwiseLoss
 StepDecay, CosineDecay,   schedules of the learning rate, in updates or in epochs; also
-OneCycle, WarmUp          ExponentialDecay, InverseScaling, Scaled, Schedule
+OneCycle, WarmUp          ExponentialDecay, InverseScaling, ScaledSchedule, Schedule
 History                   loss, seconds and whatever else was measured, by epoch; the best epoch
 Callback                  what `fit` calls between epochs; it gets a Fit
 EarlyStopping,            callbacks; also CSVLog, LearningRateSchedule, ReduceOnPlateau, Progress
@@ -27,7 +27,7 @@ fit_many                  train many nets side by side, each as its own fit; on 
                           the best of several initialisations, and cross_validate
 gradcheck                 compare a net's gradient with central differences
 DivergenceWarning         training stopped at values that are not finite
-find_learning_rate                   the learning-rate range test: suggests a learning rate
+find_learning_rate        the learning-rate range test: suggests a learning rate
 diagnose                  look for the usual faults of training, with advice
 explain                   every quantity of one backpropagation step for one sample
 compiled_from             a net in callbacks from C; ``net.compiled()`` is one for Numba
@@ -39,7 +39,8 @@ nets and their training, with matplotlib. Both are loaded when asked for.
 ``fastbp.sklearn`` has scikit-learn's estimators, for ``import fastbp.sklearn``.
 ``python -m fastbp demo | info | warmup | build | show FILE | export FILE`` trains a digit
 classifier, describes the machine, compiles into the cache or into objects (docs/objects.md), says
-what is in a file, and writes its net as ONNX, C or Python.
+what is in a file, and writes its net as ONNX, C or Python. ``python -m fastbp warmup --dtype
+float32`` compiles what most programs need, in about half a minute, so that no fit has to.
 """
 
 # The redundant `as` says, to type checkers too, that a name is imported for others to use.
@@ -90,7 +91,7 @@ from fastbp.model.schedules import CosineDecay as CosineDecay
 from fastbp.model.schedules import ExponentialDecay as ExponentialDecay
 from fastbp.model.schedules import InverseScaling as InverseScaling
 from fastbp.model.schedules import OneCycle as OneCycle
-from fastbp.model.schedules import Scaled as Scaled
+from fastbp.model.schedules import ScaledSchedule as ScaledSchedule
 from fastbp.model.schedules import Schedule as Schedule
 from fastbp.model.schedules import StepDecay as StepDecay
 from fastbp.model.schedules import WarmUp as WarmUp
@@ -164,5 +165,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """All names, including those on demand."""
-    return sorted({*globals(), *ON_DEMAND})
+    """The public names, for completion; those on demand, too."""
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

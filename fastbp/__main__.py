@@ -82,40 +82,50 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"fastbp {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="command")
 
-    def add(name: str, text: str) -> argparse.ArgumentParser:
-        return commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+    def add(name: str, text: str, more: str = "") -> argparse.ArgumentParser:
+        description = f"{text[0].upper()}{text[1:]}. {more}".rstrip()
+        return commands.add_parser(name, help=text, description=description)
 
-    command = add("demo", "train a digit classifier, with scikit-learn's beside it")
-    command.add_argument("--epochs", type=_count, default=demo.EPOCHS, help="default: %(default)s")
-    add("info", "describe the processor, the cache of compiled code and the versions")
-    command = add("warmup", "compile everything into the cache, so that the first fit need not")
+    command = add("demo", "train a digit classifier with fastbp and scikit-learn, side by side")
     command.add_argument(
-        "--dtype", choices=(*DTYPES, "both"), default="both", help="default: %(default)s"
+        "--epochs", type=_count, default=demo.EPOCHS, help="epochs to train; default: %(default)s"
     )
-    command = add("build", "compile nets beforehand, into files that need no Numba to be loaded")
+    add("info", "describe the processor, the cache of compiled code and library versions")
+    command = add("warmup", "pre-compile all kernels, once per processor", warmup.ABOUT)
     command.add_argument(
-        "--level", metavar="NAME", default="native", help="of processors: native, all, or a name"
+        "--dtype", choices=(*DTYPES, "both"), default="both",
+        help="compile for nets of this dtype; default: %(default)s",
+    )  # fmt: skip
+    command = add("build", "compile kernels into files that load without Numba")
+    command.add_argument(
+        "--level", metavar="NAME", default="native",
+        help="which processors to compile for: native (this one), all, or the name of a level",
+    )  # fmt: skip
+    command.add_argument(
+        "--to", metavar="FOLDER", help="output folder; default: the one that fastbp loads from"
     )
-    command.add_argument("--to", metavar="FOLDER", help="default: where fastbp looks for them")
-    accepted = "what save has written, or a model of ONNX"
-    command = add("show", "say what is in a file of a net or an estimator, without running it")
+    accepted = "a file written by save, or an ONNX model"
+    command = add("show", "describe the net or estimator in a file, without running any of it")
     command.add_argument("file", metavar="FILE", help=accepted)
-    command.add_argument("--json", action="store_true", help="print it for programs, as JSON")
-    command = add("export", "write the net or the estimator of a file as ONNX, C or Python")
+    command.add_argument("--json", action="store_true", help="print JSON, for programs")
+    command = add("export", "write the net or estimator in a file as ONNX, C or Python")
     command.set_defaults(parser=command)
     command.add_argument("file", metavar="FILE", help=accepted)
-    command.add_argument("--onnx", metavar="OUT", help="write a model of ONNX")
-    command.add_argument("--c", metavar="FOLDER", help="write a header and a source in C99")
-    command.add_argument("--python", metavar="OUT", help="write a program that needs NumPy alone")
-    command.add_argument("--dtype", choices=export.DTYPES, help="default: that of the net")
+    command.add_argument("--onnx", metavar="OUT", help="write an ONNX model")
+    command.add_argument("--c", metavar="FOLDER", help="write a header and a source file in C99")
+    command.add_argument("--python", metavar="OUT", help="write a module that needs only NumPy")
     command.add_argument(
-        "--labels", metavar="A,B,C", help="names of the classes; an estimator has its own"
+        "--dtype", choices=export.DTYPES, help="data type of the output; default: that of the net"
     )
-    command.add_argument("--name", help="in C, what all names begin with; default: net")
     command.add_argument(
-        "--calibration", metavar="ROWS", help="for int8: some hundred rows of inputs, .csv or .npy"
+        "--labels", metavar="A,B,C", help="class names; an estimator brings its own"
     )
-    command.add_argument("--training", action="store_true", help="in C, with a step of training")
+    command.add_argument("--name", help="prefix of all names in C; default: net")
+    command.add_argument(
+        "--calibration", metavar="ROWS",
+        help="for int8: a few hundred rows of inputs, as .csv or .npy",
+    )  # fmt: skip
+    command.add_argument("--training", action="store_true", help="add a training step to the C")
     return parser
 
 

@@ -12,7 +12,7 @@ def axes(ax: Any = None, **figure: Any) -> Any:
     ----------
     ax : matplotlib Axes, default=None
         Returned as it is. None makes a figure with `matplotlib.pyplot`.
-    **figure
+    **figure : object
         Passed to `matplotlib.pyplot.subplots` when a figure is made, such as ``figsize``; with
         ``nrows`` or ``ncols`` an array of axes is returned. The layout is "constrained" by
         default, so that nothing is cut off.
@@ -27,6 +27,13 @@ def axes(ax: Any = None, **figure: Any) -> Any:
         Without matplotlib: ``pip install 'fastbp[plot]'``.
     TypeError
         For an `ax` that cannot be drawn on.
+
+    Examples
+    --------
+    >>> from fastbp import plot
+    >>> left, right = plot.axes(ncols=2, figsize=(8, 4))
+    >>> left.set_title("left").get_text()
+    'left'
     """
     if ax is not None:
         if not hasattr(ax, "get_figure") or not hasattr(ax, "plot"):

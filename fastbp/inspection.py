@@ -20,6 +20,8 @@ from fastbp.model.net import PASS_ROWS, SPARSE_PASS_ROWS, FloatArray
 from fastbp.model.optimizers import Optimizer
 from fastbp.model.schedules import Rate
 
+__all__ = ["GradCheck", "gradcheck", "layer_gradients", "layer_outputs"]
+
 
 def check_net(net: object) -> MLP:
     """The net itself, when it is an MLP.
@@ -30,7 +32,7 @@ def check_net(net: object) -> MLP:
     """
     if not isinstance(net, MLP):
         kind = type(net).__name__
-        inner = "; an estimator of fastbp.sklearn is none" if hasattr(net, "get_params") else ""
+        inner = "; an estimator of fastbp.sklearn is not one" if hasattr(net, "get_params") else ""
         raise TypeError(f"net must be an MLP; got {kind} {net!r}{inner}")
     return net
 
@@ -51,7 +53,7 @@ def layer_outputs(net: MLP, X: Rows) -> tuple[FloatArray, ...]:
     Raises
     ------
     ValueError, TypeError
-        As `MLP.predict`, and for what is not a net.
+        As `MLP.predict`, and for an object that is not an MLP.
 
     Examples
     --------
@@ -92,13 +94,22 @@ def layer_gradients(
     Parameters
     ----------
     net : MLP
-    X, y, sample_weight : array-like
+    X, y : array-like
+    sample_weight : array-like, optional
         As in `MLP.loss_and_grad`.
 
     Returns
     -------
     weights, biases : tuple of array
         Laid out like ``net.weights`` and ``net.biases``.
+
+    Examples
+    --------
+    >>> from fastbp import MLP
+    >>> from fastbp.inspection import layer_gradients
+    >>> weights, biases = layer_gradients(MLP((2, 8, 1), seed=0), [[0.0, 1.0]], [1.0])
+    >>> [gradient.shape for gradient in weights], [gradient.shape for gradient in biases]
+    ([(2, 8), (8, 1)], [(8,), (1,)])
     """
     gradient = check_net(net).loss_and_grad(X, y, sample_weight)[1]
     return weight_views(gradient, net.layer_table)
@@ -118,6 +129,13 @@ class GradCheck(NamedTuple):
         Its partial derivative by backpropagation and by differences.
     checked, skipped : int
         Parameters compared, and those left out because an activation has its kink within a step.
+
+    Examples
+    --------
+    >>> from fastbp import MLP, gradcheck
+    >>> checked = gradcheck(MLP((2, 3, 1), activation="tanh", seed=0), [[0.5, -1.0]], [2.0])
+    >>> checked.checked, checked.skipped
+    (13, 0)
     """
 
     error: float
@@ -165,7 +183,8 @@ def gradcheck(
     Parameters
     ----------
     net : MLP
-    X, y, sample_weight : array-like
+    X, y : array-like
+    sample_weight : array-like, optional
         As in `MLP.fit`; a few rows are enough.
     step : float, default=1e-4
         The larger step.
@@ -179,7 +198,19 @@ def gradcheck(
     Raises
     ------
     ValueError, TypeError
-        Bad input, as in `MLP.fit`, or what is not a net.
+        Bad input, as in `MLP.fit`, or an object that is not an MLP.
+
+    Examples
+    --------
+    Whether a loss of one's own has the derivative that it says:
+
+    >>> from fastbp import MLP, gradcheck
+    >>> def cubed(y_pred, y):
+    ...     e = y_pred - y
+    ...     return (e**3).sum() / len(e), 3 * e**2 / len(e)
+    >>> net = MLP((2, 3, 1), activation="tanh", loss=cubed, dtype="float64", seed=0)
+    >>> gradcheck(net, [[0.5, -1.0]], [2.0]).error < 1e-6
+    True
     """
     check_net(net)
     step = checks.positive("step", step)

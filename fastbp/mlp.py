@@ -48,9 +48,10 @@ Rows = npt.ArrayLike | Sparse
 
 
 INSIDE = {
-    "content", "explaining", "from_spec", "in_python", "layer_table", "needs_gradient",
-    "new_workspace", "optimizer_state", "posterior", "regularization", "restart_optimizer",
-    "rows_in_a_call", "settings", "share_parameters", "spec", "split_seed", "state", "workspace",
+    "capacity_for", "content", "explaining", "from_spec", "in_python", "layer_table",
+    "needs_gradient", "network_on", "new_workspace", "optimizer_state", "posterior",
+    "regularization", "restart_optimizer", "rows_in_a_call", "settings", "share_parameters", "spec",
+    "split_seed", "state", "team_workspaces", "workspace",
 }  # fmt: skip
 """Names of a net that are for this package's use: completion does not offer them."""
 
@@ -95,7 +96,7 @@ class MLP(Differentiable):
         "sgd", "adam", "adamw", "amsgrad", "nadam", "rmsprop", "adagrad", "adadelta" or "lion"
         with their defaults, or an object such as ``Adam(learning_rate=1e-3)``.
     dtype : {"float32", "float64"}, default="float32"
-        Dtype of the parameters and all arithmetic.
+        Data type of the parameters and of all computation.
     bias : bool, default=True
         Whether units have biases.
     weight_init : str, callable or sequence, default="auto"
@@ -119,15 +120,15 @@ class MLP(Differentiable):
         al., ICML 2013). Needs a buffer for the whole gradient.
     max_norm : float, optional
         After an update the weights into each unit are scaled to a norm of at most this.
-    threads : int or "auto", default=1
-        Of `fit`, `predict` and `loss_and_grad`, where they are not told; see `fit`. Can be set.
-        `save` does not write it.
     missing_targets : bool, default=False
-        Take NaN in the targets for ones that are missing: they have no share in the loss, as with
-        a weight of 0 (`sample_weight` in `fit`). Not for cross_entropy, and other losses that are
-        none of single outputs.
+        Take NaN in the targets for targets that are missing: they have no share in the loss, as
+        with a weight of 0 (`sample_weight` in `fit`). Not for cross_entropy and other losses that
+        are not sums over the outputs.
+    threads : int or "auto", default=1
+        How many threads share the rows in `fit`, `predict` and `loss_and_grad`, which take another
+        number for one call; see `fit`. Can be set. `save` does not write it.
     seed : int or None, default=None
-        Seed of all randomness: initial weights, order of the rows, dropout, validation rows. None
+        Seed for all randomness: initial weights, order of the rows, dropout, validation rows. None
         draws a new one.
 
     Attributes
@@ -270,6 +271,15 @@ class MLP(Differentiable):
         them to `load`. A net of a class derived from `MLP` is loaded as an `MLP`. While another
         thread trains the net, its parameters may be from amid an update; a callback such as
         `Checkpoint` saves between epochs.
+
+        Examples
+        --------
+        >>> import fastbp
+        >>> net = fastbp.MLP((2, 3, 1), seed=0)
+        >>> net.save("net.safetensors")
+        >>> same = fastbp.load("net.safetensors")
+        >>> bool((same.params == net.params).all())
+        True
         """
         content = self.content()
         whole_files.write(path, lambda file: file.write(content))
@@ -391,6 +401,15 @@ class MLP(Differentiable):
         ------
         ValueError, TypeError
             For another shape, no rows, NaN or infinity, or values that are not numeric.
+
+        Examples
+        --------
+        >>> from fastbp import MLP
+        >>> net = MLP((2, 1), loss="binary_cross_entropy", weight_init="zeros")
+        >>> net.predict([[0, 1], [2, 3]]).tolist()
+        [[0.5], [0.5]]
+        >>> net.predict([[0, 1]], logits=True).item()
+        0.0
         """
         if return_std is not False and checks.flag("return_std", return_std):
             from fastbp.methods import laplace
@@ -432,12 +451,19 @@ class MLP(Differentiable):
 
         Examples
         --------
-        >>> @numba.njit(cache=True)
+        >>> import numba
+        >>> import numpy as np
+        >>> from fastbp import MLP
+        >>> @numba.njit
         ... def simulate(f, y, dy, dt, n):
         ...     for _ in range(n):
         ...         f.predict(y, dy)
         ...         y += dt * dy
+        >>> net = MLP((2, 8, 2), activation="tanh", dtype="float64", seed=0)
+        >>> y, dy = np.ones(2), np.empty(2)
         >>> simulate(net.compiled(), y, dy, 0.01, 1000)
+        >>> bool(np.isfinite(y).all())
+        True
         """
         from fastbp.embed.compiled import compiled
 
@@ -452,6 +478,7 @@ class MLP(Differentiable):
         X : array-like or sparse matrix, shape (rows, n_in)
             As in `predict`.
         wrt : {"params", "inputs"}, default="params"
+            What the derivatives are taken by.
 
         Returns
         -------
@@ -490,7 +517,9 @@ class MLP(Differentiable):
 
         Parameters
         ----------
-        X, y, sample_weight
+        X : array-like or sparse matrix, shape (rows, n_in)
+        y : array-like
+        sample_weight : array-like, shape (rows,) or (rows, n_out), optional
             The rows that the net was trained on, until the loss no longer fell; as in `fit`.
 
         Returns
@@ -532,10 +561,34 @@ class MLP(Differentiable):
         return self.posterior.covariance()
 
     def loss(self, X: Rows, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> float:
-        """Loss averaged over the rows, penalties included, without dropout; all as in `fit`.
+        """Loss averaged over the rows, penalties included, without dropout.
 
-        With sample weights the average is the weighted one: divided by the sum of the weights, or,
-        where each output has its own, by their sum over n_out.
+        Parameters
+        ----------
+        X : array-like or sparse matrix, shape (rows, n_in)
+        y : array-like
+            As in `fit`.
+        sample_weight : array-like, shape (rows,) or (rows, n_out), optional
+            The average is then the weighted one: divided by the sum of the weights, or, where each
+            output has its own, by their sum over n_out.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        ValueError, TypeError
+            Bad input, as in `fit`.
+
+        Examples
+        --------
+        >>> from fastbp import MLP
+        >>> net = MLP((2, 1), weight_init="zeros")
+        >>> net.loss([[0, 1], [1, 0]], [1, 3])  # the mean of 1/2 and 9/2
+        2.5
+        >>> net.loss([[0, 1], [1, 0]], [1, 3], sample_weight=[1, 0])
+        0.5
         """
         return evaluation.mean_loss(self, X, y, sample_weight)
 
@@ -677,7 +730,7 @@ class MLP(Differentiable):
         resume: bool = False,
         threads: int | str | None = None,
     ) -> History:
-        """Train, from where the net is: on mini-batches by its optimiser, or by a `method`.
+        """Continue training from the current weights, on mini-batches or by a `method`.
 
         On mini-batches the optimiser's state goes on, too. With any of the options from
         `validation_data` on, control returns once an epoch, which costs some microseconds;
@@ -801,6 +854,19 @@ class MLP(Differentiable):
         See Also
         --------
         fastbp.diagnose : Says what is wrong where the loss stays high: unscaled data, for example.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastbp import MLP
+        >>> X = np.random.default_rng(0).normal(size=(500, 2))
+        >>> y = X[:, 0] * X[:, 1]
+        >>> net = MLP((2, 32, 1), seed=0)
+        >>> history = net.fit(X, y, epochs=500, validation_fraction=0.2, patience=20)
+        >>> history.restored_epoch == history.best_epoch
+        True
+        >>> net.score(X, y) > 0.97
+        True
         """
         options = Options(
             validation_data, validation_fraction, metrics, patience, min_delta, callbacks,
@@ -843,6 +909,7 @@ def load(
     Parameters
     ----------
     path : str or path
+        The file.
     loss : Loss or callable, optional
         The loss, where it is code in Python, which no file holds; as in `MLP`.
     activation : callable or list, optional
@@ -867,15 +934,13 @@ def load(
 
     Examples
     --------
-    >>> import os, tempfile
     >>> import numpy as np
     >>> import fastbp
     >>> X = np.linspace(-1, 1, 20).reshape(-1, 1)
     >>> net = fastbp.MLP((1, 4, 1), seed=0)
     >>> history = net.fit(X, X**2, epochs=5)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     net.save(os.path.join(folder, "net.safetensors"))
-    ...     tomorrow = fastbp.load(os.path.join(folder, "net.safetensors"))
+    >>> net.save("net.safetensors")
+    >>> tomorrow = fastbp.load("net.safetensors")
     >>> tomorrow.fit(X, X**2, epochs=5).loss == net.fit(X, X**2, epochs=5).loss
     True
     """

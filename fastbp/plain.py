@@ -7,7 +7,12 @@ many times the speed; ``fastbp/kernels`` is about how.
 Legend: B rows of a batch, K inputs of a layer, N its units, E the loss. x (B, K) inputs,
 w (N, K) weights, b (N,) biases, z (B, N) net inputs, y (B, N) outputs, t (B, N) targets; d + name
 is the derivative of E by it: dw = dE/dw. Functions overwrite their first arguments. Layers count
-from 1, layer 0 is the inputs of the net.
+from 1, layer 0 is the inputs of the net. An activation is one of the codes RELU, TANH, SIGMOID,
+SOFTMAX and IDENTITY.
+
+net is a `Net`, work a `Workspace` for batches of some rows, and flat one of its first four arrays.
+params has all parameters, grad the derivatives by them, u, m and v their moments. step counts
+updates from 1; rate, momentum, beta_1, beta_2 and epsilon are those of the optimisers.
 
 All parameters stand in one flat array, in the order of ``MLP.params``: layer by layer the weights
 into unit 0, those into unit 1, ..., then the biases. Arrays are float32 or float64; forward passes
@@ -168,23 +173,45 @@ def cross_entropy(dz, y, z, t):
 
 
 class Net(NamedTuple):
-    """A net of L layers, but for its parameters."""
+    """A net of L layers, but for its parameters.
 
-    sizes: np.ndarray  # (L + 1,) of int64: inputs, then the units of each layer
-    activations: np.ndarray  # (L,) of int64: their codes
-    loss: int  # its code; cross-entropies need the outputs in their docstrings
+    Attributes
+    ----------
+    sizes : array of int64, shape (L + 1,)
+        Inputs, then the units of each layer.
+    activations : array of int64, shape (L,)
+        Their codes.
+    loss : int
+        Its code; cross-entropies need the outputs in their docstrings.
+    bias : bool
+        Whether units have biases.
+    """
+
+    sizes: np.ndarray
+    activations: np.ndarray
+    loss: int
     bias: bool
 
 
 class Workspace(NamedTuple):
-    """What a step writes beside the parameters, in flat arrays."""
+    """What a step writes beside the parameters, in flat arrays.
 
-    y: np.ndarray  # of all layers, one after the other; layer 0, too
+    Attributes
+    ----------
+    y, z, dy, dz : array
+        Those of all layers, one after the other, layer 0 included.
+    grad : array
+        In the order of the parameters.
+    m, v : array
+        Moments of Adam.
+    """
+
+    y: np.ndarray
     z: np.ndarray
     dy: np.ndarray
     dz: np.ndarray
-    grad: np.ndarray  # in the order of the parameters
-    m: np.ndarray  # moments of Adam
+    grad: np.ndarray
+    m: np.ndarray
     v: np.ndarray
 
 

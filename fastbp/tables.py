@@ -8,6 +8,8 @@ from html import escape
 __all__ = ["as_html", "as_lines"]
 
 Cells = Sequence[str]
+STYLE = ' style="text-align: left; white-space: nowrap"'
+"""The style of a caption, whose lines would wrap where the table is narrower."""
 
 
 def as_lines(rows: Sequence[Cells]) -> list[str]:
@@ -37,5 +39,5 @@ def as_html(header: Cells, rows: Sequence[Cells], caption: Cells = ()) -> str:
         f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>\n" for row in rows
     )
     lines = [f"<b>{escape(line)}</b>" if not i else escape(line) for i, line in enumerate(caption)]
-    above = f"<caption>{'<br>'.join(lines)}</caption>\n" if lines else ""
+    above = f"<caption{STYLE}>{'<br>'.join(lines)}</caption>\n" if lines else ""
     return f"<table>\n{above}<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>"

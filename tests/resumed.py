@@ -30,7 +30,7 @@ def schedules(rate: float, updates: int) -> list[Any]:
         fastbp.CosineDecay(np.float32(rate), 20 * updates, rate / 10),
         fastbp.InverseScaling(rate, 0.3),
         fastbp.OneCycle(rate, epochs=EPOCHS),
-        fastbp.WarmUp(fastbp.Scaled(cosine, 0.7), epochs=4),
+        fastbp.WarmUp(fastbp.ScaledSchedule(cosine, 0.7), epochs=4),
     ]
 
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from fastbp import MLP, SGD, Adam, GradCheck, Group, Scaled, StepDecay, gradcheck
+from fastbp import MLP, SGD, Adam, GradCheck, Group, ScaledSchedule, StepDecay, gradcheck
 from fastbp.graph import sigmoid, variable
 from fastbp.inspection import layer_gradients, layer_outputs, twin_of, with_schedule
 
@@ -191,7 +191,7 @@ def test_a_twin_trains_as_the_net_does_and_shares_nothing() -> None:
 )  # fmt: skip
 def test_a_scaled_schedule_scales_every_update(optimizer: SGD) -> None:
     plain, scaled = small_net(optimizer), small_net(optimizer)
-    scaled.optimizer = with_schedule(optimizer, Scaled(optimizer.learning_rate, 0.25))
+    scaled.optimizer = with_schedule(optimizer, ScaledSchedule(optimizer.learning_rate, 0.25))
     start = plain.params.copy()
     plain.step(X, Y)
     scaled.step(X, Y)

@@ -16,7 +16,8 @@ def test_cells_are_flush_right() -> None:
 def test_html_is_escaped() -> None:
     html = as_html(("a<b",), [("1 & 2",), ("3",)], ("<title>", "second line"))
     assert html == (
-        "<table>\n<caption><b>&lt;title&gt;</b><br>second line</caption>\n"
+        '<table>\n<caption style="text-align: left; white-space: nowrap">'
+        "<b>&lt;title&gt;</b><br>second line</caption>\n"
         "<thead><tr><th>a&lt;b</th></tr></thead>\n"
         "<tbody>\n<tr><td>1 &amp; 2</td></tr>\n<tr><td>3</td></tr>\n</tbody>\n</table>"
     )

@@ -73,6 +73,21 @@ class ImageShift(_ImageFunction):
     Notes
     -----
     Nielsen, Neural Networks and Deep Learning, 2015, chapter 3, shifts digits by one pixel.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp import ImageShift
+    >>> images = np.array([[0, 0, 0, 0, 1, 0, 0, 0, 0]])  # the middle of 3 x 3 pixels
+    >>> shifted = ImageShift((3, 3), pixels=1)(images, np.random.default_rng(0))
+    >>> shifted.shape, shifted.sum().item()
+    ((1, 9), 1.0)
+
+    While a net is trained, each batch is shifted anew:
+
+    >>> from fastbp import MLP
+    >>> net = MLP((9, 8, 2), loss="cross_entropy", seed=0)
+    >>> history = net.fit(images, [1], augment=ImageShift((3, 3)))
     """
 
     pixels: int = 1
@@ -103,6 +118,15 @@ class ImageRotation(_ImageFunction):
         The largest angle to either side, at least 0; all angles are equally likely.
     fill : float, default=0.0
         The value of pixels from outside the image.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp import ImageRotation
+    >>> images = np.array([[0, 0, 0, 0, 1, 0, 0, 0, 0]])  # the middle of 3 x 3 pixels
+    >>> rotated = ImageRotation((3, 3), degrees=15)(images, np.random.default_rng(0))
+    >>> rotated.shape, rotated[0, 4].item()
+    ((1, 9), 1.0)
     """
 
     degrees: float = 10.0
@@ -136,6 +160,15 @@ class ImageZoom(_ImageFunction):
         factor, log-uniformly distributed.
     fill : float, default=0.0
         The value of pixels from outside the image.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp import ImageZoom
+    >>> images = np.array([[0, 0, 0, 0, 1, 0, 0, 0, 0]])  # the middle of 3 x 3 pixels
+    >>> zoomed = ImageZoom((3, 3), factor=1.2)(images, np.random.default_rng(0))
+    >>> zoomed.shape, zoomed[0, 4].item()
+    ((1, 9), 1.0)
     """
 
     factor: float = 1.1
@@ -168,6 +201,14 @@ class GaussianNoise:
     Notes
     -----
     Small noise acts as a penalty on the derivatives: Bishop, Neural Computation 7, 1995.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp import GaussianNoise
+    >>> noisy = GaussianNoise(0.1)(np.zeros((1000, 4)), np.random.default_rng(0))
+    >>> noisy.shape, noisy.std().round(1).item()
+    ((1000, 4), 0.1)
     """
 
     scale: float = 0.1

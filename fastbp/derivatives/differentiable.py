@@ -40,7 +40,9 @@ class Differentiable(Net):
 
         Parameters
         ----------
-        X, y, sample_weight
+        X : array-like or sparse matrix, shape (rows, n_in)
+        y : array-like
+        sample_weight : array-like, shape (rows,) or (rows, n_out), optional
             As in `fit`.
         params : array-like, shape (n_params,), optional
             Parameters to take instead of the net's, which stay as they are. Where they are not
@@ -130,7 +132,8 @@ class Differentiable(Net):
         ----------
         X : array-like, shape (rows, n_in)
             Dense rows; sparse ones are refused.
-        y, sample_weight
+        y : array-like
+        sample_weight : array-like, shape (rows,) or (rows, n_out), optional
             As in `fit`.
         reduction : {"mean", "sum"}, default="mean"
             As in `loss_and_grad`: with "mean" the loss is averaged, so that the derivatives become
@@ -169,7 +172,8 @@ class Differentiable(Net):
 
         Parameters
         ----------
-        X, y
+        X : array-like or sparse matrix, shape (rows, n_in)
+        y : array-like
             As in `fit`.
         sample_weight : array-like, shape (rows,) or (rows, n_out), optional
             By which each row's loss is multiplied.
@@ -216,9 +220,12 @@ class Differentiable(Net):
         ----------
         X : array-like, shape (rows, n_in)
             Dense rows; sparse ones are refused.
-        y, sample_weight
+        y : array-like
             As in `fit`.
         v : array-like, shape (n_params,)
+            The vector, laid out like `params`.
+        sample_weight : array-like, shape (rows,) or (rows, n_out), optional
+            As in `fit`.
         gauss_newton : bool, default=False
             Take J^T H J v instead, J being the derivative of the outputs by the parameters and H
             the Hessian of the loss by the outputs. It is positive semi-definite for every built-in
@@ -269,7 +276,9 @@ class Differentiable(Net):
 
         Parameters
         ----------
-        X, y, sample_weight
+        X : array-like or sparse matrix, shape (rows, n_in)
+        y : array-like
+        sample_weight : array-like, shape (rows,) or (rows, n_out), optional
             As in `fit`.
 
         Returns
@@ -352,6 +361,13 @@ class Differentiable(Net):
         See Also
         --------
         MLP.set_state : Takes it. `save` writes a file.
+
+        Examples
+        --------
+        >>> from fastbp import MLP
+        >>> net = MLP((2, 3, 1), seed=0)
+        >>> sorted(net.get_state())
+        ['frozen', 'params', 'random', 'scalars', 'slots']
         """
         return copies.get_state(self)
 

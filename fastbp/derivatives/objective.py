@@ -28,7 +28,10 @@ class Objective:
     Parameters
     ----------
     net : MLP
-    X, y, sample_weight
+        The net whose loss it is.
+    X : array-like or sparse matrix, shape (rows, n_in)
+    y : array-like
+    sample_weight : array-like, shape (rows,) or (rows, n_out), optional
         As in `MLP.loss_and_grad`.
 
     Attributes
@@ -42,6 +45,16 @@ class Objective:
     -----
     For ``loss="squared_error"`` there are `residuals` and `jacobian`, too, as least squares take
     them. Calls of these are not counted.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp import MLP
+    >>> net = MLP((1, 1), weight_init="zeros")
+    >>> objective = net.objective([[1.0], [2.0]], [2.0, 4.0])
+    >>> loss, grad = objective([2.0, 0.0])  # w = 2 and b = 0 fit these rows
+    >>> loss, grad.tolist(), net.params.tolist()
+    (0.0, [0.0, 0.0], [0.0, 0.0])
     """
 
     def __init__(self, net: Net, X: Any, y: Any, sample_weight: Any = None) -> None:

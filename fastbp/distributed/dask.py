@@ -29,6 +29,8 @@ from fastbp.kernels.optimizers import LEARNING_RATE
 from fastbp.kernels.training import DIVERGED
 from fastbp.mlp import MLP
 
+__all__ = ["fit"]
+
 SECONDS_A_LOOK = 1.0
 """How often the workers are counted while a round runs."""
 SECONDS_FOR_A_LOSS = 5.0
@@ -75,10 +77,12 @@ def fit(
     Parameters
     ----------
     net : MLP
-    X, y, sample_weight : arrays, or dask arrays
+    X, y : array-like or dask.array.Array
+    sample_weight : array-like or dask.array.Array, optional
         As in `MLP.fit`. Arrays are dealt out, row by row, to one shard for each worker; of dask
         arrays each chunk of rows is a shard, and all of them must be cut into the same ones.
     rounds : int, default=10
+        How often the shards are trained and their parameters averaged.
     local_epochs : int, default=1
         Epochs that each shard trains before parameters are averaged. More need fewer messages, and
         more rounds come to less where shards differ from each other.
@@ -115,13 +119,16 @@ def fit(
 
     Examples
     --------
-    ::
+    The last lines need Dask.
 
-        from dask.distributed import Client, LocalCluster
-        from fastbp.distributed import dask
-
-        with LocalCluster(n_workers=4, threads_per_worker=1) as cluster, Client(cluster):
-            history = dask.fit(net, X, y, rounds=20, local_epochs=2, batch_size=64)
+    >>> import numpy as np
+    >>> import fastbp
+    >>> from fastbp.distributed import dask
+    >>> X = np.random.default_rng(0).normal(size=(1000, 2))
+    >>> net = fastbp.MLP((2, 32, 1), seed=0)
+    >>> from dask.distributed import Client  # doctest: +SKIP
+    >>> with Client(n_workers=4, threads_per_worker=1):  # doctest: +SKIP
+    ...     history = dask.fit(net, X, X[:, 0] * X[:, 1], rounds=20, local_epochs=2)
     """
     distributed = _library()
     if not isinstance(net, MLP):

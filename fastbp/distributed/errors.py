@@ -9,12 +9,21 @@ class WorkerError(RuntimeError):
     Parameters
     ----------
     message : str
-    workers : tuple
+        What was raised where.
+    workers : tuple of int or of str
         Ranks, as int, or addresses of workers, as str.
 
     Attributes
     ----------
-    workers : tuple
+    workers : tuple of int or of str
+        Those that failed.
+
+    Examples
+    --------
+    >>> from fastbp.distributed import WorkerError
+    >>> error = WorkerError("rank 3 of 4: ValueError: X must be finite", (3,))
+    >>> error.workers, str(error)
+    ((3,), 'rank 3 of 4: ValueError: X must be finite')
     """
 
     def __init__(self, message: str, workers: tuple[int | str, ...]) -> None:

@@ -38,6 +38,8 @@ from fastbp.kernels.optimizers import LEARNING_RATE
 from fastbp.kernels.training import DIVERGED
 from fastbp.mlp import MLP
 
+__all__ = ["fit"]
+
 Result = TypeVar("Result")
 
 
@@ -67,10 +69,12 @@ def fit(
     ----------
     net : MLP
         The same layers and options on all ranks.
-    X, y, sample_weight
+    X, y : array-like
+    sample_weight : array-like, optional
         The rows of this rank, in memory, as in `MLP.fit`. Weights are scaled to a mean of 1 over
         the rows of all ranks.
     epochs : int, default=10
+        How often the net goes through all rows.
     batch_size : int, default=32
         Rows of an update, on all ranks together; about `batch_size` divided by the number of ranks
         on each. An update of less than some milliseconds is faster on one core.
@@ -105,15 +109,18 @@ def fit(
 
     Examples
     --------
-    A program that goes on where it was stopped, whatever stopped it::
+    A program that goes on where it was stopped, whatever stopped it; ``mpirun -n 4 python
+    program.py`` starts it on four cores. The last line needs mpi4py.
 
-        from mpi4py import MPI
-        from fastbp.distributed import mpi
-
-        path = "run.safetensors"
-        net = fastbp.load(path) if os.path.exists(path) else fastbp.MLP((64, 256, 10))
-        X, y = rows_of(MPI.COMM_WORLD.rank)
-        mpi.fit(net, X, y, epochs=50, batch_size=4096, checkpoint=path, resume=True)
+    >>> import os
+    >>> import numpy as np
+    >>> import fastbp
+    >>> from fastbp.distributed import mpi
+    >>> X = np.random.default_rng(0).normal(size=(1000, 2))  # the rows of this rank
+    >>> path = "run.safetensors"
+    >>> net = fastbp.load(path) if os.path.exists(path) else fastbp.MLP((2, 32, 1))
+    >>> options = {"batch_size": 4096, "checkpoint": path, "resume": True}
+    >>> history = mpi.fit(net, X, X[:, 0] * X[:, 1], epochs=50, **options)  # doctest: +SKIP
     """
     with Ranks(comm) as ranks:
         shard = ranks.together(

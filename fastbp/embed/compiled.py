@@ -44,6 +44,17 @@ class Compiled:
         Its parameters are read at each call: what is trained or assigned later is seen.
     address : int
         Where the handle of the net stands.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp import MLP
+    >>> f = MLP((2, 3, 1), dtype="float64", seed=0).compiled()
+    >>> x, out, grad = np.array([1.0, 2.0]), np.empty(1), np.empty(13)
+    >>> f.predict(x, out)
+    >>> loss = f.loss_and_grad(x, 0.5, grad)
+    >>> bool(np.isclose(loss, (out[0] - 0.5) ** 2 / 2))
+    True
     """
 
     def __init__(self, net: Differentiable, kind: str, rows: int, workspaces: int) -> None:
@@ -175,6 +186,11 @@ class Compiled:
             does not check that targets are such as the loss takes.
         grad : array of the net's dtype, shape (n_params,)
 
+        Returns
+        -------
+        float
+            The loss.
+
         Raises
         ------
         ValueError, TypeError
@@ -201,6 +217,11 @@ class Compiled:
             Empty where it is not wanted.
         grad : array of the net's dtype, shape (n_params,)
             The sum over the rows. Empty where it is not wanted.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For other shapes, dtypes and layouts, and nets with step units.
         """
         self._check_method("vjp")
         self._check("x", x, (1, 2))
@@ -226,8 +247,14 @@ class Compiled:
 
         Parameters
         ----------
-        x, y
+        x : array of the net's dtype, shape (n_in,) or (rows, n_in)
+        y : array, shape (n_out,) or (rows, n_out), or class labels, int64, shape (1,) or (rows,)
             As in `loss_and_grad`; at most `rows` rows.
+
+        Returns
+        -------
+        float
+            The loss before the update.
 
         Raises
         ------

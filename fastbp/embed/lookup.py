@@ -27,8 +27,20 @@ def compiled_from(data: Any, kind: str) -> Any:
     -------
     Compiled
 
+    Raises
+    ------
+    ValueError
+        When no net stands at the address, or one of another kind. Compiled code checks the kind
+        alone.
+
     Examples
     --------
+    >>> import numba
+    >>> import numpy as np
+    >>> import scipy.integrate
+    >>> from fastbp import MLP, compiled_from
+    >>> net = MLP((1, 4, 1), dtype="float64", weight_init="zeros")
+    >>> net.biases[-1][:] = 2.0
     >>> f = net.compiled()
     >>> kind = f.kind
     >>> @numba.cfunc("float64(intc, CPointer(float64), voidptr)")
@@ -37,7 +49,8 @@ def compiled_from(data: Any, kind: str) -> Any:
     ...     compiled_from(data, kind).predict(numba.carray(x, 1), out)
     ...     return out[0]
     >>> callback = scipy.LowLevelCallable(integrand.ctypes, f.user_data)
-    >>> scipy.integrate.quad(callback, -1, 2)
+    >>> scipy.integrate.quad(callback, -1, 2)[0]
+    6.0
     """
     address = data.value if isinstance(data, ctypes.c_void_p) else data
     found = MADE.get(address or 0)

@@ -45,6 +45,15 @@ def read(path: str | os.PathLike[str]) -> npt.NDArray[Any]:
     -----
     Two bytes 0, the type, the number of axes, the length of each axis in four bytes, the values:
     LeCun, Cortes and Burges, "The MNIST database of handwritten digits", 1998.
+
+    Examples
+    --------
+    >>> from fastbp.files import idx
+    >>> header = bytes([0, 0, 0x08, 2, 0, 0, 0, 2, 0, 0, 0, 3])  # uint8, two axes, 2 and 3 long
+    >>> with open("table-idx2-ubyte", "wb") as file:
+    ...     n_bytes = file.write(header + bytes([1, 2, 3, 4, 5, 6]))
+    >>> idx.read("table-idx2-ubyte").tolist()
+    [[1, 2, 3], [4, 5, 6]]
     """
     with open(path, "rb") as file:
         packed = file.peek(2)[:2] == b"\x1f\x8b"
@@ -106,6 +115,18 @@ def mnist(
         When a file is missing.
     ValueError
         When a file is incomplete, or the two do not belong together.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from fastbp.files import idx
+    >>> images = bytes([0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 2, 255, 0, 0, 255])
+    >>> labels = bytes([0, 0, 8, 1, 0, 0, 0, 1, 7])
+    >>> n_bytes = Path("t10k-images-idx3-ubyte").write_bytes(images)
+    >>> n_bytes = Path("t10k-labels-idx1-ubyte").write_bytes(labels)
+    >>> X, y = idx.mnist(".")
+    >>> X.tolist(), y.tolist()
+    ([[1.0, 0.0, 0.0, 1.0]], [7])
     """
     images, labels = (
         read(_file(Path(folder), f"{part}-{kind}-ubyte")) for kind in ("images-idx3", "labels-idx1")

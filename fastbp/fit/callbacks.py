@@ -8,7 +8,9 @@ from __future__ import annotations
 import csv
 import dataclasses
 import os
+import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -19,7 +21,7 @@ from fastbp import checks, whole_files
 from fastbp.fit.history import History
 from fastbp.fit.metrics import HIGHER_IS_BETTER
 from fastbp.machine.jit import seconds_compiling
-from fastbp.model.schedules import Scaled
+from fastbp.model.schedules import ScaledSchedule
 
 MODES = ("auto", "min", "max")
 EPOCH = "{epoch}"
@@ -48,6 +50,17 @@ class Fit:
         Why training stops, "" while it does not.
     error : BaseException or None
         In `on_fit_end`: what ended the fit, such as a KeyboardInterrupt.
+
+    Examples
+    --------
+    >>> from fastbp import MLP, Callback
+    >>> class GoodEnough(Callback):
+    ...     def on_epoch_end(self, fit):
+    ...         if fit.losses["loss"] < 0.01:
+    ...             fit.stop("good enough")
+    >>> net = MLP((1, 8, 1), seed=0)
+    >>> net.fit([[0], [1]], [0, 1], epochs=5000, callbacks=GoodEnough()).stop_reason
+    'good enough'
     """
 
     def __init__(self, net: Any, epochs: int, history: History) -> None:
@@ -69,12 +82,33 @@ class Fit:
         return self.history.stop_reason
 
     def stop(self, reason: str = "stopped by a callback") -> None:
-        """End training after this epoch; the reason is kept as ``history.stop_reason``."""
+        """End training after this epoch; the first reason that is given counts.
+
+        Parameters
+        ----------
+        reason : str, default='stopped by a callback'
+            What ``history.stop_reason`` says.
+        """
         self.history.stop_reason = self.history.stop_reason or reason or "stopped by a callback"
 
 
 class Callback:
-    """Derive from it and override what is needed; the methods of this class do nothing."""
+    """Derive from it and override what is needed; the methods of this class do nothing.
+
+    Examples
+    --------
+    >>> from fastbp import MLP, Callback
+    >>> class LargestWeight(Callback):
+    ...     def on_fit_begin(self, fit):
+    ...         self.largest = []
+    ...
+    ...     def on_epoch_end(self, fit):
+    ...         self.largest.append(float(abs(fit.net.weights[0]).max()))
+    >>> watch = LargestWeight()
+    >>> history = MLP((1, 8, 1), seed=0).fit([[0], [1]], [0, 1], epochs=5, callbacks=watch)
+    >>> len(watch.largest)
+    5
+    """
 
     def on_fit_begin(self, fit: Fit) -> None:
         """Before the first epoch; an error here leaves the net as it was."""
@@ -185,8 +219,8 @@ class EarlyStopping(_Monitoring):
         "loss".
     restore_best : bool, default=True
         At the end, also when all epochs were done or training diverged, give the net the
-        parameters after the epoch with the best value. The optimiser's state goes on from where
-        it is. After an error or Ctrl-C the parameters stay the latest.
+        parameters after the epoch with the best value. The optimiser's state is not
+        restored. After an error or Ctrl-C the parameters stay the latest.
     mode : {"auto", "min", "max"}, default="auto"
         Which values are better; "auto" takes the greatest of accuracy and r2 and the least of all
         else.
@@ -194,6 +228,16 @@ class EarlyStopping(_Monitoring):
     Notes
     -----
     Prechelt, "Early stopping - but when?", 1998.
+
+    Examples
+    --------
+    >>> from fastbp import MLP, EarlyStopping
+    >>> X, y = [[0], [1], [2], [3]], [0, 1, 2, 3]
+    >>> stop = EarlyStopping(patience=3, min_delta=0.01, monitor="r2")
+    >>> net = MLP((1, 8, 1), seed=0)
+    >>> history = net.fit(X, y, epochs=5000, metrics="r2", callbacks=stop)
+    >>> history.restored_epoch == history.best_epoch, history.stop_reason
+    (True, 'no improvement of r2 for 3 epochs')
     """
 
     @checks.explained
@@ -261,6 +305,14 @@ class Progress(Callback):
     ----------
     bar : bool, default=True
         False prints lines in any case.
+
+    Examples
+    --------
+    >>> from fastbp import MLP, Progress
+    >>> net = MLP((1, 1), optimizer="sgd", weight_init="zeros")
+    >>> history = net.fit([[1.0]], [4.0], epochs=2, callbacks=Progress(bar=False))
+    epoch 1/2  loss 8.000000  ... ms
+    epoch 2/2  loss 7.683200  ... ms
     """
 
     @checks.explained
@@ -308,12 +360,22 @@ class Progress(Callback):
 
 
 def _tqdm(epochs: int, done: int) -> Any:
-    """A progress bar, None where tqdm is not installed."""
+    """A progress bar, None where tqdm is not installed.
+
+    In a notebook it is a widget, or text where ipywidgets is missing: on standard output, as
+    notebooks colour the other stream like an error.
+    """
+    in_notebook = "ipykernel" in sys.modules
+    widgets = in_notebook and find_spec("ipywidgets") is not None
     try:
-        from tqdm.auto import tqdm
+        if widgets:
+            from tqdm.auto import tqdm
+        else:
+            from tqdm import tqdm
     except ImportError:
         return None
-    return tqdm(total=epochs, initial=done, unit="epoch")
+    stream = sys.stdout if in_notebook and not widgets else None
+    return tqdm(total=epochs, initial=done, unit="epoch", file=stream)
 
 
 class Checkpoint(_Monitoring):
@@ -330,7 +392,8 @@ class Checkpoint(_Monitoring):
         it points to is replaced. In its name ``{epoch}`` stands for the number of the epoch.
     best_only : bool, default=False
         Write only when the monitored column is better than whenever it was looked at before.
-    monitor, mode
+    monitor : str or None, default=None
+    mode : {"auto", "min", "max"}, default="auto"
         As in `EarlyStopping`: what the best is.
     every : int, default=1
         Epochs from one file to the next or, with `best_only`, from one look to the next.
@@ -342,18 +405,15 @@ class Checkpoint(_Monitoring):
     --------
     Train on from the last file, if there is one, after whatever has stopped training:
 
-    >>> import os, tempfile
+    >>> import os
     >>> import numpy as np
     >>> import fastbp
     >>> X = np.linspace(-1, 1, 20).reshape(-1, 1)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = os.path.join(folder, "net.safetensors")
-    ...     for epochs in (3, 8):
-    ...         there = os.path.exists(path)
-    ...         net = fastbp.load(path) if there else fastbp.MLP((1, 4, 1), seed=0)
-    ...         history = net.fit(
-    ...             X, X**2, epochs=epochs, resume=True, callbacks=fastbp.Checkpoint(path)
-    ...         )
+    >>> path = "net.safetensors"
+    >>> for epochs in (3, 8):
+    ...     net = fastbp.load(path) if os.path.exists(path) else fastbp.MLP((1, 4, 1), seed=0)
+    ...     checkpoint = fastbp.Checkpoint(path)
+    ...     history = net.fit(X, X**2, epochs=epochs, resume=True, callbacks=checkpoint)
     >>> len(history)
     8
     """
@@ -435,6 +495,16 @@ class CSVLog(Callback):
     append : bool, default=False
         Add to a file that is there, whose columns must be the same, instead of replacing it.
         The epochs are counted as the fit does. An unfinished last line is removed.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from fastbp import MLP, CSVLog
+    >>> net = MLP((1, 4, 1), seed=0)
+    >>> history = net.fit([[0], [1]], [0, 1], epochs=2, callbacks=CSVLog("log.csv"))
+    >>> lines = Path("log.csv").read_text().splitlines()
+    >>> lines[0], len(lines)
+    ('epoch,loss,learning_rate,seconds', 3)
     """
 
     # A log grows by a line an epoch, for others to follow, so it is not replaced as a whole; and
@@ -510,6 +580,14 @@ class LearningRateSchedule(Callback):
         Given the index of the epoch, counted from 0 as the fit does, returns the rate. The ready
         schedules are faster, and change from update to update, also where their length is in
         epochs: ``Adam(learning_rate=CosineDecay(0.01, epochs=100))``.
+
+    Examples
+    --------
+    >>> from fastbp import MLP, LearningRateSchedule
+    >>> halved = LearningRateSchedule(lambda epoch: 0.1 * 0.5**epoch)
+    >>> net = MLP((1, 4, 1), seed=0)
+    >>> net.fit([[0], [1]], [0, 1], epochs=3, callbacks=halved)["learning_rate"]
+    [0.1, 0.05, 0.025]
     """
 
     @checks.explained
@@ -531,7 +609,7 @@ class LearningRateSchedule(Callback):
 class ReduceOnPlateau(_Monitoring):
     """Lower the learning rate when a column has not improved for some epochs.
 
-    The net keeps the rate. A schedule instead of a number is scaled (`Scaled`). With
+    The net keeps the rate. A schedule instead of a number is scaled (`ScaledSchedule`). With
     ``fit(resume=True)`` the epochs before count.
 
     Parameters
@@ -544,8 +622,18 @@ class ReduceOnPlateau(_Monitoring):
         By how much a value must be better than the last improvement to be one.
     min_rate : float, default=0.0
         The rate does not fall below it. Only for an optimiser whose rate is a number.
-    monitor, mode
+    monitor : str or None, default=None
+    mode : {"auto", "min", "max"}, default="auto"
         As in `EarlyStopping`.
+
+    Examples
+    --------
+    >>> from fastbp import MLP, ReduceOnPlateau
+    >>> net = MLP((1, 1), optimizer="sgd", weight_init="zeros")
+    >>> reduce = ReduceOnPlateau(factor=0.5, patience=2)
+    >>> history = net.fit([[1.0]], [0.0], epochs=5, callbacks=reduce)  # a loss of 0 cannot fall
+    >>> history["learning_rate"]
+    [0.01, 0.01, 0.01, 0.005, 0.005]
     """
 
     @checks.explained
@@ -590,9 +678,9 @@ class ReduceOnPlateau(_Monitoring):
         if not self._is_time(fit.losses[self._watch.name]):
             return
         rate = fit.net.optimizer.learning_rate
-        if isinstance(rate, Scaled):
-            set_learning_rate(fit.net, Scaled(rate.schedule, rate.factor * self.factor))
+        if isinstance(rate, ScaledSchedule):
+            set_learning_rate(fit.net, ScaledSchedule(rate.schedule, rate.factor * self.factor))
         elif callable(rate):
-            set_learning_rate(fit.net, Scaled(rate, self.factor))
+            set_learning_rate(fit.net, ScaledSchedule(rate, self.factor))
         elif rate > self.min_rate and rate * self.factor > 0:
             set_learning_rate(fit.net, max(rate * self.factor, self.min_rate))

@@ -63,6 +63,16 @@ class History:
         where it is measured, else "loss".
     highest : bool
         Whether the greatest value of that column is the best, and not the least.
+
+    Examples
+    --------
+    >>> from fastbp import MLP
+    >>> net = MLP((1, 4, 1), seed=0)
+    >>> history = net.fit([[0], [1], [2]], [0, 1, 2], epochs=30, validation_data=([[3]], [3]))
+    >>> len(history), history.names
+    (30, ('loss', 'val_loss', 'learning_rate', 'seconds'))
+    >>> history["val_loss"] == history.to_dict()["val_loss"], history.best_epoch
+    (True, 30)
     """
 
     loss: list[float] = field(default_factory=list)
@@ -210,7 +220,7 @@ class History:
         return [
             ("...",) * (1 + len(columns))
             if epoch < 0
-            else (str(epoch + 1), *(f"{column[epoch]:.6g}" for column in columns))
+            else (str(epoch + 1), *map(_shown, self.names, (column[epoch] for column in columns)))
             for epoch in shown
         ]
 
@@ -234,6 +244,13 @@ class History:
             When no epoch is finished.
         ImportError
             Without matplotlib: ``pip install 'fastbp[plot]'``.
+
+        Examples
+        --------
+        >>> from fastbp import MLP
+        >>> history = MLP((1, 4, 1), seed=0).fit([[0], [1], [2]], [0, 1, 2], epochs=3)
+        >>> history.plot().get_xlabel()
+        'Epoch'
         """
         return draw({"": curves_of(self)}, log_scale, ax)
 
@@ -243,6 +260,13 @@ class History:
         Returns
         -------
         dict of str to list of float
+
+        Examples
+        --------
+        >>> from fastbp import MLP
+        >>> history = MLP((1, 4, 1), seed=0).fit([[0], [1], [2]], [0, 1, 2], epochs=3)
+        >>> list(history.to_dict())
+        ['loss', 'learning_rate', 'seconds']
         """
         columns = {name: list(self[name]) for name in self.names}
         whole = min(map(len, columns.values()))  # another thread may be adding an epoch
@@ -259,8 +283,20 @@ class History:
         ------
         ImportError
             Without pandas: ``pip install 'fastbp[pandas]'``.
+
+        Examples
+        --------
+        >>> from fastbp import MLP
+        >>> history = MLP((1, 4, 1), seed=0).fit([[0], [1], [2]], [0, 1, 2], epochs=3)
+        >>> history.to_frame().index.tolist()
+        [1, 2, 3]
         """
         return _frame(self.to_dict())
+
+
+def _shown(name: str, value: float) -> str:
+    """A cell of the table; seconds to the microsecond, one below the other."""
+    return f"{value:.6f}" if name == "seconds" else f"{value:.6g}"
 
 
 def curves_of(history: History) -> Curves:

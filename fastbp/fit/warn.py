@@ -11,7 +11,22 @@ makes their subclasses."""
 
 
 class DivergenceWarning(RuntimeWarning):
-    """Training produced numbers that are not finite and was stopped."""
+    """Training produced numbers that are not finite and was stopped.
+
+    Examples
+    --------
+    A program that rather stops than goes on with the parameters of an earlier epoch:
+
+    >>> import warnings
+    >>> from fastbp import MLP, SGD, DivergenceWarning
+    >>> net = MLP((1, 4, 1), optimizer=SGD(1e30), seed=0)
+    >>> with warnings.catch_warnings(action="error", category=DivergenceWarning):
+    ...     try:
+    ...         history = net.fit([[1], [2]], [1, 2])
+    ...     except DivergenceWarning:
+    ...         print("diverged")
+    diverged
+    """
 
 
 def warn(message: str, category: type[Warning] = UserWarning, module: str | None = None) -> None:

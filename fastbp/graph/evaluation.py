@@ -47,6 +47,15 @@ class GraphError(ValueError):
         Row of the inputs; None if they are single numbers.
     overflow : bool
         Whether a number became too large; otherwise the operation has no value there.
+
+    Examples
+    --------
+    >>> from fastbp.graph import GraphError, log, variable
+    >>> try:
+    ...     log(variable("x")).named("f").value(x=[1, 0])
+    ... except GraphError as error:
+    ...     print(error.node, error.row)
+    f 1
     """
 
     def __init__(self, message: str, node: str, row: int | None, overflow: bool = False) -> None:

@@ -112,6 +112,11 @@ class Expression:
         -------
         Expression
             A new one; this one is not changed.
+
+        Raises
+        ------
+        ValueError
+            For a variable, which has a name.
         """
         if self.slot is not None:
             raise ValueError(
@@ -186,7 +191,8 @@ class Expression:
 
         Parameters
         ----------
-        values, **named : number or array-like
+        values : mapping, optional
+        **named : number or array-like
             Values of the variables, by name.
 
         Returns
@@ -204,10 +210,12 @@ class Expression:
 
         Parameters
         ----------
-        values, **named : number or array-like
-            Values of the variables, by name; for one called ``wrt``, use the mapping.
+        values : mapping, optional
+            Values of the variables, by name.
         wrt : str or sequence of str, optional
             Names of the variables and steps to differentiate by; by default all variables.
+        **named : number or array-like
+            The values as keywords, but for a variable called ``wrt``.
 
         Returns
         -------
@@ -219,7 +227,21 @@ class Expression:
     def value_and_gradient(
         self, values: Values | None = None, /, *, wrt: Any = None, **named: npt.ArrayLike
     ) -> tuple[Result, Gradient]:
-        """The value and the derivatives by all variables; parameters as in `gradient`."""
+        """The value and the derivatives by all variables, in one pass of backward mode.
+
+        Parameters
+        ----------
+        values : mapping, optional
+        wrt : str or sequence of str, optional
+        **named : number or array-like
+            As in `gradient`.
+
+        Returns
+        -------
+        value : float or array of float64, shape (rows,)
+        gradient : dict of str to float or array of float64
+            As in `gradient`.
+        """
         flat = self.flat()
         point = evaluation.point_of(flat, _merged(values, named))
         if wrt is not None:
@@ -274,6 +296,11 @@ class Expression:
         Returns
         -------
         value, derivative : float or array of float64, shape (rows,)
+
+        Raises
+        ------
+        ValueError
+            For tangents that are not finite.
         """
         flat = self.flat()
         point = evaluation.point_of(flat, _mapping("values", values))
@@ -300,16 +327,23 @@ class Expression:
         ----------
         wrt : str
             The variable to differentiate by, such as ``"x"`` or ``"w[0]"``.
-        values, **named : number or array-like
+        values : mapping, optional
             Values of the variables, by name, without rows.
         every : bool, default=False
             Whether each node is a row. By default only the nodes with names are rows, and what
             lies between them is written out; if no node has a name, all nodes are rows.
+        **named : number
+            The values as keywords.
 
         Returns
         -------
         Table
             Prints as aligned text.
+
+        Raises
+        ------
+        ValueError
+            When `wrt` is no variable of the graph.
         """
         flat = self.flat()
         given = _merged(values, named)
@@ -329,7 +363,9 @@ class Expression:
 
         Parameters
         ----------
-        values, **named, every
+        values : mapping, optional
+        every : bool, default=False
+        **named : number
             As in `forward_table`.
 
         Returns
@@ -354,11 +390,13 @@ class Expression:
 
         Parameters
         ----------
-        values, **named : number or array-like, optional
+        values : mapping, optional
             Values without rows. Each node then shows its value and, below, the derivative of the
             output with respect to it.
         ax : matplotlib Axes, optional
             None makes a figure.
+        **named : number
+            The values as keywords.
 
         Returns
         -------
@@ -368,7 +406,18 @@ class Expression:
         return drawing.draw(self.flat(), self._everywhere(given) if given else None, ax)
 
     def to_dot(self, values: Values | None = None, /, **named: Any) -> str:
-        """The graph in the language of Graphviz; parameters as in `draw`."""
+        """The graph in the language of Graphviz.
+
+        Parameters
+        ----------
+        values : mapping, optional
+        **named : number
+            As in `draw`.
+
+        Returns
+        -------
+        str
+        """
         given = _merged(values, named)
         return drawing.to_dot(self.flat(), self._everywhere(given) if given else None)
 

@@ -21,7 +21,18 @@ def variable(name: str) -> Expression:
     Parameters
     ----------
     name : str
-        Two variables of the same name are the same variable.
+        Two variables with the same name are the same variable.
+
+    Returns
+    -------
+    Expression
+
+    Examples
+    --------
+    >>> from fastbp.graph import variable
+    >>> x = variable("x")
+    >>> (x**2 + 1).value(x=3), (x**2 + 1).gradient(x=3)
+    (10.0, {'x': 6.0})
     """
     return Expression("variable", slot=Slot(checked_name(name), None, 0))
 
@@ -33,6 +44,17 @@ def variables(names: str | Sequence[str]) -> tuple[Expression, ...]:
     ----------
     names : str or sequence of str
         One string with blanks or commas between the names, or a sequence of names.
+
+    Returns
+    -------
+    tuple of Expression
+
+    Examples
+    --------
+    >>> from fastbp.graph import variables
+    >>> x, y = variables("x y")
+    >>> (x * y).gradient(x=2, y=5)
+    {'x': 5.0, 'y': 2.0}
     """
     if isinstance(names, str):
         names = names.replace(",", " ").split()
@@ -45,8 +67,22 @@ def vector(name: str, size: int) -> Vector:
     Parameters
     ----------
     name : str
+        The name under which it is given its values.
     size : int
-        At least 1.
+        How many variables it has, at least 1.
+
+    Returns
+    -------
+    Vector
+
+    Examples
+    --------
+    >>> from fastbp.graph import vector
+    >>> w = vector("w", 3)
+    >>> (w @ w).value(w=[1, 2, 3])
+    14.0
+    >>> (w @ w).gradient(w=[1, 2, 3])["w"].tolist()
+    [2.0, 4.0, 6.0]
     """
     size = checks.count("size", size)
     name = checked_name(name)
@@ -64,6 +100,14 @@ class Vector(Sequence[Expression]):
     ----------
     items : iterable of Expression or number
         At least one.
+
+    Examples
+    --------
+    >>> from fastbp.graph import Vector, variables
+    >>> x, y = variables("x y")
+    >>> v = Vector([x, y, x * y])
+    >>> len(v), (v @ [1, 10, 100]).value(x=2, y=3)
+    (3, 632.0)
     """
 
     __slots__ = ("_items",)
@@ -171,7 +215,24 @@ def exp(x: Scalar) -> Expression: ...
 @overload
 def exp(x: Vector) -> Vector: ...
 def exp(x: Scalar | Vector) -> Expression | Vector:
-    """e to the power x; elementwise for a vector, like all functions of one argument."""
+    """e to the power x.
+
+    Parameters
+    ----------
+    x : Expression, number or Vector
+        A vector is taken item by item.
+
+    Returns
+    -------
+    Expression or Vector
+
+    Examples
+    --------
+    >>> from fastbp import graph
+    >>> x = graph.variable("x")
+    >>> graph.exp(x).value(x=0), graph.exp(x).gradient(x=0)
+    (1.0, {'x': 1.0})
+    """
     return _apply("exp", x)
 
 
@@ -180,7 +241,24 @@ def log(x: Scalar) -> Expression: ...
 @overload
 def log(x: Vector) -> Vector: ...
 def log(x: Scalar | Vector) -> Expression | Vector:
-    """Natural logarithm of x > 0."""
+    """Natural logarithm of x > 0.
+
+    Parameters
+    ----------
+    x : Expression, number or Vector
+        A vector is taken item by item.
+
+    Returns
+    -------
+    Expression or Vector
+
+    Examples
+    --------
+    >>> from fastbp import graph
+    >>> x = graph.variable("x")
+    >>> graph.log(x).value(x=1), graph.log(x).gradient(x=1)
+    (0.0, {'x': 1.0})
+    """
     return _apply("log", x)
 
 
@@ -189,7 +267,24 @@ def tanh(x: Scalar) -> Expression: ...
 @overload
 def tanh(x: Vector) -> Vector: ...
 def tanh(x: Scalar | Vector) -> Expression | Vector:
-    """Hyperbolic tangent."""
+    """Hyperbolic tangent.
+
+    Parameters
+    ----------
+    x : Expression, number or Vector
+        A vector is taken item by item.
+
+    Returns
+    -------
+    Expression or Vector
+
+    Examples
+    --------
+    >>> from fastbp import graph
+    >>> x = graph.variable("x")
+    >>> graph.tanh(x).value(x=0), graph.tanh(x).gradient(x=0)
+    (0.0, {'x': 1.0})
+    """
     return _apply("tanh", x)
 
 
@@ -198,7 +293,24 @@ def sigmoid(x: Scalar) -> Expression: ...
 @overload
 def sigmoid(x: Vector) -> Vector: ...
 def sigmoid(x: Scalar | Vector) -> Expression | Vector:
-    """1 / (1 + exp(-x)), without overflow for any x."""
+    """1 / (1 + exp(-x)), without overflow for any x.
+
+    Parameters
+    ----------
+    x : Expression, number or Vector
+        A vector is taken item by item.
+
+    Returns
+    -------
+    Expression or Vector
+
+    Examples
+    --------
+    >>> from fastbp import graph
+    >>> x = graph.variable("x")
+    >>> graph.sigmoid(x).value(x=0), graph.sigmoid(x).gradient(x=0)
+    (0.5, {'x': 0.25})
+    """
     return _apply("sigmoid", x)
 
 
@@ -207,7 +319,24 @@ def sqrt(x: Scalar) -> Expression: ...
 @overload
 def sqrt(x: Vector) -> Vector: ...
 def sqrt(x: Scalar | Vector) -> Expression | Vector:
-    """Square root of x >= 0; it has no derivative at 0."""
+    """Square root of x >= 0; it has no derivative at 0.
+
+    Parameters
+    ----------
+    x : Expression, number or Vector
+        A vector is taken item by item.
+
+    Returns
+    -------
+    Expression or Vector
+
+    Examples
+    --------
+    >>> from fastbp import graph
+    >>> x = graph.variable("x")
+    >>> graph.sqrt(x).value(x=4), graph.sqrt(x).gradient(x=4)
+    (2.0, {'x': 0.25})
+    """
     return _apply("sqrt", x)
 
 
@@ -216,7 +345,24 @@ def sin(x: Scalar) -> Expression: ...
 @overload
 def sin(x: Vector) -> Vector: ...
 def sin(x: Scalar | Vector) -> Expression | Vector:
-    """Sine of x in radians."""
+    """Sine of x in radians.
+
+    Parameters
+    ----------
+    x : Expression, number or Vector
+        A vector is taken item by item.
+
+    Returns
+    -------
+    Expression or Vector
+
+    Examples
+    --------
+    >>> from fastbp import graph
+    >>> x = graph.variable("x")
+    >>> graph.sin(x).value(x=0), graph.sin(x).gradient(x=0)
+    (0.0, {'x': 1.0})
+    """
     return _apply("sin", x)
 
 
@@ -225,7 +371,24 @@ def cos(x: Scalar) -> Expression: ...
 @overload
 def cos(x: Vector) -> Vector: ...
 def cos(x: Scalar | Vector) -> Expression | Vector:
-    """Cosine of x in radians."""
+    """Cosine of x in radians.
+
+    Parameters
+    ----------
+    x : Expression, number or Vector
+        A vector is taken item by item.
+
+    Returns
+    -------
+    Expression or Vector
+
+    Examples
+    --------
+    >>> from fastbp import graph
+    >>> x = graph.variable("x")
+    >>> graph.cos(x).value(x=0), graph.cos(x).gradient(x=0)
+    (1.0, {'x': 0.0})
+    """
     return _apply("cos", x)
 
 
@@ -234,7 +397,24 @@ def abs(x: Scalar) -> Expression: ...
 @overload
 def abs(x: Vector) -> Vector: ...
 def abs(x: Scalar | Vector) -> Expression | Vector:
-    """Absolute value; its derivative at 0 is taken as 0."""
+    """Absolute value; its derivative at 0 is taken as 0.
+
+    Parameters
+    ----------
+    x : Expression, number or Vector
+        A vector is taken item by item.
+
+    Returns
+    -------
+    Expression or Vector
+
+    Examples
+    --------
+    >>> from fastbp import graph
+    >>> x = graph.variable("x")
+    >>> graph.abs(x).value(x=-3), graph.abs(x).gradient(x=-3)
+    (3.0, {'x': -1.0})
+    """
     return _apply("abs", x)
 
 
@@ -243,7 +423,24 @@ def relu(x: Scalar) -> Expression: ...
 @overload
 def relu(x: Vector) -> Vector: ...
 def relu(x: Scalar | Vector) -> Expression | Vector:
-    """The larger of x and 0; its derivative at 0 is taken as 0."""
+    """The larger of x and 0; its derivative at 0 is taken as 0.
+
+    Parameters
+    ----------
+    x : Expression, number or Vector
+        A vector is taken item by item.
+
+    Returns
+    -------
+    Expression or Vector
+
+    Examples
+    --------
+    >>> from fastbp import graph
+    >>> x = graph.variable("x")
+    >>> graph.relu(x).value(x=-3), graph.relu(x).gradient(x=-3)
+    (0.0, {'x': 0.0})
+    """
     return _apply("relu", x)
 
 
@@ -260,17 +457,72 @@ def max(*terms: Any) -> Expression:
     """The largest of some expressions, or of a vector or another iterable of them.
 
     Where several are equal, each has an equal share of the derivative.
+
+    Parameters
+    ----------
+    *terms : Expression or number, or one iterable of them
+        At least one.
+
+    Returns
+    -------
+    Expression
+
+    Examples
+    --------
+    >>> from fastbp import graph
+    >>> x, y = graph.variables("x y")
+    >>> graph.max(x, y, 2).gradient(x=3, y=1)
+    {'x': 1.0, 'y': 0.0}
     """
     return Expression("max", _terms("max", terms))
 
 
 def sum(*terms: Any) -> Expression:
-    """The sum of some expressions, or of a vector or another iterable of them."""
+    """The sum of some expressions, or of a vector or another iterable of them.
+
+    Parameters
+    ----------
+    *terms : Expression or number, or one iterable of them
+        At least one.
+
+    Returns
+    -------
+    Expression
+
+    Examples
+    --------
+    >>> from fastbp import graph
+    >>> x, y = graph.variables("x y")
+    >>> graph.sum(x, y, 2).gradient(x=3, y=1)
+    {'x': 1.0, 'y': 1.0}
+    """
     return Expression("sum", _terms("sum", terms))
 
 
 def dot(left: Iterable[Any], right: Iterable[Any]) -> Expression:
-    """The dot product of two vectors or sequences of the same length."""
+    """The dot product of two vectors or sequences of the same length.
+
+    Parameters
+    ----------
+    left, right : iterable of Expression or number
+        Vectors or sequences, both of the same length.
+
+    Returns
+    -------
+    Expression
+
+    Raises
+    ------
+    ValueError, TypeError
+        For different lengths, and for an argument that is not a sequence.
+
+    Examples
+    --------
+    >>> from fastbp import graph
+    >>> x = graph.vector("x", 2)
+    >>> graph.dot([3, 4], x).value(x=[1, 10])
+    43.0
+    """
     for side in (left, right):
         if not isinstance(side, Iterable) or isinstance(side, str):
             raise TypeError(

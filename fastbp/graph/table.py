@@ -30,6 +30,14 @@ class Row(NamedTuple):
     running : float
         In forward mode the derivative of the step by the variable; in backward mode the derivative
         of the output by the step.
+
+    Examples
+    --------
+    >>> from fastbp.graph import variables
+    >>> x, y = variables("x y")
+    >>> row = (x * y).named("f").forward_table("x", x=2, y=5)["f"]
+    >>> row.formula, row.value, row.local, row.running
+    ('x * y', 10.0, {'x': 5.0, 'y': 2.0}, 5.0)
     """
 
     name: str
@@ -49,6 +57,20 @@ class Table(Sequence[Row]):
         Heading of the running derivative, such as ``"d/dW"`` or ``"dL/d"``.
     rows : tuple of Row
         In the order of computation: in backward mode the output comes first.
+
+    Examples
+    --------
+    >>> from fastbp.graph import variables
+    >>> x, y = variables("x y")
+    >>> print(((x + y).named("s") * y).named("f").backward_table(x=2, y=5))
+    step  formula  value  local derivatives  df/d(step)
+    ---------------------------------------------------
+    f     s * y       35  df/dy = 7                   1
+                          df/ds = 5
+    s     x + y        7  ds/dx = 1                   5
+                          ds/dy = 1
+    y                  5                             12
+    x                  2                              5
     """
 
     def __init__(self, mode: str, heading: str, rows: Sequence[Row]) -> None:
@@ -71,7 +93,17 @@ class Table(Sequence[Row]):
         return self.rows[key]  # type: ignore[return-value]
 
     def text(self, digits: int = 9) -> str:
-        """The table as aligned text, numbers with at most `digits` significant digits."""
+        """The table as aligned text.
+
+        Parameters
+        ----------
+        digits : int, default=9
+            The most significant digits of a number.
+
+        Returns
+        -------
+        str
+        """
         cells = [("step", "formula", "value", "local derivatives", self.heading)]
         for row in self.rows:
             local = [

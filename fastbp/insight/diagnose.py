@@ -26,7 +26,7 @@ from fastbp.inspection import twin_of, with_schedule
 from fastbp.kernels.layout import weight_views
 from fastbp.mlp import MLP
 from fastbp.model.activations import traits_of
-from fastbp.model.schedules import Scaled, counts_epochs, rate_in_updates
+from fastbp.model.schedules import ScaledSchedule, counts_epochs, rate_in_updates
 
 MOST_ROWS = 2000
 """Rows that are examined; from a larger data set this many are drawn at random."""
@@ -68,7 +68,8 @@ def diagnose(
     ----------
     net : MLP
         Trained or untrained.
-    X, y, sample_weight : array-like
+    X, y : array-like
+    sample_weight : array-like, optional
         The training rows, as in `MLP.fit`. From more than 2000, 2000 are drawn at random.
     validation_data : (X, y) or (X, y, sample_weight), optional
         Rows that are not used for training, to find overfitting.
@@ -299,7 +300,8 @@ def _update_ratios(
 def _trial(net: MLP, sample: _Sample, batch_size: int, factor: float) -> float:
     """The loss after some updates at a multiple of the learning rate; infinite on divergence."""
     twin = twin_of(net)
-    twin.optimizer = with_schedule(net.optimizer, Scaled(net.optimizer.learning_rate, factor))
+    scaled = ScaledSchedule(net.optimizer.learning_rate, factor)
+    twin.optimizer = with_schedule(net.optimizer, scaled)
     updates_an_epoch = math.ceil(len(sample.X) / batch_size)
     epochs = math.ceil(TRIAL_UPDATES / updates_an_epoch)
     with warnings.catch_warnings():

@@ -20,9 +20,37 @@ MOST = 12
 class Explanation(Step):
     """What `explain` returns: the quantities of one step, and how they are shown.
 
-    It prints as text and is shown as tables in a notebook. The quantities are the attributes of
-    `Step`, such as ``explanation.layers[0].delta``, ``explanation.layers[0].weights.gradient`` or
-    ``explanation.losses.by_output``.
+    It prints as text and is shown as tables in a notebook.
+
+    Attributes
+    ----------
+    before, after : MLP
+        The net before and after the step.
+    inputs : array, shape (n_in,)
+    targets : array, shape (n_out,)
+        After label smoothing, labels as one-hot rows.
+    layers : tuple of LayerStep
+        Hidden layers first. Each has its ``inputs``, net inputs ``net``, ``output``, ``d_output``
+        (dE/dout), ``slope`` (dout/dnet), ``delta`` (dE/dnet), ``weights`` and ``biases``; the last
+        two have the arrays ``old``, ``new``, ``gradient``, ``penalty``, ``used`` and ``frozen``.
+    losses : Losses
+        ``by_output``, ``penalty``, ``total`` before the step and ``after`` it.
+    learning_rate : float
+        The rate of this update.
+    number : int
+        Number of updates the optimiser had made before.
+    drops_out : bool
+        Whether the net has dropout, which is off here.
+
+    Examples
+    --------
+    >>> import fastbp
+    >>> net = fastbp.MLP((2, 1), optimizer=fastbp.SGD(0.1), bias=False, weight_init="zeros")
+    >>> step = fastbp.explain(net, [1.0, 2.0], 3.0)
+    >>> step
+    Explanation(2-1, loss 4.5 -> 1.125)
+    >>> step.after.weights[0].ravel().round(1).tolist()
+    [0.30000001192092896, 0.6000000238418579]
     """
 
     def __repr__(self) -> str:
@@ -56,11 +84,28 @@ class Explanation(Step):
         return as_text(self, _digits(decimals), checks.count("most", most, 2))
 
     def to_html(self, *, decimals: int | None = None, most: int = MOST) -> str:
-        """The step as HTML tables; parameters as in `to_text`."""
+        """The step as HTML tables.
+
+        Parameters
+        ----------
+        decimals : int, optional
+        most : int, default=12
+            As in `to_text`.
+
+        Returns
+        -------
+        str
+        """
         return as_html(self, _digits(decimals), checks.count("most", most, 2))
 
     def to_latex(self, *, decimals: int | None = None, most: int = MOST) -> str:
-        r"""The step as equations; parameters as in `to_text`.
+        r"""The step as equations.
+
+        Parameters
+        ----------
+        decimals : int, optional
+        most : int, default=12
+            As in `to_text`.
 
         Returns
         -------
@@ -77,7 +122,7 @@ class Explanation(Step):
         ----------
         ax : matplotlib Axes, default=None
             None makes a figure.
-        **options
+        **options : object
             Passed to `fastbp.plot.network`.
 
         Returns

@@ -29,6 +29,15 @@ class Finding:
         What to do.
     values : dict of str to float
         The measured values behind it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp import MLP, diagnose
+    >>> X = np.random.default_rng(0).normal(size=(200, 2))
+    >>> found = diagnose(MLP((2, 8, 1), weight_init="zeros", seed=0), X, X[:, 0])[0]
+    >>> found.name, found.severity
+    ('identical units', 'error')
     """
 
     name: str
@@ -100,6 +109,15 @@ class Diagnosis(Sequence[Finding]):
         Loss on the examined rows, penalties included.
     what : str
         The net as text, ``repr(net)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp import MLP, diagnose
+    >>> X = np.random.default_rng(0).normal(size=(200, 2))
+    >>> diagnosis = diagnose(MLP((2, 8, 1), weight_init="zeros", seed=0), X, X[:, 0])
+    >>> diagnosis, len(diagnosis.layers)
+    (Diagnosis(identical units, dead units), 2)
     """
 
     def __init__(

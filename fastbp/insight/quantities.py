@@ -331,7 +331,17 @@ class Step:
         return bool(self.before.regularization.l1 or self.before.regularization.l2)
 
     def is_direct(self, index: int) -> bool:
-        """Whether the delta of a layer is not computed as a product of two factors."""
+        """Whether the delta of a layer is not computed as a product of two factors.
+
+        Parameters
+        ----------
+        index : int
+            The layer, counted from 0.
+
+        Returns
+        -------
+        bool
+        """
         last = index == len(self.layers) - 1
         return (last and self.before.spec.loss.from_logits) or self.layers[index].slope is None
 

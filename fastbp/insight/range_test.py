@@ -33,7 +33,7 @@ MOST_OF_THE_FALL = 0.8
 
 
 @dataclass(frozen=True)
-class LRFind:
+class RangeTest:
     """The result of `find_learning_rate`; it prints as one line, and `plot` draws it.
 
     Attributes
@@ -50,6 +50,16 @@ class LRFind:
     diverged : bool
         Whether the test ended because the loss had risen far above its minimum or was not
         finite; otherwise it ended at `max_rate`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp import MLP, find_learning_rate
+    >>> X = np.random.default_rng(0).normal(size=(500, 3))
+    >>> found = find_learning_rate(MLP((3, 16, 1), seed=0), X, X[:, 0] * X[:, 1])
+    >>> bool(1e-4 < found.suggestion < 1)
+    True
+    >>> ax = found.plot()
     """
 
     suggestion: float | None
@@ -125,7 +135,7 @@ def find_learning_rate(
     smoothing: float = 0.9,
     divergence: float = 4.0,
     seed: int | None = 0,
-) -> LRFind:
+) -> RangeTest:
     """Find a learning rate by the range test: train while the rate rises, and watch the loss.
 
     A copy of the net is trained on mini-batches, in its dtype and with its optimiser, starting
@@ -136,9 +146,10 @@ def find_learning_rate(
     Parameters
     ----------
     net : MLP
-    X, y, sample_weight : array-like
+    X, y : array-like
+    sample_weight : array-like, optional
         As in `MLP.fit`.
-    min_rate, max_rate : float, default=1e-6 and 10
+    min_rate, max_rate : float, default=1e-06 and 10.0
         First and last learning rate. A schedule of the optimiser is not used; the rates of its
         groups keep their ratio to the rate.
     updates : int, default=200
@@ -155,7 +166,7 @@ def find_learning_rate(
 
     Returns
     -------
-    LRFind
+    RangeTest
 
     Raises
     ------
@@ -243,7 +254,7 @@ def _early(count: int) -> int:
 
 def _result(
     low: float, ratio: float, losses: FloatArray, smoothed: FloatArray, diverged: bool, noise: float
-) -> LRFind:
+) -> RangeTest:
     """The result with the suggestion; a fall within `noise` standard deviations does not count."""
     rates = low * np.power(ratio, np.arange(len(losses), dtype=np.float64))
     early = _early(len(losses))
@@ -252,8 +263,8 @@ def _result(
     start = float(still.mean())
     fall = start - float(smoothed[best])
     if fall <= LEAST_FALL * abs(start) + noise * float(still.std()):
-        return LRFind(None, rates, losses, smoothed, diverged)
+        return RangeTest(None, rates, losses, smoothed, diverged)
     fallen = float(rates[int((smoothed <= start - MOST_OF_THE_FALL * fall).argmax())])
     edge = float(rates[smoothed <= smoothed[best] + NEAR_THE_LEAST * fall][-1])
     suggestion = max(min(edge / BELOW_IT, fallen), low)
-    return LRFind(suggestion, rates, losses, smoothed, diverged)
+    return RangeTest(suggestion, rates, losses, smoothed, diverged)

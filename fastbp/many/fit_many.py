@@ -61,11 +61,14 @@ def fit_many(
     X, y : array-like or list of arrays
         Rows and targets as in `MLP.fit`, for all nets; or a list of arrays, one for each net: of
         two-dimensional arrays X, of NumPy arrays y.
-    epochs, batch_size, shuffle : int, int, bool
+    epochs : int, default=10
+    batch_size : int, optional
+    shuffle : bool, default=True
         As in `MLP.fit`.
     sample_weights : array-like or list of arrays, optional
         As `sample_weight` in `MLP.fit`; or a list of NumPy arrays and None, one for each net.
-    validation_fraction, patience : float, int, optional
+    validation_fraction : float, optional
+    patience : int, optional
         As in `MLP.fit`: each net holds out rows by its own seed, and stops by their loss, or by
         that of training. Drawn rows are copied for each net. A fraction of 0 is none.
     threads : int or "auto", default=1

@@ -49,13 +49,16 @@ def restarts(
     net : MLP
         What they are copies of but for the weights, which are drawn by `weight_init` and seeds that
         follow from this net's; frozen parameters have the values of this net. It stays as it is.
-    X, y, sample_weight : array-like
+    X, y : array-like
         As in `MLP.fit`.
     k : int, default=10
+        How many nets.
+    sample_weight : array-like, optional
+        As in `MLP.fit`.
     validation_fraction : float or None, default=0.2
         The share of the rows, the same ones for all nets, by whose loss they are judged. None is
         for so few rows that none can be spared: then it is the loss of all rows.
-    **options
+    **options : object
         `epochs`, `batch_size`, `shuffle`, `patience` and `threads`, as in `fit_many`.
 
     Returns
@@ -149,16 +152,17 @@ def cross_validate(
     Parameters
     ----------
     net : MLP
-        Copies of it are trained, from where it is; it stays as it is.
-    X, y, sample_weight : array-like
+        Copies of it are trained, from its current weights; the net itself is unchanged.
+    X, y : array-like
         As in `MLP.fit`.
     folds : int or iterable of array of int, default=5
         How many, of about the same size: with `shuffle` drawn by the net's seed, else in the order
         of the rows; ``len(X)`` is leave-one-out. Or the row numbers of each fold, such as
         ``[test for _, test in StratifiedKFold(5).split(X, y)]`` by scikit-learn.
+    sample_weight : array-like, optional
     shuffle : bool, default=True
-        As in `MLP.fit`, too.
-    **options
+        As in `MLP.fit`.
+    **options : object
         `epochs`, `batch_size`, `validation_fraction`, `patience` and `threads`, as in `fit_many`.
 
     Returns

@@ -107,6 +107,16 @@ class GradientDescent(_AlongDirections):
     Line search: `fastbp.methods.line_search.StrongWolfe`. The first trial step of an iteration
     promises the same first-order decrease as the previous step (Nocedal and Wright 2006, section
     3.5).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp import MLP, GradientDescent
+    >>> X = np.linspace(-1, 1, 30).reshape(-1, 1)
+    >>> net = MLP((1, 8, 1), activation="tanh", dtype="float64", seed=0)
+    >>> history = net.fit(X, X**2, epochs=200, method=GradientDescent(curvature=0.5))
+    >>> bool(history["gradient_norm"][-1] < 0.05 * history["gradient_norm"][0])
+    True
     """
 
     curvature: float = 0.9
@@ -138,6 +148,16 @@ class ConjugateGradient(_AlongDirections):
     Nocedal and Wright 2006, section 5.2. The direction is reset to -g after as many iterations as
     there are parameters, when two gradients are far from orthogonal (|g . g'| >= 0.2 g . g, Powell
     1977; with Fletcher and Reeves), when beta is 0, and when it is not a direction of descent.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp import MLP, ConjugateGradient
+    >>> X = np.linspace(-1, 1, 30).reshape(-1, 1)
+    >>> net = MLP((1, 8, 1), activation="tanh", dtype="float64", seed=0)
+    >>> history = net.fit(X, X**2, epochs=200, method=ConjugateGradient(update="fletcher_reeves"))
+    >>> bool(history["gradient_norm"][-1] < 0.05 * history["gradient_norm"][0])
+    True
     """
 
     curvature: float = 0.1
@@ -183,6 +203,16 @@ class ScaledConjugateGradient(Method):
     -----
     Moller, "A scaled conjugate gradient algorithm for fast supervised learning", Neural Networks
     6, 1993, page 530. An iteration here is a successful one of his, with the failed ones before it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp import MLP, ScaledConjugateGradient
+    >>> X = np.linspace(-1, 1, 30).reshape(-1, 1)
+    >>> net = MLP((1, 8, 1), activation="tanh", dtype="float64", seed=0)
+    >>> history = net.fit(X, X**2, epochs=200, method=ScaledConjugateGradient())
+    >>> bool(history["gradient_norm"][-1] < 0.05 * history["gradient_norm"][0])
+    True
     """
 
     sigma: float = 1e-4
@@ -322,6 +352,16 @@ class Rprop(Method):
     Notes
     -----
     Riedmiller and Braun, ICNN 1993; Igel and Huesken, NC 2000, for the default step and bounds.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp import MLP, Rprop
+    >>> X = np.linspace(-1, 1, 30).reshape(-1, 1)
+    >>> net = MLP((1, 8, 1), activation="tanh", dtype="float64", seed=0)
+    >>> history = net.fit(X, X**2, epochs=200, method=Rprop(first_step=0.1))
+    >>> bool(history["gradient_norm"][-1] < 0.05 * history["gradient_norm"][0])
+    True
     """
 
     first_step: float = 0.0125
@@ -378,6 +418,16 @@ class LBFGS(Method):
     -----
     SciPy's L-BFGS-B without bounds: Byrd, Lu, Nocedal and Zhu, SIAM J. Sci. Comput. 16, 1995. It
     computes in float64, whatever the net's dtype.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp import MLP, LBFGS
+    >>> X = np.linspace(-1, 1, 30).reshape(-1, 1)
+    >>> net = MLP((1, 8, 1), activation="tanh", dtype="float64", seed=0)
+    >>> history = net.fit(X, X**2, epochs=200, method=LBFGS(memory=20))
+    >>> bool(history["gradient_norm"][-1] < 0.05 * history["gradient_norm"][0])
+    True
     """
 
     memory: int = 10
@@ -422,7 +472,28 @@ METHODS: dict[str, type[Method]] = {
 
 
 def as_method(method: str | Method) -> Method:
-    """The method: an object unchanged, or by its name with the defaults."""
+    """The method: an object unchanged, or by its name with the defaults.
+
+    Parameters
+    ----------
+    method : str or Method
+        One of the names in `METHODS`, or an object.
+
+    Returns
+    -------
+    Method
+
+    Raises
+    ------
+    ValueError, TypeError
+        For an unknown name, and for an object that is not a method.
+
+    Examples
+    --------
+    >>> from fastbp.methods import as_method
+    >>> as_method("lbfgs")
+    LBFGS(tolerance=1e-05, memory=10)
+    """
     if isinstance(method, Method):
         return method
     if isinstance(method, str):

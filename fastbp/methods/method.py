@@ -39,6 +39,14 @@ class Method(ABC):
         Whether an L1 penalty is rejected, which has a kink at 0, where it drives weights to.
     columns : tuple of str
         Columns of the history that it has beside those of all methods.
+
+    Examples
+    --------
+    >>> from fastbp.methods import METHODS, Method
+    >>> sorted(METHODS)
+    ['conjugate_gradient', 'gradient_descent', 'lbfgs', 'lm', 'rprop', 'scaled_conjugate_gradient']
+    >>> all(issubclass(kind, Method) for kind in METHODS.values())
+    True
     """
 
     tolerance: float = 1e-5

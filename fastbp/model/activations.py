@@ -77,6 +77,17 @@ class CallableActivation(Activation):
     function : callable
         ``function(z)`` takes net inputs, (rows, units) of the net's dtype, and returns the outputs
         and their derivatives dy/dz, both of the shape of `z`, computed element by element.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp import MLP
+    >>> from fastbp.model.activations import CallableActivation
+    >>> def sine(z):
+    ...     return np.sin(z), np.cos(z)
+    >>> net = MLP((1, 16, 1), activation=CallableActivation(sine), seed=0)
+    >>> net.predict([[1.0]]).shape
+    (1, 1)
     """
 
     function: ActivationFunction

@@ -50,6 +50,12 @@ class Loss:
         Whether the targets may be class labels, a whole number a row.
     explains : bool
         Whether its call raises errors where its compiled code returns NaN.
+
+    Examples
+    --------
+    >>> from fastbp import MLP, Huber
+    >>> MLP((4, 8, 1), loss=Huber(delta=0.5)).loss_name
+    'huber'
     """
 
     name: ClassVar[str]
@@ -115,7 +121,15 @@ class MakesLoss(Protocol):
 @checks.explained_class
 @dataclass(frozen=True)
 class SquaredError(Loss):
-    """Half of the squared difference, 1/2 (y - t)^2."""
+    """Half of the squared difference, 1/2 (y - t)^2.
+
+    Examples
+    --------
+    >>> from fastbp import MLP, SquaredError
+    >>> net = MLP((1, 1), loss=SquaredError(), weight_init="zeros")
+    >>> net.loss([[1.0]], [3.0])  # the net says 0
+    4.5
+    """
 
     name: ClassVar[str] = "squared_error"
     code: ClassVar[int] = losses.SQUARED_ERROR
@@ -129,7 +143,15 @@ class SquaredError(Loss):
 @checks.explained_class
 @dataclass(frozen=True)
 class AbsoluteError(Loss):
-    """The absolute difference, |y - t|; its minimum is the median."""
+    """The absolute difference, |y - t|; its minimum is the median.
+
+    Examples
+    --------
+    >>> from fastbp import MLP, AbsoluteError
+    >>> net = MLP((1, 1), loss=AbsoluteError(), weight_init="zeros")
+    >>> net.loss([[1.0]], [3.0])  # the net says 0
+    3.0
+    """
 
     name: ClassVar[str] = "absolute_error"
     code: ClassVar[int] = losses.ABSOLUTE_ERROR
@@ -150,6 +172,13 @@ class Huber(Loss):
     Notes
     -----
     Huber 1964, Annals of Mathematical Statistics 35, equation 1.
+
+    Examples
+    --------
+    >>> from fastbp import MLP, Huber
+    >>> net = MLP((1, 1), loss=Huber(delta=1.0), weight_init="zeros")
+    >>> [net.loss([[1.0]], [y]) for y in (0.5, 3.0)]  # the net says 0
+    [0.125, 2.5]
     """
 
     delta: float = 1.0
@@ -184,6 +213,15 @@ class Quantile(Loss):
     Notes
     -----
     Koenker and Bassett 1978, Econometrica 46, equation 2.1.
+
+    Examples
+    --------
+    Three outputs learn the median and an interval from one column of targets:
+
+    >>> from fastbp import MLP, Quantile
+    >>> net = MLP((1, 3), loss=Quantile([0.1, 0.5, 0.9]), weight_init="zeros")
+    >>> round(net.loss([[1.0]], [2.0]), 6)  # 0.1 * 2 + 0.5 * 2 + 0.9 * 2
+    3.0
     """
 
     levels: float | Sequence[float] = 0.5
@@ -242,6 +280,13 @@ class Hinge(Loss):
     Notes
     -----
     Cortes and Vapnik 1995, Machine Learning 20.
+
+    Examples
+    --------
+    >>> from fastbp import MLP, Hinge
+    >>> net = MLP((1, 1), loss=Hinge(), weight_init="zeros")
+    >>> net.loss([[1.0], [2.0]], [-1, 1])  # the net says 0
+    1.0
     """
 
     name: ClassVar[str] = "hinge"
@@ -268,6 +313,13 @@ class Poisson(Loss):
     Notes
     -----
     McCullagh and Nelder, Generalized Linear Models, 1989, section 2.3; as in scikit-learn.
+
+    Examples
+    --------
+    >>> from fastbp import MLP, Poisson
+    >>> net = MLP((1, 1), loss=Poisson(), weight_init="zeros")
+    >>> net.predict([[1.0]]).item(), net.loss([[1.0]], [0])
+    (1.0, 1.0)
     """
 
     name: ClassVar[str] = "poisson"
@@ -293,6 +345,13 @@ class Gamma(Loss):
     Notes
     -----
     McCullagh and Nelder, Generalized Linear Models, 1989, section 2.3.
+
+    Examples
+    --------
+    >>> from fastbp import MLP, Gamma
+    >>> net = MLP((1, 1), loss=Gamma(), weight_init="zeros")
+    >>> net.predict([[1.0]]).item(), net.loss([[1.0]], [1.0])
+    (1.0, 0.0)
     """
 
     name: ClassVar[str] = "gamma"
@@ -338,6 +397,13 @@ class BinaryCrossEntropy(Smoothed):
     ----------
     label_smoothing : float, default=0.0
         Targets become (1 - label_smoothing) t + label_smoothing / 2.
+
+    Examples
+    --------
+    >>> from fastbp import MLP, BinaryCrossEntropy
+    >>> net = MLP((1, 1), loss=BinaryCrossEntropy(label_smoothing=0.1), weight_init="zeros")
+    >>> round(net.loss([[1.0], [2.0]], [0, 1]), 4)  # the net says 1/2
+    0.6931
     """
 
     label_smoothing: float = 0.0
@@ -375,6 +441,13 @@ class CrossEntropy(Smoothed):
     Notes
     -----
     Label smoothing: Szegedy et al., CVPR 2016, section 7.
+
+    Examples
+    --------
+    >>> from fastbp import MLP, CrossEntropy
+    >>> net = MLP((2, 4), loss=CrossEntropy(label_smoothing=0.1), weight_init="zeros")
+    >>> net.predict([[1.0, 2.0]]).tolist(), round(net.loss([[1.0, 2.0]], [3]), 4)
+    ([[0.25, 0.25, 0.25, 0.25]], 1.3863)
     """
 
     label_smoothing: float = 0.0
@@ -419,6 +492,17 @@ class CallableLoss(Loss):
         read-only: they may be views of the user's. Where several outputs have weights of their own,
         or targets that may be missing, `sample_weight` is (rows, outputs), and its sum is to be
         divided by the number of outputs; a missing target is 1, with a weight of 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp import MLP, CallableLoss
+    >>> def log_cosh(y_pred, y):
+    ...     e = y_pred - y
+    ...     return np.log(np.cosh(e)).sum() / len(e), np.tanh(e) / len(e)
+    >>> net = MLP((1, 1), loss=CallableLoss(log_cosh), weight_init="zeros")
+    >>> round(net.loss([[1.0]], [2.0]), 4)
+    1.325
     """
 
     function: LossFunction

@@ -366,6 +366,14 @@ class Net:
             Which of the two to freeze; the other stays as it is.
         layers : iterable of int, optional
             Which layers, counted from 0 at the inputs; all by default.
+
+        Examples
+        --------
+        >>> from fastbp import MLP
+        >>> net = MLP((2, 3, 1), seed=0)
+        >>> net.freeze(layers=[0])
+        >>> int(net.frozen.sum()), net.n_params
+        (9, 13)
         """
         self._mark(True, weights, biases, layers)
 
@@ -373,7 +381,23 @@ class Net:
     def unfreeze(
         self, *, weights: bool = True, biases: bool = True, layers: Iterable[int] | None = None
     ) -> None:
-        """Undo `freeze`, whose parameters it has."""
+        """Let training change parameters again: undo `freeze`.
+
+        Parameters
+        ----------
+        weights, biases : bool, default=True
+        layers : iterable of int, optional
+            As in `freeze`.
+
+        Examples
+        --------
+        >>> from fastbp import MLP
+        >>> net = MLP((2, 3, 1), seed=0)
+        >>> net.freeze()
+        >>> net.unfreeze(layers=[1])
+        >>> int(net.frozen.sum()), net.n_params
+        (9, 13)
+        """
         self._mark(False, weights, biases, layers)
 
     def _mark(self, value: bool, weights: bool, biases: bool, layers: Iterable[int] | None) -> None:

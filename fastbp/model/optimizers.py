@@ -47,6 +47,20 @@ class Group:
     Notes
     -----
     What is None is taken from the optimiser. Where groups overlap, the last one counts.
+
+    Examples
+    --------
+    The weights of the first layer learn at a tenth of the rate of the others:
+
+    >>> import numpy as np
+    >>> from fastbp import MLP, Adam, Group
+    >>> slow = Group(layers=[0], biases=False, learning_rate=1e-4)
+    >>> net = MLP((2, 3, 1), optimizer=Adam(1e-3, groups=[slow]), seed=0)
+    >>> before = net.params.copy()
+    >>> loss = net.step([[1.0, 2.0]], [3.0])
+    >>> steps = np.abs(net.params - before)
+    >>> bool(steps[:6].max() < 0.2 * steps[6:].max())
+    True
     """
 
     layers: Iterable[int] | None = None
@@ -71,14 +85,14 @@ class Optimizer(ABC):
 
     Parameters
     ----------
-    learning_rate : float or callable
+    learning_rate : float or callable, default=0.001
         A number above 0, a schedule such as `CosineDecay`, or any function of the update's index,
         counted from 0.
     weight_decay : float, default=0.0
         Decoupled decay: before each update the parameters, biases too, are multiplied by
         1 - learning_rate weight_decay (Loshchilov and Hutter, ICLR 2019). Not the same as a
         penalty, which is ``MLP(l2=...)``.
-    groups : sequence of Group, optional
+    groups : sequence of Group, default=()
         Groups of parameters with another learning rate or decay.
 
     Attributes
@@ -87,6 +101,16 @@ class Optimizer(ABC):
         By which the kernels know it.
     n_slots : int
         Values that it keeps for each parameter, such as Adam's two moments.
+
+    Examples
+    --------
+    The optimiser of a net can be replaced; one of the same class keeps its state:
+
+    >>> from fastbp import MLP, Adam
+    >>> net = MLP((2, 3, 1), optimizer="adam", seed=0)
+    >>> net.optimizer = Adam(learning_rate=1e-4, weight_decay=0.01)
+    >>> net.optimizer
+    Adam(learning_rate=0.0001, beta_1=0.9, beta_2=0.999, epsilon=1e-08, weight_decay=0.01)
     """
 
     learning_rate: Rate = 0.001
@@ -158,15 +182,27 @@ class SGD(Optimizer):
     Parameters
     ----------
     learning_rate : float or callable, default=0.01
-        See `Optimizer`, also for `weight_decay` and `groups`.
+        A number above 0, a schedule, or a function of the update's index.
     momentum : float, default=0.0
         At least 0 and below 1.
     nesterov : bool, default=False
         Needs a momentum above 0.
+    weight_decay : float, default=0.0
+    groups : sequence of Group, default=()
+        Decoupled decay, and parameters with another rate or decay: see `Optimizer`.
 
     Notes
     -----
     Polyak 1964; Nesterov 1983 in the form of Sutskever et al., ICML 2013, as in PyTorch.
+
+    Examples
+    --------
+    >>> from fastbp import MLP, SGD
+    >>> net = MLP((1, 1), optimizer=SGD(0.5), weight_init="zeros")
+    >>> net.step([[1.0]], [4.0])  # the loss before the update, 1/2 (0 - 4)^2
+    8.0
+    >>> net.weights[0].item(), net.biases[0].item()  # each has moved by 0.5 * 4
+    (2.0, 2.0)
     """
 
     learning_rate: Rate = 0.01
@@ -201,15 +237,26 @@ class Adam(Optimizer):
     Parameters
     ----------
     learning_rate : float or callable, default=0.001
-        See `Optimizer`, also for `weight_decay` and `groups`.
+        A number above 0, a schedule, or a function of the update's index.
     beta_1, beta_2 : float, default=0.9 and 0.999
         At least 0 and below 1.
     epsilon : float, default=1e-8
         Above 0.
+    weight_decay : float, default=0.0
+    groups : sequence of Group, default=()
+        Decoupled decay, and parameters with another rate or decay: see `Optimizer`.
 
     Notes
     -----
     Kingma and Ba, ICLR 2015, algorithm 1.
+
+    Examples
+    --------
+    >>> from fastbp import MLP, Adam, CosineDecay
+    >>> optimizer = Adam(CosineDecay(1e-2, epochs=50), beta_2=0.99)
+    >>> net = MLP((4, 16, 3), loss="cross_entropy", optimizer=optimizer, seed=0)
+    >>> net.optimizer == optimizer
+    True
     """
 
     learning_rate: Rate = 0.001
@@ -241,14 +288,24 @@ class AdamW(Adam):
 
     Parameters
     ----------
-    learning_rate, beta_1, beta_2, epsilon
+    learning_rate : float or callable, default=0.001
+    beta_1, beta_2 : float, default=0.9 and 0.999
+    epsilon : float, default=1e-08
         As in `Adam`.
     weight_decay : float, default=0.01
-        See `Optimizer`.
+    groups : sequence of Group, default=()
+        Decoupled decay, and parameters with another rate or decay: see `Optimizer`.
 
     Notes
     -----
     Loshchilov and Hutter, ICLR 2019, algorithm 2; the decay times the rate, as in PyTorch.
+
+    Examples
+    --------
+    >>> from fastbp import MLP, AdamW
+    >>> net = MLP((4, 16, 1), optimizer=AdamW(1e-3, weight_decay=0.05), seed=0)
+    >>> net.optimizer
+    AdamW(learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-08, weight_decay=0.05)
     """
 
     weight_decay: float = field(default=0.01, kw_only=True)
@@ -257,12 +314,29 @@ class AdamW(Adam):
 @checks.explained_class
 @dataclass(frozen=True, repr=False)
 class AMSGrad(Adam):
-    """Adam that divides by the largest mean of squares so far. Parameters as in `Adam`.
+    """Adam that divides by the largest mean of squares so far.
+
+    Parameters
+    ----------
+    learning_rate : float or callable, default=0.001
+    beta_1, beta_2 : float, default=0.9 and 0.999
+    epsilon : float, default=1e-08
+        As in `Adam`.
+    weight_decay : float, default=0.0
+    groups : sequence of Group, default=()
+        Decoupled decay, and parameters with another rate or decay: see `Optimizer`.
 
     Notes
     -----
     Reddi et al., ICLR 2018, algorithm 2; the maximum is taken before the bias correction, as in
     PyTorch.
+
+    Examples
+    --------
+    >>> from fastbp import MLP, AMSGrad
+    >>> net = MLP((4, 16, 1), optimizer=AMSGrad(1e-3, beta_2=0.99), seed=0)
+    >>> net.optimizer
+    AMSGrad(learning_rate=0.001, beta_1=0.9, beta_2=0.99, epsilon=1e-08)
     """
 
     code: ClassVar[int] = updates.AMSGRAD
@@ -277,15 +351,26 @@ class NAdam(Adam):
     Parameters
     ----------
     learning_rate : float or callable, default=0.002
-    beta_1, beta_2, epsilon
+    beta_1, beta_2 : float, default=0.9 and 0.999
+    epsilon : float, default=1e-08
         As in `Adam`.
     momentum_decay : float, default=0.004
         How fast the momentum approaches `beta_1`: in update t it is ``beta_1 (1 - 0.96^(t
         momentum_decay) / 2)``.
+    weight_decay : float, default=0.0
+    groups : sequence of Group, default=()
+        Decoupled decay, and parameters with another rate or decay: see `Optimizer`.
 
     Notes
     -----
     Dozat, ICLR workshop 2016, algorithm 8.
+
+    Examples
+    --------
+    >>> from fastbp import MLP, NAdam
+    >>> net = MLP((4, 16, 1), optimizer=NAdam(1e-3), seed=0)
+    >>> net.optimizer
+    NAdam(learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-08, momentum_decay=0.004)
     """
 
     learning_rate: Rate = 0.002
@@ -319,7 +404,7 @@ class RMSprop(Optimizer):
     Parameters
     ----------
     learning_rate : float or callable, default=0.001
-        See `Optimizer`, also for `weight_decay` and `groups`.
+        A number above 0, a schedule, or a function of the update's index.
     rho : float, default=0.9
         At least 0 and below 1.
     momentum : float, default=0.0
@@ -328,11 +413,21 @@ class RMSprop(Optimizer):
         Above 0.
     centered : bool, default=False
         Whether to divide by the standard deviation.
+    weight_decay : float, default=0.0
+    groups : sequence of Group, default=()
+        Decoupled decay, and parameters with another rate or decay: see `Optimizer`.
 
     Notes
     -----
     Tieleman and Hinton, lecture 6e of Neural Networks for Machine Learning, 2012; centered:
     Graves 2013, arXiv 1308.0850. Defaults as in Keras.
+
+    Examples
+    --------
+    >>> from fastbp import MLP, RMSprop
+    >>> net = MLP((4, 16, 1), optimizer=RMSprop(1e-3, momentum=0.9), seed=0)
+    >>> net.optimizer
+    RMSprop(learning_rate=0.001, rho=0.9, momentum=0.9, epsilon=1e-07, centered=False)
     """
 
     learning_rate: Rate = 0.001
@@ -370,13 +465,23 @@ class Adagrad(Optimizer):
     Parameters
     ----------
     learning_rate : float or callable, default=0.01
-        See `Optimizer`, also for `weight_decay` and `groups`.
+        A number above 0, a schedule, or a function of the update's index.
     epsilon : float, default=1e-10
         Above 0.
+    weight_decay : float, default=0.0
+    groups : sequence of Group, default=()
+        Decoupled decay, and parameters with another rate or decay: see `Optimizer`.
 
     Notes
     -----
     Duchi, Hazan and Singer, JMLR 12, 2011, figure 1. Defaults as in PyTorch.
+
+    Examples
+    --------
+    >>> from fastbp import MLP, Adagrad
+    >>> net = MLP((4, 16, 1), optimizer=Adagrad(0.1), seed=0)
+    >>> net.optimizer
+    Adagrad(learning_rate=0.1, epsilon=1e-10)
     """
 
     learning_rate: Rate = 0.01
@@ -406,15 +511,25 @@ class Adadelta(Optimizer):
     Parameters
     ----------
     learning_rate : float or callable, default=1.0
-        See `Optimizer`, also for `weight_decay` and `groups`.
+        A number above 0, a schedule, or a function of the update's index.
     rho : float, default=0.9
         At least 0 and below 1.
     epsilon : float, default=1e-6
         Above 0.
+    weight_decay : float, default=0.0
+    groups : sequence of Group, default=()
+        Decoupled decay, and parameters with another rate or decay: see `Optimizer`.
 
     Notes
     -----
     Zeiler 2012, arXiv 1212.5701, algorithm 1. Defaults as in PyTorch.
+
+    Examples
+    --------
+    >>> from fastbp import MLP, Adadelta
+    >>> net = MLP((4, 16, 1), optimizer=Adadelta(rho=0.95), seed=0)
+    >>> net.optimizer
+    Adadelta(learning_rate=1.0, rho=0.95, epsilon=1e-06)
     """
 
     learning_rate: Rate = 1.0
@@ -446,13 +561,23 @@ class Lion(Optimizer):
     Parameters
     ----------
     learning_rate : float or callable, default=0.0001
-        See `Optimizer`, also for `weight_decay` and `groups`.
+        A number above 0, a schedule, or a function of the update's index.
     beta_1, beta_2 : float, default=0.9 and 0.99
         At least 0 and below 1.
+    weight_decay : float, default=0.0
+    groups : sequence of Group, default=()
+        Decoupled decay, and parameters with another rate or decay: see `Optimizer`.
 
     Notes
     -----
     Chen et al., NeurIPS 2023, algorithm 2.
+
+    Examples
+    --------
+    >>> from fastbp import MLP, Lion
+    >>> net = MLP((4, 16, 1), optimizer=Lion(1e-4, weight_decay=0.1), seed=0)
+    >>> net.optimizer
+    Lion(learning_rate=0.0001, beta_1=0.9, beta_2=0.99, weight_decay=0.1)
     """
 
     learning_rate: Rate = 0.0001

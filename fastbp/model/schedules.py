@@ -28,7 +28,18 @@ NOMINAL_UPDATES = 1000
 
 
 class Schedule(ABC):
-    """The base of all schedules; a subclass may be any function of the updates' indices."""
+    """The base of all schedules; a subclass may be any function of the updates' indices.
+
+    Examples
+    --------
+    >>> from fastbp import MLP, Adam, Schedule
+    >>> class Sawtooth(Schedule):
+    ...     def __call__(self, updates):
+    ...         return 1e-3 * (1 + updates % 100 / 100)
+    >>> net = MLP((1, 8, 1), optimizer=Adam(Sawtooth()), seed=0)
+    >>> net.fit([[0], [1]], [0, 1], epochs=150, batch_size=2)["learning_rate"][-1]
+    0.00149
+    """
 
     @abstractmethod
     def __call__(self, updates: npt.ArrayLike) -> FloatArray:
@@ -130,6 +141,12 @@ class StepDecay(WithLength):
     Notes
     -----
     StepLR of PyTorch.
+
+    Examples
+    --------
+    >>> from fastbp import StepDecay
+    >>> StepDecay(0.8, every=2, factor=0.5)([0, 1, 2, 3, 4]).tolist()
+    [0.8, 0.8, 0.4, 0.4, 0.2]
     """
 
     initial_rate: float
@@ -161,14 +178,21 @@ class ExponentialDecay(WithLength):
     initial_rate : float
         Above 0.
     factor : float
-        Above 0; what the rate is multiplied by in `every` updates.
-    every : int, default=1
+        Above 0.
+    every : int, optional
+        Updates in which the rate is multiplied by `factor`; 1 by default.
     epochs : int, optional
         Epochs in which the rate is multiplied by `factor`, instead of `every`.
 
     Notes
     -----
     ExponentialLR of PyTorch, ExponentialDecay of Keras.
+
+    Examples
+    --------
+    >>> from fastbp import ExponentialDecay
+    >>> ExponentialDecay(0.8, factor=0.5)([0, 1, 2]).tolist()
+    [0.8, 0.4, 0.2]
     """
 
     initial_rate: float
@@ -200,11 +224,12 @@ class CosineDecay(WithLength):
     initial_rate : float
         Above 0.
     period : int, optional
-        Updates of the first descent, at least 1. Afterwards the rate stays at `min_rate` or, with
-        `restarts`, begins again at `initial_rate`.
+        Updates of the first descent, at least 1. Without `restarts` the rate then stays at
+        `min_rate`.
     min_rate : float, default=0.0
         From 0 to `initial_rate`.
     restarts : bool, default=False
+        Whether the rate begins again at `initial_rate` after each descent.
     growth : int, default=1
         Each descent takes this many times the updates of the one before. Values other than 1 need
         `restarts`.
@@ -215,6 +240,16 @@ class CosineDecay(WithLength):
     -----
     Loshchilov and Hutter, ICLR 2017, equation 5; CosineAnnealingLR (up to its first end) and
     CosineAnnealingWarmRestarts of PyTorch.
+
+    Examples
+    --------
+    >>> from fastbp import Adam, CosineDecay
+    >>> CosineDecay(0.1, period=4)([0, 2, 4, 6]).round(3).tolist()
+    [0.1, 0.05, 0.0, 0.0]
+
+    `fit` knows how many updates an epoch has:
+
+    >>> optimizer = Adam(CosineDecay(0.01, epochs=100, min_rate=1e-4))
     """
 
     initial_rate: float
@@ -274,6 +309,12 @@ class InverseScaling(Schedule):
     Notes
     -----
     learning_rate="invscaling" of scikit-learn, which counts samples for t; here t counts updates.
+
+    Examples
+    --------
+    >>> from fastbp import InverseScaling
+    >>> InverseScaling(0.1)([0, 3, 99]).round(3).tolist()
+    [0.1, 0.05, 0.01]
     """
 
     initial_rate: float
@@ -313,6 +354,12 @@ class OneCycle(WithLength):
     -----
     Smith and Topin 2018 (arXiv:1708.07120) in the form of PyTorch's OneCycleLR with two phases
     and cosines; its momentum stays as it is.
+
+    Examples
+    --------
+    >>> from fastbp import OneCycle
+    >>> OneCycle(1.0, total=10)([0, 2, 5, 9]).round(3).tolist()
+    [0.04, 1.0, 0.611, 0.0]
     """
 
     max_rate: float
@@ -366,6 +413,13 @@ class WarmUp(WithLength):
     Notes
     -----
     Goyal et al. 2017 (arXiv:1706.02677), section 2.2.
+
+    Examples
+    --------
+    >>> from fastbp import CosineDecay, WarmUp
+    >>> WarmUp(0.1, updates=4)([0, 1, 2, 3, 4, 5]).round(2).tolist()
+    [0.02, 0.04, 0.06, 0.08, 0.1, 0.1]
+    >>> schedule = WarmUp(CosineDecay(0.1, epochs=45), epochs=5)
     """
 
     then: Rate
@@ -395,14 +449,21 @@ class WarmUp(WithLength):
 
 @checks.explained_class
 @dataclass(frozen=True)
-class Scaled(Schedule):
+class ScaledSchedule(Schedule):
     """Another schedule times a factor.
 
     Parameters
     ----------
     schedule : float, Schedule or callable
+        The rate or schedule that is multiplied.
     factor : float
         Above 0.
+
+    Examples
+    --------
+    >>> from fastbp import ScaledSchedule, StepDecay
+    >>> ScaledSchedule(StepDecay(0.8, every=2, factor=0.5), 0.1)([0, 2]).round(3).tolist()
+    [0.08, 0.04]
     """
 
     schedule: Rate

@@ -55,6 +55,13 @@ class Summary:
         What the parameters take; what the optimiser keeps for each of them; the buffers in which
         a thread trains on batches: inputs, outputs and deltas of a batch, or of a part of it where
         it is large, and the whole gradient if that is needed.
+
+    Examples
+    --------
+    >>> from fastbp import MLP
+    >>> summary = MLP((4, 8, 3), seed=0).summary()
+    >>> summary.n_params, [layer.n_params for layer in summary.layers]
+    (67, [40, 27])
     """
 
     layers: tuple[LayerSummary, ...]

@@ -132,10 +132,11 @@ class Perceptron:
         Raises
         ------
         ValueError, TypeError
-            For other shapes, or what are not finite numbers.
+            For other shapes, or values that are not finite numbers.
 
         Examples
         --------
+        >>> from fastbp import Perceptron
         >>> conjunction = Perceptron.from_weights([1, 1], -1.5)
         >>> conjunction.predict([[0, 1], [1, 1]]).ravel().tolist()
         [0.0, 1.0]
@@ -213,7 +214,15 @@ class Perceptron:
         Raises
         ------
         ValueError, TypeError
-            For another shape, no rows, NaN or infinity, or what are not numbers.
+            For another shape, no rows, NaN or infinity, or values that are not numeric.
+
+        Examples
+        --------
+        >>> from fastbp import Perceptron
+        >>> X = [[0, 0], [0, 1], [1, 0], [1, 1]]
+        >>> unit = Perceptron.from_weights([1, 1], -1.5)
+        >>> unit.net_inputs(X).ravel().tolist()
+        [-1.5, -0.5, -0.5, 0.5]
         """
         inputs = checks.finite("X", data.inputs(X, self.layer_sizes[0], self.dtype), X)
         out = np.empty((len(inputs), self.layer_sizes[1]), self.dtype)
@@ -236,13 +245,21 @@ class Perceptron:
         ------
         ValueError, TypeError
             As in `net_inputs`.
+
+        Examples
+        --------
+        >>> from fastbp import Perceptron
+        >>> X = [[0, 0], [0, 1], [1, 0], [1, 1]]
+        >>> unit = Perceptron.from_weights([1, 1], -1.5)
+        >>> unit.predict(X).ravel().tolist()
+        [0.0, 0.0, 0.0, 1.0]
         """
         return (self.net_inputs(X) > 0).astype(self.dtype)
 
     def fit(
         self, X: npt.ArrayLike, y: npt.ArrayLike, *, epochs: int = 1000, shuffle: bool = True
     ) -> History:
-        """Learn row by row, from where the weights are, until an epoch passes without a mistake.
+        """Learn row by row from the current weights until an epoch passes without a mistake.
 
         Parameters
         ----------
@@ -275,6 +292,15 @@ class Perceptron:
         -----
         DivergenceWarning
             When a weight is not finite: the weights are those after the last finite epoch.
+
+        Examples
+        --------
+        >>> from fastbp import Perceptron
+        >>> X = [[0, 0], [0, 1], [1, 0], [1, 1]]
+        >>> unit = Perceptron(2, seed=0)
+        >>> history = unit.fit(X, [0, 0, 0, 1])
+        >>> history.stop_reason
+        'no mistake in epoch 8'
         """
         epochs = checks.count("epochs", epochs, 0, 2**31 - 1)
         shuffle = checks.flag("shuffle", shuffle)

@@ -12,9 +12,10 @@ network                  the net as a diagram: units, and lines for the weights
 axes                     new axes, or those that are given
 =======================  ==========================================================================
 
-Each function draws on the axes that it is given, or makes a figure, and returns the axes. Without
-matplotlib it raises an ImportError that names the command above; for an `ax` that cannot be drawn
-on, a TypeError. matplotlib is only imported when something is drawn.
+Each function draws on the axes that it is given, or makes a figure, and returns the axes. In a
+notebook, end the last line of a cell with ``;`` to see the picture without ``<Axes: ...>``.
+Without matplotlib a function raises an ImportError that names the command above; for an `ax` that
+cannot be drawn on, a TypeError. matplotlib is only imported when something is drawn.
 """
 
 from fastbp.axes import axes

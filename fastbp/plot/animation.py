@@ -47,6 +47,18 @@ class LearningAnimation(Recorder):
     ------
     ImportError
         At the beginning of a fit, without matplotlib.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp import MLP, plot
+    >>> X = np.random.default_rng(0).normal(size=(50, 2))
+    >>> y = (X[:, 0] * X[:, 1] > 0).astype(int)
+    >>> net = MLP((2, 8, 1), loss="binary_cross_entropy", seed=0)
+    >>> animation = plot.LearningAnimation(X, y, "learning.gif", frames=2, resolution=20)
+    >>> history = net.fit(X, y, epochs=10, callbacks=animation)
+    >>> animation.epochs
+    [0, 10]
     """
 
     def __init__(

@@ -69,6 +69,15 @@ def decision_boundary(
     ------
     ValueError, TypeError
         If X does not have two columns, or y does not hold a class for each row.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp import MLP, plot
+    >>> X = np.random.default_rng(0).normal(size=(50, 2))
+    >>> y = (X[:, 0] * X[:, 1] > 0).astype(int)
+    >>> net = MLP((2, 8, 1), loss="binary_cross_entropy", seed=0)
+    >>> ax = plot.decision_boundary(net, X, y, resolution=20)
     """
     points = np.asarray(checks.matrix("X", X, 2, np.float64, "two inputs"), np.float64)
     checks.finite("X", points, X)

@@ -37,7 +37,7 @@ def loss_curves(history: Any, *, log_scale: bool | None = None, ax: Any = None) 
     >>> import fastbp.plot
     >>> from fastbp import MLP
     >>> history = MLP((1, 4, 1), seed=0).fit([[0.0], [1.0]], [1.0, 3.0])
-    >>> ax = fastbp.plot.loss_curves(history)  # doctest: +SKIP
+    >>> ax = fastbp.plot.loss_curves(history)
     """
     curves = {name: _curves(one) for name, one in _named(history).items()}
     if not curves:

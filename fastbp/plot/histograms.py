@@ -24,6 +24,7 @@ def activation_histograms(
     net : MLP
     X : array-like, shape (rows, n_in)
     bins : int, default=40
+        Bars of each histogram.
     axes : sequence of matplotlib Axes, default=None
         One per layer. None makes a figure with the layers side by side.
 
@@ -36,6 +37,15 @@ def activation_histograms(
     ------
     ValueError, TypeError
         Bad input, as in `MLP.predict`, or a wrong number of axes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp import MLP, plot
+    >>> X = np.random.default_rng(0).normal(size=(50, 2))
+    >>> net = MLP((2, 8, 1), loss="binary_cross_entropy", seed=0)
+    >>> plot.activation_histograms(net, X).shape
+    (2,)
     """
     bins = checks.count("bins", bins)
     outputs = layer_outputs(net, X)
@@ -60,9 +70,11 @@ def gradient_histograms(
     Parameters
     ----------
     net : MLP
-    X, y, sample_weight : array-like
+    X, y : array-like
+    sample_weight : array-like, optional
         As in `MLP.loss_and_grad`.
     bins : int, default=40
+        Bars of each histogram.
     axes : sequence of matplotlib Axes, default=None
         One per layer. None makes a figure with the layers side by side.
 
@@ -75,6 +87,16 @@ def gradient_histograms(
     ------
     ValueError, TypeError
         Bad input, as in `MLP.fit`, or a wrong number of axes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp import MLP, plot
+    >>> X = np.random.default_rng(0).normal(size=(50, 2))
+    >>> y = (X[:, 0] * X[:, 1] > 0).astype(int)
+    >>> net = MLP((2, 8, 1), loss="binary_cross_entropy", seed=0)
+    >>> plot.gradient_histograms(net, X, y).shape
+    (2,)
     """
     bins = checks.count("bins", bins)
     gradients = layer_gradients(net, X, y, sample_weight)[0]

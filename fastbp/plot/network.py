@@ -115,7 +115,7 @@ def network(
     Examples
     --------
     >>> from fastbp import MLP, plot
-    >>> ax = plot.network(MLP((2, 3, 1), seed=0))  # doctest: +SKIP
+    >>> ax = plot.network(MLP((2, 3, 1), seed=0))
     """
     values = _checked(net, after, outputs)
     most = checks.count("most", most, 2)

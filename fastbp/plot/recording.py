@@ -27,6 +27,14 @@ class Recorder(Callback):
         How many epochs had finished when each copy was made; the first is 0.
     params : array, shape (kept, n_params)
         The copies, one per row.
+
+    Examples
+    --------
+    >>> from fastbp import MLP, plot
+    >>> recorder = plot.Recorder(frames=3)
+    >>> history = MLP((1, 1), seed=0).fit([[0], [1]], [0, 1], epochs=100, callbacks=recorder)
+    >>> recorder.epochs, recorder.params.shape
+    ([0, 25, 100], (3, 2))
     """
 
     def __init__(self, frames: int = 100) -> None:

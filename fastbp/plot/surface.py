@@ -70,6 +70,17 @@ def loss_surface(
     -----
     Li et al., "Visualizing the loss landscape of neural nets", NeurIPS 2018: section 4 for the
     directions, section 7.2 for the path.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastbp import MLP, plot
+    >>> X = np.random.default_rng(0).normal(size=(50, 2))
+    >>> y = (X[:, 0] * X[:, 1] > 0).astype(int)
+    >>> net = MLP((2, 8, 1), loss="binary_cross_entropy", seed=0)
+    >>> recorder = plot.Recorder()
+    >>> history = net.fit(X, y, epochs=10, callbacks=recorder)
+    >>> ax = plot.loss_surface(net, X, y, path=recorder, resolution=5)
     """
     check_net(net)
     span = checks.positive("span", span)

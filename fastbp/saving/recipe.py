@@ -24,14 +24,14 @@ from fastbp.model.schedules import (
     ExponentialDecay,
     InverseScaling,
     OneCycle,
-    Scaled,
+    ScaledSchedule,
     Schedule,
     StepDecay,
     WarmUp,
 )
 
 SCHEDULES = (
-    StepDecay, ExponentialDecay, CosineDecay, InverseScaling, OneCycle, WarmUp, Scaled,
+    StepDecay, ExponentialDecay, CosineDecay, InverseScaling, OneCycle, WarmUp, ScaledSchedule,
 )  # fmt: skip
 _KINDS: tuple[type[Any], ...] = (
     *NAMED, *OPTIMIZERS.values(), *SCHEDULES, Group, Regularization,

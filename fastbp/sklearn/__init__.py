@@ -13,12 +13,12 @@ It needs scikit-learn: ``pip install 'fastbp[sklearn]'``. To `isinstance` the th
 scikit-learn's classes of the same names; ``to_sklearn()`` gives one to tools that ask for the exact
 class, such as mlflow's autologging and m2cgen.
 
-Inside: `estimators` and their `base`; `inputs`, `targets` and `validation` check and encode data;
-`networks`, `losses`, `optimizers` and `randomness` make scikit-learn's model of fastbp's parts;
-`training` and `lbfgs` fit it, `callbacks` calls scikit-learn's callbacks, `hooks` warns of
-methods that nothing calls; `pickles`, `values`, `saving`, `loading` and `conversion` take
-estimators elsewhere. What other people's code sees is in `annotations`, `features`, `recognition`
-and `onnx`.
+Inside: `estimators` and their `base`, with `documentation` for their docstrings; `inputs`,
+`targets` and `validation` check and encode data; `networks`, `losses`, `optimizers` and
+`randomness` make scikit-learn's model of fastbp's parts; `training` and `lbfgs` fit it, `callbacks`
+calls scikit-learn's callbacks, `hooks` warns of methods that nothing calls; `pickles`, `values`,
+`saving`, `loading` and `conversion` take estimators elsewhere. What other people's code sees is in
+`annotations`, `features`, `recognition` and `onnx`.
 """
 
 try:

@@ -5,19 +5,34 @@ Parameters are stored all at once and many attributes by name, which no type che
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from fastbp.fit.callbacks import Callback
+from fastbp.mlp import OneActivation
+from fastbp.model.initializers import Init
+from fastbp.model.losses import Loss, LossFunction, MakesLoss
+from fastbp.model.optimizers import Optimizer
+
 Arrays = list[npt.NDArray[Any]]
+Sizes = int | Sequence[int] | npt.NDArray[np.integer]
+Activations = OneActivation | Sequence[OneActivation]
+RandomState = int | np.random.RandomState | None
+ClassWeight = Mapping[Any, float] | str | None
+Losses = str | Loss | MakesLoss | LossFunction
+Scoring = str | Callable[..., float] | None
+Callbacks = Sequence[Callback] | None
+Rates = float | Sequence[float]
 
 
 class NetAttributes:
     """What `MLPClassifier` and `MLPRegressor` document; it holds nothing itself."""
 
-    hidden_layer_sizes: Any
-    activation: Any
+    hidden_layer_sizes: Sizes
+    activation: Activations
     solver: str
     alpha: float
     batch_size: int | str
@@ -26,7 +41,7 @@ class NetAttributes:
     power_t: float
     max_iter: int
     shuffle: bool
-    random_state: Any
+    random_state: RandomState
     tol: float
     verbose: bool | int | str
     warm_start: bool
@@ -39,15 +54,15 @@ class NetAttributes:
     epsilon: float
     n_iter_no_change: float
     max_fun: int
-    optimizer: Any
+    optimizer: str | Optimizer | None
     l1_ratio: float
     weight_decay: float
-    dropout: Any
+    dropout: Rates
     clip_norm: float | None
-    scoring: Any
-    callbacks: Any
+    scoring: Scoring
+    callbacks: Callbacks
     dtype: str | None
-    weight_init: Any
+    weight_init: Init | None
     as_transformer: bool
     n_threads: int | str
 

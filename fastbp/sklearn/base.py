@@ -105,8 +105,12 @@ class BaseMLP(
         Stop when the score on held-out rows no longer improves, and keep the best parameters.
     validation_fraction : float, default=0.1
         Share of the rows that early stopping holds out; stratified for two classes.
-    beta_1, beta_2, epsilon : float, default=0.9, 0.999, 1e-8
-        Decay rates and epsilon of adam.
+    beta_1 : float, default=0.9
+        How much of its running mean of the gradient adam keeps in an update; at least 0, below 1.
+    beta_2 : float, default=0.999
+        The same of its running mean of the squared gradient.
+    epsilon : float, default=1e-08
+        Above 0; adam adds it to the root that it divides by.
     n_iter_no_change : int, default=10
         Epochs without improvement that are tolerated; one more ends training.
     max_fun : int, default=15000
@@ -118,27 +122,57 @@ class BaseMLP(
     l1_ratio : float, default=0.0
         Share of `alpha` that penalises ``sum |w|`` instead of ``sum w^2 / 2``.
     weight_decay : float, default=0.0
-        Decoupled weight decay, see `fastbp.Optimizer`.
+        Decoupled decay: each update multiplies the parameters by 1 - learning_rate weight_decay,
+        see `fastbp.Optimizer`. Not the same as the penalty `alpha`.
     dropout : float or sequence of float, default=0.0
-        See `fastbp.MLP`.
+        Share of the outputs of the hidden layers that each pass of training sets to 0, as in
+        `fastbp.MLP`; one rate, or one for each hidden layer.
     clip_norm : float, default=None
-        See `fastbp.MLP`.
+        The gradient is scaled to a Euclidean norm of at most this before an update, as in
+        `fastbp.MLP`; None leaves it as it is.
     scoring : str or callable, default=None
         Criterion of early stopping: the name of a scorer, a scorer, or "loss"; None takes accuracy
         or R^2.
     callbacks : list of fastbp.Callback, default=None
-        Called around the fit and after each epoch; ``fit.net`` is the `fastbp.MLP` that is
+        They are called around the fit and after each epoch; ``fit.net`` is the `fastbp.MLP` that is
         trained. scikit-learn's own callbacks are set by ``set_callbacks``.
     dtype : {"float32", "float64"}, default=None
         Dtype of parameters and computation; None takes that of the data.
-    weight_init : str, callable or sequence of str, callable or array, default=None
+    weight_init : str, callable, or sequence of str, callable or array, default=None
         The initial weights as in `fastbp.MLP`, with biases of 0; None draws both as scikit-learn.
     as_transformer : bool, default=False
         Add `transform`, which gives the activations of the last hidden layer, and with it
         `fit_transform`, `get_feature_names_out` and `set_output`.
     n_threads : int or "auto", default=1
         How many threads share a batch of `fit`, see `fastbp.MLP.fit`; the fit has the bits of one.
-        One thread has sparse rows, and the solver "lbfgs".
+        Sparse rows and the solver "lbfgs" are for one thread.
+
+    Attributes
+    ----------
+    coefs_, intercepts_ : list of array, shapes (n_in, n_out) and (n_out,)
+        Live views of the parameters, which `partial_fit` trains in place; `fit` makes new ones.
+        Assigned arrays are copied into the parameters by the next call, with whatever sizes and
+        dtype they have.
+    loss_, loss_curve_, best_loss_ : numpy.float64, list of numpy.float64, numpy.float64 or None
+        The loss of the last epoch, of each epoch (mean of its batches, each before its update), and
+        the lowest. The curve of a fit that diverged ends with a loss that is not finite.
+    validation_scores_, best_validation_score_ : list of float and float, or None
+        Scores with early stopping.
+    validation_loss_curve_ : list of numpy.float64 or None
+        Losses without penalties, if there are validation rows.
+    n_iter_, t_ : int
+        Epochs or iterations of the last fit; total number of rows processed.
+    n_layers_, n_outputs_ : int
+        Layers, with inputs and outputs, and outputs of the network.
+    out_activation_ : str
+        The activation of the outputs.
+    n_features_in_, feature_names_in_ : int, array of str
+        Columns of `X` in `fit`, and their names, where they have any.
+
+    Notes
+    -----
+    Whoever sets `coefs_`, `intercepts_`, `n_layers_`, `n_outputs_` and `out_activation_` has a
+    model.
     """
 
     _parameter_constraints: dict[str, list[Any]] = {
@@ -313,6 +347,16 @@ class BaseMLP(
             If `max_iter` was reached.
         DivergenceWarning
             If a later epoch is not finite: the parameters are then the last finite ones.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from fastbp.sklearn import MLPClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> net = MLPClassifier((16,), learning_rate_init=0.05, random_state=1)
+        >>> net = net.fit(X[::2], y[::2], X_val=X[1::2], y_val=y[1::2])
+        >>> len(net.validation_loss_curve_) == net.n_iter_
+        True
         """
         validation = validation_rows(X_val, y_val, sample_weight_val, eval_set)
         more = {} if validation is None else {"validation": validation}
@@ -341,7 +385,7 @@ class BaseMLP(
             X_val, y_val, sample_weight_val = validation
             refuse_masked(X_val=X_val, y_val=y_val, sample_weight_val=sample_weight_val)
         before = vars(self).copy()
-        stream = self.random_state
+        stream: Any = self.random_state
         drawn = stream.get_state() if isinstance(stream, np.random.RandomState) else None
         first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
         try:

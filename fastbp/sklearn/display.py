@@ -40,7 +40,7 @@ class LossCurveDisplay:
     >>> from fastbp.sklearn import LossCurveDisplay, MLPRegressor
     >>> X, y = [[0.0], [1.0], [2.0]], [0.0, 1.0, 4.0]
     >>> net = MLPRegressor(solver="sgd", tol=0.01).fit(X, y)
-    >>> display = LossCurveDisplay.from_estimator(net)  # doctest: +SKIP
+    >>> display = LossCurveDisplay.from_estimator(net)
     """
 
     line_: Any
@@ -71,7 +71,7 @@ class LossCurveDisplay:
             None makes a figure.
         log_scale : bool, default=True
             Whether the axis of the loss is logarithmic.
-        **kwargs
+        **kwargs : object
             Passed to matplotlib's `plot` for the training curve.
 
         Returns
@@ -104,7 +104,7 @@ class LossCurveDisplay:
         name : str, default=None
             Name in the legend; None takes the name of the class.
         log_scale : bool, default=True
-        **kwargs
+        **kwargs : object
             As in `plot`.
 
         Returns

@@ -18,8 +18,21 @@ from sklearn.utils.validation import check_array
 
 from fastbp.checks import explained
 from fastbp.fit.data import targets_and_gaps
+from fastbp.model.initializers import Init
 from fastbp.model.losses import CallableLoss, Loss, Quantile, as_loss
+from fastbp.model.optimizers import Optimizer
+from fastbp.sklearn.annotations import (
+    Activations,
+    Callbacks,
+    ClassWeight,
+    Losses,
+    RandomState,
+    Rates,
+    Scoring,
+    Sizes,
+)
 from fastbp.sklearn.base import BaseMLP
+from fastbp.sklearn.documentation import with_shared_entries
 from fastbp.sklearn.inputs import checked, checked_weights
 from fastbp.sklearn.losses import (
     BlockCrossEntropy,
@@ -46,6 +59,7 @@ REGRESSION_LOSSES = {
 }  # fmt: skip
 
 
+@with_shared_entries(BaseMLP)
 class MLPClassifier(ClassifierMixin, BaseMLP):
     """scikit-learn's `MLPClassifier` on fastbp: the same interface, the same model, faster.
 
@@ -54,8 +68,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     Parameters
     ----------
-    hidden_layer_sizes ... as_transformer
-        See `BaseMLP`.
     class_weight : dict or "balanced", default=None
         Factors of the losses of the rows: one per class, or "balanced" for the inverse of its
         frequency in the data of `fit`. In `fit` they are scaled to a mean of 1 over the rows, in
@@ -65,21 +77,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     ----------
     classes_ : array, shape (n_classes,), or list of array
         The classes; a list for several targets.
-    coefs_, intercepts_ : list of array, shapes (n_in, n_out) and (n_out,)
-        Live views of the parameters, which `partial_fit` trains in place; `fit` makes new ones.
-        Assigned arrays are copied into the parameters by the next call, with whatever sizes and
-        dtype they have.
-    loss_, loss_curve_, best_loss_ : numpy.float64, list of numpy.float64, numpy.float64 or None
-        The loss of the last epoch, of each epoch (mean of its batches, each before its update), and
-        the lowest. The curve of a fit that diverged ends with a loss that is not finite.
-    validation_scores_, best_validation_score_ : list of float and float, or None
-        Scores with early stopping.
-    validation_loss_curve_ : list of numpy.float64 or None
-        Losses without penalties, if there are validation rows.
-    n_iter_, t_ : int
-        Epochs or iterations of the last fit; total number of rows processed.
-    n_layers_, n_outputs_, out_activation_, n_features_in_, feature_names_in_
-        As in scikit-learn: whoever sets them, `coefs_` and `intercepts_` has a model.
 
     Notes
     -----
@@ -100,7 +97,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         **BaseMLP._parameter_constraints,
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
-    class_weight: Any
+    class_weight: ClassWeight
     classes_: Any
     _label_binarizer: Any
     _known_classes: Any
@@ -109,18 +106,20 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     @explained
     def __init__(
-        self, hidden_layer_sizes: Any = (100,), activation: Any = "relu", *, solver: str = "adam",
-        alpha: float = 0.0001, batch_size: int | str = "auto", learning_rate: str = "constant",
+        self, hidden_layer_sizes: Sizes = (100,), activation: Activations = "relu", *,
+        solver: str = "adam", alpha: float = 0.0001, batch_size: int | str = "auto",
+        learning_rate: str = "constant",
         learning_rate_init: float = 0.001, power_t: float = 0.5, max_iter: int = 200,
-        shuffle: bool = True, random_state: Any = None, tol: float = 1e-4,
+        shuffle: bool = True, random_state: RandomState = None, tol: float = 1e-4,
         verbose: bool | int | str = False, warm_start: bool = False, momentum: float = 0.9,
         nesterovs_momentum: bool = True, early_stopping: bool = False,
         validation_fraction: float = 0.1, beta_1: float = 0.9, beta_2: float = 0.999,
         epsilon: float = 1e-8, n_iter_no_change: float = 10, max_fun: int = 15000,
-        class_weight: Any = None, optimizer: Any = None, l1_ratio: float = 0.0,
-        weight_decay: float = 0.0, dropout: Any = 0.0, clip_norm: float | None = None,
-        scoring: Any = None, callbacks: Any = None, dtype: str | None = None,
-        weight_init: Any = None, as_transformer: bool = False, n_threads: int | str = 1,
+        class_weight: ClassWeight = None, optimizer: str | Optimizer | None = None,
+        l1_ratio: float = 0.0, weight_decay: float = 0.0, dropout: Rates = 0.0,
+        clip_norm: float | None = None, scoring: Scoring = None, callbacks: Callbacks = None,
+        dtype: str | None = None, weight_init: Init | None = None, as_transformer: bool = False,
+        n_threads: int | str = 1,
     ) -> None:  # fmt: skip
         self._keep(locals())
 
@@ -136,7 +135,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
         Parameters
         ----------
-        X, y, sample_weight
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+        y : array-like, shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like, shape (n_samples,), default=None
             As in `fit`.
         classes : array-like, shape (n_classes,), default=None
             All classes that will occur; needed in the first call.
@@ -144,6 +145,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Returns
         -------
         self
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from fastbp.sklearn import MLPClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> net = MLPClassifier((16,), learning_rate_init=0.01, random_state=1)
+        >>> for _ in range(100):
+        ...     net = net.partial_fit(X, y, classes=[0, 1, 2])
+        >>> net.score(X, y) > 0.9
+        True
         """
         more = {} if classes is None else {"classes": classes}
         self._fit(X, y, sample_weight=sample_weight, incremental=True, **more)
@@ -242,6 +254,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Returns
         -------
         array, shape (n_samples,) or (n_samples, n_outputs)
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from fastbp.sklearn import MLPClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> net = MLPClassifier((16,), solver="lbfgs", alpha=1.0, max_iter=1000).fit(X, y)
+        >>> net.predict(X[[0, 50, 100]]).tolist()
+        [0, 1, 2]
         """
         outputs = self._outputs(X)
         state = vars(self)
@@ -283,6 +304,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         array, shape (n_samples, n_classes), or list of array
             In the order of `classes_`, one column where there is one class; a list for several
             targets.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from fastbp.sklearn import MLPClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> net = MLPClassifier((16,), solver="lbfgs", alpha=1.0, max_iter=1000).fit(X, y)
+        >>> net.predict_proba(X[[0, 50, 100]]).argmax(axis=1).tolist()
+        [0, 1, 2]
         """
         state = vars(self)
         of_one = state.get("n_outputs_") == 1  # before a fit, the outputs raise
@@ -313,6 +343,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         -------
         array, shape (n_samples, n_classes), or list of array
             As those of `predict_proba`.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from fastbp.sklearn import MLPClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> net = MLPClassifier((16,), solver="lbfgs", alpha=1.0, max_iter=1000).fit(X, y)
+        >>> bool(abs(net.predict_log_proba(X)[0, 0]) < 0.1)
+        True
         """
         z = self._outputs(X, logits=True)
         state = vars(self)
@@ -341,6 +380,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return tags
 
 
+@with_shared_entries(BaseMLP)
 class MLPRegressor(RegressorMixin, BaseMLP):
     """scikit-learn's `MLPRegressor` on fastbp: the same interface, the same model, faster.
 
@@ -355,17 +395,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         (for one target it gives one column per level), an `fastbp.ElementwiseLoss`, an expression
         of `fastbp.graph` of y_pred and y, or a function ``(y_pred, y) -> (value, derivative by
         y_pred)``.
-    hidden_layer_sizes ... as_transformer
-        See `BaseMLP`.
     missing_targets : bool, default=False
         Take NaN in `y` for targets that are missing: they have no share in the loss, as with a
         weight of 0. Several outputs may have gaps in different rows. `score` and early stopping
         go by the targets that are there; a scorer of your own is given `y` as it is.
-
-    Attributes
-    ----------
-    coefs_, intercepts_, loss_curve_, validation_loss_curve_, ...
-        As in `MLPClassifier`; there is no `classes_`.
 
     Examples
     --------
@@ -382,23 +415,23 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         "loss": [StrOptions(REGRESSION_LOSSES), Loss, callable, Graph("as_loss")],
         "missing_targets": ["boolean"],
     }
-    loss: Any
+    loss: Losses
     missing_targets: bool
 
     @explained
     def __init__(
-        self, loss: Any = "squared_error", hidden_layer_sizes: Any = (100,),
-        activation: Any = "relu", *, solver: str = "adam", alpha: float = 0.0001,
+        self, loss: Losses = "squared_error", hidden_layer_sizes: Sizes = (100,),
+        activation: Activations = "relu", *, solver: str = "adam", alpha: float = 0.0001,
         batch_size: int | str = "auto", learning_rate: str = "constant",
         learning_rate_init: float = 0.001, power_t: float = 0.5, max_iter: int = 200,
-        shuffle: bool = True, random_state: Any = None, tol: float = 1e-4,
+        shuffle: bool = True, random_state: RandomState = None, tol: float = 1e-4,
         verbose: bool | int | str = False, warm_start: bool = False, momentum: float = 0.9,
         nesterovs_momentum: bool = True, early_stopping: bool = False,
         validation_fraction: float = 0.1, beta_1: float = 0.9, beta_2: float = 0.999,
         epsilon: float = 1e-8, n_iter_no_change: float = 10, max_fun: int = 15000,
-        optimizer: Any = None, l1_ratio: float = 0.0, weight_decay: float = 0.0,
-        dropout: Any = 0.0, clip_norm: float | None = None, scoring: Any = None,
-        callbacks: Any = None, dtype: str | None = None, weight_init: Any = None,
+        optimizer: str | Optimizer | None = None, l1_ratio: float = 0.0, weight_decay: float = 0.0,
+        dropout: Rates = 0.0, clip_norm: float | None = None, scoring: Scoring = None,
+        callbacks: Callbacks = None, dtype: str | None = None, weight_init: Init | None = None,
         as_transformer: bool = False, missing_targets: bool = False,
         n_threads: int | str = 1,
     ) -> None:  # fmt: skip
@@ -414,12 +447,25 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
         Parameters
         ----------
-        X, y, sample_weight
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+        y : array-like, shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like, shape (n_samples,) or (n_samples, n_outputs), default=None
             As in `fit`.
 
         Returns
         -------
         self
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastbp.sklearn import MLPRegressor
+        >>> X = np.linspace(-1, 1, 50).reshape(-1, 1)
+        >>> net = MLPRegressor(hidden_layer_sizes=(16,), learning_rate_init=0.01, random_state=0)
+        >>> for _ in range(300):
+        ...     net = net.partial_fit(X, X.ravel() ** 2)
+        >>> net.score(X, X.ravel() ** 2) > 0.9
+        True
         """
         self._fit(X, y, sample_weight=sample_weight, incremental=True)
         return self
@@ -465,6 +511,16 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             With `missing_targets`, or a weight for each output, the R^2 of an output is that over
             its targets which are there and weigh more than 0; an output with fewer than two of them
             does not count.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastbp.sklearn import MLPRegressor
+        >>> X = np.linspace(-1, 1, 50).reshape(-1, 1)
+        >>> net = MLPRegressor(activation="tanh", solver="lbfgs", random_state=0)
+        >>> net = net.fit(X, X.ravel() ** 2)
+        >>> net.score(X, X.ravel() ** 2) > 0.99
+        True
         """
         if not (self.missing_targets or np.asarray(sample_weight).ndim > 1):
             return float(super().score(X, y, sample_weight))
@@ -487,6 +543,16 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Returns
         -------
         array of the parameters' dtype, shape (n_samples,) or (n_samples, n_outputs)
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastbp.sklearn import MLPRegressor
+        >>> X = np.linspace(-1, 1, 50).reshape(-1, 1)
+        >>> net = MLPRegressor(activation="tanh", solver="lbfgs", random_state=0)
+        >>> net = net.fit(X, X.ravel() ** 2)
+        >>> net.predict([[0.5]]).round(1).tolist()
+        [0.3]
         """
         outputs = self._outputs(X)
         return outputs.ravel() if outputs.shape[1] == 1 else outputs

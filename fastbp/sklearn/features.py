@@ -49,6 +49,15 @@ class _Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin):
         ------
         ValueError
             If there are no hidden layers.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from fastbp.sklearn import MLPClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> net = MLPClassifier((16,), learning_rate_init=0.05, as_transformer=True)
+        >>> net.fit(X, y).transform(X).shape
+        (150, 16)
         """
         net = self._network()
         if len(net.layer_sizes) < 3:

@@ -40,9 +40,10 @@ def load(
     Parameters
     ----------
     path : str or path
+        The file.
     estimator : type, optional
         The class, where it is one of your own, derived from an estimator of fastbp.
-    **parameters
+    **parameters : object
         Those that are code in Python, which no file holds, such as ``scoring=my_scorer`` or
         ``callbacks=[EarlyStopping()]``; None for none. Where the learning rate of `optimizer` is a
         function, the whole optimiser is passed.
@@ -63,14 +64,12 @@ def load(
 
     Examples
     --------
-    >>> import os, tempfile
     >>> from sklearn.datasets import load_iris
     >>> import fastbp.sklearn
     >>> X, y = load_iris(return_X_y=True)
     >>> net = fastbp.sklearn.MLPClassifier(random_state=0).partial_fit(X, y, classes=[0, 1, 2])
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     net.save(os.path.join(folder, "net.safetensors"))
-    ...     tomorrow = fastbp.sklearn.load(os.path.join(folder, "net.safetensors"))
+    >>> net.save("net.safetensors")
+    >>> tomorrow = fastbp.sklearn.load("net.safetensors")
     >>> bool((tomorrow.partial_fit(X, y).coefs_[0] == net.partial_fit(X, y).coefs_[0]).all())
     True
     """

@@ -25,6 +25,7 @@ from fastbp.kernels.state import Entries
 from fastbp.machine import jit
 from fastbp.perceptron import plane
 from fastbp.sklearn import conversion, hooks
+from fastbp.sklearn.annotations import ClassWeight, RandomState
 from fastbp.sklearn.inputs import all_or_nothing, refuse_masked
 from fastbp.sklearn.randomness import random_state_of
 from fastbp.sklearn.recognition import PLANES, Recognised
@@ -78,17 +79,20 @@ class Perceptron(
     Parameters
     ----------
     penalty : {"l2", "l1", "elasticnet"}, default=None
+        What draws the weights to 0: the sum of their squares, of their magnitudes, or of both.
     alpha : float, default=0.0001
         Factor of the penalty.
     l1_ratio : float, default=0.15
         Share of L1 in "elasticnet".
     fit_intercept : bool, default=True
+        Whether units have biases.
     max_iter : int, default=1000
         The largest number of epochs of `fit`.
     tol : float or None, default=1e-3
         How far the mean loss must fall below its best, or the score rise above it with
         `early_stopping`; None trains for `max_iter` epochs.
     shuffle : bool, default=True
+        Take the rows in a new order in each epoch.
     verbose : int, default=0
         Above 0, print scikit-learn's lines after each epoch.
     eta0 : float, default=1.0
@@ -96,6 +100,7 @@ class Perceptron(
     n_jobs : int, default=None
         Has no effect: training a unit takes less time than starting a process.
     random_state : int, RandomState instance or None, default=0
+        Determines the order of the rows and the held-out rows.
     early_stopping : bool, default=False
         Stop when the accuracy on held-out rows no longer improves.
     validation_fraction : float, default=0.1
@@ -103,6 +108,8 @@ class Perceptron(
     n_iter_no_change : int, default=5
         Epochs without improvement that end training.
     class_weight : dict or "balanced", default=None
+        Factors of the updates of a class: one per class, or "balanced" for the inverse of its
+        frequency.
     warm_start : bool, default=False
         Let `fit` continue from the current parameters.
 
@@ -117,7 +124,9 @@ class Perceptron(
     t_ : float
         1 plus the number of rows that were processed.
     n_features_in_ : int
-    feature_names_in_ : array
+        Columns of `X` in `fit`.
+    feature_names_in_ : array of str
+        Their names, where all columns have one.
 
     Notes
     -----
@@ -175,11 +184,11 @@ class Perceptron(
         verbose: int = 0,
         eta0: float = 1.0,
         n_jobs: int | None = None,
-        random_state: Any = 0,
+        random_state: RandomState = 0,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 5,
-        class_weight: Any = None,
+        class_weight: ClassWeight = None,
         warm_start: bool = False,
     ) -> None:
         self.penalty = penalty
@@ -221,6 +230,7 @@ class Perceptron(
         coef_init, intercept_init : array-like, default=None
             Initial parameters, shaped like `coef_` and `intercept_`; zeros by default.
         sample_weight : array-like, shape (n_samples,), default=None
+            Factors of the updates of the rows.
 
         Returns
         -------
@@ -232,6 +242,13 @@ class Perceptron(
         ValueError
             Bad input, or parameters that become infinite or NaN in training. The estimator is then
             unchanged.
+
+        Examples
+        --------
+        >>> from fastbp.sklearn import Perceptron
+        >>> X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 0, 0, 1]
+        >>> Perceptron().fit(X, y).coef_.tolist()
+        [[2.0, 2.0]]
         """
         X, y = self._checked(X, y, first=True)
         classes = classes_of(y)
@@ -269,6 +286,7 @@ class Perceptron(
         classes : array-like, shape (n_classes,), default=None
             All classes that will occur; needed in the first call.
         sample_weight : array-like, shape (n_samples,), default=None
+            Factors of the updates of the rows.
 
         Returns
         -------
@@ -279,6 +297,16 @@ class Perceptron(
         ------
         ValueError
             As in `fit`.
+
+        Examples
+        --------
+        >>> from fastbp.sklearn import Perceptron
+        >>> X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 0, 0, 1]
+        >>> net = Perceptron()
+        >>> for _ in range(10):
+        ...     net = net.partial_fit(X, y, classes=[0, 1])
+        >>> net.predict(X).tolist()
+        [0, 0, 0, 1]
         """
         first = not hasattr(self, "classes_")
         if first:
@@ -488,6 +516,13 @@ class Perceptron(
         -------
         array, shape (n_samples,) for two classes, else (n_samples, n_classes)
             Above 0 for the class; with two classes, for the second.
+
+        Examples
+        --------
+        >>> from fastbp.sklearn import Perceptron
+        >>> X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 0, 0, 1]
+        >>> (Perceptron().fit(X, y).decision_function(X) > 0).tolist()
+        [False, False, False, True]
         """
         check_is_fitted(self)
         refuse_masked(X=X)
@@ -505,6 +540,13 @@ class Perceptron(
         Returns
         -------
         array, shape (n_samples,)
+
+        Examples
+        --------
+        >>> from fastbp.sklearn import Perceptron
+        >>> X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 0, 0, 1]
+        >>> Perceptron().fit(X, y).predict(X).tolist()
+        [0, 0, 0, 1]
         """
         scores = self.decision_function(X)
         indices = (scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)

@@ -419,7 +419,7 @@ def test_signatures_stay():
     assert not any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     assert "validation_fraction" in inspect.signature(MLP.fit).parameters
     assert str(inspect.signature(Huber)).startswith("(delta: 'float' = 1.0)")
-    assert issubclass(Adam, Optimizer) and MLP.fit.__doc__.startswith("Train, from where")
+    assert issubclass(Adam, Optimizer) and MLP.fit.__doc__.startswith("Continue training")
 
 
 @pytest.mark.slow

@@ -200,7 +200,8 @@ def test_what_warmup_prints(
     monkeypatch.setattr(warmup, "cache_info", lambda: warm)
     monkeypatch.setattr(info, "cache_info", lambda: warm)
     assert warmup.run(("float32", "float64")) == 0
-    single, double, total, directory, state = capsys.readouterr().out.splitlines()
+    head, single, double, total, directory, state = capsys.readouterr().out.splitlines()
+    assert head == "compiling kernels for float32 and float64, unless they are in the cache"
     assert single == "train                     float32  compiled     1.50 s"
     assert double == "train                     float64  compiled     1.50 s"
     assert total.split()[:2] == ["in", "all"]
@@ -217,5 +218,6 @@ def test_warmup_that_stores_nothing_fails(
     monkeypatch.setattr(info, "cache_info", lambda: off)
     assert warmup.run(("float32",)) == 1
     captured = capsys.readouterr()
+    assert captured.out.startswith("compiling kernels for float32: about half a minute for each\n")
     assert "off: no folder for it" in captured.out
     assert "nothing was stored" in captured.err

@@ -32,7 +32,7 @@ from fastbp import (
     LearningRateSchedule,
     Progress,
     ReduceOnPlateau,
-    Scaled,
+    ScaledSchedule,
 )
 from fastbp.fit import callbacks
 from fastbp.fit.callbacks import TimeLimit
@@ -229,7 +229,7 @@ def test_reduce_on_plateau():
 def test_reduce_on_plateau_scales_a_schedule():
     schedule = CosineDecay(0.1, 100)
     fit = play(ReduceOnPlateau(0.5, patience=1), [1, 1, 1], net=Net(schedule))
-    assert fit.net.optimizer.learning_rate == Scaled(schedule, 0.25)
+    assert fit.net.optimizer.learning_rate == ScaledSchedule(schedule, 0.25)
     with pytest.raises(ValueError, match=r"min_rate=0.01 needs a learning rate that is a number"):
         play(ReduceOnPlateau(min_rate=0.01), [1, 1], net=Net(schedule))
 
@@ -438,7 +438,9 @@ def test_without_tqdm_there_are_lines(capsys, monkeypatch):
     assert len(capsys.readouterr().out.splitlines()) == 3
 
 
-def test_bar(capsys, monkeypatch):
+@pytest.mark.parametrize("place", ["terminal", "notebook", "notebook with widgets"])
+def test_bar(capsys, monkeypatch, place):
+    """In a notebook what is written to standard error looks like an error."""
     said = []
 
     class Bar:
@@ -456,11 +458,20 @@ def test_bar(capsys, monkeypatch):
         def close(self):
             said.append("close")
 
-    monkeypatch.setitem(sys.modules, "tqdm", types.ModuleType("tqdm"))
-    monkeypatch.setitem(sys.modules, "tqdm.auto", types.SimpleNamespace(tqdm=Bar))
+    class Other:
+        """The kind of bar that does not belong there."""
+
+    kinds = (Other, Bar) if "widgets" in place else (Bar, Other)
+    for name, kind in zip(("tqdm", "tqdm.auto"), kinds, strict=True):
+        monkeypatch.setitem(sys.modules, name, types.SimpleNamespace(tqdm=kind))
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
+    if place != "terminal":
+        monkeypatch.setitem(sys.modules, "ipykernel", types.ModuleType("ipykernel"))
+    monkeypatch.setattr(callbacks, "find_spec", lambda name: True if "widgets" in place else None)
+    stream = sys.stdout if place == "notebook" else None
     loss = make().fit(X, Y, epochs=2, verbose=1).loss
     assert said == [
-        {"total": 2, "initial": 0, "unit": "epoch"},
+        {"total": 2, "initial": 0, "unit": "epoch", "file": stream},
         {"loss": f"{loss[0]:.6g}"},
         "update",
         {"loss": f"{loss[1]:.6g}"},

@@ -24,7 +24,7 @@ from fastbp import (
     OneCycle,
     ReduceOnPlateau,
     RMSprop,
-    Scaled,
+    ScaledSchedule,
     Schedule,
     StepDecay,
     WarmUp,
@@ -60,11 +60,11 @@ SCHEDULES = [
     InverseScaling(0.02),
     OneCycle(0.02, 20),
     WarmUp(StepDecay(0.02, 3), 4),
-    Scaled(WarmUp(0.01, 2), 2.0),
+    ScaledSchedule(WarmUp(0.01, 2), 2.0),
     lambda update: 0.02 / (update + 1),
 ]
 IDS = ["StepDecay", "CosineDecay", "ExponentialDecay", "InverseScaling", "OneCycle", "WarmUp",
-       "Scaled", "function"]  # fmt: skip
+       "ScaledSchedule", "function"]  # fmt: skip
 
 
 # ---- schedules ----------------------------------------------------------------------------------
@@ -285,7 +285,7 @@ def test_reduce_on_plateau_of_a_schedule():
     by_hand(twin, rate, 20)
     assert net.params.tobytes() == twin.params.tobytes()
     assert net.state.slots.tobytes() == twin.state.slots.tobytes()
-    assert net.optimizer == Adam(Scaled(schedule, 0.125))
+    assert net.optimizer == Adam(ScaledSchedule(schedule, 0.125))
 
 
 def test_a_new_kind_of_optimizer_begins_its_schedule():

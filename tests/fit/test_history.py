@@ -66,9 +66,9 @@ def test_printed_it_is_a_table():
     history = short()
     assert str(history).splitlines() == [
         "History(2 epochs in 1.25 s, loss 2 -> 0.123457)",
-        "epoch      loss  val_loss  learning_rate  seconds",
-        "    1         2         3          0.001        1",
-        "    2  0.123457       nan         0.0005     0.25",
+        "epoch      loss  val_loss  learning_rate   seconds",
+        "    1         2         3          0.001  1.000000",
+        "    2  0.123457       nan         0.0005  0.250000",
     ]
     assert "\n" not in repr(history)
     history.stop_reason = "no improvement of loss"
@@ -103,7 +103,7 @@ def test_rendered_in_a_notebook():
     history = History([2.0], [0.5], {"<lambda>": [0.25]}, stop_reason="a < b")
     html = history._repr_html_()
     assert "<th>epoch</th><th>loss</th><th>&lt;lambda&gt;</th><th>seconds</th>" in html
-    assert "<tr><td>1</td><td>2</td><td>0.25</td><td>0.5</td></tr>" in html
+    assert "<tr><td>1</td><td>2</td><td>0.25</td><td>0.500000</td></tr>" in html
     assert "loss 2 -&gt; 2)</b><br>a &lt; b</caption>" in html
 
 

@@ -94,7 +94,8 @@ def test_what_is_for_the_package_is_not_offered() -> None:
     assert {"score", "evaluate", "summary", "n_params"} <= offered
     inside = {name for name in vars(Net) if not name.startswith("_")} - offered
     assert inside == {
-        "needs_gradient", "new_workspace", "optimizer_state", "regularization",
-        "restart_optimizer", "settings", "share_parameters", "state", "workspace",
+        "capacity_for", "needs_gradient", "network_on", "new_workspace", "optimizer_state",
+        "regularization", "restart_optimizer", "settings", "share_parameters", "state",
+        "team_workspaces", "workspace",
     }  # fmt: skip
     assert {"spec", "state", "rules", "layer_table", "in_python", "split_seed"}.isdisjoint(offered)

@@ -19,7 +19,7 @@ from fastbp.model.schedules import (
     ExponentialDecay,
     InverseScaling,
     OneCycle,
-    Scaled,
+    ScaledSchedule,
     Schedule,
     StepDecay,
     WarmUp,
@@ -42,7 +42,7 @@ ALL = [
     OneCycle(0.1, 100),
     WarmUp(0.1, 10),
     WarmUp(StepDecay(0.1, 10), 10),
-    Scaled(CosineDecay(0.1, 100), 0.5),
+    ScaledSchedule(CosineDecay(0.1, 100), 0.5),
 ]
 
 
@@ -112,9 +112,10 @@ def test_one_cycle_without_a_way_up_or_down():
 
 
 def test_scaled():
-    assert Scaled(StepDecay(0.5, 2, factor=0.5), 0.1)([0, 2, 4]).tolist() == [0.05, 0.025, 0.0125]
-    assert Scaled(lambda update: update, 2.0)([0, 3]).tolist() == [0, 6]
-    assert Scaled(0.5, 0.5)([0, 1]).tolist() == [0.25, 0.25]
+    steps = StepDecay(0.5, 2, factor=0.5)
+    assert ScaledSchedule(steps, 0.1)([0, 2, 4]).tolist() == [0.05, 0.025, 0.0125]
+    assert ScaledSchedule(lambda update: update, 2.0)([0, 3]).tolist() == [0, 6]
+    assert ScaledSchedule(0.5, 0.5)([0, 1]).tolist() == [0.25, 0.25]
 
 
 @pytest.mark.parametrize("schedule", ALL, ids=repr)
@@ -197,8 +198,8 @@ def test_rates_of_a_schedule_of_ones_own_are_checked():
         (lambda: WarmUp("0.1", 5), TypeError, "then must be a number above 0, a schedule such as"),
         (lambda: WarmUp(-0.1, 5), ValueError, "then must be a finite number above 0"),
         (lambda: WarmUp(0.1, 0), ValueError, "updates must be at least 1"),
-        (lambda: Scaled(None, 5), TypeError, "schedule must be a number above 0"),
-        (lambda: Scaled(0.1, 0), ValueError, "factor"),
+        (lambda: ScaledSchedule(None, 5), TypeError, "schedule must be a number above 0"),
+        (lambda: ScaledSchedule(0.1, 0), ValueError, "factor"),
         (lambda: check_rate("learning_rate", [0.1]), TypeError, "learning_rate must be a number"),
         (lambda: rates_of("0.1", 0, 1), TypeError, "learning_rate must be a number"),
     ],
@@ -221,7 +222,7 @@ IN_EPOCHS = [
     (WarmUp(0.1, epochs=2), WarmUp(0.1, 14)),
     (WarmUp(CosineDecay(0.1, epochs=2), epochs=1), WarmUp(CosineDecay(0.1, 14), 7)),
     (WarmUp(CosineDecay(0.1, epochs=2), 5), WarmUp(CosineDecay(0.1, 14), 5)),
-    (Scaled(CosineDecay(0.1, epochs=3), 2.0), Scaled(CosineDecay(0.1, 21), 2.0)),
+    (ScaledSchedule(CosineDecay(0.1, epochs=3), 2.0), ScaledSchedule(CosineDecay(0.1, 21), 2.0)),
 ]
 ROWS = np.random.default_rng(8).normal(size=(20, 3))  # 7 batches of at most 3 rows
 

@@ -80,7 +80,7 @@ def test_text() -> None:
 
 def test_in_a_notebook() -> None:
     html = MLP((3, 4, 1), activation=z**2 * 1, seed=0).summary()._repr_html_()
-    assert "<caption><b>MLP 3-4-1, float32</b><br>loss: squared_error<br>optimizer: Adam(" in html
+    assert "<b>MLP 3-4-1, float32</b><br>loss: squared_error<br>optimizer: Adam(" in html
     assert "<td>0</td><td>(rows, 3)</td><td>(rows, 4)</td>" in html
     assert html.count("<tr>") == 1 + 2 + 1
 

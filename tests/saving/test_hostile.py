@@ -357,7 +357,7 @@ def test_what_is_not_a_file_is_not_read(tmp_path) -> None:
 def variety(folder: Path) -> list[bytes]:
     """Files with every kind of part."""
     z, y_pred, y = graph.variables("z y_pred y")
-    rate = fastbp.WarmUp(fastbp.Scaled(fastbp.CosineDecay(np.float32(0.01), 10), 0.5), 3)
+    rate = fastbp.WarmUp(fastbp.ScaledSchedule(fastbp.CosineDecay(np.float32(0.01), 10), 0.5), 3)
     groups = [fastbp.Group([0], learning_rate=0.1)]
     made = [
         net(),

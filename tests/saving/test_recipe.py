@@ -21,7 +21,7 @@ VALUES = [
     *[kind() for kind in OPTIMIZERS.values()],
     fastbp.Quantile([0.1, 0.9]),
     fastbp.SGD(0.1, 0.9, True, weight_decay=0.1, groups=[Group([0, 1], learning_rate=0.5)]),
-    fastbp.WarmUp(fastbp.Scaled(fastbp.OneCycle(1 / 3, 10), 0.1), epochs=2),
+    fastbp.WarmUp(fastbp.ScaledSchedule(fastbp.OneCycle(1 / 3, 10), 0.1), epochs=2),
     fastbp.StepDecay(np.float64(0.1), np.int32(7)),
     Regularization(dropout=[0.1, 0.2], clip_norm=1),
 ]

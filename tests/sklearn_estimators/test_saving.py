@@ -309,7 +309,7 @@ def test_parameters_that_are_code_are_passed_again(name, path) -> None:
     assert getattr(fastbp.sklearn.load(path, **{name: None}), name) is None
 
 
-@pytest.mark.parametrize("rate", [falling, fastbp.WarmUp(fastbp.Scaled(falling, 0.5), 3)])
+@pytest.mark.parametrize("rate", [falling, fastbp.WarmUp(fastbp.ScaledSchedule(falling, 0.5), 3)])
 def test_a_learning_rate_that_is_a_function_goes_on(rate, path) -> None:
     net = small(optimizer=fastbp.Adam(rate)).partial_fit(X, Y, classes=[0, 1, 2])
     twin = fastbp.sklearn.load(saved(net, path), optimizer=fastbp.Adam(rate))

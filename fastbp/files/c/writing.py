@@ -106,8 +106,11 @@ def to_c(
         In which type the C computes; the net's own by default. "float" and "double" are C's names
         of the first two. With "int8" weights and outputs of layers have 8 bits, and between inputs
         and outputs there are whole numbers only.
-    input_scaler, output_scaler, class_labels
-        As in `fastbp.files.chain.chain_of`: what is done in front of the net and behind it.
+    input_scaler, output_scaler : (mean, scale), or a scaler of scikit-learn, optional
+        What the inputs were scaled by in front of the net, and the targets. The C then takes and
+        returns what has not been scaled.
+    class_labels : sequence of int or of str, optional
+        One for each output, or two where there is one output.
     calibration : array-like, shape (rows, n_in), optional
         With "int8", and only then: inputs as the C will be given them, such as those of the
         training, by which the ranges of the whole numbers are chosen.
@@ -210,7 +213,7 @@ def _in_int8(own: Chain, calibration: Any, caller: bool | None) -> tuple[Parts, 
     """A net in whole numbers, and its error on the calibration rows."""
     if calibration is None:
         raise ValueError(
-            "dtype='int8' needs calibration=X, some hundred rows of inputs such as those of the "
+            "dtype='int8' needs calibration=X, a few hundred rows of inputs such as those of the "
             "training, by which the ranges of the numbers are chosen"
         )
     checks.refuse_sparse("calibration", calibration, "dtype='int8'")

@@ -125,6 +125,7 @@ def from_onnx(
         By default the one that goes with the outputs: "cross_entropy" after softmax,
         "binary_cross_entropy" after sigmoid, "poisson" after exp, else "squared_error".
     optimizer : str or Optimizer, default="adam"
+        What the net is trained with further.
     dtype : {"float32", "float64"}, optional
         By default float64 where a layer has weights in float64, else float32, also for float16.
 
@@ -139,11 +140,16 @@ def from_onnx(
     ValueError
         For a model that is no such chain, by the name of the node, and for a damaged file.
     TypeError
-        For a loss, an optimiser or a dtype that is none.
+        For a loss, an optimiser or a dtype that is not one.
 
     Examples
     --------
-    See `to_onnx`.
+    >>> from fastbp import MLP
+    >>> from fastbp.files import from_onnx, to_onnx
+    >>> to_onnx(MLP((4, 8, 3), activation="tanh", seed=0), "net.onnx")
+    >>> net = from_onnx("net.onnx", optimizer="sgd")
+    >>> net.layer_sizes, net.activations
+    ((4, 8, 3), ('tanh', 'identity'))
     """
     library()
     try:

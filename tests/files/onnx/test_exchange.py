@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import doctest
 import os
 import stat
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +14,7 @@ from helpers import counts
 import fastbp
 from fastbp import MLP, graph
 from fastbp.files import from_onnx, to_onnx
-from fastbp.files.onnx import exchange, writing
+from fastbp.files.onnx import writing
 from fastbp.kernels.activations import HIDDEN_ACTIVATIONS
 from fastbp.sklearn import MLPClassifier, MLPRegressor
 
@@ -332,10 +330,3 @@ def test_without_the_library(tmp_path, monkeypatch) -> None:
     for call in (lambda: to_onnx(net(), tmp_path / "a"), lambda: from_onnx(tmp_path / "a")):
         with pytest.raises(ImportError, match=r"need the onnx library: pip install 'fastbp\[onn"):
             call()
-
-
-def test_the_example(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    result = doctest.testmod(exchange)
-    assert result.attempted >= 7
-    assert result.failed == 0
