@@ -64,7 +64,7 @@ def report(nets: Mapping[str, Mapping[str, Found]]) -> str:
         heads += [net, "times faster", "of FMA peak"]
     cpu = f"{cpu_model()} ({binding.get_host_cpu_name()})"
     return (
-        f"{cpu}, one core; Numba {numba.__version__}, float32, Adam, seconds of an update.\n\n"
+        f"{cpu}, one core; Numba {numba.__version__}; time of an update, float32, Adam.\n\n"
         f"{table(heads, lines(nets))}\n"
     )
 

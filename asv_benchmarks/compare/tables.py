@@ -129,15 +129,20 @@ def training_table(measured: Sequence[Measured]) -> str:
 
 
 def short_table(measured: Sequence[Measured]) -> str:
-    """Return the table of training in the first dtype beside the libraries of `SHOWN`."""
+    """Return the table of training in the first dtype beside the libraries of `SHOWN`.
+
+    If none of those was measured, all are shown that were.
+    """
+    tried = peers_of(measured)
+    names = [name for name in SHOWN if name in tried] or tried
     lines = []
     for m in measured:
         if m.dtype == measured[0].dtype:
             ratios = m.ratios("training")
-            cells = [times(ratios[name]) if name in ratios else FAILS for name in SHOWN]
+            cells = [times(ratios[name]) if name in ratios else FAILS for name in names]
             ours = time_form(m.training["fastbp"])
             lines.append([net_and_batch(m.workload), ours, " / ".join(cells)])
-    titles = " / ".join(PEERS[name].title for name in SHOWN)
+    titles = " / ".join(PEERS[name].title for name in names)
     return table(["net, batch", "fastbp, an update", f"times faster than {titles}"], lines)
 
 
@@ -243,7 +248,7 @@ def failures_of(measured: Sequence[Measured], startup: Startup | None) -> list[s
 
 
 def beaten(results: Results) -> list[str]:
-    """Name all that a library does as fast as fastbp, or faster, within `FASTER`."""
+    """Name all that libraries do as fast as fastbp, or faster, within `FASTER`."""
     found = []
     kinds = {
         "training": "training {}, {}",
@@ -259,11 +264,11 @@ def beaten(results: Results) -> list[str]:
         ours = results.startup.warm["fastbp"].seconds
         others = {n: run for n, run in results.startup.warm.items() if n != "fastbp"}
         found += [(what, name, run.seconds / ours) for name, run in others.items()]
-    return [
-        f"{what}: {PEERS[name].title} takes {ratio:.2f} times as long as fastbp"
-        for what, name, ratio in found
-        if ratio < FASTER
-    ]
+    lines: dict[str, list[str]] = {}
+    for what, name, ratio in found:
+        if ratio < FASTER:
+            lines.setdefault(what, []).append(f"{PEERS[name].title} takes {ratio:.2f}")
+    return [f"{what}: {', '.join(some)} times as long as fastbp" for what, some in lines.items()]
 
 
 def summary(results: Results) -> str:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from helpers import needs_compiler
 
 import from_loops
 import from_loops_page
+from fastbp import plain
 from from_loops_page import Found
 from workloads import Workload
 
@@ -86,3 +90,12 @@ def test_the_page_has_the_markers_and_the_picture() -> None:
     text = from_loops_page.PAGE.read_text(encoding="utf-8")
     assert 0 < text.find(from_loops_page.BEGIN) < text.find(from_loops_page.END)
     assert f"]({from_loops_page.PICTURE.name})" in text
+
+
+def test_the_page_begins_with_the_loops_of_plain() -> None:
+    text = from_loops_page.PAGE.read_text(encoding="utf-8")
+    source = Path(plain.__file__).read_text(encoding="utf-8")
+    for name in ("dense_forward", "dense_backward"):
+        pattern = rf"^@njit\ndef {name}.*?(?=\n\n\n)"
+        (function,) = re.findall(pattern, source, re.MULTILINE | re.DOTALL)
+        assert function in text

@@ -52,7 +52,7 @@ def made_up(monkeypatch) -> list[tuple[str, str]]:
 
     def one(workload, dtype, libraries, *, rounds, seconds):
         calls.append((workload.name, dtype))
-        return measured(workload, dtype)
+        return measured(workload, dtype, {"torch": "no"})
 
     monkeypatch.setattr(compare, "one_thread", lambda core: 0)
     monkeypatch.setattr(compare, "machine_of", lambda core, m: Machine("A processor", core, {}))

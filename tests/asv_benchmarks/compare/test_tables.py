@@ -41,10 +41,18 @@ def test_training() -> None:
 
 
 def test_training_in_short() -> None:
-    text = tables.short_table([measured(SMALL, "float32"), measured(GOALS, "float64")])
+    failing = measured(SMALL, "float32", {"torch": "no"})
+    text = tables.short_table([failing, measured(GOALS, "float64")])
     assert len(text.splitlines()) == 3  # the first dtype alone
     assert cells(text, 0)[2] == "times faster than scikit-learn / PyTorch / JAX"
     assert cells(text, 2) == ["small 3-5-4-2, 6", "10.0 µs", "8.00x / fails / 2.50x"]
+    text = tables.short_table([measured(SMALL, "float32")])
+    assert cells(text, 0)[2] == "times faster than scikit-learn / JAX"
+    failing.training.clear()
+    failing.training.update(fastbp=1.0, numpy=2.0)
+    text = tables.short_table([failing._replace(failures={})])
+    assert cells(text, 0)[2] == "times faster than NumPy"
+    assert cells(text, 2)[2] == "2.00x"
 
 
 def test_goals_of_training() -> None:
@@ -77,9 +85,11 @@ def test_goals_that_are_missed_stand_before_those_that_are_met() -> None:
 def test_what_is_as_fast_as_fastbp_is_said() -> None:
     same = measured(SMALL, "float32")  # JAX predicts many rows in 0.75 of the time
     same.training["sklearn"] = 1.04e-5
+    same.many["sklearn"] = 3.6e-3
     assert tables.beaten(results(same, startup=startup())) == [
         "training small 3-5-4-2, float32: scikit-learn takes 1.04 times as long as fastbp",
-        "predicting 10,000 rows by small 3-5-4-2, float32: JAX takes 0.75 times as long as fastbp",
+        "predicting 10,000 rows by small 3-5-4-2, float32: scikit-learn takes 0.90, JAX takes 0.75 "
+        "times as long as fastbp",
     ]
     found = startup()
     found.warm["sklearn"] = found.warm["sklearn"]._replace(seconds=0.1)
@@ -87,7 +97,8 @@ def test_what_is_as_fast_as_fastbp_is_said() -> None:
         "importing and fitting in a fresh process: scikit-learn takes 0.20 times as long as fastbp"
     ]
     assert "- predicting 10,000 rows" in tables.summary(results(same))
-    same.many["jax"] = same.training["sklearn"] = 1.0
+    same.many.update(sklearn=1.0, jax=1.0)
+    same.training["sklearn"] = 1.0
     assert "nothing of what is compared" in tables.summary(results(same))
 
 
