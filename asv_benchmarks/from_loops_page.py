@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numba
 from llvmlite import binding
 
-from compare.tables import table, time_form
+from compare.tables import table, time_form, times
 from fastbp.machine.peak import cpu_model
 
 #: What is measured, in the order of the page.
@@ -42,45 +42,42 @@ def percent(share: float) -> str:
     return f"{100 * share:.2g} %" if share < 0.995 else f"{100 * share:.0f} %"
 
 
-def lines(nets: Mapping[str, Mapping[str, Found]]) -> list[list[str]]:
-    """The cells of the table, a line for each way to train."""
+def lines(ways: Mapping[str, Found]) -> list[list[str]]:
+    """The cells of the table of a net, a line for each way to train."""
     found = []
-    before: dict[str, Found] = {}
+    above: Found | None = None
     for name, title in TITLES.items():
-        cells = [title]
-        for net, ways in nets.items():
-            now = ways[name]
-            factor = f"{before[net].seconds / now.seconds:.3g}x" if net in before else ""
-            cells += [time_form(now.seconds), factor, percent(now.share)]
-            before[net] = now
-        found.append(cells)
+        now = ways[name]
+        factor = "" if above is None else times(above.seconds / now.seconds)
+        found.append([title, time_form(now.seconds), factor, percent(now.share)])
+        above = now
     return found
 
 
 def report(nets: Mapping[str, Mapping[str, Found]]) -> str:
-    """The table, and what it was measured on."""
-    heads = ["step"]
-    for net in nets:
-        heads += [net, "times faster", "of FMA peak"]
+    """A table for each net, and what they were measured on."""
     cpu = f"{cpu_model()} ({binding.get_host_cpu_name()})"
-    return (
-        f"{cpu}, one core; Numba {numba.__version__}; time of an update, float32, Adam.\n\n"
-        f"{table(heads, lines(nets))}\n"
-    )
+    head = f"{cpu}, one core; Numba {numba.__version__}; float32, Adam."
+    tables = [
+        table([net, "an update", "times faster", "of FMA peak"], lines(ways))
+        for net, ways in nets.items()
+    ]
+    return "\n\n".join([head, *tables]) + "\n"
 
 
 def draw(nets: Mapping[str, Mapping[str, Found]]) -> None:
     """Draw the share of the FMA peak after each step."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.4, 3.4), layout="constrained")
-    axes = figure.subplots(1, len(nets), sharey=True, squeeze=False)[0]
+    # One below the other, so that it can be read on a narrow screen.
+    figure = Figure(figsize=(5.4, 0.4 + 2.6 * len(nets)), layout="constrained")
+    axes = figure.subplots(len(nets), 1, sharex=True, squeeze=False)[:, 0]
     titles = [title.replace("`", "") for title in TITLES.values()]
     for panel, (net, ways) in zip(axes, nets.items(), strict=True):
         panel.barh(range(len(TITLES)), [100 * ways[name].share for name in TITLES], color="#0072B2")
         for y, name in enumerate(TITLES):
             text = f"{percent(ways[name].share)}, {time_form(ways[name].seconds)}"
-            inside = ways[name].share > 0.55
+            inside = ways[name].share > 0.5
             panel.text(
                 100 * ways[name].share + (-2 if inside else 2), y, text, va="center", fontsize=8.5,
                 ha="right" if inside else "left", color="white" if inside else "black",
@@ -91,8 +88,8 @@ def draw(nets: Mapping[str, Mapping[str, Found]]) -> None:
         panel.set_yticks(range(len(TITLES)), titles, fontsize=8.5)
         panel.spines[["top", "right"]].set_visible(False)
         panel.tick_params(axis="x", labelsize=8.5)
-        panel.set_xlabel("% of the FMA peak", fontsize=9)
-    axes[0].invert_yaxis()
+        panel.invert_yaxis()
+    axes[-1].set_xlabel("% of the FMA peak", fontsize=9)
     figure.savefig(PICTURE, dpi=130)
 
 
