@@ -41,9 +41,10 @@ lint: $(VENV)/.installed-test  ## run ruff and mypy
 	$(RUN) -m ruff format --check
 	$(RUN) -m mypy
 
-compare: $(VENV)/.installed-compare  ## time fastbp beside its peers: build/compare.md and .png
+compare: $(VENV)/.installed-compare  ## time fastbp beside its peers: build/compare.md, .json and .png
 	@mkdir -p build
-	$(RUN) asv_benchmarks/compare --markdown build/compare.md --picture build/compare.png $(ARGS)
+	$(RUN) asv_benchmarks/compare --markdown build/compare.md --picture build/compare.png \
+		--json build/compare.json $(ARGS)
 
 perf-history: $(VENV)/.installed-perf  ## measure about a dozen commits of main; a page of the history
 	$(RUN) asv_benchmarks/history.py $(ARGS)

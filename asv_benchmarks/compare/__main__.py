@@ -4,18 +4,18 @@ The peers are scikit-learn, PyTorch, torch.compile, JAX and NumPy by hand. They 
 process, pinned to one core. All first train from the same weights on the same batches; if they do
 not end at the same loss, the script says so and fails. Only then are they timed, in training and
 in prediction; fresh processes, one for each library, show what the first fit takes. The result is
-Markdown on standard output; progress, with every library's times, goes to standard error::
+Markdown on standard output; progress, with every library's times, goes to standard error. With
+--json all figures are kept, and --from makes tables and picture of them without measuring::
 
     python asv_benchmarks/compare --workloads tiny,deep --peers sklearn,jax --dtype float32
-    python asv_benchmarks/compare --markdown compare.md --picture compare.png
-    python asv_benchmarks/compare --readme
+    python asv_benchmarks/compare --markdown compare.md --picture compare.png --json compare.json
+    python asv_benchmarks/compare --from compare.json --docs
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,14 +29,10 @@ from compare import one_thread
 if TYPE_CHECKING:
     from compare.measure import Measured
     from compare.peers import Peer
+    from compare.results import Results
     from compare.startup import Startup
     from compare.tables import Machine, Row
 
-SUITE = Path(__file__).resolve().parents[1]
-README = SUITE.parent / "README.md"
-PICTURE = SUITE / "compare.png"
-BEGIN = "<!-- compare:begin -->"
-END = "<!-- compare:end -->"
 DTYPES = ("float32", "float64")
 ENDINGS = (".png", ".svg", ".pdf")
 
@@ -57,33 +53,40 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "--quick", action="store_true", help="one short round in float32, no fresh processes"
     )
     parser.add_argument(
-        "--no-further", action="store_true", help="leave out further goals and fresh processes"
+        "--no-further", action="store_true", help="leave out further figures and fresh processes"
     )
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables to a file")
     parser.add_argument("--picture", type=Path, metavar="FILE", help="draw the ratios, as PNG, SVG")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file")
     parser.add_argument(
-        "--readme", action="store_true", help="write tables and picture into README.md"
+        "--from", type=Path, metavar="FILE", dest="given", help="measure nothing: take this file"
+    )
+    parser.add_argument(
+        "--docs",
+        action="store_true",
+        help="write docs/performance.md, the short table of README.md and their picture",
     )
     args = parser.parse_args(argv)
     if args.rounds < 1:
         parser.error("--rounds must be at least 1")
-    if args.readme:
-        part = (args.workloads, args.peers, args.dtype, args.quick, args.no_further)
-        if any(part) or args.rounds < 3 or args.picture or args.markdown:
-            parser.error("--readme takes everything, of at least 3 rounds, and names no files")
-        text = README.read_text(encoding="utf-8")
-        if not 0 <= text.find(BEGIN) < text.find(END):
-            parser.error(f"{README.name} has no {BEGIN} ... {END}")
-        args.picture = PICTURE
+    part = (args.workloads, args.peers, args.dtype, args.quick, args.no_further)
+    if args.given is not None and (any(part) or args.json):
+        parser.error("--from measures nothing: it takes no options of measurements")
+    if args.docs:
+        from compare import pages
+
+        if any(part) or args.rounds < 3:
+            parser.error("--docs takes everything, of at least 3 rounds")
+        if found := pages.lacking():
+            parser.error(found)
     # What would only fail at the end fails here, before minutes are spent.
-    for path in (args.markdown, args.picture):
+    for path in (args.markdown, args.picture, args.json):
         if path is not None and not path.parent.is_dir():
             parser.error(f"{path}: there is no folder {path.parent}")
-    if args.picture is not None:
-        if args.picture.suffix not in ENDINGS:
-            parser.error(f"{args.picture}: a picture ends in one of {', '.join(ENDINGS)}")
-        if importlib.util.find_spec("matplotlib") is None:
-            parser.error("the picture needs matplotlib, which is not installed")
+    if args.picture is not None and args.picture.suffix not in ENDINGS:
+        parser.error(f"{args.picture}: a picture ends in one of {', '.join(ENDINGS)}")
+    if (args.picture is not None or args.docs) and importlib.util.find_spec("matplotlib") is None:
+        parser.error("the picture needs matplotlib, which is not installed")
     if args.quick:
         args.rounds = 1
         args.dtype = args.dtype or "float32"
@@ -111,7 +114,7 @@ def libraries_of(names: str | None, whole: bool) -> list[type[Peer]]:
         if PEERS[name].installed():
             libraries.append(PEERS[name])
         elif whole:
-            sys.exit(f"--readme takes every peer, but {name} is not installed")
+            sys.exit(f"--docs takes every peer, but {name} is not installed")
         else:
             print(f"{name}: not installed, left out", file=sys.stderr)
     return libraries
@@ -120,15 +123,15 @@ def libraries_of(names: str | None, whole: bool) -> list[type[Peer]]:
 def further_goals(
     args: argparse.Namespace, seconds: float, startup: Startup | None, peers: list[str]
 ) -> dict[str, list[Row]]:
-    """Measure further tables of goals, by title; those of other modules are added here."""
+    """Measure further figures, by title; those of other modules are added here."""
     from compare.all_cores import all_core_rows
     from compare.further import further_rows
     from compare.streaming import streaming_rows
-    from compare.tables import startup_rows
+    from compare.tables import FURTHER, startup_rows
 
     rows = further_rows(args.rounds, seconds)
-    goals = {"Further goals": rows if startup is None else rows + startup_rows(startup)}
-    goals["A loop of one's own: `net.step`, one update a call"] = streaming_rows(
+    goals = {FURTHER: rows if startup is None else rows + startup_rows(startup)}
+    goals["A training loop of your own, one update a call: `net.step`"] = streaming_rows(
         peers, args.rounds, seconds
     )
     goals["As many threads as cores, for every library"] = all_core_rows(
@@ -158,68 +161,89 @@ def machine_of(core: int | None, measured: Sequence[Measured]) -> Machine:
     return Machine(f"{cpu_model()} ({binding.get_host_cpu_name()})", core, peaks)
 
 
-def with_picture(report: str, picture: Path | None, folder: Path) -> str:
-    """Put the picture, by its path from the folder of the text, below the heading."""
-    if picture is None:
-        return report
-    head, _, rest = report.partition("\n\n")
-    path = os.path.relpath(picture.resolve(), folder.resolve()).replace(os.sep, "/")
-    return f"{head}\n\n![How many times faster fastbp is]({path})\n\n{rest}"
-
-
-def write_readme(report: str) -> None:
-    """Put the report between the two markers of the README."""
-    before, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
-    after = rest.partition(END)[2]
-    README.write_text(f"{before}{BEGIN}\n{report}\n{END}{after}", encoding="utf-8")
-
-
-def write(args: argparse.Namespace, report: str, measured: Sequence[Measured]) -> None:
+def write(args: argparse.Namespace, results: Results) -> None:
     """Print the report, and write what files are asked for."""
-    print(with_picture(report, args.picture, Path.cwd()))
-    if args.picture is not None:
-        from compare import picture
+    from compare import pages, picture, tables
+    from compare import results as files
 
-        picture.save(measured, args.picture)
+    if args.json is not None:
+        files.save(results, args.json)
+    text = tables.report(results)
+    print(text)
+    if args.picture is not None:
+        picture.save(results.measured, args.picture, tables.peers_of(results.measured))
     if args.markdown is not None:
-        text = with_picture(report, args.picture, args.markdown.parent)
+        if args.picture is not None:
+            head, _, rest = text.partition("\n\n")
+            text = f"{head}\n\n{pages.image(args.markdown.parent, args.picture)}\n\n{rest}"
         args.markdown.write_text(text + "\n", encoding="utf-8")
-    if args.readme:
-        write_readme(with_picture(report, args.picture, README.parent))
+    if args.docs:
+        pages.write(results)
+
+
+def measured_now(args: argparse.Namespace, core: int | None) -> Results:
+    """Measure what is asked for, on this core.
+
+    Raises
+    ------
+    timing.DisagreementError
+        If the libraries do not do the same work.
+    """
+    from compare import startup as fresh
+    from compare import tables
+    from compare.measure import measure
+    from compare.results import Results
+    from workloads import WORKLOADS
+
+    workloads = chosen(args.workloads, list(WORKLOADS), "workload")
+    dtypes = chosen(args.dtype, DTYPES, "dtype")
+    libraries = libraries_of(args.peers, whole=args.docs)
+    seconds = 0.05 if args.quick else 0.2
+    startup: Startup | None = None
+    if not (args.no_further or args.quick):
+        startup = fresh.measure([library.name for library in libraries], rounds=args.rounds)
+        fresh.check_same_loss(startup)
+    measured = [
+        measure(WORKLOADS[name], dtype, libraries, rounds=args.rounds, seconds=seconds)
+        for dtype in dtypes
+        for name in workloads
+    ]
+    names = [library.name for library in libraries[1:]]
+    further = {} if args.no_further else further_goals(args, seconds, startup, names)
+    head = tables.heading(machine_of(core, measured), libraries, args.rounds)
+    return Results(head, measured, startup, further)
+
+
+def read(args: argparse.Namespace) -> Results:
+    """Read a file of figures; leave the program if it has not what is asked for."""
+    from compare import pages
+    from compare.results import read as read_file
+
+    try:
+        results = read_file(args.given)
+    except (OSError, ValueError) as error:
+        sys.exit(str(error))
+    if args.docs and (found := pages.incomplete(results)):
+        sys.exit(f"--docs takes everything, but in {args.given} {found}")
+    return results
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the comparison; return the exit status."""
     args = parse(argv)
-    core = one_thread(args.core)
+    if args.given is not None:
+        write(args, read(args))
+        return 0
+    core = one_thread(args.core)  # before NumPy is imported
 
-    from compare import startup as fresh
-    from compare import tables
-    from compare.measure import measure
     from compare.timing import DisagreementError
-    from workloads import WORKLOADS
 
-    workloads = chosen(args.workloads, list(WORKLOADS), "workload")
-    dtypes = chosen(args.dtype, DTYPES, "dtype")
-    libraries = libraries_of(args.peers, whole=args.readme)
-    seconds = 0.05 if args.quick else 0.2
-    startup: Startup | None = None
     try:
-        if not (args.no_further or args.quick):
-            startup = fresh.measure([library.name for library in libraries], rounds=args.rounds)
-            fresh.check_same_loss(startup)
-        measured = [
-            measure(WORKLOADS[name], dtype, libraries, rounds=args.rounds, seconds=seconds)
-            for dtype in dtypes
-            for name in workloads
-        ]
-        names = [library.name for library in libraries[1:]]
-        goals = {} if args.no_further else further_goals(args, seconds, startup, names)
+        results = measured_now(args, core)
     except DisagreementError as error:
         print(error, file=sys.stderr)
         return 1
-    head = tables.heading(machine_of(core, measured), libraries, args.rounds)
-    write(args, tables.report(head, measured, startup, goals), measured)
+    write(args, results)
     return 0
 
 

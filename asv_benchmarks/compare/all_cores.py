@@ -50,7 +50,7 @@ def all_core_rows(peers: Sequence[str], rounds: int, seconds: float) -> list:
         If that process fails, as it does when the nets differ after the same batches.
     """
     from compare.peers import PEERS
-    from compare.tables import Row
+    from compare.tables import NO_GOAL, Row
     from compare.timing import DisagreementError
     from workloads import WORKLOADS
 
@@ -70,7 +70,7 @@ def all_core_rows(peers: Sequence[str], rounds: int, seconds: float) -> list:
             Row(
                 f"{name} {sizes}, {workload.batch_size}: {found['cores']} threads",
                 measured + (f"; {others}" if others else ""),
-                "-",
+                NO_GOAL,
                 True,
             )
         )

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from compare.peers import JAX, PEERS, FastBP, Peer, ScikitLearn
-from compare.tables import Row
+from compare.tables import NO_GOAL, Row
 from compare.timing import check_same_work, median_ratio, rounds_of_steps
 from workloads import WORKLOADS
 
@@ -125,7 +125,7 @@ def streaming_rows(peers: Sequence[str], rounds: int, seconds: float) -> list[Ro
             Row(
                 f"{name} {sizes}, {workload.batch_size}: a step in a loop of one's own",
                 f"{best:.3g} µs" + (f"; {ratios}" if peers else ""),
-                "-" if goal is None else f"<= {goal:g} µs",
+                NO_GOAL if goal is None else f"<= {goal:g} µs",
                 goal is None or best <= goal,
             )
         )

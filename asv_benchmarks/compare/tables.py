@@ -1,11 +1,11 @@
-"""The tables of the comparison, as Markdown."""
+"""The comparison as Markdown: in short, all tables, and the goals."""
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from compare.measure import MANY, Measured
 from compare.peer_base import Peer
@@ -13,8 +13,18 @@ from compare.peers import PEERS
 from compare.startup import EPOCHS, ROWS, Startup
 from workloads import Workload
 
-MISSED = " ✗"
+if TYPE_CHECKING:
+    from compare.results import Results
+
 FAILS = "fails"
+#: The libraries of the short table and of the picture.
+SHOWN = ("sklearn", "torch", "jax")
+#: Below this many times faster a library counts as equally fast.
+FASTER = 1.05
+#: The title of further figures that need none.
+FURTHER = "Other dtypes, activations and widths; single calls"
+#: The goal of a figure that is only reported.
+NO_GOAL = "-"
 
 
 class Machine(NamedTuple):
@@ -36,7 +46,7 @@ class Machine(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One goal: what is measured, how it came out, what is asked for, and whether that is met."""
+    """What is measured, how it came out, what is asked for (or NO_GOAL), whether that is met."""
 
     what: str
     measured: str
@@ -66,13 +76,6 @@ def heading(machine: Machine, libraries: Sequence[type[Peer]], rounds: int) -> s
         f"{machine.cpu}, one thread for every library{pinned}; FMA loop by itself {peaks}; "
         f"{turns}, in turns within one process; {', '.join(dict.fromkeys(versions))}."
     )
-
-
-def against(goal: float | None, written: str, value: float, unit: str) -> str:
-    """Write a figure with its goal in brackets, and a mark if the goal is not met."""
-    if goal is None:
-        return written
-    return f"{written} ({goal:g}{unit}){MISSED if value < goal else ''}"
 
 
 def times(ratio: float) -> str:
@@ -106,23 +109,41 @@ def table(columns: Sequence[str], lines: Sequence[Sequence[str]], left: int = 1)
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (columns, rules, *lines))
 
 
+def net_and_batch(workload: Workload) -> str:
+    """Name a workload, its widths and its batch."""
+    batch = "full" if workload.batch_size == workload.rows else str(workload.batch_size)
+    return f"{net_of(workload)}, {batch}"
+
+
 def training_table(measured: Sequence[Measured]) -> str:
-    """Return the table of training in one dtype; goals stand beside float32."""
+    """Return the table of training in one dtype."""
     names = peers_of(measured)
     lines = []
     for m in measured:
-        batch = "full" if m.workload.batch_size == m.workload.rows else str(m.workload.batch_size)
-        written = {
-            name: against(getattr(m.goals, name, None), times(ratio), ratio, "x")
-            for name, ratio in m.ratios("training").items()
-        }
-        cells = [f"{net_of(m.workload)}, {batch}", time_form(m.training["fastbp"])]
+        written = {name: times(ratio) for name, ratio in m.ratios("training").items()}
+        cells = [net_and_batch(m.workload), time_form(m.training["fastbp"])]
         cells += [written.get(name, FAILS) for name in names]
-        peak = 100 * m.goals.peak if m.goals and m.goals.peak else None
-        cells.append(against(peak, f"{100 * m.share:.0f} %", 100 * m.share, " %"))
-        lines.append(cells)
+        lines.append([*cells, f"{100 * m.share:.0f} %"])
     titles = [f"x {PEERS[name].title}" for name in names]
-    return table(["net, batch", "fastbp, a step", *titles, "of FMA peak"], lines)
+    return table(["net, batch", "fastbp, an update", *titles, "of FMA peak"], lines)
+
+
+def short_table(measured: Sequence[Measured]) -> str:
+    """Return the table of training in the first dtype beside the libraries of `SHOWN`.
+
+    If none of those was measured, all are shown that were.
+    """
+    tried = peers_of(measured)
+    names = [name for name in SHOWN if name in tried] or tried
+    lines = []
+    for m in measured:
+        if m.dtype == measured[0].dtype:
+            ratios = m.ratios("training")
+            cells = [times(ratios[name]) if name in ratios else FAILS for name in names]
+            ours = time_form(m.training["fastbp"])
+            lines.append([net_and_batch(m.workload), ours, " / ".join(cells)])
+    titles = " / ".join(PEERS[name].title for name in names)
+    return table(["net, batch", "fastbp, an update", f"times faster than {titles}"], lines)
 
 
 def prediction_table(measured: Sequence[Measured]) -> str:
@@ -170,10 +191,41 @@ def startup_rows(startup: Startup) -> list[Row]:
     return rows
 
 
-def goals_table(rows: Sequence[Row]) -> str:
-    """Return a table of goals."""
-    lines = [[row.what, row.measured + ("" if row.met else MISSED), row.goal] for row in rows]
-    return table(["what", "measured", "goal"], lines, left=3)
+def training_rows(measured: Sequence[Measured]) -> list[Row]:
+    """Hold training against its goals."""
+    rows = []
+    for m in measured:
+        net = net_and_batch(m.workload)
+        goals = m.goals._asdict() if m.goals else {}
+        for name, ratio in m.ratios("training").items():
+            if name in goals:
+                goal = f">= {goals[name]:g}x"
+                what = f"{net}: x {PEERS[name].title}"
+                rows.append(Row(what, times(ratio), goal, ratio >= goals[name]))
+        if goals.get("peak"):
+            rows.append(at_least(f"{net}: share of the FMA peak", m.share, goals["peak"]))
+    return rows
+
+
+def goals(results: Results) -> str:
+    """Return which goals are missed, and, folded away, which are met."""
+    rows = training_rows(results.measured)
+    for title, others in results.further.items():
+        rows += [
+            row._replace(
+                what=row.what if title == FURTHER else f"{title.partition(',')[0]}: {row.what}"
+            )
+            for row in others
+            if row.goal != NO_GOAL
+        ]
+    missed, met = ([[*row[:3]] for row in rows if row.met is kind] for kind in (False, True))
+    heads = ["what", "measured", "goal"]
+    parts = [f"{len(met)} of {len(rows)} goals are met."]
+    if missed:
+        parts += ["Missed:", table(heads, missed, left=3)]
+    if met:
+        parts.append(folded(f"The {len(met)} that are met", table(heads, met, left=3)))
+    return "\n\n".join(parts)
 
 
 def folded(summary: str, text: str) -> str:
@@ -195,42 +247,62 @@ def failures_of(measured: Sequence[Measured], startup: Startup | None) -> list[s
     ]
 
 
-def report(
-    head: str,
-    measured: Sequence[Measured],
-    startup: Startup | None,
-    goals: Mapping[str, Sequence[Row]],
-) -> str:
-    """Put the tables together.
+def beaten(results: Results) -> list[str]:
+    """Name all that libraries do as fast as fastbp, or faster, within `FASTER`."""
+    found = []
+    kinds = {
+        "training": "training {}, {}",
+        "one": "predicting one row by {}, {}",
+        "many": f"predicting {MANY:,} rows by {{}}, {{}}",
+    }
+    for m in results.measured:
+        for kind, what in kinds.items():
+            net = what.format(net_of(m.workload), m.dtype)
+            found += [(net, name, ratio) for name, ratio in m.ratios(kind).items()]
+    if results.startup is not None:
+        what = "importing and fitting in a fresh process"
+        ours = results.startup.warm["fastbp"].seconds
+        others = {n: run for n, run in results.startup.warm.items() if n != "fastbp"}
+        found += [(what, name, run.seconds / ours) for name, run in others.items()]
+    lines: dict[str, list[str]] = {}
+    for what, name, ratio in found:
+        if ratio < FASTER:
+            lines.setdefault(what, []).append(f"{PEERS[name].title} takes {ratio:.2f}")
+    return [f"{what}: {', '.join(some)} times as long as fastbp" for what, some in lines.items()]
 
-    Parameters
-    ----------
-    head : str
-        What `heading` returned.
-    measured : sequence of Measured
-        The workloads; the first dtype is shown, another is folded away.
-    startup : Startup or None
-        Fresh processes, if they were measured.
-    goals : mapping of str to sequence of Row
-        Further tables of goals by title.
-    """
+
+def summary(results: Results) -> str:
+    """Return the short table, and what fastbp is not faster at."""
+    found = beaten(results)
+    parts = [short_table(results.measured)]
+    if found:
+        parts.append(f"Where fastbp on one thread is not faster, or by less than {FASTER:g}x:")
+        parts.append("\n".join(f"- {line}" for line in found))
+    else:
+        parts.append("On one thread nothing of what is compared below is faster than fastbp.")
+    return "\n\n".join(parts)
+
+
+def tables(results: Results) -> str:
+    """Return all tables; a second dtype is folded away."""
+    measured = results.measured
     dtypes = list(dict.fromkeys(m.dtype for m in measured))
-    parts = [head]
+    parts = [results.head]
     prediction = f"Prediction of one row, and of {MANY:,} rows"
     for kind, lay_out in (("Training", training_table), (prediction, prediction_table)):
         for dtype in dtypes:
             shown = lay_out([m for m in measured if m.dtype == dtype])
             title = f"{kind}, {dtype}"
-            parts += [f"{title}:", shown] if dtype == dtypes[0] else [folded(title, shown)]
-    if startup is not None:
-        parts += ["Fresh processes:", fresh_table(startup)]
-    for title, rows in goals.items():
-        parts += [f"{title}:", goals_table(rows)]
-    parts += failures_of(measured, startup)
-    result = "\n\n".join(parts)
-    notes = []
-    if any(m.goals for m in measured):
-        notes.append("In brackets: the goal.")
-    if MISSED in result:
-        notes.append(f"{MISSED.strip()} a goal that is not met.")
-    return "\n\n".join([result, " ".join(notes)]) if notes else result
+            parts += [f"### {title}", shown] if dtype == dtypes[0] else [folded(title, shown)]
+    if results.startup is not None:
+        parts += ["### Fresh processes", fresh_table(results.startup)]
+    for title, rows in results.further.items():
+        lines = [[row.what, row.measured] for row in rows]
+        parts += [f"### {title}", table(["what", "measured"], lines, left=2)]
+    return "\n\n".join([*parts, *failures_of(measured, results.startup)])
+
+
+def report(results: Results) -> str:
+    """Return everything as one text."""
+    parts = ["# fastbp beside its peers", summary(results), "## All tables", tables(results)]
+    return "\n\n".join([*parts, "## Goals", goals(results)])

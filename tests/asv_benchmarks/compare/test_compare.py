@@ -8,12 +8,12 @@ import pytest
 from made_up import SMALL, HalfRate, OtherOutputs, measured, startup
 
 from compare import __main__ as compare
-from compare import all_cores, estimators, further, measure, sparse, streaming, timing
+from compare import all_cores, estimators, further, measure, pages, sparse, streaming, timing
 from compare import startup as fresh
 from compare.peer_base import CannotRunError
 from compare.peer_numpy import NumPy
 from compare.peers import FastBP
-from compare.tables import Machine, Row
+from compare.tables import FURTHER, Machine, Row
 from compare.timing import DisagreementError, check_same_work
 
 pytestmark = pytest.mark.slow
@@ -29,13 +29,20 @@ class Uncompilable(NumPy):
 
 
 @pytest.fixture
-def readme(tmp_path: Path, monkeypatch) -> Path:
-    """A README of its own, and beside it the path of the picture."""
-    path = tmp_path / "README.md"
-    path.write_text(f"before\n{compare.BEGIN}\nold\n{compare.END}\nafter\n", encoding="utf-8")
-    monkeypatch.setattr(compare, "README", path)
-    monkeypatch.setattr(compare, "PICTURE", tmp_path / "compare.png")
-    return path
+def project(tmp_path: Path, monkeypatch) -> Path:
+    """A folder with a README and a page of its own, and the path of the picture."""
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "asv_benchmarks").mkdir()
+    paths = {
+        "README": (tmp_path / "README.md", [pages.README_BLOCK]),
+        "PAGE": (tmp_path / "docs" / "performance.md", pages.PAGE_BLOCKS),
+    }
+    for what, (path, blocks) in paths.items():
+        parts = [f"before {name}\n{pages.begin(name)}\nold\n{pages.end(name)}" for name in blocks]
+        path.write_text("\n".join([*parts, "after\n"]), encoding="utf-8")
+        monkeypatch.setattr(pages, what, path)
+    monkeypatch.setattr(pages, "PICTURE", tmp_path / "asv_benchmarks" / "compare.png")
+    return tmp_path
 
 
 @pytest.fixture
@@ -45,7 +52,7 @@ def made_up(monkeypatch) -> list[tuple[str, str]]:
 
     def one(workload, dtype, libraries, *, rounds, seconds):
         calls.append((workload.name, dtype))
-        return measured(workload, dtype)
+        return measured(workload, dtype, {"torch": "no"})
 
     monkeypatch.setattr(compare, "one_thread", lambda core: 0)
     monkeypatch.setattr(compare, "machine_of", lambda core, m: Machine("A processor", core, {}))
@@ -60,10 +67,12 @@ def made_up(monkeypatch) -> list[tuple[str, str]]:
     ("argv", "message"),
     [
         (["--rounds", "0"], "--rounds must be at least 1"),
-        (["--readme", "--quick"], "--readme takes everything"),
-        (["--readme", "--dtype", "float32"], "--readme takes everything"),
-        (["--readme", "--picture", "x.png"], "--readme takes everything"),
-        (["--readme", "--rounds", "2"], "--readme takes everything"),
+        (["--docs", "--quick"], "--docs takes everything"),
+        (["--docs", "--dtype", "float32"], "--docs takes everything"),
+        (["--docs", "--rounds", "2"], "--docs takes everything"),
+        (["--from", "x.json", "--json", "y.json"], "--from measures nothing"),
+        (["--from", "x.json", "--peers", "jax"], "--from measures nothing"),
+        (["--json", "no/such/folder/x.json"], "there is no folder"),
         (["--picture", "no/such/folder/x.png"], "there is no folder"),
         (["--markdown", "no/such/folder/x.md"], "there is no folder"),
         (["--picture", "ratios.txt"], "a picture ends in one of .png, .svg, .pdf"),
@@ -109,24 +118,62 @@ def test_quick_is_one_round_in_float32_unless_told() -> None:
     assert compare.parse(["--quick", "--dtype", "float64"]).dtype == "float64"
 
 
-def test_readme_without_markers_is_an_error(readme, capsys) -> None:
-    readme.write_text(f"{compare.END} {compare.BEGIN}", encoding="utf-8")
+@pytest.mark.parametrize("name", [pages.README_BLOCK, *pages.PAGE_BLOCKS])
+def test_pages_without_markers_are_an_error(name, project, capsys) -> None:
+    for path in (pages.README, pages.PAGE):
+        text = path.read_text(encoding="utf-8").replace(pages.end(name), "")
+        path.write_text(text, encoding="utf-8")
     with pytest.raises(SystemExit):
-        compare.parse(["--readme"])
-    assert "README.md has no <!-- compare:begin -->" in capsys.readouterr().err
+        compare.parse(["--docs"])
+    path = pages.README if name == pages.README_BLOCK else pages.PAGE
+    assert f"{path.name} has no <!-- {name}:begin -->" in capsys.readouterr().err
 
 
-def test_readme_is_written_between_the_markers(readme, made_up, capsys) -> None:
-    assert compare.main(["--readme"]) == 0
-    text = readme.read_text(encoding="utf-8")
-    assert text.startswith(f"before\n{compare.BEGIN}\nA processor, one thread")
-    assert text.endswith(f"{compare.END}\nafter\n")
-    assert "old" not in text
-    assert "](compare.png)" in text
-    assert (readme.parent / "compare.png").stat().st_size > 10_000
+def test_the_pages_have_their_markers() -> None:
+    assert pages.lacking() is None
+
+
+def test_pages_are_written_between_the_markers(project, made_up, capsys) -> None:
+    assert compare.main(["--docs"]) == 0
     assert len(made_up) == 16 and len(set(made_up)) == 16
-    for part in ("Training, float32:", "10,000 rows, float64", "Fresh processes:"):
-        assert part in text
+    readme, page = (p.read_text(encoding="utf-8") for p in (pages.README, pages.PAGE))
+    assert readme.startswith("before compare\n<!-- compare:begin -->\n![How many times")
+    assert "](asv_benchmarks/compare.png)" in readme and "](../asv_benchmarks/compare.png)" in page
+    assert "| tiny 2-16-16-1, 32 | 10.0 µs | 8.00x / fails / 2.50x |" in readme
+    assert readme.count("\n| ") == 10 and "A processor, one thread for every library" in readme
+    for text in (readme, page):
+        assert "old" not in text and text.endswith(":end -->\nafter\n")
+    places = [page.index(part) for part in (
+        "before compare-summary", "8.00x / fails / 2.50x", "before compare-tables",
+        "### Training, float32", "10,000 rows, float64", "### Fresh processes",
+        "before compare-goals", "goals are met", "Missed:")]  # fmt: skip
+    assert places == sorted(places)
+    assert pages.PICTURE.stat().st_size > 10_000
+
+
+def test_pages_from_a_file_measure_nothing(project, made_up, capsys) -> None:
+    assert compare.main(["--docs", "--json", str(project / "x.json")]) == 0
+    before = [path.read_text(encoding="utf-8") for path in (pages.README, pages.PAGE)]
+    printed = capsys.readouterr().out
+    pages.put(pages.README, pages.README_BLOCK, "another")
+    pages.put(pages.PAGE, pages.PAGE_BLOCKS[1], "another")
+    made_up.clear()
+    assert compare.main(["--docs", "--from", str(project / "x.json")]) == 0
+    assert before == [path.read_text(encoding="utf-8") for path in (pages.README, pages.PAGE)]
+    assert capsys.readouterr().out == printed
+    assert made_up == []
+
+
+def test_a_file_that_is_not_whole_makes_no_pages(project, made_up) -> None:
+    path = project / "x.json"
+    argv = ["--workloads", "tiny", "--json", str(path), "--no-further"]
+    assert compare.main(argv) == 0
+    with pytest.raises(SystemExit, match=r"x\.json online in float32 was not measured"):
+        compare.main(["--docs", "--from", str(path)])
+    assert compare.main(["--from", str(path), "--markdown", str(project / "x.md")]) == 0
+    assert "| tiny 2-16-16-1, 32 |" in (project / "x.md").read_text(encoding="utf-8")
+    with pytest.raises(SystemExit, match=r"No such file.*y\.json"):
+        compare.main(["--from", str(project / "y.json")])
 
 
 def test_goals_of_fresh_processes_stand_with_the_further_goals(monkeypatch) -> None:
@@ -141,13 +188,13 @@ def test_goals_of_fresh_processes_stand_with_the_further_goals(monkeypatch) -> N
     args = compare.parse([])
     title = "`fastbp.sklearn` beside scikit-learn, in its own dtypes"
     assert compare.further_goals(args, 0.1, None, ["torch", "jax"]) == {
-        "Further goals": [row],
-        "A loop of one's own: `net.step`, one update a call": [row, row],
+        FURTHER: [row],
+        "A training loop of your own, one update a call: `net.step`": [row, row],
         "As many threads as cores, for every library": [row],
         title: [row, row],
         "`fastbp.sklearn` on sparse rows beside scikit-learn": [row],
     }
-    rows = compare.further_goals(args, 0.1, startup(), [])["Further goals"]
+    rows = compare.further_goals(args, 0.1, startup(), [])[FURTHER]
     assert [r.what for r in rows][:2] == ["a", "import and first fit, empty cache"]
 
 
@@ -158,11 +205,11 @@ def test_markdown_refers_to_the_picture_beside_it(tmp_path, made_up, capsys) -> 
     argv = ["--workloads", "tiny,deep", "--dtype", "float64", "--no-further"]
     assert compare.main([*argv, "--markdown", str(markdown), "--picture", str(drawn)]) == 0
     text = markdown.read_text(encoding="utf-8")
-    assert "![How many times faster fastbp is](pictures/ratios.png)" in text
+    assert "trains than other libraries, net by net](pictures/ratios.png)" in text
     assert drawn.exists()
     assert made_up == [("tiny", "float64"), ("deep", "float64")]
-    assert "Training, float64:" in text and "Fresh" not in text
-    assert "Training, float64:" in capsys.readouterr().out
+    assert "### Training, float64" in text and "Fresh" not in text
+    assert "### Training, float64" in capsys.readouterr().out
 
 
 def test_disagreement_ends_in_an_error(monkeypatch, made_up, capsys) -> None:
