@@ -36,8 +36,10 @@ SCHEDULES = (
 _KINDS: tuple[type[Any], ...] = (
     *NAMED, *OPTIMIZERS.values(), *SCHEDULES, Group, Regularization,
 )  # fmt: skip
-CLASSES: dict[str, type[Any]] = {kind.__name__: kind for kind in _KINDS}
-"""Dataclasses by their names; a file holds their fields."""
+RENAMED: dict[type[Any], str] = {ScaledSchedule: "Scaled"}
+"""Classes that have another name in files: that of when their format was made."""
+CLASSES: dict[str, type[Any]] = {RENAMED.get(kind, kind.__name__): kind for kind in _KINDS}
+"""Dataclasses by their names in files, which hold their fields."""
 GRAPHS: dict[str, type[Any]] = {"loss": GraphLoss, "activation": GraphActivation}
 """Where a graph may stand, and what it is there."""
 FLOATS: dict[str, type[Any]] = {"float16": np.float16, "float32": np.float32}
@@ -72,7 +74,7 @@ def encoded(value: Any) -> Any:
             return value.item()
     if type(value) in CLASSES.values():
         parts = {item.name: encoded(getattr(value, item.name)) for item in fields(value)}
-        return {"kind": type(value).__name__, **parts}
+        return {"kind": RENAMED.get(type(value), type(value).__name__), **parts}
     if type(value) in GRAPHS.values():
         return {"kind": "graph", "nodes": nodes_of(value.expression)}
     own = isinstance(value, CallableLoss | CallableActivation | Elementwise)

@@ -27,6 +27,12 @@ VALUES = [
 ]
 
 
+def test_files_keep_the_name_that_a_class_had() -> None:
+    data = encoded(fastbp.ScaledSchedule(0.5, 0.1))
+    assert data == {"kind": "Scaled", "schedule": 0.5, "factor": 0.1}
+    assert decoded(data, "optimizer") == fastbp.ScaledSchedule(0.5, 0.1)
+
+
 @pytest.mark.parametrize("value", VALUES, ids=repr)
 def test_what_comes_back_is_equal(value) -> None:
     text = json.dumps(encoded(value))
