@@ -44,7 +44,7 @@ print(f"best of {model.n_iter_} epochs: {best}, accuracy on new rows {accuracy:.
 print("features from the last hidden layer:", model.transform(X_test / 16).shape)
 
 # Saved, and read again in another program: a file holds no code, so that it can do no harm, as a
-# pickle could. It needs safetensors: pip install 'fastbp[files]'.
+# pickle could. It needs safetensors: pip install safetensors.
 with tempfile.TemporaryDirectory() as folder:
     path = os.path.join(folder, "digits.safetensors")
     model.save(path)

@@ -32,7 +32,7 @@ def main():
     found = {}
     with ExitStack() as stack:
         backends = ["threading", "loky"]  # threads suffice: training runs without the GIL
-        if find_spec("distributed"):  # pip install 'fastbp[dask]'
+        if find_spec("distributed"):  # pip install 'dask[distributed]'
             from dask.distributed import Client, LocalCluster
 
             # Workers on other machines compile once each, or share a folder, FASTBP_CACHE_DIR.

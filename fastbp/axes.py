@@ -24,7 +24,7 @@ def axes(ax: Any = None, **figure: Any) -> Any:
     Raises
     ------
     ImportError
-        Without matplotlib: ``pip install 'fastbp[plot]'``.
+        Without matplotlib: ``pip install matplotlib``.
     TypeError
         For an `ax` that cannot be drawn on.
 
@@ -48,10 +48,10 @@ def pyplot() -> Any:
     Raises
     ------
     ImportError
-        Without matplotlib: ``pip install 'fastbp[plot]'``.
+        Without matplotlib: ``pip install matplotlib``.
     """
     try:
         import matplotlib.pyplot
     except ImportError as error:
-        raise ImportError("drawing needs matplotlib: pip install 'fastbp[plot]'") from error
+        raise ImportError("drawing needs matplotlib: pip install matplotlib") from error
     return matplotlib.pyplot

@@ -262,7 +262,7 @@ class MLP(Differentiable):
         OSError
             Whatever the system says, such as a full disk; the old file is as it was.
         ImportError
-            Without safetensors: ``pip install 'fastbp[files]'``.
+            Without safetensors: ``pip install safetensors``.
 
         Notes
         -----
@@ -930,7 +930,7 @@ def load(
     OSError
         When it cannot be read.
     ImportError
-        Without safetensors: ``pip install 'fastbp[files]'``.
+        Without safetensors: ``pip install safetensors``.
 
     Examples
     --------

@@ -73,6 +73,6 @@ def _sealed(content: bytes) -> tuple[Contents, dict[str, Any]]:
         from fastbp.sklearn.stand_ins import estimator_in
     except ImportError as error:
         raise ImportError(
-            "the file of an estimator needs scikit-learn: pip install 'fastbp[sklearn]'"
+            "the file of an estimator needs scikit-learn: pip install scikit-learn"
         ) from error
     return Contents("estimator", len(content), estimator_in(content, recipe), recipe, arrays), {}

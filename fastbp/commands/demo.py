@@ -300,7 +300,7 @@ def run(epochs: int = EPOCHS, out: TextIO | None = None) -> int:
     except ImportError as error:
         print(
             f"The demo needs scikit-learn, for the digits and for comparison ({error}). Install "
-            "it with: pip install 'fastbp[demo]'",
+            "it with: pip install scikit-learn",
             file=sys.stderr,
         )
         return 1

@@ -110,7 +110,7 @@ def fit(
     WorkerError
         When a worker dies, with its address. The net is that of the round before.
     ImportError
-        Without Dask: ``pip install 'fastbp[dask]'``.
+        Without Dask: ``pip install 'dask[distributed]'``.
 
     Warns
     -----
@@ -350,6 +350,6 @@ def _library() -> Any:
         import distributed
     except ImportError as error:
         raise ImportError(
-            "fastbp.distributed.dask needs Dask: pip install 'fastbp[dask]'"
+            "fastbp.distributed.dask needs Dask: pip install 'dask[distributed]'"
         ) from error
     return distributed

@@ -100,7 +100,7 @@ def fit(
     WorkerError
         On the other ranks, when one fails; it names the rank and says what was raised there.
     ImportError
-        Without mpi4py: ``pip install 'fastbp[mpi]'``, with an MPI library such as OpenMPI.
+        Without mpi4py: ``pip install mpi4py``, with an MPI library such as OpenMPI.
 
     Warns
     -----
@@ -385,7 +385,7 @@ def _library() -> Any:
         from mpi4py import MPI
     except ImportError as error:
         raise ImportError(
-            "fastbp.distributed.mpi needs mpi4py, pip install 'fastbp[mpi]', and an MPI library, "
+            "fastbp.distributed.mpi needs mpi4py, pip install mpi4py, and an MPI library, "
             "such as Debian's openmpi-bin and libopenmpi-dev"
         ) from error
     return MPI

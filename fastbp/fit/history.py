@@ -243,7 +243,7 @@ class History:
         ValueError
             When no epoch is finished.
         ImportError
-            Without matplotlib: ``pip install 'fastbp[plot]'``.
+            Without matplotlib: ``pip install matplotlib``.
 
         Examples
         --------
@@ -282,7 +282,7 @@ class History:
         Raises
         ------
         ImportError
-            Without pandas: ``pip install 'fastbp[pandas]'``.
+            Without pandas: ``pip install pandas``.
 
         Examples
         --------
@@ -318,7 +318,7 @@ def _frame(columns: dict[str, list[float]]) -> Any:
         import pandas
     except ImportError as error:
         raise ImportError(
-            "to_frame needs pandas: pip install 'fastbp[pandas]'. to_dict needs nothing"
+            "to_frame needs pandas: pip install pandas. to_dict needs nothing"
         ) from error
     index = pandas.RangeIndex(1, len(columns["loss"]) + 1, name="epoch")
     return pandas.DataFrame(columns, index=index, dtype="float64")

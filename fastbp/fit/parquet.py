@@ -65,7 +65,7 @@ class Parquet(Blocks):
         For names that are no columns, columns that hold no numbers, files with other columns than
         the first, and no rows.
     ImportError
-        Without pyarrow: ``pip install 'fastbp[parquet]'``.
+        Without pyarrow: ``pip install pyarrow``.
 
     Examples
     --------
@@ -287,5 +287,5 @@ def _library() -> Any:
     try:
         from pyarrow import parquet
     except ImportError as error:
-        raise ImportError("Parquet files need pyarrow: pip install 'fastbp[parquet]'") from error
+        raise ImportError("Parquet files need pyarrow: pip install pyarrow") from error
     return parquet

@@ -42,7 +42,7 @@ def draw(flat: Flat, found: tuple[Array, Array] | None, ax: Any) -> Any:
         import matplotlib.pyplot as plt
     except ImportError as error:
         raise ImportError(
-            "drawing needs matplotlib: pip install 'fastbp[plot]'; to_dot works without it"
+            "drawing needs matplotlib: pip install matplotlib; to_dot works without it"
         ) from error
     layout = layout_of(flat)
     width, height = (max(position[i] for position in layout.positions.values()) for i in (0, 1))

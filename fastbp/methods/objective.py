@@ -108,8 +108,7 @@ def scipy_lbfgs(
         import scipy.optimize
     except ImportError as error:
         raise ImportError(
-            "L-BFGS needs SciPy: pip install 'fastbp[sklearn]', or pip install scipy. "
-            "method='conjugate_gradient' works without it"
+            "L-BFGS needs SciPy: pip install scipy. method='conjugate_gradient' works without it"
         ) from error
 
     def value(params: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:

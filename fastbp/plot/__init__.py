@@ -1,4 +1,4 @@
-"""Pictures of networks and of their training, with matplotlib: ``pip install 'fastbp[plot]'``.
+"""Pictures of networks and of their training, with matplotlib: ``pip install matplotlib``.
 
 =======================  ==========================================================================
 loss_curves              losses of training and validation, of one or several histories

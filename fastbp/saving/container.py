@@ -287,6 +287,6 @@ def _library() -> Any:
         import safetensors.numpy
     except ImportError as error:
         raise ImportError(
-            "saving and loading needs safetensors: pip install 'fastbp[files]'"
+            "saving and loading needs safetensors: pip install safetensors"
         ) from error
     return safetensors

@@ -9,7 +9,7 @@ load              reads what ``save`` of the three has written, without pickle
 register_onnx     lets skl2onnx convert the three estimators
 ================  =========================================================================
 
-It needs scikit-learn: ``pip install 'fastbp[sklearn]'``. To `isinstance` the three are
+It needs scikit-learn: ``pip install scikit-learn``. To `isinstance` the three are
 scikit-learn's classes of the same names; ``to_sklearn()`` gives one to tools that ask for the exact
 class, such as mlflow's autologging and m2cgen.
 
@@ -24,7 +24,7 @@ calls scikit-learn's callbacks, `hooks` warns of methods that nothing calls; `pi
 try:
     import sklearn as _library  # noqa: F401
 except ImportError as error:
-    raise ImportError("fastbp.sklearn needs scikit-learn: pip install 'fastbp[sklearn]'") from error
+    raise ImportError("fastbp.sklearn needs scikit-learn: pip install scikit-learn") from error
 
 from fastbp.sklearn.display import LossCurveDisplay
 from fastbp.sklearn.estimators import MLPClassifier, MLPRegressor

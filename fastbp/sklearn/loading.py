@@ -60,7 +60,7 @@ def load(
     OSError
         When it cannot be read.
     ImportError
-        Without safetensors: ``pip install 'fastbp[files]'``.
+        Without safetensors: ``pip install safetensors``.
 
     Examples
     --------

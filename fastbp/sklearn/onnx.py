@@ -30,7 +30,7 @@ def register_onnx() -> None:
     Raises
     ------
     ImportError
-        If skl2onnx is missing: ``pip install 'fastbp[onnx]'``.
+        If skl2onnx is missing: ``pip install skl2onnx``.
 
     Examples
     --------
@@ -43,7 +43,7 @@ def register_onnx() -> None:
         from skl2onnx import update_registered_converter
         from skl2onnx.common._registration import get_converter, get_shape_calculator
     except ImportError as error:
-        raise ImportError("register_onnx needs skl2onnx: pip install 'fastbp[onnx]'") from error
+        raise ImportError("register_onnx needs skl2onnx: pip install skl2onnx") from error
     for kind, theirs, prepared in (
         (MLPClassifier, "SklearnMLPClassifier", _net),
         (MLPRegressor, "SklearnMLPRegressor", _net),

@@ -56,7 +56,7 @@ class Saves:
         OSError
             Whatever the system says, such as a full disk; the old file is as it was.
         ImportError
-            Without safetensors: ``pip install 'fastbp[files]'``.
+            Without safetensors: ``pip install safetensors``.
 
         Notes
         -----

@@ -224,5 +224,5 @@ def test_without_sklearn(
     assert demo.run() == 1
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert "pip install 'fastbp[demo]'" in captured.err
+    assert "pip install scikit-learn" in captured.err
     assert "sklearn" in captured.err

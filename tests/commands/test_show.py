@@ -310,13 +310,13 @@ def test_missing_libraries_are_named(path, capsys, monkeypatch) -> None:
     path.write_bytes(joined(table, recipe, payload))
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "fastbp.sklearn.stand_ins", None)
-        assert refused(path, capsys).endswith("pip install 'fastbp[sklearn]'")
+        assert refused(path, capsys).endswith("pip install scikit-learn")
     net().save(path)
     monkeypatch.setitem(sys.modules, "safetensors", None)
-    assert refused(path, capsys).endswith("pip install 'fastbp[files]'")
+    assert refused(path, capsys).endswith("pip install safetensors")
     path.write_bytes(b"\x08")
     monkeypatch.setitem(sys.modules, "onnx", None)
-    assert refused(path, capsys).endswith("pip install 'fastbp[onnx]'")
+    assert refused(path, capsys).endswith("pip install onnx")
 
 
 # ---- strangers ----------------------------------------------------------------------------------

@@ -18,7 +18,9 @@ from fastbp.distributed import WorkerError
 from fastbp.distributed import dask as on_dask
 from fastbp.fit.sources import next_generator
 
-distributed = pytest.importorskip("distributed", reason="needs Dask: pip install 'fastbp[dask]'")
+distributed = pytest.importorskip(
+    "distributed", reason="needs Dask: pip install 'dask[distributed]'"
+)
 arrays = pytest.importorskip("dask.array")
 
 pytestmark = [

@@ -19,7 +19,7 @@ MISSING = [
     name
     for name, there in (
         ("mpirun (Debian: openmpi-bin)", shutil.which("mpirun")),
-        ("mpi4py (pip install 'fastbp[mpi]')", importlib.util.find_spec("mpi4py")),
+        ("mpi4py (pip install mpi4py)", importlib.util.find_spec("mpi4py")),
     )
     if not there
 ]

@@ -6,7 +6,7 @@ import pytest
 from example_runs import run
 from helpers import long_uncompiled
 
-pytest.importorskip("distributed", reason="needs Dask: pip install 'fastbp[dask]'")
+pytest.importorskip("distributed", reason="needs Dask: pip install 'dask[distributed]'")
 
 
 @long_uncompiled

@@ -6,7 +6,7 @@ import pytest
 from example_runs import run
 from helpers import long_uncompiled
 
-pytest.importorskip("pyarrow", reason="needs pyarrow: pip install 'fastbp[parquet]'")
+pytest.importorskip("pyarrow", reason="needs pyarrow: pip install pyarrow")
 
 
 @long_uncompiled

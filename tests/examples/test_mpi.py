@@ -18,7 +18,7 @@ import fastbp
 @long_uncompiled
 @pytest.mark.slow
 @pytest.mark.skipif(
-    importlib.util.find_spec("mpi4py") is None, reason="needs mpi4py: pip install 'fastbp[mpi]'"
+    importlib.util.find_spec("mpi4py") is None, reason="needs mpi4py: pip install mpi4py"
 )
 def test_mpi(tmp_path: Path) -> None:
     path = tmp_path / "net.safetensors"

@@ -35,14 +35,14 @@ make = partial(helpers.make, (4, 6, 2), optimizer=Adam(0.01))
 fit = partial(limited.fit, limits=SMALL)
 
 
-def needs(library, extra):
+def needs(library):
     return pytest.mark.skipif(
         importlib.util.find_spec(library) is None,
-        reason=f"needs {library}: pip install 'fastbp[{extra}]'",
+        reason=f"needs {library}: pip install {library}",
     )
 
 
-needs_pyarrow = needs("pyarrow", "parquet")
+needs_pyarrow = needs("pyarrow")
 
 
 class InChunks:
@@ -109,7 +109,7 @@ def test_without_shuffle_the_bits_of_memory(kind, weighted, dtype, batch_size, t
     else:
         given = [InChunks(a) for a in (X, Y, W)]
         if kind == "zarr":
-            zarr = pytest.importorskip("zarr", reason="needs zarr: pip install 'fastbp[zarr]'")
+            zarr = pytest.importorskip("zarr", reason="needs zarr: pip install zarr")
             given = [
                 zarr.create_array(tmp_path / name, data=a, chunks=(30, *a.shape[1:]))
                 for name, a in (("X", X), ("y", Y), ("w", W))

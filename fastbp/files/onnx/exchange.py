@@ -58,7 +58,7 @@ def to_onnx(
     Raises
     ------
     ImportError
-        Without the onnx library: ``pip install 'fastbp[onnx]'``.
+        Without the onnx library: ``pip install onnx``.
     ValueError, TypeError
         For another net, activations that are functions in Python, and what does not fit the net.
     OSError
@@ -136,7 +136,7 @@ def from_onnx(
     Raises
     ------
     ImportError
-        Without the onnx library: ``pip install 'fastbp[onnx]'``.
+        Without the onnx library: ``pip install onnx``.
     ValueError
         For a model that is no such chain, by the name of the node, and for a damaged file.
     TypeError

@@ -11,12 +11,12 @@ def library() -> Any:
     Raises
     ------
     ImportError
-        If it is missing: ``pip install 'fastbp[onnx]'``.
+        If it is missing: ``pip install onnx``.
     """
     try:
         import onnx
     except ImportError as error:
         raise ImportError(
-            "to_onnx and from_onnx need the onnx library: pip install 'fastbp[onnx]'"
+            "to_onnx and from_onnx need the onnx library: pip install onnx"
         ) from error
     return onnx
