@@ -1,4 +1,4 @@
-"""A first regression: scaled columns, early stopping on held-out rows, a score, a file.
+"""A first regression: scaling, early stopping, a score, a file.
 
 The data are made here: a price that depends on four columns of very different sizes. Columns are
 scaled to mean 0 and standard deviation 1, as nets want them, and the price is, too.

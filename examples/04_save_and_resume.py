@@ -1,4 +1,4 @@
-"""A fit that is stopped half way, saved and resumed tomorrow: the same bits as without a stop."""
+"""Stop a fit, save it, resume it tomorrow: the same bits."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory

@@ -1,4 +1,4 @@
-"""Rows of Parquet files that need not fit into memory, read while the net is trained."""
+"""Train on Parquet files that need not fit into memory."""
 
 import argparse
 from pathlib import Path
@@ -11,7 +11,7 @@ from pyarrow import parquet
 from fastbp import MLP, Adam, Parquet
 
 parser = argparse.ArgumentParser()
-parser.add_argument("--rows", type=int, default=200_000)
+parser.add_argument("--rows", type=int, default=200_000, help="number of rows")
 count = parser.parse_args().rows
 
 rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""Optuna looks for sizes and a learning rate, and prunes nets that fall behind."""
+"""Let Optuna look for sizes and a learning rate, and prune."""
 
 import argparse
 
@@ -8,7 +8,7 @@ import optuna
 from fastbp import MLP, AdamW, Callback
 
 parser = argparse.ArgumentParser()
-parser.add_argument("--trials", type=int, default=30)
+parser.add_argument("--trials", type=int, default=30, help="number of nets to try")
 trials = parser.parse_args().trials
 
 rng = np.random.default_rng(0)

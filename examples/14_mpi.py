@@ -1,6 +1,7 @@
-"""Data-parallel training on the ranks of MPI, from a checkpoint if there is one.
+"""Train on the ranks of MPI, from a checkpoint if there is one.
 
-mpirun -n 4 python -m mpi4py examples/14_mpi.py
+Each rank has rows of its own, and all have the same parameters after each update. Run it by
+``mpirun -n 4 python -m mpi4py examples/14_mpi.py``.
 """
 
 import argparse
@@ -14,8 +15,11 @@ from fastbp import MLP, Adam
 from fastbp.distributed import mpi
 
 parser = argparse.ArgumentParser()
-parser.add_argument("--checkpoint", type=Path, default=Path("build/examples/mpi.safetensors"))
-parser.add_argument("--epochs", type=int, default=5)
+parser.add_argument(
+    "--checkpoint", type=Path, default=Path("build/examples/mpi.safetensors"),
+    help="file to begin from, if it exists, and to save to",
+)  # fmt: skip
+parser.add_argument("--epochs", type=int, default=5, help="number of epochs in all")
 options = parser.parse_args()
 options.checkpoint.parent.mkdir(parents=True, exist_ok=True)
 

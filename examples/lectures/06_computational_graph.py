@@ -1,7 +1,8 @@
-"""Computational graphs: forward and backward mode, step by step (MC886, CS109A).
+"""Computational graphs: derivatives forward and backward.
 
-First f = (x + y) z; then the cross-entropy of a logistic unit, in one branch and in full, as tables
-and pictures; finally a net that trains on the same graph. No derivative is written by hand.
+First f = (x + y) z (MC886), then the cross-entropy of a logistic unit (CS109A), in one branch and
+in full, as tables and pictures; finally a net that trains on the same graph. No derivative is
+written by hand.
 """
 
 import argparse
@@ -19,7 +20,7 @@ folder.mkdir(parents=True, exist_ok=True)
 
 def save(expression: graph.Expression, point: dict, name: str) -> None:
     """Draw a graph with its values and derivatives."""
-    expression.draw(point).figure.savefig(folder / f"06_{name}.png", dpi=70)
+    expression.draw(point).figure.savefig(folder / f"06_{name}.png", dpi=80)
 
 
 x, y, z = graph.variables("x y z")

@@ -1,10 +1,10 @@
-"""Units add up to any function: steps make bumps, and bumps make curves (MC886).
+"""Units add up to any function: steps, bumps, towers.
 
 A sigmoid unit with a large weight is a step, and its bias says where. Two steps, one added and one
 taken away, make a bump. A row of bumps, each as high as a curve is there, follows it: the more, the
 closer, without limit. Training goes on from there, with slopes instead of steps, and comes nearer
 with as many units. In two dimensions, steps add up to ridges, and a unit of the next layer that
-fires only where two ridges cross makes a tower. After M. Nielsen's chapter 4; see MC886.
+fires only where two ridges cross makes a tower (MC886; M. Nielsen's chapter 4).
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Why deep nets of sigmoid units learn slowly, layer by layer, and what cures it (MC886, ID2223).
+"""Why deep nets of sigmoid units learn slowly, and what cures it.
 
 Backpropagation multiplies the error by a weight and by the slope of a unit in each layer that it
 passes. The slope of a sigmoid is at most 1/4, so of the error little is left after a few layers:

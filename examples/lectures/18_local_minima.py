@@ -1,4 +1,4 @@
-"""Local minima: many starts, and the best of them (ECE448, ID2223, MC886).
+"""Local minima: many starts, and the best of them.
 
 Gradient descent goes down to a minimum near its start, and that need not be the lowest. The
 smallest net for XOR shows it: two hidden units of ReLU are enough, but from most initial weights

@@ -32,8 +32,8 @@ def test_draw():
     assert sorted(texts(ax)) == sorted(["x", "y", "q = x + y", "z", "f = q * z"])
     assert sum(text.get_text() == "" for text in ax.texts) == 4  # the edges
     ax = F.draw(POINT)
-    shown = ["x", "y", "q = x + y", "z", "f = q * z", "-2", "5", "3", "-4", "-12", "-4", "-4", "-4", "3",
-             "1"]  # fmt: skip
+    numbers = ["-2", "5", "3", "-4", "-12", "-4", "-4", "-4", "3", "1"]
+    shown = ["x", "y", "q = x + y", "z", "f = q * z", *numbers]
     assert sorted(texts(ax)) == sorted(shown)
     assert ax.get_title() == "above: value; below: derivative of f by it"
     ax.figure.canvas.draw()
