@@ -66,10 +66,10 @@ def readable_log_ticks(axis: Any) -> None:
     low, high = axis.get_view_interval()
     if axis.get_scale() != "log" or not 0 < low < high < low * 10**FEW_DECADES:
         return
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+    from matplotlib.ticker import LogLocator, NullLocator
 
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_major_formatter(lambda value, _: f"{value:g}")
     axis.set_minor_locator(NullLocator())
 
 
@@ -86,13 +86,13 @@ def readable_levels(low: float, high: float, log: bool) -> list[float]:
     from matplotlib.ticker import MaxNLocator
 
     if log:
-        first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+        powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
         for digits in ((1, 2, 5), (1, 3), (1,)):
-            ticks = [d * 10.0**n for n in range(first, last + 1) for d in digits]
+            ticks = [d * 10.0**n for n in powers for d in digits]
             inside = [float(f"{tick:.1g}") for tick in ticks if low <= tick <= high]
             if 3 <= len(inside) <= 8:
                 return inside
         if len(inside) > 8:
             return inside[:: -(-len(inside) // 8)]
-    ticks = MaxNLocator(5).tick_values(low, high)
-    return [float(f"{tick:.12g}") for tick in ticks if low <= tick <= high]
+    rounds = MaxNLocator(5).tick_values(low, high)
+    return [float(f"{tick:.12g}") for tick in rounds if low <= tick <= high]

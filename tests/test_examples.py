@@ -54,7 +54,8 @@ def test_the_index_shows_each_picture() -> None:
         most = 300_000 if path.suffix == ".gif" else 90_000
         assert path.stat().st_size < most, f"{path.name} is too large for the checkout"
         if path.suffix == ".png":  # a picture of few colours has been damaged
-            assert Image.open(path).mode == "RGBA", path.name
+            with Image.open(path) as image:
+                assert image.mode == "RGBA", path.name
 
 
 def test_the_index_names_the_lectures() -> None:

@@ -36,7 +36,7 @@ rates = {
     "too small": found.suggestion / 100,
     "good": found.suggestion,
     "too large": found.rates[-1] / 2,
-    "divergent": found.suggestion * 100,
+    "divergent": found.rates[-1],
 }
 histories = {}
 warnings.filterwarnings("ignore", category=fastbp.DivergenceWarning)  # divergence is the point here
@@ -49,6 +49,6 @@ for name, rate in rates.items():
 left, right = fastbp.plot.axes(ncols=2, figsize=(11, 4))
 found.plot(left)
 fastbp.plot.loss_curves(histories, ax=right)
-right.set(title="Training at these rates", ylim=(0.1, 3000))  # the divergent one leaves
+right.set(title="Training at these rates", ylim=(0.1, 100))  # the divergent one leaves
 left.figure.savefig(folder / "12_learning_rate.png", dpi=80)
 print(f"\nwritten: {folder / '12_learning_rate.png'}")

@@ -6,7 +6,8 @@ the first layers hardly learn, and what they pass on stays as random as at the s
 tanh is 1 at 0, that of ReLU is 1 for all positive net inputs. With initial weights to match
 (Glorot's for tanh, He's for ReLU) the gradient is as large in the first layer as in the last.
 Cross-entropy instead of squared error cures something else: the slope of the sigmoid output, which
-is small where the net is badly wrong. After M. Nielsen's chapters 3 and 5, to which MC886 refers.
+is small where the net is badly wrong. After M. Nielsen's chapters 3 and 5, to which MC886 refers,
+and ID2223.
 """
 
 import argparse

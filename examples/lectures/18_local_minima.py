@@ -5,7 +5,7 @@ smallest net for XOR shows it: two hidden units of ReLU are enough, but from mos
 they settle where some answers stay wrong, however long they train. The gradient does not tell: it
 is zero there, too. The cure is to start again from other weights and to keep the best net, which
 `fastbp.restarts` does. If one start succeeds with probability p, the best of k starts succeeds with
-1 - (1 - p)^k. More units are another cure.
+1 - (1 - p)^k. More units are another cure (ECE448, ID2223).
 """
 
 import argparse

@@ -16,7 +16,6 @@ from fastbp.inspection import twin_of
 from fastbp.plot.boundary import classes_of, decision_boundary
 from fastbp.plot.recording import Recorder
 
-
 COLORS = 64
 """Colours of the palette that the frames share: they are few, and dithering would blur them."""
 DPI = 72

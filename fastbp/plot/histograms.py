@@ -120,8 +120,6 @@ def _write_power(ax: Any, largest: float) -> None:
     power = math.floor(math.log10(largest))
     if -2 <= power < 3:
         return
-    from matplotlib.ticker import FuncFormatter
-
     unit = 10.0**power
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / unit:g}"))
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value / unit:g}")
     ax.set_xlabel(rf"{ax.get_xlabel()}, in $10^{{{power}}}$")
