@@ -36,6 +36,4 @@ with TemporaryDirectory() as folder:
     twin.fit(X, y, sample_weight=weight, epochs=1, batch_size=64, shuffle=False)
     net = MLP((8, 64, 64, 1), optimizer=Adam(1e-3), seed=0)
     net.fit(rows, epochs=1, batch_size=64, shuffle=False)
-    print(
-        f"in their order as from memory, but for rounding: {np.allclose(net.params, twin.params)}"
-    )
+    print(f"as from memory, up to rounding: {np.allclose(net.params, twin.params)}")

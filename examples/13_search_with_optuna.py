@@ -31,7 +31,7 @@ class Pruning(Callback):
 
 def objective(trial):
     """The best validation loss of a net."""
-    units = [trial.suggest_int(f"units of layer {i}", 4, 64, log=True) for i in (1, 2)]
+    units = [trial.suggest_int(f"units of layer {i}", 4, 64, log=True) for i in (0, 1)]
     rate = trial.suggest_float("rate", 1e-4, 0.1, log=True)
     net = MLP((2, *units, 1), activation="tanh", optimizer=AdamW(rate), seed=0)
     history = net.fit(

@@ -30,6 +30,8 @@ y = np.tanh(X[:, :10])
 
 if options.checkpoint.exists():
     net = fastbp.load(options.checkpoint)
+    if ranks.rank == 0:
+        print(f"from {options.checkpoint}, where {len(net.history)} epochs are done")
 else:
     net = MLP((64, 256, 256, 10), optimizer=Adam(1e-3), seed=0)
 history = mpi.fit(
