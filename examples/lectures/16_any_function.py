@@ -1,10 +1,10 @@
 """Units add up to any function: steps, bumps, towers.
 
 A sigmoid unit with a large weight is a step, and its bias says where. Two steps, one added and one
-taken away, make a bump. A row of bumps, each as high as a curve is there, follows it: the more, the
-closer, without limit. Training goes on from there, with slopes instead of steps, and comes nearer
-with as many units. In two dimensions, steps add up to ridges, and a unit of the next layer that
-fires only where two ridges cross makes a tower (MC886; M. Nielsen's chapter 4).
+taken away, make a bump. A row of bumps, each as high as the curve, follows it: the more, the
+closer, without limit. Training goes on from there, with slopes instead of steps, and comes nearer.
+In two dimensions, steps add up to ridges, and a unit of the next layer that fires only where two
+ridges cross makes a tower (MC886; M. Nielsen's chapter 4).
 """
 
 import argparse
@@ -47,9 +47,8 @@ def by_towers(n):
 
 
 figure, (left, middle, right) = plt.subplots(1, 3, figsize=(12, 3.8), layout="constrained")
-for steepness in (10, 40, 1e4):
-    bump = by_bumps(np.array([0.3, 0.7]), np.ones(1), steepness)
-    left.plot(x, bump.predict(x), label=f"weights of {steepness:g}")
+for weight in (10, 40, 10_000):
+    left.plot(x, by_bumps(np.array([0.3, 0.7]), np.ones(1), weight).predict(x), label=weight)
 middle.plot(x, curve, color="black", lw=5, alpha=0.3, label="the curve")
 RUNS = ("10 bumps", 10, 1e4, 0), ("50 bumps", 50, 1e4, 0), ("10 bumps, trained", 10, 20, 300)
 for name, n, steepness, epochs in RUNS:
@@ -63,7 +62,8 @@ for n in (6, 24, 12):
     print(f"{n} x {n} towers  error {np.abs(made - hills).mean():.4f}")
 right.imshow(made.T, origin="lower", extent=(0, 1, 0, 1))
 right.contour(axis, axis, hills.T, colors="white", linewidths=0.8)
-left.legend(title="Two steps make a bump", fontsize="small")
+left.set_ylim(-0.05, 1.6)
+left.legend(title="Two steps make a bump, by weights", fontsize="small", loc="upper center")
 middle.legend(title="Bumps make a curve", fontsize="small")
 right.set_title("12 x 12 towers; the function in white")
 folder.mkdir(parents=True, exist_ok=True)

@@ -21,7 +21,7 @@ def test_any_function(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Non
     coarse, fine, drawn = (numbers(line)[-1] for line in lines[3:])
     assert fine < drawn < coarse < 0.07
     # A bump is 1 within its edges and 0 outside, and a tower stands on its own square alone.
-    bump = names["bump"].predict(names["x"])[:, 0]
+    bump = names["by_bumps"](np.array([0.3, 0.7]), np.ones(1)).predict(names["x"])[:, 0]
     beside = np.abs(names["x"][:, 0] - 0.5) - 0.2  # of the edge
     clear = np.abs(beside) > 1e-3
     assert np.allclose(bump[clear], beside[clear] < 0, atol=1e-3)
