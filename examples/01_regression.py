@@ -1,4 +1,4 @@
-"""A first regression: scaled columns, early stopping on held-out rows, a score, a file.
+"""A first regression: scaling, early stopping, a score, a file.
 
 The data are made here: a price that depends on four columns of very different sizes. Columns are
 scaled to mean 0 and standard deviation 1, as nets want them, and the price is, too.
@@ -36,7 +36,7 @@ net = fastbp.MLP((4, 32, 32, 1), seed=0)
 history = net.fit(
     inputs[train], targets[train], epochs=500, batch_size=32, validation_fraction=0.2, patience=20
 )
-print(history.stop_reason)
+print(f"{len(history)} epochs, {history.stop_reason}; those of epoch {history.best_epoch} are kept")
 print(f"R^2 of {len(test)} rows not trained on: {net.score(inputs[test], targets[test]):.3f}")
 predicted = net.predict(inputs[test])[:, 0] * spread + centre
 error = np.mean(abs(predicted / price[test] - 1))

@@ -1,4 +1,4 @@
-"""A scikit-learn program with one import changed, and what else is then possible."""
+"""A scikit-learn program with one import changed, and what it gains."""
 
 import os
 import tempfile

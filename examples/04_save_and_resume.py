@@ -1,4 +1,4 @@
-"""A fit that is stopped half way, saved and resumed tomorrow: the same bits as without a stop."""
+"""Stop a fit, save it, resume it tomorrow: the same bits."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,7 +22,7 @@ def new_net():
 def train_until(epochs, path):
     """Begin, or go on where the file ends: run it again after whatever has stopped it."""
     net = fastbp.load(path) if path.exists() else new_net()
-    print(f"{len(net.history)} epochs are done")
+    print(f"begins after epoch {len(net.history)} and goes on to {epochs}")
     callbacks = Checkpoint(path, every=5)
     net.fit(X, y, epochs=epochs, validation_fraction=0.2, callbacks=callbacks, resume=True)
     return net

@@ -1,4 +1,4 @@
-"""Rows of Parquet files that need not fit into memory, read while the net is trained."""
+"""Train on Parquet files that need not fit into memory."""
 
 import argparse
 from pathlib import Path
@@ -11,7 +11,7 @@ from pyarrow import parquet
 from fastbp import MLP, Adam, Parquet
 
 parser = argparse.ArgumentParser()
-parser.add_argument("--rows", type=int, default=200_000)
+parser.add_argument("--rows", type=int, default=200_000, help="number of rows")
 count = parser.parse_args().rows
 
 rng = np.random.default_rng(0)
@@ -36,6 +36,4 @@ with TemporaryDirectory() as folder:
     twin.fit(X, y, sample_weight=weight, epochs=1, batch_size=64, shuffle=False)
     net = MLP((8, 64, 64, 1), optimizer=Adam(1e-3), seed=0)
     net.fit(rows, epochs=1, batch_size=64, shuffle=False)
-    print(
-        f"in their order as from memory, but for rounding: {np.allclose(net.params, twin.params)}"
-    )
+    print(f"as from memory, up to rounding: {np.allclose(net.params, twin.params)}")

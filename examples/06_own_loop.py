@@ -1,4 +1,7 @@
-"""Your own training loop: one update at a time, a falling learning rate, frozen layers."""
+"""Your own training loop, update by update.
+
+One update at a time, a falling learning rate, frozen layers, and a check of the gradient.
+"""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""A learned equation of motion inside a stiff solver that is wholly compiled: predict and vjp."""
+"""A learned equation of motion inside a compiled stiff solver."""
 
 from timeit import repeat
 

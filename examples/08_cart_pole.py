@@ -1,4 +1,4 @@
-"""REINFORCE balances a pole on a cart: physics, policy and gradient in one compiled function."""
+"""REINFORCE balances a pole: policy and gradient in compiled code."""
 
 from math import cos, exp, pi, sin
 from time import perf_counter

@@ -1,4 +1,4 @@
-"""The price of an Asian option: a net learns to cancel the noise of Monte Carlo, without bias."""
+"""Price an Asian option: a net cancels the noise of Monte Carlo."""
 
 from math import exp, log, sqrt
 from time import perf_counter

@@ -1,4 +1,4 @@
-"""An ensemble of nets, trained at once: their mean predicts, and their spread says how surely."""
+"""An ensemble of nets, trained at once, that knows how sure it is."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""A grid of hyper-parameters: all nets are trained in one call, and rows held out choose."""
+"""A grid of hyper-parameters, all nets in one call."""
 
 from itertools import product
 

@@ -1,4 +1,4 @@
-"""A sweep over learning rates and sizes with joblib: threads, processes or a Dask cluster."""
+"""A sweep with joblib: in threads, processes or on a Dask cluster."""
 
 import argparse
 import time
@@ -25,7 +25,7 @@ def validation_loss(units, rate, epochs):
 def main():
     """The sweep on each backend."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--epochs", type=int, default=30, help="number of epochs per net")
     epochs = parser.parse_args().epochs
     grid = [(units, rate) for units in (8, 32) for rate in (1e-4, 1e-3, 1e-2, 3e-2)]
     validation_loss(*grid[0], epochs=1)  # compiles into the cache, which all processes share

@@ -1,4 +1,4 @@
-"""Optuna looks for sizes and a learning rate, and prunes nets that fall behind."""
+"""Let Optuna look for sizes and a learning rate, and prune."""
 
 import argparse
 
@@ -8,7 +8,7 @@ import optuna
 from fastbp import MLP, AdamW, Callback
 
 parser = argparse.ArgumentParser()
-parser.add_argument("--trials", type=int, default=30)
+parser.add_argument("--trials", type=int, default=30, help="number of nets to try")
 trials = parser.parse_args().trials
 
 rng = np.random.default_rng(0)
@@ -31,7 +31,7 @@ class Pruning(Callback):
 
 def objective(trial):
     """The best validation loss of a net."""
-    units = [trial.suggest_int(f"units of layer {i}", 4, 64, log=True) for i in (1, 2)]
+    units = [trial.suggest_int(f"units of layer {i}", 4, 64, log=True) for i in (0, 1)]
     rate = trial.suggest_float("rate", 1e-4, 0.1, log=True)
     net = MLP((2, *units, 1), activation="tanh", optimizer=AdamW(rate), seed=0)
     history = net.fit(

@@ -1,6 +1,7 @@
-"""Data-parallel training on the ranks of MPI, from a checkpoint if there is one.
+"""Train on the ranks of MPI, from a checkpoint if there is one.
 
-mpirun -n 4 python -m mpi4py examples/14_mpi.py
+Each rank has rows of its own, and all have the same parameters after each update. Run it by
+``mpirun -n 4 python -m mpi4py examples/14_mpi.py``.
 """
 
 import argparse
@@ -14,8 +15,11 @@ from fastbp import MLP, Adam
 from fastbp.distributed import mpi
 
 parser = argparse.ArgumentParser()
-parser.add_argument("--checkpoint", type=Path, default=Path("build/examples/mpi.safetensors"))
-parser.add_argument("--epochs", type=int, default=5)
+parser.add_argument(
+    "--checkpoint", type=Path, default=Path("build/examples/mpi.safetensors"),
+    help="file to begin from, if it exists, and to save to",
+)  # fmt: skip
+parser.add_argument("--epochs", type=int, default=5, help="number of epochs in all")
 options = parser.parse_args()
 options.checkpoint.parent.mkdir(parents=True, exist_ok=True)
 
@@ -26,6 +30,8 @@ y = np.tanh(X[:, :10])
 
 if options.checkpoint.exists():
     net = fastbp.load(options.checkpoint)
+    if ranks.rank == 0:
+        print(f"from {options.checkpoint}, where {len(net.history)} epochs are done")
 else:
     net = MLP((64, 256, 256, 10), optimizer=Adam(1e-3), seed=0)
 history = mpi.fit(

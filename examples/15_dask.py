@@ -1,4 +1,4 @@
-"""Local steps and averaged parameters on the workers of a Dask cluster."""
+"""Train on the workers of a Dask cluster, and average the nets."""
 
 import argparse
 
@@ -12,7 +12,7 @@ from fastbp.distributed import dask as on_dask
 def main():
     """Some rounds."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=8, help="number of rounds")
     rounds = parser.parse_args().rounds
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
         with Client(cluster):

@@ -1,4 +1,7 @@
-"""A digit classifier in C: float and whole numbers of 8 bits, compiled and run on test rows."""
+"""A digit classifier in C: in float and in whole numbers of 8 bits.
+
+The files are written, compiled with the system's C compiler, and run on test rows.
+"""
 
 import shutil
 import subprocess

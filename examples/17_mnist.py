@@ -1,8 +1,9 @@
-"""Handwritten digits: three nets on 10,000 digits of MNIST, 8,500 for training, 1,500 for testing.
+"""Handwritten digits by three nets, each better than the one before.
 
-The book that MC886 refers to (Nielsen, Neural Networks and Deep Learning) trains 784-30-10 by
-stochastic gradient descent, then adds regularisation and artificial data. All settings were chosen
-beforehand on 1,500 of the 8,500 digits; the test digits are used once, at the end.
+Of 10,000 digits of MNIST 8,500 are for training and 1,500 for testing. The book that MC886 refers
+to (Nielsen, Neural Networks and Deep Learning) trains a 784-30-10 net by stochastic gradient
+descent, then adds regularisation and artificial data. All settings were chosen beforehand on 1,500
+of the 8,500 digits; the test digits are used once, at the end.
 """
 
 import argparse

@@ -1,4 +1,7 @@
-"""Predict a range and not just a mean: quantiles, a schedule, dropout, early stopping."""
+"""Predict a range and not just a mean.
+
+Three quantiles, a schedule of the learning rate, dropout and early stopping.
+"""
 
 import numpy as np
 

@@ -1,6 +1,7 @@
-"""What is wrong with this net? `diagnose` measures, names the problem and says what to do.
+"""What is wrong with this net? Ask `diagnose`.
 
-MC886: heuristics for choosing hyper-parameters, after M. Nielsen's chapter 3.
+`diagnose` measures a net, names the problem and says what to do. Here are seven nets with one
+problem each. The heuristics are those of M. Nielsen's chapter 3, to which MC886 refers.
 """
 
 import numpy as np

@@ -56,7 +56,7 @@ ON_DEMAND = {  # imported inside functions
     "fit.parquet": {"pyarrow"},
     "files.onnx.contents": {"google"},
     "files.onnx.library": {"onnx"},
-    "plot.animation": {"matplotlib"},
+    "plot.animation": {"PIL", "matplotlib"},
     "axes": {"matplotlib"},
     "plot.network": {"matplotlib"},
     "sklearn.display": {"sklearn"},

@@ -1,7 +1,8 @@
-"""McCulloch-Pitts units: AND, OR and NOT by one unit each, XOR by two layers (ECE448, ID2223).
+"""AND, OR and NOT by one unit each, XOR by two layers.
 
-The output of a unit is 1 on one side of a line and 0 on the other. No line has (0,1) and (1,0) on
-one side and (0,0) and (1,1) on the other, so XOR needs a second layer.
+The output of a McCulloch-Pitts unit is 1 on one side of a line and 0 on the other (ECE448, ID2223).
+No line has (0,1) and (1,0) on one side and (0,0) and (1,1) on the other, so XOR needs a second
+layer. All weights are set by hand here.
 """
 
 import argparse

@@ -1,6 +1,7 @@
-"""The perceptron learns AND and OR from its mistakes, but never XOR (ECE448, ID2223).
+"""The perceptron learns AND and OR, but never XOR.
 
-The rule after each row is w <- w - eta (y_hat - y) x, which changes nothing if y_hat is right.
+The rule after each row is w <- w - eta (y_hat - y) x, which changes nothing if y_hat is right. It
+finds a line between two classes if there is one (ECE448, ID2223); for XOR there is none.
 """
 
 import argparse
@@ -33,13 +34,14 @@ for (name, y), (above, below) in zip(targets.items(), axes.T, strict=True):
     for point, on in zip(X, y, strict=True):
         above.plot(*point, "o", markersize=12, color="tab:blue" if on else "tab:orange",
                    markeredgecolor="black")  # fmt: skip
+        above.annotate(f"{on}", point, (9, 7), textcoords="offset points")  # the target
     normal = np.array([w1, w2])  # of the line where the net input is 0
     foot = -bias * normal / (normal @ normal)
     above.axline(foot, foot + [-w2, w1], color="black", ls="-" if history.stop_reason else "--")
     above.set(xlabel="x1", ylabel="x2", xlim=(-0.5, 1.5), ylim=(-0.5, 1.5), aspect=1)
     above.set_title(f"{name}: separated" if history.stop_reason else f"{name}: no line separates")
     below.bar(np.arange(1, len(history) + 1), history["mistakes"])
-    below.set(xlabel="epoch", ylabel="mistakes", xlim=(0, 36), ylim=(0, 4.2))
+    below.set(xlabel="epoch", ylabel="mistakes", xlim=(0, 36), ylim=(0, 4.2), yticks=range(5))
 
 both = Perceptron(2, 2, seed=0)  # two units, side by side
 both.fit(X, np.transpose([targets["AND"], targets["OR"]]))
@@ -52,5 +54,5 @@ print(f"least squares for XOR: w = ({abs(w1):.6f}, {abs(w2):.6f}), b = {line.bia
 print("                      outputs", *line.predict(X)[:, 0].round(6))
 
 folder.mkdir(parents=True, exist_ok=True)
-figure.savefig(folder / "02_perceptron.png")
+figure.savefig(folder / "02_perceptron.png", dpi=80)
 print(f"\nin {folder}: 02_perceptron.png")

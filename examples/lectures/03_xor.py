@@ -1,4 +1,8 @@
-"""XOR: hand-set step units solve it, one layer cannot, backpropagation can (ECE448, ID2223)."""
+"""XOR: one layer cannot, two layers can, by hand or by training.
+
+Step units that are set by hand solve it, the best linear fit answers 0.5 everywhere, and two layers
+learn it by backpropagation (ECE448, ID2223).
+"""
 
 import numpy as np
 

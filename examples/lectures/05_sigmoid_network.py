@@ -1,7 +1,7 @@
-"""A sigmoid 2-2-2 network: one step value by value, then 10,000 steps (MC886, ID2223).
+"""One step of a sigmoid network, then 10,000.
 
-The example of M. Mazur: w1 ... w4 lead to h1 and h2, w5 ... w8 to o1 and o2, biases are frozen,
-and E is half the sum of the squared errors.
+Every value of M. Mazur's example (MC886, ID2223): w1 ... w4 lead to h1 and h2, w5 ... w8 to o1 and
+o2, biases are frozen, and E is half the sum of the squared errors.
 """
 
 import argparse
@@ -38,5 +38,5 @@ print(f"\nafter 10,000 steps: E = {net.loss([x], [target]):.4g}, outputs", end="
 print(*net.predict([x])[0].round(5))
 
 folder.mkdir(parents=True, exist_ok=True)
-step.plot().figure.savefig(folder / "05_sigmoid_network.png")
+step.plot().figure.savefig(folder / "05_sigmoid_network.png", dpi=110)
 print(f"\nin {folder}: 05_sigmoid_network.png")

@@ -1,13 +1,13 @@
-"""Computational graphs: forward and backward mode, step by step (MC886, CS109A).
+"""Computational graphs: derivatives forward and backward.
 
-First f = (x + y) z; then the cross-entropy of a logistic unit, in one branch and in full, as tables
-and pictures; finally a net that trains on the same graph. No derivative is written by hand.
+First f = (x + y) z (MC886), then the cross-entropy of a logistic unit (CS109A), in one branch and
+in full, as tables and pictures; finally a net that trains on the same graph. No derivative is
+written by hand.
 """
 
 import argparse
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 from fastbp import MLP, SGD, graph
@@ -20,9 +20,7 @@ folder.mkdir(parents=True, exist_ok=True)
 
 def save(expression: graph.Expression, point: dict, name: str) -> None:
     """Draw a graph with its values and derivatives."""
-    figure = expression.draw(point).figure
-    figure.savefig(folder / f"06_{name}.png", dpi=120)
-    plt.close(figure)
+    expression.draw(point).figure.savefig(folder / f"06_{name}.png", dpi=80)
 
 
 x, y, z = graph.variables("x y z")
@@ -44,7 +42,7 @@ print("forward mode, derivatives by W:", L.forward_table("W", at), sep="\n")
 print("\nbackward mode, derivatives of L:", L.backward_table(at), sep="\n")
 save(L, at, "one_branch")
 
-xi6 = graph.log((1 - xi4).named("1-xi4")).named("xi6")  # one more step, and nothing to derive
+xi6 = graph.log(1 - xi4).named("xi6")  # one more step, and nothing to derive
 full = (-y * xi5 - (1 - y) * xi6).named("full")
 for label in (1, 0):
     slope = full.gradient({**at, "y": label})["W"]

@@ -1,4 +1,7 @@
-"""Backpropagation in plain loops (fastbp/plain.py) beside `MLP`: equal losses, unequal times."""
+"""Backpropagation in plain loops beside the fast kernels.
+
+The loops of fastbp/plain.py and `MLP` find equal losses, in unequal times.
+"""
 
 from time import perf_counter
 

@@ -1,4 +1,7 @@
-"""A net without hidden layers, trained by gradient descent, reaches the closed form (CS109A)."""
+"""A net without hidden layers finds the least-squares line.
+
+Gradient descent reaches the closed form (CS109A).
+"""
 
 import numpy as np
 

@@ -1,7 +1,8 @@
-"""Heart disease by maximum heart rate: logistic regression, then two hidden units (CS109A).
+"""Heart disease by maximum heart rate: logistic regression.
 
-`--data heart.csv` reads the file of the lecture, with the columns MaxHR and AHD; without it,
-scikit-learn fetches data of the same patients (heart-c) from OpenML.
+First logistic regression, then a net of two hidden units (CS109A). `--data heart.csv` reads the
+file of the lecture, with the columns MaxHR and AHD; without it, scikit-learn fetches data of the
+same patients (heart-c) from OpenML.
 """
 
 import argparse

@@ -1,6 +1,6 @@
-"""A net given layer by layer, in as few lines as in Keras (ID2223, Deep Feedforward Networks).
+"""A net given layer by layer, in as few lines as in Keras.
 
-This is the program of the lecture; below is its counterpart, line by line::
+This is the counterpart, line by line, of the program of ID2223, Deep Feedforward Networks::
 
     model = keras.models.Sequential()
     model.add(keras.layers.Dense(4, activation="sigmoid", input_dim=2))

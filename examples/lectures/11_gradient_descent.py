@@ -1,6 +1,7 @@
-"""The path of gradient descent over the loss: batches, learning rates, momentum (MC886, CS109A).
+"""Paths of gradient descent: batches, rates, momentum.
 
-A line is fitted to points, so the loss is a bowl over two parameters, slope and intercept.
+A line is fitted to points, so the loss is a bowl over two parameters, slope and intercept (MC886,
+CS109A).
 """
 
 import argparse
@@ -36,9 +37,10 @@ RUNS = {  # batch size, learning rate, epochs, momentum
         "1: stochastic": (1, 0.15, 3), "8: mini-batch": (8, 0.15, 3), "40: full": (40, 0.15, 3),
     },
     "learning rate, 9 updates": {
-        "1: diverges": (40, 1.0, 9), "0.5: good": (40, 0.5, 9), "0.02: too small": (40, 0.02, 9),
+        "1: diverges, 2 updates shown": (40, 1.0, 9), "0.5: good": (40, 0.5, 9),
+        "0.02: too small": (40, 0.02, 9),
     },
-    "momentum, 40 updates": {"0.8": (40, 0.1, 40, 0.8), "none": (40, 0.1, 40)},
+    "momentum, 40 updates": {"momentum 0.8": (40, 0.1, 40, 0.8), "none": (40, 0.1, 40)},
 }  # fmt: skip
 grid = np.meshgrid(np.linspace(-1.5, 4.5, 60), np.linspace(-1, 4, 60))
 net = MLP((1, 1), dtype="float64")
@@ -46,16 +48,20 @@ heights = np.zeros((60, 60))
 for at in np.ndindex(60, 60):
     net.params[:] = grid[0][at], grid[1][at]
     heights[at] = net.loss(x, y)
-figure, panels = plt.subplots(1, 3, figsize=(10, 3.4), sharey=True, layout="constrained")
+figure, panels = plt.subplots(1, 3, figsize=(11, 4), sharey=True, layout="constrained")
 for axes, (title, runs) in zip(panels, RUNS.items(), strict=True):
     axes.contourf(*grid, np.log(heights), 8, cmap="Greys", alpha=0.5)
+    axes.plot(
+        *np.polyfit(x[:, 0], y[:, 0], 1), "k*", ms=10, zorder=3, label="minimum (light: low loss)"
+    )
     for name, run in runs.items():
         path = descend(*run)
         net.params[:] = path[-1]
-        axes.plot(*path.T, ".-", lw=1, ms=4, label=name)
-        print(f"{title:<26} {name:<16} {len(path) - 1:3} updates  loss {net.loss(x, y):8.5f}")
+        shown = path[:3] if "diverges" in name else path  # then it leaves the picture
+        axes.plot(*shown.T, ".-", lw=1, ms=4, label=name)
+        print(f"{title:<26} {name:<28} {len(path) - 1:3} updates  loss {net.loss(x, y):8.5f}")
     axes.set(title=title, xlabel="slope", xlim=(-1.5, 4.5), ylim=(-1, 4))
     axes.legend(loc="lower left", fontsize="small")
 panels[0].set_ylabel("intercept")
 folder.mkdir(parents=True, exist_ok=True)
-figure.savefig(folder / "11_gradient_descent.png", dpi=72)
+figure.savefig(folder / "11_gradient_descent.png", dpi=80)

@@ -1,9 +1,10 @@
-"""Minimising the same loss: from gradient descent to L-BFGS and Levenberg-Marquardt; SGD, Adam.
+"""From gradient descent to Levenberg-Marquardt, on one problem.
 
 CS109A, Lecture 12 covers the line search and conjugate gradients, ID2223 full-batch, stochastic and
 mini-batch descent. The unit of work is one full-batch gradient evaluation: an epoch of mini-batches
 counts as one, an iteration with a line search as many as it makes. One of Levenberg-Marquardt
-counts its trial steps; its J^T J comes on top, here the work of one or two gradients.
+counts its trial steps; its J^T J comes on top, here the work of one or two gradients. The loss of
+mini-batches jumps up and down, so the least loss so far is shown.
 """
 
 import argparse
@@ -40,21 +41,23 @@ for name, optimizer in (("SGD, batches of 25", SGD(0.2)), ("Adam, batches of 25"
     for _ in range(options.evaluations):
         trained.fit(X, y, epochs=1, batch_size=25)
         losses.append(trained.loss(X, y))
-    curves[name] = (np.arange(len(losses)), np.array(losses))
+    curves[name] = (np.arange(len(losses)), np.minimum.accumulate(losses))  # the best so far
 for method in METHODS:  # by name
     history = net().fit(X, y, epochs=options.evaluations, method=method)
     evaluations, losses = (np.array(history[name]) for name in ("evaluations", "loss"))
     inside = evaluations <= options.evaluations
-    curves[method] = (np.r_[1, evaluations[inside]], np.r_[start, losses[inside]])
+    curves[method] = (np.r_[0, evaluations[inside]], np.r_[start, losses[inside]])
 
 print(f"{'loss after n gradients, n =':28} {10:>9} {100:>9} {options.evaluations:>9}")
-figure, ax = plt.subplots(figsize=(8, 5), layout="constrained")
+figure, ax = plt.subplots(figsize=(8, 4.6), layout="constrained")
 for name, (evaluations, losses) in curves.items():
     shown = [losses[evaluations <= count][-1] for count in (10, 100, options.evaluations)]
     print(f"{name:28} " + " ".join(f"{loss:9.1e}" for loss in shown))
     ax.plot(evaluations, losses, "--" if "batches" in name else "-", label=name, linewidth=1.3)
-ax.set(xlabel="full-batch gradient evaluations", xscale="log", xlim=(1, options.evaluations))
-ax.set(ylabel="loss of all rows", yscale="log", title="sin(3 x1) x2, by a 2-20-1 net of tanh units")
+ax.set(xlabel="full-batch gradient evaluations", xlim=(0, options.evaluations))
+ax.set_xscale("symlog", linthresh=1)  # from 0, where all of them have the same loss
+ax.set(ylabel="least loss of all rows so far", yscale="log")
+ax.set_title("Fitting sin(3 x1) x2 by a 2-20-1 net of tanh units")
 ax.legend(loc="lower left")
 options.folder.mkdir(parents=True, exist_ok=True)
-figure.savefig(options.folder / "13_optimization_methods.png", dpi=120)
+figure.savefig(options.folder / "13_optimization_methods.png", dpi=80)

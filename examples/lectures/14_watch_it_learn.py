@@ -1,4 +1,4 @@
-"""Watch a net learn: its boundary as an animation, its loss surface, activations and gradients.
+"""Watch a net learn: an animation, its loss surface, its layers.
 
 ECE448 and ID2223: what hidden units do; MC886 and CS109A: descent on the loss surface.
 """
@@ -13,7 +13,7 @@ from fastbp import MLP, Adam
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--folder", type=Path, default=Path("build/examples"), help="output folder")
-parser.add_argument("--frames", type=int, default=50, help="number of animation frames")
+parser.add_argument("--frames", type=int, default=24, help="number of animation frames")
 options = parser.parse_args()
 options.folder.mkdir(parents=True, exist_ok=True)
 
@@ -32,7 +32,7 @@ accuracy = net.score(X, y)
 epochs = animation.epochs
 print(f"accuracy {accuracy:.3f}; animation: {len(epochs)} frames, epochs {epochs[:5]} ... 150")
 
-left, right = fastbp.plot.axes(ncols=2, figsize=(11, 4.5))
+left, right = fastbp.plot.axes(ncols=2, figsize=(11, 4.5), dpi=64)
 fastbp.plot.loss_surface(net, X, y, path=path, ax=left)
 left.set_title("The path of descent, in its plane")
 fastbp.plot.loss_surface(net, X, y, ax=right)
@@ -40,7 +40,11 @@ right.set_title("Around the trained net, random directions")
 left.figure.savefig(options.folder / "14_loss_surface.png")
 
 deep = MLP((2, 16, 16, 16, 1), activation="sigmoid", loss="binary_cross_entropy", seed=0)
-rows = fastbp.plot.axes(nrows=2, ncols=4, figsize=(12, 6))
+rows = fastbp.plot.axes(nrows=2, ncols=4, figsize=(12, 6), dpi=72)
+rows[0, 0].figure.suptitle(
+    "An untrained net of sigmoid units: outputs above, derivatives of the loss below. "
+    "Gradients shrink towards the inputs."
+)
 fastbp.plot.activation_histograms(deep, X, axes=rows[0])
 fastbp.plot.gradient_histograms(deep, X, y, axes=rows[1])
 rows[0, 0].figure.savefig(options.folder / "14_histograms.png")

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastbp.axes import axes
+from fastbp.axes import axes, readable_log_ticks
 
 
 class Curves(NamedTuple):
@@ -91,6 +91,8 @@ def draw_curves(
 
 
 def finish(ax: Any, log_scale: bool) -> None:
-    """Label the axes of loss curves."""
+    """Label the axes of loss curves that are drawn."""
     ax.set(xlabel="Epoch", ylabel="Loss", yscale="log" if log_scale else "linear")
+    ax.set_title(ax.get_title() or "Loss by epoch")
+    readable_log_ticks(ax.yaxis)
     ax.legend()

@@ -7,22 +7,29 @@ from typing import Any
 from fastbp.graph.evaluation import Array
 from fastbp.graph.flat import Flat
 from fastbp.graph.placement import layout_of
-from fastbp.graph.text import SYMBOLS, number_text
+from fastbp.graph.text import SYMBOLS, greek, number_text
 
 VALUE = "#1a7f37"
 DERIVATIVE = "#c62828"
 FILLS = {"variable": "#dbe9fb", "constant": "#f1f1f1", "output": "#fdf0d0"}
 DIGITS = 4
+LONGEST = 16
+"""Characters of a step with its formula up to which the formula is written."""
+LINE = 12.5
+"""Points from one line in a box to the next."""
 
 
 def _label(flat: Flat, node: int) -> str:
-    """The text in a node: a variable's name, a step's name and operation."""
+    """The text in a node: a variable's name; a step with its name by its formula, else its sign."""
     operation = flat.operations[node]
     name = flat.names[node]
     if operation in ("constant", "variable"):
-        return name
+        return greek(name)
     symbol = SYMBOLS.get(operation, operation)
-    return f"{name}: {symbol}" if flat.is_named[node] and not _is_automatic(flat, node) else symbol
+    if not flat.is_named[node] or _is_automatic(flat, node):
+        return symbol
+    text = greek(f"{name} = {flat.formulas[node]}")
+    return text if len(text) <= LONGEST else greek(f"{name}: {symbol}")
 
 
 def _is_automatic(flat: Flat, node: int) -> bool:
@@ -47,22 +54,22 @@ def draw(flat: Flat, found: tuple[Array, Array] | None, ax: Any) -> Any:
     layout = layout_of(flat)
     width, height = (max(position[i] for position in layout.positions.values()) for i in (0, 1))
     if ax is None:
-        size = max(4.0, 1.35 * (width + 1)), max(2.0, 0.95 * (height + 1))
+        size = max(4.0, 1.6 * (width + 1)), max(2.0, 0.95 * (height + 1))
         _, ax = plt.subplots(figsize=size, layout="constrained")
     boxes = {}
     for node, position in layout.positions.items():
         style = {"boxstyle": "round,pad=0.35", "fc": _fill(flat, node), "ec": "#444444"}
-        boxes[node] = ax.text(
-            *position, _label(flat, node), ha="center", va="center", bbox=style, zorder=3
-        )
-        if found is not None:
-            _write_values(ax, flat, node, position, found)
+        lines = {0: (_label(flat, node), "black")}
+        if found is not None and flat.operations[node] != "constant":
+            lines[1] = number_text(found[0][node], DIGITS), VALUE
+            lines[-1] = number_text(found[1][node], DIGITS), DERIVATIVE
+        boxes[node] = _box(ax, position, lines, style)
     for argument, node, bends in layout.edges:
         _edge(ax, boxes[argument], boxes[node], bends)
     ax.set(xlim=(-0.6, width + 0.6), ylim=(-0.6, height + 0.6))
     ax.set_axis_off()
     if found is not None:
-        title = f"above: value; below: derivative of {_output_name(flat)}"
+        title = f"above: value; below: derivative of {greek(_output_name(flat))} by it"
         ax.set_title(title, fontsize="medium")
     return ax
 
@@ -71,21 +78,21 @@ def _output_name(flat: Flat) -> str:
     return "the output" if _is_automatic(flat, len(flat) - 1) else flat.names[-1]
 
 
-def _write_values(
-    ax: Any, flat: Flat, node: int, position: tuple[float, float], found: tuple[Array, Array]
-) -> None:
-    """The value above a node and its derivative below."""
-    if flat.operations[node] == "constant":
-        return
-    for array, offset, va, color in (
-        (found[0], 13, "bottom", VALUE),
-        (found[1], -13, "top", DERIVATIVE),
-    ):
-        ax.annotate(
-            number_text(array[node], DIGITS), position, (0, offset), textcoords="offset points",
-            ha="center", va=va, color=color, fontsize="small", zorder=4,
-            bbox={"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.8},
-        )  # fmt: skip
+def _box(
+    ax: Any, position: tuple[float, float], lines: dict[int, tuple[str, str]], style: dict[str, Any]
+) -> Any:
+    """A box with coloured lines of text, numbered from the middle upwards; edges end at it."""
+    texts = [text for text, _ in lines.values()]
+    widest = max(texts, key=len)  # transparent, it sizes the box
+    box = ax.text(
+        *position, "\n".join(["", widest, ""] if len(lines) > 1 else [widest]), ha="center",
+        va="center", alpha=0, bbox={"alpha": 1} | style, zorder=2, linespacing=1.25,
+    )  # fmt: skip
+    box.set_gid("box")
+    for line, (text, color) in lines.items():
+        ax.annotate(text, position, (0, line * LINE), textcoords="offset points", ha="center",
+                    va="center", color=color, zorder=4)  # fmt: skip
+    return box
 
 
 def _edge(ax: Any, start: Any, end: Any, bends: list[tuple[float, float]]) -> None:

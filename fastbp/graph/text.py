@@ -1,7 +1,8 @@
-"""Expressions as text: formulas, and numbers with few digits."""
+"""Expressions as text: formulas, Greek letters, and numbers with few digits."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 SUM, PRODUCT, POWER, ATOM = range(4)
@@ -16,6 +17,17 @@ INFIX = {
 SYMBOLS = {name: sign.strip() for name, (sign, _) in INFIX.items()} | {"negate": "-"}
 """Text in the node of an operation in a drawing."""
 
+LETTERS = dict(
+    zip(
+        "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho "
+        "sigma tau upsilon phi chi psi omega".split(),
+        "αβγδεζηθικλμνξοπρστυφχψω",
+        strict=True,
+    )
+)
+GREEK = re.compile(rf"(?<![A-Za-z0-9_])({'|'.join(LETTERS)})(\d*)(?![A-Za-z0-9_(])")
+SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
 Formula = tuple[str, int]
 """A text and its precedence."""
 
@@ -23,6 +35,11 @@ Formula = tuple[str, int]
 def number_text(number: float, digits: int = 6) -> str:
     """A number with at most `digits` significant digits; zero has no sign."""
     return f"{number + 0.0:.{digits}g}"
+
+
+def greek(text: str) -> str:
+    """A text with the names of Greek letters as these letters, and the digits after them below."""
+    return GREEK.sub(lambda m: LETTERS[m[1]] + m[2].translate(SUBSCRIPTS), text)
 
 
 def atom(text: str) -> Formula:

@@ -249,7 +249,7 @@ def _layers(
             saturated = float(ended.mean())
         reports.append(
             LayerReport(
-                layer + 1, str(name), net.layer_sizes[layer + 1], norm, gradients[layer],
+                layer, str(name), net.layer_sizes[layer + 1], norm, gradients[layer],
                 ratios[layer],
                 dead, saturated,
             )

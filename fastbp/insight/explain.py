@@ -15,6 +15,8 @@ from fastbp.mlp import MLP
 
 MOST = 12
 """Rows per layer that are shown of a wide net."""
+MOST_TARGETS = 4
+"""Targets in the title of a drawing."""
 
 
 class Explanation(Step):
@@ -118,6 +120,8 @@ class Explanation(Step):
     def plot(self, *, ax: Any = None, **options: Any) -> Any:
         """Draw the net with matplotlib: outputs in the units, old and new weights on the lines.
 
+        The title says the target, the loss before and after the step, and the learning rate.
+
         Parameters
         ----------
         ax : matplotlib Axes, default=None
@@ -132,7 +136,15 @@ class Explanation(Step):
         from fastbp.plot.network import network
 
         outputs = [self.inputs, *(layer.output for layer in self.layers)]
-        return network(self.before, ax=ax, after=self.after, outputs=outputs, **options)
+        drawn = network(self.before, ax=ax, after=self.after, outputs=outputs, **options)
+        shown = ", ".join(f"{target:.3g}" for target in self.targets[:MOST_TARGETS])
+        more = ", ..." if self.targets.size > MOST_TARGETS else ""
+        drawn.set_title(
+            f"target {shown}{more}; loss {self.losses.total:.5g} → {self.losses.after:.5g} "
+            f"in one step at learning rate {self.learning_rate:g}",
+            fontsize="medium",
+        )
+        return drawn
 
 
 def _digits(decimals: int | None) -> int | None:

@@ -57,7 +57,7 @@ class LayerReport:
     Attributes
     ----------
     number : int
-        Counted from 1, the first hidden layer; the last is the output layer.
+        Its index in ``net.weights``, counted from 0; the last is the output layer.
     activation : str
     units : int
     weight_norm, gradient_norm : float

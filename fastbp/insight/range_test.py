@@ -102,12 +102,15 @@ class RangeTest:
         -------
         matplotlib Axes
         """
-        from fastbp.axes import axes
+        from fastbp.axes import axes, readable_log_ticks
 
         ax = axes(ax)
-        ax.plot(self.rates, self.losses, color="0.8", linewidth=0.8, label="batch")
+        ax.plot(self.rates, self.losses, ".", color="0.75", markersize=3, label="a batch")
         ax.plot(self.rates, self.smoothed, color="C0", label="smoothed")
         if self.suggestion is not None:
+            best = int(self.smoothed.argmin())
+            least = f"minimum, at {self.rates[best]:.2g}"
+            ax.plot(self.rates[best], self.smoothed[best], "o", color="C0", label=least)
             label = f"suggestion {self.suggestion:.2g}"
             ax.axvline(self.suggestion, color="C3", linestyle="--", label=label)
         low = float(self.smoothed.min())
@@ -117,6 +120,7 @@ class RangeTest:
             xscale="log", xlabel="Learning rate", ylabel="Loss", title="Learning-rate range test",
             ylim=(low - 0.15 * margin, top + 0.5 * margin),
         )  # fmt: skip
+        readable_log_ticks(ax.xaxis)
         ax.legend()
         return ax
 

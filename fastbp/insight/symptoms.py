@@ -155,7 +155,7 @@ def copies(m: Measurements) -> Iterator[Finding]:
         columns = np.vstack(table).T + 0.0  # -0.0 is 0.0
         copied = units - len({column.tobytes() for column in columns})
         if copied >= SHARE_OF_UNITS * units:
-            found[layer + 1] = copied, units
+            found[layer] = copied, units
     if found:
         where = ", ".join(f"{n} of {units} units of layer {i}" for i, (n, units) in found.items())
         alone = any(n == units - 1 for n, units in found.values())
@@ -191,7 +191,7 @@ def units(m: Measurements) -> Iterator[Finding]:
                 for layer in found
             )
             worst = max(share.values())
-            if found[-1].number == len(m.layers):
+            if found[-1].number == len(m.layers) - 1:
                 advice = f"For the outputs take output_activation='identity'. {advice}"
             yield Finding(
                 f"{name} units", "error" if worst == 1.0 else "warning", f"{where} {what}", advice,

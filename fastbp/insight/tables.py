@@ -232,7 +232,7 @@ def update_table(step: Step, index: int, number: Number, most: int) -> TextTable
     rows = tuple(rows_of(count, most, len(header), row))
     more = f", {count} in total" if count > most else ""
     product = " ".join(header[1 : header.index("dE/dw")])
-    return TextTable(f"Update of layer {index + 1}: dE/dw = {product}{more}", header, rows)
+    return TextTable(f"Update of layer {index}: dE/dw = {product}{more}", header, rows)
 
 
 def tables_of(step: Step, decimals: int | None, most: int) -> list[TextTable]:

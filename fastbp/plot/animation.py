@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
-from fastbp import checks
-from fastbp.axes import pyplot
+from fastbp import checks, whole_files
+from fastbp.axes import pyplot, readable_log_ticks
 from fastbp.fit.callbacks import Fit
 from fastbp.inspection import twin_of
 from fastbp.plot.boundary import classes_of, decision_boundary
 from fastbp.plot.recording import Recorder
+
+COLORS = 64
+"""Colours of the palette that the frames share: they are few, and dithering would blur them."""
+DPI = 72
+LAST = 2000
+"""Milliseconds for which the last frame stays."""
 
 
 class LearningAnimation(Recorder):
@@ -101,15 +107,17 @@ class LearningAnimation(Recorder):
         if fit.restored_epoch and self.epochs:  # the last frame is the net that is left
             self._keep(fit)
             self.epochs[-1] = fit.restored_epoch
-        figure, writer = _figure_and_writer(self.fps)
+        figure, canvas = _figure_and_canvas()
         left, right = figure.subplots(ncols=2, width_ratios=(3, 2))
         twin = twin_of(fit.net)
-        with writer.saving(figure, os.fspath(self.path), 80):
-            for epoch, params in zip(self.epochs, self._params, strict=True):
-                twin.params[:] = params
-                self._draw(left, right, twin, epoch, fit.history)
-                writer.grab_frame()
-                figure.set_layout_engine("none")  # keep the layout of the first frame
+        frames = []
+        for epoch, params in zip(self.epochs, self._params, strict=True):
+            twin.params[:] = params
+            self._draw(left, right, twin, epoch, fit.history)
+            canvas.draw()
+            frames.append(np.asarray(canvas.buffer_rgba())[..., :3].copy())
+            figure.set_layout_engine("none")  # keep the layout of the first frame
+        _write(self.path, frames, round(1000 / self.fps))
 
     def _draw(self, left: Any, right: Any, twin: Any, epoch: int, history: Any) -> None:
         """One frame."""
@@ -119,8 +127,11 @@ class LearningAnimation(Recorder):
             twin, self.X, self.y, hidden=self.hidden, resolution=self.resolution, ax=left
         )
         left.set_title(f"After epoch {epoch}")
-        right.legend(*left.get_legend_handles_labels(), loc="upper right")  # beside the data
-        left.get_legend().remove()
+        handles, labels = left.get_legend_handles_labels()
+        left.legend(
+            handles, labels, loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=len(labels),
+            frameon=False,
+        )  # below the data  # fmt: skip
         done = np.arange(1, len(history) + 1)
         right.plot(done, history.loss, color="0.8")
         right.plot(done[:epoch], history.loss[:epoch], color="C0")
@@ -128,11 +139,34 @@ class LearningAnimation(Recorder):
         right.set(
             xlabel="Epoch", ylabel="Loss", title="Training", yscale="log" if positive else "linear"
         )
+        readable_log_ticks(right.yaxis)
 
 
-def _figure_and_writer(fps: int) -> tuple[Any, Any]:
-    """A figure that pyplot does not show, and a writer of GIFs."""
-    from matplotlib.animation import PillowWriter
+def _figure_and_canvas() -> tuple[Any, Any]:
+    """A figure that pyplot does not show, and what draws it."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(9.0, 4.2), layout="constrained"), PillowWriter(fps=fps)
+    figure = Figure(figsize=(9.0, 4.2), layout="constrained", dpi=DPI)
+    return figure, FigureCanvasAgg(figure)
+
+
+def _write(path: Path, frames: list[npt.NDArray[np.uint8]], milliseconds: int) -> None:
+    """Write the frames, (height, width, 3) each, as a GIF that begins again at its end."""
+    from PIL import Image
+
+    some = np.concatenate([frames[0], frames[len(frames) // 2], frames[-1]])
+    palette = Image.fromarray(some).quantize(COLORS, dither=Image.Dither.NONE)
+    images = [
+        Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE)
+        for frame in frames
+    ]
+    times = [*[milliseconds] * (len(images) - 1), max(milliseconds, LAST)]
+
+    def fill(file: BinaryIO) -> None:
+        images[0].save(
+            file, format="GIF", save_all=True, append_images=images[1:], duration=times, loop=0,
+            optimize=True,
+        )  # fmt: skip
+
+    whole_files.write(path, fill)

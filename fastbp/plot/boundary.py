@@ -99,7 +99,7 @@ def decision_boundary(
         ax.scatter(*chosen.T, color=[colors[number]], edgecolor="black", linewidth=0.5, s=22,
                    label=f"{name}", zorder=3)  # fmt: skip
     ax.set(
-        xlim=(low[0], high[0]), ylim=(low[1], high[1]), xlabel="Input 0", ylabel="Input 1",
+        xlim=(low[0], high[0]), ylim=(low[1], high[1]), xlabel="X[:, 0]", ylabel="X[:, 1]",
         title="Decision boundary",
     )  # fmt: skip
     ax.legend(title="Class", loc="best")

@@ -52,7 +52,7 @@ def _named(history: Any) -> dict[str, Any]:
     is_one = isinstance(history, History) or hasattr(history, "history")
     if is_one or hasattr(history, "loss_curve_") or not isinstance(history, Iterable):
         return {"": history}
-    return {f"net {number}": one for number, one in enumerate(history, 1)}
+    return {f"net {number}": one for number, one in enumerate(history)}
 
 
 def _curves(history: Any) -> Curves:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -108,8 +109,8 @@ def gradient_histograms(
 
 
 def _names(count: int) -> list[str]:
-    """Names of the layers."""
-    return [*(f"Hidden layer {number}" for number in range(1, count)), "Outputs"]
+    """Names of the layers, counted from 0 as in ``net.weights``."""
+    return [*(f"Layer {number}" for number in range(count - 1)), f"Layer {count - 1}, outputs"]
 
 
 def _draw(
@@ -129,6 +130,18 @@ def _draw(
                          color=color)  # fmt: skip
         ax.set(title=title, xlabel=label)
         ax.locator_params(axis="x", nbins=4)
-        ax.ticklabel_format(axis="x", scilimits=(-2, 3), useOffset=False)
+        _write_power(ax, float(np.abs(values).max(initial=0.0)))
     chosen[0].set_ylabel("Share")
     return chosen
+
+
+def _write_power(ax: Any, largest: float) -> None:
+    """Write a common power of ten of the ticks into the label of the x-axis."""
+    if largest == 0 or not math.isfinite(largest):
+        return
+    power = math.floor(math.log10(largest))
+    if -2 <= power < 3:
+        return
+    unit = 10.0**power
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value / unit:g}")
+    ax.set_xlabel(rf"{ax.get_xlabel()}, in $10^{{{power}}}$")

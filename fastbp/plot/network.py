@@ -17,9 +17,18 @@ NEGATIVE = "#b2182b"
 MOST_LABELS = 16
 """Weights between two layers up to which they are written on their lines."""
 RADIUS = 0.3
-"""Radius of a unit; units of a layer are 1 apart."""
+"""Radius of a unit."""
+APART = 1.5, 1.0
+"""Distance of a layer's units from each other: where none has more than `SMALL`, and else."""
+SMALL = 4
 ACROSS = 3.0
 """Distance from one layer to the next."""
+HALF_LABEL = 0.16
+"""Half the length of a label, as a share of its line."""
+FROM_LINE = 0.16
+FROM_LABEL = 0.26
+"""Distances from a label to other lines and to other labels that are enough."""
+CAPTION = "blue: weights above 0, red: below 0; thickness: magnitude within the layer"
 FloatArray = npt.NDArray[np.floating]
 
 
@@ -84,7 +93,9 @@ def network(
     """Draw a network: units in columns, and a line for each weight.
 
     A line is blue for a positive weight and red for a negative one. Its width shows the magnitude
-    of the weight, relative to the largest of its layer.
+    of the weight, relative to the largest of its layer. The names of units are those of lectures,
+    which count from 1: x1 for inputs, h1 for hidden units (h2.1 in the second of several hidden
+    layers), o1 for outputs.
 
     Parameters
     ----------
@@ -123,8 +134,11 @@ def network(
         labels = checks.flag("labels", labels)
     columns = [column_of(size, most) for size in net.layer_sizes]
     tallest = max(len(column.units) + (column.gap is not None) for column in columns)
+    apart = APART[tallest > SMALL]
+    columns = [_spread(column, apart) for column in columns]
+    top = apart * (tallest - 1) / 2 + 0.5
     if ax is None:
-        ax = axes(figsize=(1.6 + 2.3 * (len(columns) - 1), 1.2 + 0.85 * tallest))
+        ax = axes(figsize=(1.6 + 2.3 * (len(columns) - 1), 1.5 + 1.7 * top))
     else:
         ax = axes(ax)
     for layer, (left, right) in enumerate(zip(columns, columns[1:], strict=False)):
@@ -135,9 +149,11 @@ def network(
             _draw_biases(ax, net, after, layer, right)
     for index, column in enumerate(columns):
         _draw_units(ax, net, index, column, None if values is None else values[index])
-        _draw_name(ax, net, index, -tallest / 2 - 0.25)
-    ax.set_xlim(-0.8, (len(columns) - 1) * ACROSS + 0.8)
-    ax.set_ylim(-tallest / 2 - 0.75, tallest / 2 + 0.1)
+        _draw_name(ax, net, index, -top - 0.25)
+    middle = (len(columns) - 1) * ACROSS / 2
+    ax.text(middle, -top - 0.95, CAPTION, ha="center", va="top", fontsize=7, color="0.4")
+    ax.set_xlim(-0.8, 2 * middle + 0.8)
+    ax.set_ylim(-top - 1.25, top + 0.1)
     ax.set_aspect("equal")
     ax.axis("off")
     return ax
@@ -191,35 +207,64 @@ def _draw_weights(
     weights = net.weights[layer]
     left, right = ends
     largest = float(np.abs(weights).max()) or 1.0
-    for at, (i, low) in enumerate(zip(left.units, left.heights, strict=True)):
-        for j, high in zip(right.units, right.heights, strict=True):
-            weight = float(weights[i, j])
-            share = abs(weight) / largest
-            x = np.array([layer, layer + 1]) * ACROSS
-            ax.plot(
-                x, [low, high], color=POSITIVE if weight >= 0 else NEGATIVE, zorder=1,
-                linewidth=0.4 + 3 * share, alpha=0.25 + 0.65 * share, solid_capstyle="round",
-            )  # fmt: skip
-            if written:
-                new = None if after is None else after.weights[layer][i, j]
-                text = _text(weights[i, j], new)
-                _draw_label(ax, x, (low, high), _label_position(ends, at), text)
+    pairs = [(i, j) for i in left.units for j in right.units]
+    lines = np.array([(low, high) for low in left.heights for high in right.heights])
+    x = np.array([layer, layer + 1]) * ACROSS
+    for (i, j), line in zip(pairs, lines, strict=True):
+        weight = float(weights[i, j])
+        share = abs(weight) / largest
+        ax.plot(
+            x, line, color=POSITIVE if weight >= 0 else NEGATIVE, zorder=1,
+            linewidth=0.4 + 3 * share, alpha=0.25 + 0.65 * share, solid_capstyle="round",
+        )  # fmt: skip
+    if not written:
+        return
+    for (i, j), line, at in zip(pairs, lines, label_positions(lines), strict=True):
+        new = None if after is None else after.weights[layer][i, j]
+        _draw_label(ax, x, line, at, _text(weights[i, j], new))
 
 
-def _label_position(ends: tuple[Column, Column], at: int) -> float:
-    """Share of a line at which its label is written: nearer to the side with more units."""
-    left, right = (len(end.units) for end in ends)
-    if left == right == 1:
-        return 0.5
-    if left > right:
-        return 0.36
-    if right > left:
-        return 0.6 if at % 2 == 0 else 0.72
-    return 0.3
+def label_positions(lines: npt.NDArray[np.float64]) -> list[float]:
+    """Shares of the lines at which their labels stand, clear of other lines and labels.
+
+    Parameters
+    ----------
+    lines : array, shape (lines, 2)
+        The heights at which each begins and ends.
+    """
+    chosen: list[float] = []
+    possible = sorted(np.linspace(0.28, 0.72, 23), key=lambda share: abs(share - 0.5))
+    for number, line in enumerate(lines):
+        room = [_room(lines, number, line, share, chosen) for share in possible]
+        chosen.append(float(possible[int(np.argmax(room))]))
+    return chosen
+
+
+def _room(
+    lines: npt.NDArray[np.float64], number: int, line: npt.NDArray[np.float64], share: float,
+    chosen: list[float],
+) -> float:  # fmt: skip
+    """How much room a label has, as a share of what is enough, which is 1."""
+    along = share + HALF_LABEL * np.linspace(-1, 1, 5)
+    apart = np.abs((lines - line) @ np.array([1 - along, along])) / np.hypot(
+        1.0, (line[1] - line[0]) / ACROSS
+    )
+    room = apart / FROM_LINE
+    for other, taken in enumerate(chosen):
+        beside = np.abs(along - taken) < HALF_LABEL
+        room[other, beside] = apart[other, beside] / FROM_LABEL
+    room[number] = 1.0
+    return float(min(room.min(), 1.0))
+
+
+def _spread(column: Column, apart: float) -> Column:
+    """A column whose units are so far apart."""
+    gap = None if column.gap is None else apart * column.gap
+    return Column(column.units, [apart * height for height in column.heights], gap)
 
 
 def _draw_label(
-    ax: Any, x: npt.NDArray[Any], y: tuple[float, float], share: float, text: str
+    ax: Any, x: npt.NDArray[Any], y: npt.NDArray[np.float64], share: float, text: str
 ) -> None:
     """A label on a line, rotated with it."""
     angle = np.degrees(np.arctan2(y[1] - y[0], x[1] - x[0]))

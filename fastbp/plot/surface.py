@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp import checks
-from fastbp.axes import axes
+from fastbp.axes import axes, readable_levels
 from fastbp.fit.data import rows_and_targets
 from fastbp.inspection import check_net, twin_of
 from fastbp.kernels.layout import weight_views
@@ -19,6 +19,8 @@ FloatArray = npt.NDArray[np.float64]
 
 MARGIN = 0.25
 """Share of the extent of a path that is drawn around it."""
+LEVELS = 17
+"""Contours, with the lowest and the highest loss."""
 
 
 def loss_surface(
@@ -105,6 +107,10 @@ def loss_surface(
         ax.plot(*line.T, color="white", linewidth=2.5)
         ax.plot(*line.T, color="C3", marker=".", markersize=4, linewidth=1, label="path")
         ax.plot(*line[0], color="C3", marker="o", linestyle="", label="start")
+    least = np.unravel_index(np.nanargmin(losses), losses.shape)
+    ax.plot(first[least[1]], second[least[0]], color="gold", marker="D", markersize=6,
+            markeredgecolor="black", linestyle="", clip_on=False,
+            label="lowest loss drawn")  # fmt: skip
     ax.plot(0, 0, color="C3", marker="*", markersize=12, markeredgecolor="white", linestyle="",
             label="net")  # fmt: skip
     ax.set(xlabel=labels[0], ylabel=labels[1], title="Loss surface")
@@ -181,7 +187,7 @@ def _plane(
         checks.choice("directions", directions, ("random", "pca"))
         if directions == "random":
             drawn = np.stack([random_direction(net, generator) for _ in range(2)])
-            return drawn, ("Random direction 1", "Random direction 2")
+            return drawn, ("First random direction", "Second random direction")
         if points is None or len(points) < 3:
             raise ValueError(
                 "directions='pca' needs a path of at least three points; pass path=Recorder() of "
@@ -193,14 +199,14 @@ def _plane(
         if sizes[1] < 1e-9 * sizes[0] or sizes[0] == 0:
             raise ValueError("path has no second direction: its points lie on a line")
         shares = sizes**2 / (sizes**2).sum()
-        labels = [f"Principal component {i + 1} ({shares[i]:.0%})" for i in (0, 1)]
-        return components[:2], (labels[0], labels[1])
+        labels = "First principal component", "Second principal component"
+        return components[:2], (f"{labels[0]} ({shares[0]:.0%})", f"{labels[1]} ({shares[1]:.0%})")
     plane = checks.matrix(
         "directions", directions, net.params.size, np.float64, "one column per parameter"
     )
     if len(plane) != 2 or np.linalg.matrix_rank(checks.finite("directions", plane, plane)) < 2:
         raise ValueError("directions must be two vectors that are not parallel")
-    return plane.astype(np.float64), ("Direction 1", "Direction 2")
+    return plane.astype(np.float64), ("directions[0]", "directions[1]")
 
 
 def _contours(ax: Any, first: FloatArray, second: FloatArray, losses: FloatArray) -> None:
@@ -209,14 +215,14 @@ def _contours(ax: Any, first: FloatArray, second: FloatArray, losses: FloatArray
     low, high = float(shown.min()), float(shown.max())
     high = max(high, low + 1e-9 * max(abs(low), 1.0))
     if low > 0 and high > 3 * low:
-        levels = np.geomspace(low, high, 25)
+        levels = np.geomspace(low, high, LEVELS)
         scale = {"norm": "log"}
     else:
-        levels = np.linspace(low, high, 25)
+        levels = np.linspace(low, high, LEVELS)
         scale = {}
     filled = ax.contourf(first, second, shown, levels=levels, cmap="viridis", **scale)
     ax.contour(first, second, shown, levels=levels[1:-1], colors="white", linewidths=0.3, **scale)
     bar = ax.figure.colorbar(filled, ax=ax, label="Loss")
-    ticks = levels[::4]
-    bar.set_ticks(ticks, labels=[f"{tick:.3g}" for tick in ticks])
+    ticks = readable_levels(low, high, bool(scale))
+    bar.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks])
     bar.minorticks_off()

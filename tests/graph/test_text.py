@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fastbp.graph.text import atom, formula, number_text
+from fastbp.graph.text import atom, formula, greek, number_text
 
 A, B, C = (atom(name) for name in "abc")
 
@@ -46,3 +46,10 @@ def test_numbers():
         "1", "0", "0.3", "1e-12", "1.23457e+08"
     ]  # fmt: skip
     assert number_text(1 / 3, 3) == "0.333"
+
+
+def test_greek_letters():
+    assert greek("xi1 = exp(alpha)") == "ξ₁ = exp(α)"
+    assert greek("omega12 - mu") == "ω₁₂ - μ"
+    for same in ("maximum", "xi_1", "2xi", "gamma(x)", "x1", "beta_pred"):
+        assert greek(same) == same

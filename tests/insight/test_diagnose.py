@@ -67,8 +67,8 @@ def test_dead_units() -> None:
     one = net()
     one.biases[1][:8] = -50.0
     finding = diagnose(one, MOONS, CLASSES)["dead units"]
-    assert finding.values == {"layer 2": 0.5}
-    assert finding.seen == "8 of 16 units of layer 2 (relu) are 0 for every row"
+    assert finding.values == {"layer 1": 0.5}
+    assert finding.seen == "8 of 16 units of layer 1 (relu) are 0 for every row"
     assert finding.severity == "warning"
     one.biases[1][:] = -50.0
     found = diagnose(one, MOONS, CLASSES)
@@ -87,7 +87,7 @@ def test_saturated_units(activation: str) -> None:
     one = net((2, 10, 1), activation=activation)
     assert "saturated units" not in diagnose(one, MOONS, CLASSES)
     one.biases[0][:4] = [30.0, -30.0, 30.0, 30.0]
-    assert diagnose(one, MOONS, CLASSES)["saturated units"].values == {"layer 1": 0.4}
+    assert diagnose(one, MOONS, CLASSES)["saturated units"].values == {"layer 0": 0.4}
     one.biases[0][:] = 0
     one.weights[0][...] *= 200
     assert "saturated units" in diagnose(one, MOONS, CLASSES)
@@ -96,8 +96,8 @@ def test_saturated_units(activation: str) -> None:
 def test_vanishing_gradient() -> None:
     found = diagnose(net((2, *[16] * 8, 1), activation="sigmoid"), MOONS, CLASSES)
     norms = found["vanishing gradient"].values
-    assert norms["layer 1"] < 1e-3 * norms["layer 9"]
-    assert norms["layer 1"] == found.layers[0].gradient_norm
+    assert norms["layer 0"] < 1e-3 * norms["layer 8"]
+    assert norms["layer 0"] == found.layers[0].gradient_norm
     shallow = net((2, *[16] * 2, 1), activation="sigmoid")
     assert "vanishing gradient" not in diagnose(shallow, MOONS, CLASSES)
     # Frozen layers are not asked.
@@ -117,14 +117,14 @@ def test_exploding_gradient() -> None:
     large = net((2, *[16] * 8, 1), loss="squared_error", activation="leaky_relu",
                 weight_init=lambda g, shape: 1.5 * g.normal(size=shape))  # fmt: skip
     finding = diagnose(large, MOONS, CLASSES)["exploding gradient"]
-    assert finding.values["layer 1"] > 1e3
+    assert finding.values["layer 0"] > 1e3
     usual = net((2, *[16] * 8, 1), loss="squared_error", activation="leaky_relu")
     assert "exploding gradient" not in diagnose(usual, MOONS, CLASSES)
 
 
 def test_large_and_small_updates() -> None:
     large = diagnose(net(optimizer=Adam(1.0)), MOONS, CLASSES)
-    assert large["large updates"].values["layer 3"] > 0.1
+    assert large["large updates"].values["layer 2"] > 0.1
     small = diagnose(net(optimizer=SGD(1e-6)), MOONS, CLASSES)
     assert max(small["small updates"].values.values()) < 1e-5
 
@@ -275,7 +275,7 @@ def test_units_that_start_alike_stay_alike() -> None:
     one.fit(X, y, epochs=30)
     finding = diagnose(one, X, y)["identical units"]
     assert finding.severity == "error"
-    assert finding.seen == "15 of 16 units of layer 1 are copies of others"
+    assert finding.seen == "15 of 16 units of layer 0 are copies of others"
     assert "identical units" not in diagnose(net((2, 16, 1)), X, y)
 
 
@@ -284,7 +284,7 @@ def test_dead_outputs() -> None:
     one.biases[1][:] = -50.0
     y = np.hstack([np.ones((200, 1)), np.zeros((200, 1))])  # the second output is rightly 0
     found = diagnose(one, LINE, y)
-    assert found["dead units"].values == {"layer 2": 0.5}
+    assert found["dead units"].values == {"layer 1": 0.5}
     assert found["dead units"].advice.startswith("For the outputs take")
     assert found["vanishing gradient"].severity == "error"
     assert {layer.gradient_norm for layer in found.layers} == {0.0}
@@ -297,7 +297,7 @@ def test_saturated_outputs(name: str) -> None:
     one.biases[1][:] = 50.0
     astray = np.where(LINE > 0, 0.3, 0.6)
     finding = diagnose(one, LINE, astray)["saturated units"]
-    assert finding.values == {"layer 2": 1.0} and finding.severity == "error"
+    assert finding.values == {"layer 1": 1.0} and finding.severity == "error"
     right = np.where(LINE > 6.9, 0.3, 1.0)
     assert "saturated units" not in diagnose(one, LINE, right)
     # The cross-entropy is computed from net inputs: its gradient does not vanish.

@@ -46,4 +46,7 @@ def test_plot_shows_outputs_and_both_values() -> None:
     texts = {text.get_text() for text in ax.texts}
     assert {"x1\n1", "x2\n2", f"o1\n{step.layers[1].output[0]:.3g}"} <= texts
     assert sum("→" in text for text in texts) >= 9
+    before, after = step.losses.total, step.losses.after
+    assert f"target 3; loss {before:.5g} → {after:.5g} in one step" in ax.get_title()
+    assert ax.get_title().endswith(f"learning rate {step.learning_rate:g}")
     plt.close(ax.figure)

@@ -8,7 +8,7 @@ from fastbp.insight.findings import Diagnosis, Finding, LayerReport
 
 HINT = Finding("learning rate too small", "hint", "it creeps", "Raise it.", {"loss": 1.0})
 ERROR = Finding("dead units", "error", "<all> are 0", "Start again.")
-LAYER = LayerReport(1, "relu", 4, 2.5, 0.125, 0.001, 0.5, 0.0)
+LAYER = LayerReport(0, "relu", 4, 2.5, 0.125, 0.001, 0.5, 0.0)
 
 
 def test_the_gravest_stands_first_and_names_find_them() -> None:
@@ -31,7 +31,7 @@ def test_report() -> None:
         "hint: learning rate too small: it creeps",
         "    Raise it.",
         "layer  activation  units  weight norm  gradient norm  update / weight  dead  saturated",
-        "    1        relu      4          2.5          0.125            0.001   50%         0%",
+        "    0        relu      4          2.5          0.125            0.001   50%         0%",
     ]
     html = found._repr_html_()
     assert "<b>error: dead units</b>: &lt;all&gt; are 0<br>Start again.</li>" in html

@@ -99,7 +99,7 @@ def test_nothing_to_learn_gives_no_suggestion() -> None:
     found = find_learning_rate(one, X, Y, max_rate=1e-3)
     assert found.suggestion is None
     assert str(found).startswith("no rate lowers the loss")
-    assert [line.get_label() for line in found.plot().lines] == ["batch", "smoothed"]
+    assert [line.get_label() for line in found.plot().lines] == ["a batch", "smoothed"]
 
 
 def test_it_prints_and_draws() -> None:
@@ -111,9 +111,11 @@ def test_it_prints_and_draws() -> None:
     assert found._repr_html_() == f"<p>{found}</p>"
     assert "rates" not in repr(found) and "suggestion=" in repr(found)
     ax = found.plot()
-    batch, smoothed, suggestion = ax.lines
+    batch, smoothed, least, suggestion = ax.lines
     assert np.array_equal(batch.get_xydata().T, [found.rates, found.losses])
     assert np.array_equal(smoothed.get_xydata().T, [found.rates, found.smoothed])
+    best = found.smoothed.argmin()
+    assert least.get_xydata().tolist() == [[found.rates[best], found.smoothed.min()]]
     assert suggestion.get_xdata()[0] == found.suggestion
     assert (ax.get_xscale(), ax.get_xlabel(), ax.get_ylabel()) == ("log", "Learning rate", "Loss")
     assert found.plot(ax) is ax

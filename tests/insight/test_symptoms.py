@@ -12,8 +12,8 @@ from fastbp import MLP, History
 from fastbp.insight.findings import LayerReport
 from fastbp.insight.symptoms import Measurements, all_findings
 
-LAYERS = [LayerReport(1, "relu", 10, 3.0, 0.5, 1e-3, 0.0, 0.0),
-          LayerReport(2, "identity", 1, 1.0, 0.5, 1e-3, 0.0, 0.0)]  # fmt: skip
+LAYERS = [LayerReport(0, "relu", 10, 3.0, 0.5, 1e-3, 0.0, 0.0),
+          LayerReport(1, "identity", 1, 1.0, 0.5, 1e-3, 0.0, 0.0)]  # fmt: skip
 
 
 def measured(**changes) -> Measurements:
@@ -174,13 +174,13 @@ def test_copies_of_units() -> None:
     net.weights[1][1:3] = net.weights[1][:1]
     found = all_findings(measured(net=net))
     assert [(f.name, f.severity) for f in found] == [("identical units", "warning")]
-    assert found[0].seen == "2 of 10 units of layer 1 are copies of others"
+    assert found[0].seen == "2 of 10 units of layer 0 are copies of others"
     net.biases[0][1] = 0.5  # the second of them differs now
     assert names(net=net) == []
     zeros = MLP((2, 4, 4, 1), weight_init="zeros", seed=0)
     found = all_findings(measured(net=zeros, layers=[*LAYERS, LAYERS[1]]))
     assert [(f.name, f.severity) for f in found] == [("identical units", "error")]
-    assert found[0].values == {"layer 1": 3.0, "layer 2": 3.0}
+    assert found[0].values == {"layer 0": 3.0, "layer 1": 3.0}
     assert names(net=MLP((2, 3), weight_init="zeros", seed=0), layers=LAYERS[1:]) == []
 
 

@@ -61,7 +61,7 @@ def test_every_number_of_a_small_net_is_printed() -> None:
 
 def test_points_stand_below_each_other() -> None:
     net = MLP((2, 3, 2), activation="tanh", optimizer=SGD(0.1), seed=0)
-    update = table(explain(net, X, [0, 1]), "Update of layer 2")
+    update = table(explain(net, X, [0, 1]), "Update of layer 1")
     lines = list(in_columns(update))
     start = lines[0].index("dE/dw")
     end = lines[0].index("old")
@@ -73,7 +73,7 @@ def test_points_stand_below_each_other() -> None:
 def test_columns_say_what_the_step_has() -> None:
     def header(**options):
         net = MLP((2, 2, 1), seed=0, **options)
-        return table(explain(net, X, 1), "Update of layer 1").header
+        return table(explain(net, X, 1), "Update of layer 0").header
 
     plain = ("weight", "dE/dout", "dout/dnet", "dnet/dw", "dE/dw", "old", "new")
     assert header() == plain
@@ -115,7 +115,7 @@ def test_names_of_units() -> None:
     deep = explain(MLP((2, 2, 2, 1), seed=0), X, 1)
     units = [row[0] for row in table(deep, "Forward").rows]
     assert units == ["x1", "x2", "h1.1", "h1.2", "h2.1", "h2.2", "o1"]
-    assert table(deep, "Update of layer 2").rows[0][0] == "h1.1 -> h2.1"
+    assert table(deep, "Update of layer 1").rows[0][0] == "h1.1 -> h2.1"
 
 
 def test_wide_nets_are_abridged() -> None:
@@ -123,11 +123,11 @@ def test_wide_nets_are_abridged() -> None:
     step = explain(net, np.linspace(0, 1, 784), 3)
     text = str(step)
     assert len(text.splitlines()) < 120
-    rows = table(step, "Update of layer 1").rows
-    assert table(step, "Update of layer 1").title.endswith(", 23550 in total")
+    rows = table(step, "Update of layer 0").rows
+    assert table(step, "Update of layer 0").title.endswith(", 23550 in total")
     assert [rows[0][0], rows[6][0], rows[-1][0]] == ["x1 -> h1", "...", "bias -> h30"]
     assert len(rows) == 13
-    assert len(table(step, "Update of layer 1", most=4).rows) == 5
+    assert len(table(step, "Update of layer 0", most=4).rows) == 5
 
 
 def test_heading() -> None:

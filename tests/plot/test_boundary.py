@@ -50,7 +50,7 @@ def test_one_output(loss: str, y: np.ndarray) -> None:
     (unit,) = ax.lines  # of the one hidden unit
     assert unit.get_xdata().tolist() == [0.25, 0.25]
     assert np.allclose(sorted(unit.get_ydata()), ax.get_ylim())
-    assert ax.get_xlabel() == "Input 0" and ax.get_ylabel() == "Input 1"
+    assert ax.get_xlabel() == "X[:, 0]" and ax.get_ylabel() == "X[:, 1]"
     assert ax.get_title() == "Decision boundary"
 
 

@@ -47,7 +47,7 @@ def test_several_histories_have_a_colour_each() -> None:
     assert [line.get_ydata().tolist() for line in ax.lines] == [[3, 2], [4, 3], [2, 1]]
     assert [line.get_color() for line in ax.lines] == ["C0", "C0", "C1"]
     assert labels(ax) == ["a: training", "a: validation", "b: training"]
-    assert labels(loss_curves([history([3]), history([2])])) == ["net 1", "net 2"]
+    assert labels(loss_curves([history([3]), history([2])])) == ["net 0", "net 1"]
 
 
 def test_scale_follows_the_sign_or_what_is_asked() -> None:

@@ -31,8 +31,8 @@ def test_activations() -> None:
         assert_drawn(ax, values, 12)
         assert ax.get_xlabel() == "Output"
     zeros = f"{(outputs[0] == 0).mean():.0%} zeros"
-    assert drawn[0].get_title() == f"Hidden layer 1\nrelu, {zeros}"
-    assert [ax.get_title() for ax in drawn[1:]] == ["Hidden layer 2\ntanh", "Outputs\nsoftmax"]
+    assert drawn[0].get_title() == f"Layer 0\nrelu, {zeros}"
+    assert [ax.get_title() for ax in drawn[1:]] == ["Layer 1\ntanh", "Layer 2, outputs\nsoftmax"]
     assert drawn[0].get_ylabel() == "Share"
 
 
@@ -44,6 +44,18 @@ def test_gradients_on_given_axes() -> None:
         assert_drawn(ax, values, 9)
         assert ax.get_title().endswith(f"norm {np.linalg.norm(values):.2g}")
         assert ax.get_xlabel() == "Derivative"
+
+
+def test_a_power_of_ten_is_written_once() -> None:
+    targets = np.tile(Y[:, None] % 2, (1, 2))
+    (ax,) = gradient_histograms(MLP((3, 2), weight_init="zeros"), 1e-5 * X, targets)
+    low, high = ax.get_xlim()
+    assert 1e-7 < max(-low, high) < 1e-5
+    ax.figure.canvas.draw()
+    power = int(ax.get_xlabel().removeprefix("Derivative, in $10^{").removesuffix("}$"))
+    shown = [float(text.get_text().replace("−", "-")) for text in ax.get_xticklabels()]
+    assert np.allclose(np.array(shown) * 10.0**power, ax.get_xticks())
+    assert 1 <= np.abs(shown).max() < 20 and power in (-6, -7)
 
 
 def test_axes_for_each_layer() -> None:

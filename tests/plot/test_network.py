@@ -10,7 +10,7 @@ from matplotlib.patches import Circle
 
 import fastbp
 from fastbp import MLP, Perceptron
-from fastbp.plot.network import NEGATIVE, POSITIVE, column_of, network
+from fastbp.plot.network import CAPTION, NEGATIVE, POSITIVE, column_of, label_positions, network
 
 
 def circles(ax):
@@ -76,6 +76,27 @@ def test_small_changes_show() -> None:
     net = MLP((1, 1), dtype="float64", weight_init=[[[0.15]]], bias=False)
     after = MLP((1, 1), dtype="float64", weight_init=[[[0.149780716]]], bias=False)
     assert "0.15 → 0.1498" in texts(network(net, after=after))
+
+
+@pytest.mark.parametrize("sizes", [(2, 2), (2, 3), (3, 2), (3, 1), (1, 4), (4, 4)])
+def test_labels_do_not_overlap(sizes) -> None:
+    net = MLP(sizes, weight_init=[np.full(sizes, 0.25)], bias=False)
+    after = MLP(sizes, weight_init=[np.full(sizes, 0.26)], bias=False)
+    ax = network(net, after=after)
+    ax.figure.canvas.draw()
+    labels = [text for text in ax.texts if "→" in text.get_text()]
+    assert len(labels) == sizes[0] * sizes[1]
+    middles = np.array([text.get_position() for text in labels])
+    apart = np.linalg.norm(middles[:, None] - middles, axis=-1)
+    np.fill_diagonal(apart, 9)
+    assert apart.min() > 0.19, middles  # a label is 0.2 high
+    assert CAPTION in texts(ax)
+
+
+def test_labels_stand_in_the_middle_where_there_is_room() -> None:
+    assert label_positions(np.array([[0.0, 0.0]])) == [0.5]
+    left, right = label_positions(np.array([[0.0, 1.5], [1.5, 0.0]]))  # they cross in the middle
+    assert abs(left - 0.5) > 0.15 and abs(right - 0.5) > 0.15
 
 
 def test_labels_on_demand() -> None:

@@ -47,7 +47,13 @@ def test_path_on_given_directions() -> None:
     assert np.allclose(start.get_xydata(), recorder.params[:1] - net.params)
     star = next(line for line in ax.lines if line.get_label() == "net")
     assert star.get_xydata().tolist() == [[0, 0]]
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("Direction 1", "Direction 2")
+    lowest = next(line for line in ax.lines if line.get_label() == "lowest loss drawn")
+    grid = [np.linspace(*limits, 9) for limits in (ax.get_xlim(), ax.get_ylim())]
+    losses = {(a, b): quadratic(net.params + [a, b]) for a in grid[0] for b in grid[1]}
+    assert np.allclose(lowest.get_xydata(), [min(losses, key=losses.__getitem__)])
+    ticks = [text.get_text() for text in ax.figure.axes[1].get_yticklabels()]
+    assert 3 <= len(ticks) <= 8 and all(len(tick.strip("0.")) <= 2 for tick in ticks), ticks
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("directions[0]", "directions[1]")
     assert ax.get_title() == "Loss surface"
     assert ax.figure.axes[1].get_ylabel() == "Loss"
     filled = ax.collections[0]
@@ -65,7 +71,7 @@ def test_principal_components_of_a_path() -> None:
     assert np.allclose(distances, np.linalg.norm(steps[:, None] - steps, axis=-1), atol=1e-4)
     _, sizes, _ = np.linalg.svd(steps)
     share = sizes[0] ** 2 / (sizes**2).sum()
-    assert ax.get_xlabel() == f"Principal component 1 ({share:.0%})"
+    assert ax.get_xlabel() == f"First principal component ({share:.0%})"
 
 
 def test_random_directions_have_the_norms_of_the_units() -> None:
@@ -79,7 +85,7 @@ def test_random_directions_have_the_norms_of_the_units() -> None:
         assert np.allclose(np.linalg.norm(twin.weights[layer], axis=0), norms)
         assert not twin.biases[layer].any()
     ax = loss_surface(net, X, np.tile(Y[:, None], 3), span=0.5, resolution=3)
-    assert ax.get_xlabel() == "Random direction 1"
+    assert ax.get_xlabel() == "First random direction"
     assert np.allclose(ax.get_xlim(), (-0.5, 0.5))
 
 

@@ -63,7 +63,7 @@ def float_parts(chain: Chain, caller: bool | None, fma: bool, training: Training
     sizes = [chain.n_in] * scaled + [layer.weight.shape[1] for layer in chain.layers[:-1]]
     parts = Parts(chain, scratch_of(in_turn(sizes), "REAL", chain.dtype.itemsize, caller))
     parts.math = fma
-    for number, layer in enumerate(chain.layers, 1):
+    for number, layer in enumerate(chain.layers):
         add_parameters(parts, layer, number)
     exact = "; products are added without rounding them" if fma else ""
     count = parts.flash // chain.dtype.itemsize
@@ -76,9 +76,9 @@ def float_parts(chain: Chain, caller: bool | None, fma: bool, training: Training
         parts.functions.append(SCALE_INPUTS)
     statements = ["NAME_scale_inputs(x, a);"] * scaled
     places = ["x", *("ab"[i % 2] for i in range(len(sizes))), "y"][scaled:]
-    for number, layer in enumerate(chain.layers, 1):
-        to = places[number]
-        statements.append(net_inputs(parts, number, places[number - 1], to))
+    for number, layer in enumerate(chain.layers):
+        source, to = places[number : number + 2]
+        statements.append(net_inputs(parts, number, source, to))
         function = parts.activations.layer(layer.activation)
         if function:
             statements.append(f"NAME_{function}({to}, {layer.weight.shape[1]});")

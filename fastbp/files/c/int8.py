@@ -261,12 +261,12 @@ def _add_integers(parts: Parts, net: IntegerNet) -> None:
     """The pass through the layers, and its arrays."""
     places = ["q", *("ab"[i % 2] for i in range(len(net.layers) - 1)), "z"]
     statements = []
-    for number, layer in enumerate(net.layers, 1):
+    for number, layer in enumerate(net.layers):
         _add_arrays(parts, layer, number)
         n_out, n_in = layer.weights.shape
-        source, to = places[number - 1 : number + 1]
+        source, to = places[number : number + 2]
         names = [f"NAME_{what}_{number}" for what in ("weights", "biases", "multipliers", "shifts")]
-        last = number == len(net.layers)
+        last = number == len(net.layers) - 1
         zero = [] if last else [str(layer.zero)]
         statements.append(
             f"NAME_{'last' if last else 'dense'}(\n    {', '.join(names)},\n"
@@ -290,7 +290,7 @@ def _add_arrays(parts: Parts, layer: IntegerLayer, number: int) -> None:
     parts.constant("int32_t", 4, f"multipliers_{number}", whole(layer.multipliers))
     parts.constant("uint8_t", 1, f"shifts_{number}", whole(layer.shifts))
     if layer.table is not None:
-        activation = parts.chain.layers[number - 1].activation
+        activation = parts.chain.layers[number].activation
         parts.constant("int8_t", 1, f"table_{number}", whole(layer.table), 0, f"{activation}")
 
 

@@ -296,7 +296,7 @@ def layers_of(chain: Chain) -> list[str]:
     lines = []
     if chain.input_scaling is not None:
         lines.append(f"{chain.n_in} inputs, scaled by (x - mean) / scale")
-    for number, layer in enumerate(chain.layers, 1):
+    for number, layer in enumerate(chain.layers):
         n_in, n_out = layer.weight.shape
         biases = "" if layer.bias is not None else ", without biases"
         lines.append(f"layer {number}: {n_in} -> {n_out}, {name_of(layer.activation)}{biases}")

@@ -185,11 +185,11 @@ def quantized(chain: Chain, inputs: Doubles) -> IntegerNet:
     first = grid = _chosen(inputs, lambda values: values)
     layers = []
     x = inputs
-    for number, layer in enumerate(chain.layers, 1):
+    for number, layer in enumerate(chain.layers):
         weight = layer.weight.astype(np.float64)
         bias = np.zeros(weight.shape[1]) if layer.bias is None else layer.bias.astype(np.float64)
         z = x @ weight + bias
-        if number == len(chain.layers):
+        if number == len(chain.layers) - 1:
             most = float(np.abs(z).max()) or 1.0
             if not ROOM * most <= MOST_FLOAT:
                 raise ValueError(

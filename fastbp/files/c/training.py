@@ -246,7 +246,7 @@ def _frozen(net: MLP) -> tuple[tuple[bool, bool], ...]:
 def add_struct(parts: Parts, training: Training) -> None:
     """Add the struct of what is trained, and the function that fills it."""
     chain = parts.chain
-    for number, (layer, frozen) in enumerate(zip(chain.layers, training.frozen, strict=True), 1):
+    for number, (layer, frozen) in enumerate(zip(chain.layers, training.frozen, strict=True)):
         if not frozen[0]:
             parts.trained[f"weights_{number}"] = layer.weight.size
         if layer.bias is not None and not frozen[1]:
@@ -301,11 +301,11 @@ class TrainingStep:
 
     def _scratch(self, caller: bool | None) -> Scratch:
         """Outputs of all layers, slopes, and the derivatives by the net inputs of two layers."""
-        arrays = {"x0": self.parts.chain.n_in * (self.parts.chain.input_scaling is not None)}
+        arrays = {"scaled": self.parts.chain.n_in * (self.parts.chain.input_scaling is not None)}
         for i, n in enumerate(self.units):
-            arrays[f"y{i + 1}"] = n
+            arrays[f"y{i}"] = n
         for i in self._passed_through():
-            arrays[f"s{i + 1}"] = self.units[i] * self._stores_slope(i)
+            arrays[f"s{i}"] = self.units[i] * self._stores_slope(i)
         deltas = self.units[self.lowest :][::-1]
         arrays["d"] = max(deltas[0::2])
         arrays["e"] = max(deltas[1::2], default=0)
@@ -402,14 +402,14 @@ class TrainingStep:
         """The statements up to the loss."""
         parts = self.parts
         scaled = parts.chain.input_scaling is not None
-        lines = ["NAME_scale_inputs(x, x0);"] * scaled
+        lines = ["NAME_scale_inputs(x, scaled);"] * scaled
         for i, layer in enumerate(self.layers):
-            y = f"y{i + 1}"
-            lines.append(net_inputs(parts, i + 1, self._inputs(i), y))
+            y = f"y{i}"
+            lines.append(net_inputs(parts, i, self._inputs(i), y))
             if i == len(self.layers) - 1 and self.from_logits:
                 break
             if i in self._passed_through() and self._stores_slope(i):
-                lines.append(f"NAME_{self._function(i)}_slopes({y}, s{i + 1}, {self.units[i]});")
+                lines.append(f"NAME_{self._function(i)}_slopes({y}, s{i}, {self.units[i]});")
             function = parts.activations.layer(layer.activation)
             if function:
                 lines.append(f"NAME_{function}({y}, {self.units[i]});")
@@ -417,9 +417,9 @@ class TrainingStep:
         if parts.chain.output_scaling is not None:
             lines.append("NAME_scale_targets(t, d);")
             targets = "d"
-        lines.append(f"loss = NAME_loss(y{len(self.layers)}, {targets}, d);")
+        lines.append(f"loss = NAME_loss(y{len(self.layers) - 1}, {targets}, d);")
         if self.training.l1 or self.training.l2:
-            for number, layer in enumerate(self.layers, 1):
+            for number, layer in enumerate(self.layers):
                 weights = parts.place(f"weights_{number}")
                 lines.append(f"loss += NAME_penalty({weights}, {layer.weight.size});")
         return [*lines, "if (!(loss - loss < 1.0_F)) {", "    return loss;", "}"]
@@ -427,8 +427,8 @@ class TrainingStep:
     def _inputs(self, layer: int) -> str:
         """The inputs of a layer."""
         if layer > 0:
-            return f"y{layer}"
-        return "x" if self.parts.chain.input_scaling is None else "x0"
+            return f"y{layer - 1}"
+        return "x" if self.parts.chain.input_scaling is None else "scaled"
 
     def _backward(self) -> list[str]:
         """The statements of deltas and updates, from the last layer down."""
@@ -439,30 +439,27 @@ class TrainingStep:
         through = self._passed_through()
         for i in range(len(self.layers) - 1, self.lowest - 1, -1):
             n_in, n_out = self.layers[i].weight.shape
-            number = i + 1
             if i in through and self.layers[i].activation != "identity":
                 if self._stores_slope(i):
-                    lines.append(f"NAME_stored_through({d}, s{number}, {n_out});")
+                    lines.append(f"NAME_stored_through({d}, s{i}, {n_out});")
                 else:
-                    lines.append(f"NAME_{self._function(i)}_through({d}, y{number}, {n_out});")
+                    lines.append(f"NAME_{self._function(i)}_through({d}, y{i}, {n_out});")
             if i > self.lowest:
-                weights = parts.place(f"weights_{number}")
+                weights = parts.place(f"weights_{i}")
                 lines.append(f"NAME_back({weights}, {d}, {n_in}, {n_out}, {other});")
-            if f"weights_{number}" in parts.trained:
+            if f"weights_{i}" in parts.trained:
                 lines.append(
-                    f"NAME_update_weights(net->weights_{number}, {d}, {self._inputs(i)}, {n_in}, "
+                    f"NAME_update_weights(net->weights_{i}, {d}, {self._inputs(i)}, {n_in}, "
                     f"{n_out}, learning_rate);"
                 )
-            if f"biases_{number}" in parts.trained:
-                lines.append(
-                    f"NAME_update_biases(net->biases_{number}, {d}, {n_out}, learning_rate);"
-                )
+            if f"biases_{i}" in parts.trained:
+                lines.append(f"NAME_update_biases(net->biases_{i}, {d}, {n_out}, learning_rate);")
             d, other = other, d
         return lines
 
 
 def net_inputs(parts: Parts, number: int, x: str, y: str) -> str:
-    """The statement that computes the net inputs of a layer, counted from 1.
+    """The statement that computes the net inputs of a layer, counted from 0.
 
     Parameters
     ----------
@@ -471,7 +468,7 @@ def net_inputs(parts: Parts, number: int, x: str, y: str) -> str:
     x, y : str
         Its inputs; where its net inputs go.
     """
-    layer = parts.chain.layers[number - 1]
+    layer = parts.chain.layers[number]
     n_in, n_out = layer.weight.shape
     weights = parts.place(f"weights_{number}")
     if layer.bias is None:

@@ -132,7 +132,7 @@ def test_sums_fit_whatever_the_weights_are(weight, bias) -> None:
 
 def test_too_many_inputs_are_refused() -> None:
     n = 140_000
-    with pytest.raises(ValueError, match="sums of layer 1 must fit into 32 bits"):
+    with pytest.raises(ValueError, match="sums of layer 0 must fit into 32 bits"):
         quantized(chain(np.ones((n, 1), np.float32)), np.ones((2, n)))
 
 

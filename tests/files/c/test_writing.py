@@ -272,7 +272,7 @@ def test_the_text_is_the_same_each_time_and_says_what_it_is(tmp_path) -> None:
         texts.append((written.header.read_bytes(), written.source.read_bytes()))
     assert texts[0] == texts[1]
     header, source = (text.decode() for text in texts[0])
-    for expected in ("layer 2: 9 -> 23, gelu", "float x[NET_INPUTS]", "NET_OUTPUTS 4"):
+    for expected in ("layer 1: 9 -> 23, gelu", "float x[NET_INPUTS]", "NET_OUTPUTS 4"):
         assert expected in header
     assert f"{4 * net.params.size} bytes" in header
     assert max(len(line) for line in source.splitlines()) <= 110
