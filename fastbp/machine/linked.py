@@ -12,37 +12,21 @@ compiles inner kernels as Numba does by itself.
 from __future__ import annotations
 
 from graphlib import TopologicalSorter
-from typing import Any, NamedTuple
+from typing import Any
 
 import numba
 from llvmlite import binding
 from llvmlite.binding import Linkage
-from numba import types
-from numba.core.analysis import dead_branch_prune
+from numba.core import cgutils
 from numba.core.codegen import CodeLibrary, JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.compiler_lock import global_compiler_lock
-from numba.core.compiler_machinery import FunctionPass, PassManager, register_pass
 from numba.core.registry import CPUDispatcher, cpu_target
 from numba.core.sigutils import normalize_signature
-from numba.core.typed_passes import (
-    IRLegalization,
-    NativeLowering,
-    NoPythonBackend,
-    NopythonTypeInference,
-    PreLowerStripPhis,
-)
 from numba.core.types.misc import unliteral
-from numba.core.untyped_passes import (
-    FixupArgs,
-    GenericRewrites,
-    IRProcessing,
-    ReconstructSSA,
-    RewriteDynamicRaises,
-    TranslateByteCode,
-)
 
 from fastbp.machine.internals import has, require
+from fastbp.machine.passes import Passes, looking_once
 
 require(
     JITCodeLibrary,
@@ -79,6 +63,22 @@ class _LinkedLibrary(JITCodeLibrary):  # type: ignore[misc]
     @property
     def codegen(self) -> Any:
         return _NoEnvironment()
+
+    def add_ir_module(self, ir_module: Any) -> None:
+        """Take the code of the function, the only one.
+
+        LLVM's passes run on it, and not on the functions that it only declares, for each of which
+        Numba makes a pipeline of its own. It is verified where it is linked in.
+        """
+        self._raise_if_finalized()
+        module = binding.parse_assembly(cgutils.normalize_ir_text(str(ir_module)))
+        module.name = ir_module.name
+        module.data_layout = self._codegen._data_layout
+        passes, builder = self._codegen._function_pass_manager()
+        for function in module.functions:
+            if not function.is_declaration:
+                passes.run(function, builder)
+        self._final_module.link_in(module)
 
     def finalize(self) -> None:
         """Close the module as it is."""
@@ -183,13 +183,8 @@ class EntryCompiler(Compiler):  # type: ignore[misc]
         codegen = self.state.targetctx.codegen()
         self.state.library = _EntryLibrary(codegen, func.__qualname__)
         self.state.library.enable_object_caching()  # Numba does so where it makes the library
-        return super().compile_extra(func)
-
-
-class _NotNone(NamedTuple):
-    """The type of an argument, as `dead_branch_prune` knows those that are not None."""
-
-    literal_type: Any
+        with looking_once(cpu_target.typing_context, cpu_target.target_context):
+            return super().compile_extra(func)
 
 
 class _LoopLibrary(_EntryLibrary):
@@ -208,33 +203,6 @@ class LoopCompiler(Compiler):  # type: ignore[misc]
         return super().compile_extra(func)
 
 
-@register_pass(mutates_CFG=True, analysis_only=False)
-class _PruneByNone(FunctionPass):  # type: ignore[misc]
-    """Keep one branch of ``if x is None`` for an argument x, by its type.
-
-    Numba does so only where x is None; without it the other branch would be typed too.
-    """
-
-    _name = "prune_by_none"
-
-    def __init__(self) -> None:
-        """Without it the class would be abstract."""
-        super().__init__()
-
-    def run_pass(self, state: Any) -> bool:
-        """Prune."""
-        args = [a if isinstance(a, types.NoneType) else _NotNone(a) for a in state.args]
-        dead_branch_prune(state.func_ir, args)
-        return True
-
-
-_PASSES = (
-    TranslateByteCode, FixupArgs, IRProcessing, _PruneByNone, GenericRewrites,
-    RewriteDynamicRaises, ReconstructSSA, NopythonTypeInference, PreLowerStripPhis, IRLegalization,
-    NativeLowering, NoPythonBackend,
-)  # fmt: skip
-
-
 class LinkedCompiler(Compiler):  # type: ignore[misc]
     """Numba's compiler, but the result can only be linked into other compiled functions."""
 
@@ -244,17 +212,9 @@ class LinkedCompiler(Compiler):  # type: ignore[misc]
         self.state.library = _LinkedLibrary(codegen, func.__qualname__)
         return super().compile_extra(func)
 
-    def define_pipelines(self) -> list[PassManager]:
-        """Only the passes that kernels need.
-
-        They have no closures, comprehensions, overloads, literals or array expressions, for
-        which Numba takes a tenth of the time of a first compilation.
-        """
-        passes = PassManager("linked")
-        for step in _PASSES:
-            passes.add_pass(step, step.__name__)
-        passes.finalize()
-        return [passes]
+    def define_pipelines(self) -> list[Passes]:
+        """Only the passes that kernels need."""
+        return [Passes()]
 
 
 class LinkedDispatcher(CPUDispatcher):  # type: ignore[misc]
