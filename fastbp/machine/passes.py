@@ -30,7 +30,7 @@ from numba.core.untyped_passes import FixupArgs, RewriteDynamicRaises, Translate
 from fastbp.machine.internals import require
 
 require(PreLowerStripPhis, "_strip_phi_nodes")
-require(lowering.Lower, "alloca_lltype func_ir")
+require(lowering.Lower, "_alloca_var _singly_assigned_vars alloca_lltype getvar storevar")
 require(BaseContext, "_registries refresh")
 
 
@@ -68,13 +68,21 @@ def _define_anew(func_ir: Any) -> None:
 
 
 class _Lower(lowering.Lower):  # type: ignore[misc]
-    """Writes LLVM's code of a function."""
+    """Writes LLVM's code of a function; asks LLVM for sizes of variables for a debugger alone."""
 
     def alloca_lltype(self, name: str, lltype: Any, datamodel: Any = None) -> Any:
-        """Room for a variable; Numba asks LLVM for its size too, for a debugger."""
+        """Room for a variable."""
         if self.context.enable_debuginfo:
             return super().alloca_lltype(name, lltype, datamodel)
         return cgutils.alloca_once(self.builder, lltype, name=name, zfill=False)
+
+    def storevar(self, value: Any, name: str, argidx: int | None = None) -> None:
+        """Store a variable, or an argument where it has a number."""
+        if argidx is None or self.context.enable_debuginfo or name in self._singly_assigned_vars:
+            super().storevar(value, name, argidx)
+        else:
+            self._alloca_var(name, self.typeof(name))
+            self.builder.store(value, self.getvar(name))
 
 
 class _Lowering(NativeLowering):  # type: ignore[misc]
