@@ -11,6 +11,10 @@ compiles inner kernels as Numba does by itself.
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from graphlib import TopologicalSorter
 from typing import Any
 
@@ -27,6 +31,7 @@ from numba.core.types.misc import unliteral
 
 from fastbp.machine.internals import has, require
 from fastbp.machine.passes import Passes, looking_once
+from fastbp.machine.processor import usable_cores
 
 require(
     JITCodeLibrary,
@@ -51,6 +56,45 @@ _RELOADS = has(JITCodeLibrary, "_reload_init")
 """Whether libraries list what is to be called when they are loaded: Numba has it from 0.63 on."""
 
 
+_helpers: list[ThreadPoolExecutor] = []
+"""Who runs LLVM beside Numba: at most one, while an entry point compiles."""
+
+
+@contextmanager
+def _helped() -> Iterator[None]:
+    """Run LLVM's passes on kernels in a thread of their own, where a second core may be free.
+
+    LLVM lets other threads run meanwhile, but asks for its turn a dozen times a kernel, for which
+    Python lets it wait 5 ms: longer than all else takes.
+    """
+    if usable_cores() == 1:
+        yield
+        return
+    interval = sys.getswitchinterval()
+    with ThreadPoolExecutor(1, "fastbp LLVM") as helper:
+        _helpers.append(helper)
+        sys.setswitchinterval(_TURN)
+        try:
+            yield
+        finally:
+            sys.setswitchinterval(interval)
+            _helpers.remove(helper)
+            helper.shutdown(wait=True, cancel_futures=True)
+
+
+_TURN = 5e-4
+"""Seconds that Numba and LLVM let each other wait."""
+
+
+def _simplified(text: str, names: list[str], codegen: Any) -> Any:
+    """The module of a text, after Numba's passes on the functions of these names."""
+    module = binding.parse_assembly(text)
+    passes, builder = codegen._function_pass_manager()
+    for name in names:
+        passes.run(module.get_function(name), builder)
+    return module
+
+
 class _LinkedLibrary(JITCodeLibrary):  # type: ignore[misc]
     """Code that is optimised and emitted in its callers.
 
@@ -59,34 +103,45 @@ class _LinkedLibrary(JITCodeLibrary):  # type: ignore[misc]
     """
 
     _shared_module: Any
+    _module: Any
+    _coming: Future[Any] | None = None  # the module, while a helper works on it
 
     @property
     def codegen(self) -> Any:
         return _NoEnvironment()
 
+    @property
+    def _final_module(self) -> Any:
+        if self._coming is not None:
+            self._module = self._coming.result()
+            self._coming = None
+        return self._module
+
+    @_final_module.setter
+    def _final_module(self, module: Any) -> None:
+        self._module = module
+
     def add_ir_module(self, ir_module: Any) -> None:
         """Take the code of the function, the only one.
 
         LLVM's passes run on it, and not on the functions that it only declares, for each of which
-        Numba makes a pipeline of its own. It is verified where it is linked in.
+        Numba makes a pipeline of its own. It is verified where it is linked in. With a helper, they
+        run while Numba goes on with the next function.
         """
         self._raise_if_finalized()
-        module = binding.parse_assembly(cgutils.normalize_ir_text(str(ir_module)))
-        module.name = ir_module.name
-        module.data_layout = self._codegen._data_layout
-        passes, builder = self._codegen._function_pass_manager()
-        for function in module.functions:
-            if not function.is_declaration:
-                passes.run(function, builder)
-        self._final_module.link_in(module)
+        defined = [function for function in ir_module.functions if not function.is_declaration]
+        for function in defined:
+            function.linkage = "linkonce_odr"
+        names = [function.name for function in defined]
+        text = cgutils.normalize_ir_text(str(ir_module))
+        if _helpers:
+            self._coming = _helpers[-1].submit(_simplified, text, names, self._codegen)
+        else:
+            self._module = _simplified(text, names, self._codegen)
 
     def finalize(self) -> None:
         """Close the module as it is."""
         self._raise_if_finalized()
-        for function in self._final_module.functions:
-            if not function.is_declaration and function.linkage == Linkage.external:
-                function.linkage = "linkonce_odr"
-        self._finalize_dynamic_globals()
         self._finalized = True
 
     def _callees(self) -> list[CodeLibrary]:
@@ -183,7 +238,7 @@ class EntryCompiler(Compiler):  # type: ignore[misc]
         codegen = self.state.targetctx.codegen()
         self.state.library = _EntryLibrary(codegen, func.__qualname__)
         self.state.library.enable_object_caching()  # Numba does so where it makes the library
-        with looking_once(cpu_target.typing_context, cpu_target.target_context):
+        with _helped(), looking_once(cpu_target.typing_context, cpu_target.target_context):
             return super().compile_extra(func)
 
 
