@@ -22,7 +22,7 @@ import numba
 from llvmlite import binding
 from llvmlite.binding import Linkage
 from numba.core import cgutils
-from numba.core.codegen import CodeLibrary, JITCodeLibrary
+from numba.core.codegen import CodeLibrary, CPUCodegen, JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import CPUDispatcher, cpu_target
@@ -36,8 +36,9 @@ from fastbp.machine.processor import usable_cores
 require(
     JITCodeLibrary,
     "_codegen _ensure_finalized _final_module _finalize_dynamic_globals _finalized "
-    "_get_module_for_linking _linking_libraries _optimize_final_module _raise_if_finalized "
-    "_shared_module codegen enable_object_caching finalize get_pointer_to_function",
+    "_get_module_for_linking _linking_libraries _optimize_final_module _optimize_functions "
+    "_raise_if_finalized _shared_module codegen enable_object_caching finalize "
+    "get_pointer_to_function",
 )
 require(Compiler, "compile_extra define_pipelines state")
 require(
@@ -86,10 +87,17 @@ _TURN = 5e-4
 """Seconds that Numba and LLVM let each other wait."""
 
 
-def _simplified(text: str, names: list[str], codegen: Any) -> Any:
+_TAKES_A_MODULE = CPUCodegen._function_pass_manager.__code__.co_argcount > 1
+"""Whether Numba makes passes on functions for a module: before 0.62."""
+
+
+def _simplified(text: str, names: list[str], library: Any) -> Any:
     """The module of a text, after Numba's passes on the functions of these names."""
     module = binding.parse_assembly(text)
-    passes, builder = codegen._function_pass_manager()
+    if _TAKES_A_MODULE:
+        library._optimize_functions(module)
+        return module
+    passes, builder = library._codegen._function_pass_manager()
     for name in names:
         passes.run(module.get_function(name), builder)
     return module
@@ -135,9 +143,9 @@ class _LinkedLibrary(JITCodeLibrary):  # type: ignore[misc]
         names = [function.name for function in defined]
         text = cgutils.normalize_ir_text(str(ir_module))
         if _helpers:
-            self._coming = _helpers[-1].submit(_simplified, text, names, self._codegen)
+            self._coming = _helpers[-1].submit(_simplified, text, names, self)
         else:
-            self._module = _simplified(text, names, self._codegen)
+            self._module = _simplified(text, names, self)
 
     def finalize(self) -> None:
         """Close the module as it is."""
