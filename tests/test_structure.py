@@ -41,7 +41,7 @@ LEVELS = """
 LEVEL = {room: i for i, row in enumerate(LEVELS.strip().splitlines()) for room in row.split()}
 DEPENDENCIES = {"llvmlite", "numba", "numpy"}
 # These lean on what Numba does not promise.
-INTERNALS = {"machine.cache_entries", "machine.emission", "machine.linked"}
+INTERNALS = {"machine.cache_entries", "machine.emission", "machine.linked", "machine.passes"}
 ON_DEMAND = {  # imported inside functions
     "fit.callbacks": {"tqdm"},
     "commands.demo": {"sklearn", "threadpoolctl"},

@@ -5,12 +5,11 @@ from __future__ import annotations
 from fastbp.embed import methods as methods
 from fastbp.embed.kernels import embedded
 from fastbp.embed.refusals import refusals
-from fastbp.kernels import entry
+from fastbp.fit.calls import native_address
 from fastbp.kernels.activations import ELEMENTWISE
 from fastbp.kernels.layout import ACTIVATION
 from fastbp.kernels.table import Table
-from fastbp.machine import jit
-from fastbp.machine.embedding import TYPES, NetType, Row, embedded_address, native_address
+from fastbp.machine.embedding import TYPES, NetType, Row, embedded_address
 from fastbp.machine.embedding import knows as knows
 from fastbp.machine.embedding import number_of as number_of
 from fastbp.model.net import Net
@@ -35,8 +34,5 @@ def type_for(net: Net, kind: str) -> NetType:
 
 def addresses_for(table: Table) -> tuple[int, int]:
     """Where the machine code stands that compiled code calls, for the dtype of a table."""
-    blank = table.blank
-    function = jit.dispatcher_of(entry.train_and_predict)
-    arguments = (table.cells, entry.PREDICT, blank, blank)
-    jit.ready(function, blank.dtype.char, arguments)
-    return embedded_address(embedded, blank.dtype.name), native_address(function, *arguments)
+    address = native_address(table, sparse=False)
+    return embedded_address(embedded, table.blank.dtype.name), address

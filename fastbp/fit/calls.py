@@ -56,9 +56,26 @@ def carry_out(table: Table, operation: int, sparse: bool, x: Any = None, y: Any 
 
 def ready(table: Table, sparse: bool) -> None:
     """Compile what `carry_out` calls, or load it, unless that was done."""
-    run = entry.train_and_predict_sparse if sparse else entry.train_and_predict
     blank = table.blank
-    jit.ready(run, blank.dtype.char, (table.cells, entry.PREDICT, blank, blank))
+    jit.ready(_entry(sparse), blank.dtype.char, (table.cells, entry.PREDICT, blank, blank))
+
+
+def native_address(table: Table, sparse: bool) -> int:
+    """Where the machine code of `carry_out` stands, for compiled code to call.
+
+    It is Numba's, compiled or loaded unless that was done: an object's is for Python.
+    """
+    from fastbp.machine import embedding  # imports Numba
+
+    blank = table.blank
+    function = jit.dispatcher_of(_entry(sparse))
+    arguments = (table.cells, entry.PREDICT, blank, blank)
+    jit.ready(function, blank.dtype.char, arguments)
+    return embedding.native_address(function, *arguments)
+
+
+def _entry(sparse: bool) -> Any:
+    return entry.train_and_predict_sparse if sparse else entry.train_and_predict
 
 
 def fill(

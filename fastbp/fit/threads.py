@@ -6,7 +6,6 @@ lock. Uncompiled (NUMBA_DISABLE_JIT=1) they take turns as Python threads do: con
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -40,6 +39,7 @@ from fastbp.kernels.training import DONE, EPOCH, ROW
 from fastbp.kernels.workspace import CAPACITY, LANES_BYTES, aligned_zeros
 from fastbp.machine import jit
 from fastbp.machine.processor import TILE_VECTORS
+from fastbp.machine.processor import usable_cores as usable_cores
 from fastbp.machine.waiting import address_of_yield
 from fastbp.model.net import FloatArray, Net
 
@@ -55,13 +55,6 @@ OWN = PLACES, OFFSETS, SCALARS, BLOCKS, MEMBER
 def tile_columns(dtype: np.dtype[Any]) -> int:
     """Rows of a batch that are not shared out any further."""
     return TILE_VECTORS * LANES_BYTES // dtype.itemsize
-
-
-def usable_cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def members_for(net: Net, batch_size: int, wanted: int | str, sparse: bool) -> int:

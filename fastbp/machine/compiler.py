@@ -57,7 +57,8 @@ def compiled(function: Callable[..., Any], cached: bool) -> Any:
         if covered and function.__closure__ is None and _entries is not None:
             dispatcher._cache = _entries.SafeCache(function)
         return dispatcher
-    dispatcher = numba.njit(**linked_options())(function)
+    counts = {} if _linked is None else {"_nrt": False}  # no references to memory of Numba's
+    dispatcher = numba.njit(**linked_options(), **counts)(function)
     if _linked is None:
         return dispatcher
     dispatcher.__class__ = _linked.LinkedDispatcher

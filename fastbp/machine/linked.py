@@ -11,44 +11,34 @@ compiles inner kernels as Numba does by itself.
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from graphlib import TopologicalSorter
-from typing import Any, NamedTuple
+from typing import Any
 
 import numba
 from llvmlite import binding
 from llvmlite.binding import Linkage
-from numba import types
-from numba.core.analysis import dead_branch_prune
-from numba.core.codegen import CodeLibrary, JITCodeLibrary
+from numba.core import cgutils
+from numba.core.codegen import CodeLibrary, CPUCodegen, JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.compiler_lock import global_compiler_lock
-from numba.core.compiler_machinery import FunctionPass, PassManager, register_pass
 from numba.core.registry import CPUDispatcher, cpu_target
 from numba.core.sigutils import normalize_signature
-from numba.core.typed_passes import (
-    IRLegalization,
-    NativeLowering,
-    NoPythonBackend,
-    NopythonTypeInference,
-    PreLowerStripPhis,
-)
 from numba.core.types.misc import unliteral
-from numba.core.untyped_passes import (
-    FixupArgs,
-    GenericRewrites,
-    IRProcessing,
-    ReconstructSSA,
-    RewriteDynamicRaises,
-    TranslateByteCode,
-)
 
 from fastbp.machine.internals import has, require
+from fastbp.machine.passes import Passes, looking_once
+from fastbp.machine.processor import usable_cores
 
 require(
     JITCodeLibrary,
     "_codegen _ensure_finalized _final_module _finalize_dynamic_globals _finalized "
-    "_get_module_for_linking _linking_libraries _optimize_final_module _raise_if_finalized "
-    "_shared_module codegen enable_object_caching finalize get_pointer_to_function",
+    "_get_module_for_linking _linking_libraries _optimize_final_module _optimize_functions "
+    "_raise_if_finalized _shared_module codegen enable_object_caching finalize "
+    "get_pointer_to_function",
 )
 require(Compiler, "compile_extra define_pipelines state")
 require(
@@ -67,6 +57,52 @@ _RELOADS = has(JITCodeLibrary, "_reload_init")
 """Whether libraries list what is to be called when they are loaded: Numba has it from 0.63 on."""
 
 
+_helpers: list[ThreadPoolExecutor] = []
+"""Who runs LLVM beside Numba: at most one, while an entry point compiles."""
+
+
+@contextmanager
+def _helped() -> Iterator[None]:
+    """Run LLVM's passes on kernels in a thread of their own, where a second core may be free.
+
+    LLVM lets other threads run meanwhile, but asks for its turn a dozen times a kernel, for which
+    Python lets it wait 5 ms: longer than all else takes.
+    """
+    if usable_cores() == 1:
+        yield
+        return
+    interval = sys.getswitchinterval()
+    with ThreadPoolExecutor(1, "fastbp LLVM") as helper:
+        _helpers.append(helper)
+        sys.setswitchinterval(_TURN)
+        try:
+            yield
+        finally:
+            sys.setswitchinterval(interval)
+            _helpers.remove(helper)
+            helper.shutdown(wait=True, cancel_futures=True)
+
+
+_TURN = 5e-4
+"""Seconds that Numba and LLVM let each other wait."""
+
+
+_TAKES_A_MODULE = CPUCodegen._function_pass_manager.__code__.co_argcount > 1
+"""Whether Numba makes passes on functions for a module: before 0.62."""
+
+
+def _simplified(text: str, names: list[str], library: Any) -> Any:
+    """The module of a text, after Numba's passes on the functions of these names."""
+    module = binding.parse_assembly(text)
+    if _TAKES_A_MODULE:
+        library._optimize_functions(module)
+        return module
+    passes, builder = library._codegen._function_pass_manager()
+    for name in names:
+        passes.run(module.get_function(name), builder)
+    return module
+
+
 class _LinkedLibrary(JITCodeLibrary):  # type: ignore[misc]
     """Code that is optimised and emitted in its callers.
 
@@ -75,18 +111,45 @@ class _LinkedLibrary(JITCodeLibrary):  # type: ignore[misc]
     """
 
     _shared_module: Any
+    _module: Any
+    _coming: Future[Any] | None = None  # the module, while a helper works on it
 
     @property
     def codegen(self) -> Any:
         return _NoEnvironment()
 
+    @property
+    def _final_module(self) -> Any:
+        if self._coming is not None:
+            self._module = self._coming.result()
+            self._coming = None
+        return self._module
+
+    @_final_module.setter
+    def _final_module(self, module: Any) -> None:
+        self._module = module
+
+    def add_ir_module(self, ir_module: Any) -> None:
+        """Take the code of the function, the only one.
+
+        LLVM's passes run on it, and not on the functions that it only declares, for each of which
+        Numba makes a pipeline of its own. It is verified where it is linked in. With a helper, they
+        run while Numba goes on with the next function.
+        """
+        self._raise_if_finalized()
+        defined = [function for function in ir_module.functions if not function.is_declaration]
+        for function in defined:
+            function.linkage = "linkonce_odr"
+        names = [function.name for function in defined]
+        text = cgutils.normalize_ir_text(str(ir_module))
+        if _helpers:
+            self._coming = _helpers[-1].submit(_simplified, text, names, self)
+        else:
+            self._module = _simplified(text, names, self)
+
     def finalize(self) -> None:
         """Close the module as it is."""
         self._raise_if_finalized()
-        for function in self._final_module.functions:
-            if not function.is_declaration and function.linkage == Linkage.external:
-                function.linkage = "linkonce_odr"
-        self._finalize_dynamic_globals()
         self._finalized = True
 
     def _callees(self) -> list[CodeLibrary]:
@@ -183,13 +246,8 @@ class EntryCompiler(Compiler):  # type: ignore[misc]
         codegen = self.state.targetctx.codegen()
         self.state.library = _EntryLibrary(codegen, func.__qualname__)
         self.state.library.enable_object_caching()  # Numba does so where it makes the library
-        return super().compile_extra(func)
-
-
-class _NotNone(NamedTuple):
-    """The type of an argument, as `dead_branch_prune` knows those that are not None."""
-
-    literal_type: Any
+        with _helped(), looking_once(cpu_target.typing_context, cpu_target.target_context):
+            return super().compile_extra(func)
 
 
 class _LoopLibrary(_EntryLibrary):
@@ -208,33 +266,6 @@ class LoopCompiler(Compiler):  # type: ignore[misc]
         return super().compile_extra(func)
 
 
-@register_pass(mutates_CFG=True, analysis_only=False)
-class _PruneByNone(FunctionPass):  # type: ignore[misc]
-    """Keep one branch of ``if x is None`` for an argument x, by its type.
-
-    Numba does so only where x is None; without it the other branch would be typed too.
-    """
-
-    _name = "prune_by_none"
-
-    def __init__(self) -> None:
-        """Without it the class would be abstract."""
-        super().__init__()
-
-    def run_pass(self, state: Any) -> bool:
-        """Prune."""
-        args = [a if isinstance(a, types.NoneType) else _NotNone(a) for a in state.args]
-        dead_branch_prune(state.func_ir, args)
-        return True
-
-
-_PASSES = (
-    TranslateByteCode, FixupArgs, IRProcessing, _PruneByNone, GenericRewrites,
-    RewriteDynamicRaises, ReconstructSSA, NopythonTypeInference, PreLowerStripPhis, IRLegalization,
-    NativeLowering, NoPythonBackend,
-)  # fmt: skip
-
-
 class LinkedCompiler(Compiler):  # type: ignore[misc]
     """Numba's compiler, but the result can only be linked into other compiled functions."""
 
@@ -244,17 +275,9 @@ class LinkedCompiler(Compiler):  # type: ignore[misc]
         self.state.library = _LinkedLibrary(codegen, func.__qualname__)
         return super().compile_extra(func)
 
-    def define_pipelines(self) -> list[PassManager]:
-        """Only the passes that kernels need.
-
-        They have no closures, comprehensions, overloads, literals or array expressions, for
-        which Numba takes a tenth of the time of a first compilation.
-        """
-        passes = PassManager("linked")
-        for step in _PASSES:
-            passes.add_pass(step, step.__name__)
-        passes.finalize()
-        return [passes]
+    def define_pipelines(self) -> list[Passes]:
+        """Only the passes that kernels need."""
+        return [Passes()]
 
 
 class LinkedDispatcher(CPUDispatcher):  # type: ignore[misc]

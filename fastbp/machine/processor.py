@@ -8,6 +8,7 @@ and not for the machine fastbp was written on.
 
 from __future__ import annotations
 
+import os
 import platform
 from pathlib import Path
 from typing import NamedTuple
@@ -127,3 +128,10 @@ TILE_ROWS: int = 12 if VECTOR_REGISTERS == 32 else 6
 """Rows of the largest tile: rows x vectors accumulators leave registers for the operands."""
 SECOND_CACHE_BYTES: int = _second_cache_bytes()
 """Size of the second-level cache. It decides in which order blocks are taken, not the sums."""
+
+
+def usable_cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

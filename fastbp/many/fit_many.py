@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from fastbp import checks
+from fastbp.fit.calls import native_address
 from fastbp.fit.data import Examples
 from fastbp.fit.fit import SUSPICIOUS_LOSS
 from fastbp.fit.history import History
 from fastbp.fit.threads import usable_cores
 from fastbp.fit.warn import DivergenceWarning, warn
-from fastbp.kernels import entry
 from fastbp.kernels.table import Table
 from fastbp.kernels.workspace import aligned_zeros
 from fastbp.machine import jit
@@ -241,14 +241,7 @@ class Crew:
             return int(sparse)
         found = self._entries.get(sparse)
         if found is None:
-            from fastbp.machine.embedding import native_address
-
-            run = entry.train_and_predict_sparse if sparse else entry.train_and_predict
-            function = jit.dispatcher_of(run)  # an object has no function of Numba's
-            arguments = (table.cells, entry.TRAIN, table.blank, table.blank)
-            jit.ready(function, table.blank.dtype.char, arguments)
-            found = native_address(function, *arguments)
-            self._entries[sparse] = found
+            found = self._entries[sparse] = native_address(table, sparse)
         return found
 
     def _thread(self, room: dict[int, int]) -> AddressTable:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+
 import numba
 import numpy as np
 import pytest
@@ -61,3 +64,71 @@ def test_an_entry_point_defines_nothing_that_others_could_call() -> None:
     assert kept
     found = {f.linkage for f in kept} - {Linkage.external}
     assert not found & {Linkage.linkonce_odr, Linkage.internal}, found
+
+
+@pytest.fixture
+def interval() -> Iterator[float]:
+    """How long threads wait for each other, which is to be left as it was."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(0.004)
+    yield 0.004
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.skipif(not COMPILED, reason="needs machine code")
+@pytest.mark.parametrize("cores", [1, 2])
+def test_with_a_helper_and_without_the_same_is_linked(monkeypatch, cores, interval) -> None:
+    """Neither is kept on disk: they close over a kernel."""
+    from fastbp.machine import linked  # needs llvmlite
+
+    helpers = []
+    monkeypatch.setattr(linked, "usable_cores", lambda: cores)
+    compile_extra = linked.Compiler.compile_extra
+
+    def spied(self, function):
+        helpers.append(len(linked._helpers))
+        return compile_extra(self, function)
+
+    monkeypatch.setattr(linked.Compiler, "compile_extra", spied)
+
+    @kernel
+    def thrice(x):
+        return 3.0 * plus_one(x)
+
+    @kernel(cached=True)
+    def tripled(values):
+        p = pointer(values, 0)
+        store(p, 0, thrice(load(p, 0)))
+
+    values = np.array([1.0])
+    tripled(values)
+    assert values[0] == 6.0
+    assert set(helpers) == {cores - 1}
+    assert (linked._helpers, sys.getswitchinterval()) == ([], interval)
+
+
+@pytest.mark.skipif(not COMPILED, reason="needs machine code")
+def test_a_kernel_that_does_not_compile_leaves_nothing_behind(monkeypatch, interval) -> None:
+    from numba.core.registry import cpu_target
+
+    from fastbp.machine import linked
+
+    monkeypatch.setattr(linked, "usable_cores", lambda: 2)
+
+    @kernel
+    def wrong(x):
+        return x.missing
+
+    @kernel(cached=True)
+    def calls_it(values):
+        p = pointer(values, 0)
+        store(p, 0, wrong(load(p, 0)))
+
+    with pytest.raises(numba.TypingError, match="missing"):
+        calls_it(np.array([1.0]))
+    assert (linked._helpers, sys.getswitchinterval()) == ([], interval)
+    for context in (cpu_target.typing_context, cpu_target.target_context):
+        assert "refresh" not in vars(context)
+    values = np.array([3.0])
+    chosen(values)
+    assert values[0] == 8.0

@@ -25,6 +25,8 @@ KEPT = TESTS.parent / "build" / "test-objects"
 Of the lower levels there are those that an installed wheel brings: `make test-wheel` tests each
 of them. Soak tests make them.
 """
+CALLERS = ("many", "embed", "fit/test_threads.py", "derivatives/test_curvature.py")
+"""Tests of what has machine code of its own beside that of the entry points."""
 STATE = "from fastbp.machine import objects; print(objects.STATE)"
 linked_here = pytest.mark.skipif(
     sys.platform not in ("linux", "darwin") or shutil.which("cc") is None or not objects.LEVELS,
@@ -57,7 +59,19 @@ def output(*command: str, package: Path = PACKAGE, **environment: str) -> str:
 
 
 def made(level: objects.Level) -> Path:
-    """A folder with the object of a level alone: that of the package, or of an earlier run."""
+    """A folder with the object of a level alone: that of the package, or of an earlier run.
+
+    Of several processes that run tests, one makes it and the others wait.
+    """
+    import fcntl  # of the systems that objects are made on
+
+    KEPT.mkdir(parents=True, exist_ok=True)
+    with (KEPT / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _made(level)
+
+
+def _made(level: objects.Level) -> Path:
     folder = KEPT / level.name
     pattern = f"{level.name}-{objects.source_digest()}-*"
     shipped = list(objects.FOLDER.glob(pattern))
@@ -117,6 +131,18 @@ def test_each_level_agrees_with_the_oracle(level: objects.Level) -> None:
     assert done.returncode == 0, done.stdout[-3000:]
     state = output("-c", STATE, FASTBP_OBJECTS=str(folder))
     assert state.startswith(f"{level.name}, made by ")
+
+
+@needs_compiler
+@linked_here
+@pytest.mark.slow
+def test_what_calls_code_by_address_finds_it_beside_an_object(native: Path) -> None:
+    """The code of an object is for Python: what is compiled calls that of Numba."""
+    command = ("-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-m", "not slow")
+    done = run(*command, *CALLERS, FASTBP_OBJECTS=str(native))
+    assert done.returncode == 0, done.stdout[-3000:]
+    state = output("-c", STATE, FASTBP_OBJECTS=str(native))
+    assert state.startswith(f"{objects.supported()[0].name}, made by ")
 
 
 WITHOUT_NUMBA = """
