@@ -19,6 +19,7 @@ import subprocess
 import sys
 import types
 from pathlib import Path
+from unittest import mock
 
 import limited
 import numba
@@ -29,8 +30,8 @@ from helpers import COMPILED, SOAK
 
 import fastbp
 from fastbp import MLP, CosineDecay, ElementwiseActivation, ElementwiseLoss, Group
+from fastbp.fit import calls, threads
 from fastbp.fit import data as dataset
-from fastbp.fit import threads
 from fastbp.fit.limits import Limits
 from fastbp.kernels import addresses, curvature, entry
 from fastbp.kernels import jacobian as jacobians
@@ -235,6 +236,12 @@ class ShortOut(Guard):
         return super().__call__(cells, operation, x, y[:-1])
 
 
+def plain_address(table, sparse: bool) -> int:
+    """What `calls.native_address` says of the plain entry points."""
+    with mock.patch.object(calls, "entry", PLAIN):
+        return calls.native_address(table, sparse)
+
+
 def guard_entry_points(side: str | None) -> None:
     """Let everything in the package call guarded entry points, or the plain ones again."""
     for module, name in ENTRY_POINTS:
@@ -247,7 +254,8 @@ def guard_entry_points(side: str | None) -> None:
         return Pages(np.zeros(count, dtype), side).array
 
     # `fit_many` calls by address what others call guarded: what its nets share is guarded here.
-    fit_many.entry = uncompiled.entry = PLAIN
+    fit_many.native_address = plain_address
+    uncompiled.entry = PLAIN
     fit_many.aligned_zeros = aligned_zeros if side is None else guarded
 
 

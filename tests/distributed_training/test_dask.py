@@ -186,5 +186,5 @@ def test_a_dead_worker_is_an_error_with_its_name(tmp_path):
 
 def test_without_dask_the_error_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(ImportError, match=r"pip install 'fastbp\[dask\]'"):
+    with pytest.raises(ImportError, match=r"pip install 'dask\[distributed\]'"):
         on_dask.fit(make(), X, Y)

@@ -352,7 +352,7 @@ def test_files_that_do_not_go_together(tmp_path):
 
 def test_without_pyarrow_the_error_names_the_extra(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(ImportError, match=r"pip install 'fastbp\[parquet\]'"):
+    with pytest.raises(ImportError, match="pip install pyarrow"):
         Parquet(tmp_path / "rows.parquet", y="y")
 
 

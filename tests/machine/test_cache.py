@@ -34,7 +34,7 @@ FLIPS = 5000 if SOAK else 100
 
 MACHINE = (
     "__init__", "cache", "cache_entries", "compiler", "deferred", "internals", "jit", "layouts",
-    "linked", "notice", "objects", "processor", "settings", "trust",
+    "linked", "notice", "objects", "passes", "processor", "settings", "trust",
 )  # fmt: skip
 HELPER = """
 from fastbp.machine.jit import kernel

@@ -328,5 +328,5 @@ def test_an_estimator_that_is_not_fitted_is_refused(tmp_path) -> None:
 def test_without_the_library(tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
     for call in (lambda: to_onnx(net(), tmp_path / "a"), lambda: from_onnx(tmp_path / "a")):
-        with pytest.raises(ImportError, match=r"need the onnx library: pip install 'fastbp\[onn"):
+        with pytest.raises(ImportError, match="need the onnx library: pip install onnx"):
             call()
