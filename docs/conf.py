@@ -23,7 +23,9 @@ extensions = [
     "myst_parser",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
+    "code_links",
     "command_line",
+    "docstrings",
     "gallery",
     "repository_links",
 ]

@@ -42,6 +42,8 @@ RUN = {
     "learning_rate": [],
 }
 """Examples that are run: fast ones that say something with a picture or a few lines of text."""
+DULL = ("import ", "from ", "#", "parser", "folder", "options", "rng")
+"""How lines begin that a thumbnail leaves out."""
 THUMBNAIL = (400, 280)  # pixels; the size that sphinx-gallery scales pictures to
 
 
@@ -151,15 +153,13 @@ def thumbnail_of(path: Path, code: str) -> str:
 
 def draw_code(code: str, path: Path) -> None:
     """The first lines of a program that do something, as a picture."""
-    lines = [x for x in code.splitlines() if x and not x.startswith(("import ", "from ", "#"))]
-    found = font_manager.findfont("DejaVu Sans Mono")
-    font = ImageFont.truetype(found, 15)
+    lines = [x for x in code.splitlines() if x and not x.startswith(DULL)]
+    font = ImageFont.truetype(font_manager.findfont("DejaVu Sans Mono"), 17)
     image = Image.new("RGB", THUMBNAIL, "#f6f8fa")
     draw = ImageDraw.Draw(image)
-    for i, line in enumerate(lines[:14]):
-        comment = line.lstrip().startswith("#")
-        color = "#6e7781" if comment else "#24292f"
-        draw.text((14, 12 + 19 * i), line[:60], fill=color, font=font)
+    for i, line in enumerate(lines[:12]):
+        color = "#6e7781" if line.lstrip().startswith("#") else "#24292f"
+        draw.text((12, 10 + 22 * i), line[:50], fill=color, font=font)
     image.save(path)
 
 
@@ -176,7 +176,8 @@ def stage() -> None:
         own = [section for section in index if section.part == part]
         for section in own:
             folder = STAGED / part / section.folder if len(own) > 1 else STAGED / part
-            said = [heading(section.title), *map(as_rst, section.intro)]
+            line = "-" if len(own) > 1 else "="  # below the heading of the gallery, or its own
+            said = [heading(section.title, line), *map(as_rst, section.intro)]
             write(folder / "GALLERY_HEADER.rst", "\n\n".join(said))
             for entry in section.entries:
                 path = EXAMPLES / entry.path

@@ -1,0 +1,52 @@
+"""Names of the library that a page of Markdown mentions, such as `Adam`, link to their reference."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.application import Sphinx
+from sphinx.transforms import SphinxTransform
+
+import fastbp
+
+MEANT = re.compile(r"(?:fastbp\.)?(\w+)(?:\.\w+)*")
+PLAIN = {"graph", "plot"}
+"""Modules: as single words they may be anything."""
+
+
+def is_meant(text: str) -> bool:
+    """Whether code names something public, by its first word or from fastbp on."""
+    found = MEANT.fullmatch(text.removesuffix("()"))
+    if found is None or text in PLAIN:
+        return False
+    return text.startswith("fastbp.") or found[1] in fastbp.__all__
+
+
+class CodeLinks(SphinxTransform):
+    """Make references of inline code; what has no reference stays code."""
+
+    default_priority = 15
+
+    def apply(self, **kwargs: Any) -> None:
+        """Wrap the nodes."""
+        if not str(self.document["source"]).endswith(".md"):
+            return
+        for node in list(self.document.findall(nodes.literal)):
+            linked = isinstance(node.parent, nodes.reference | addnodes.pending_xref | nodes.title)
+            if not linked and not node["classes"] and is_meant(node.astext()):
+                link = addnodes.pending_xref(
+                    "", node.deepcopy(), refdomain="py", reftype="obj", refwarn=False,
+                    reftarget=node.astext().removesuffix("()"), refexplicit=True,
+                    refdoc=self.env.docname,
+                )  # fmt: skip
+                link["py:module"] = "fastbp"
+                node.replace_self(link)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Add the transform."""
+    app.add_transform(CodeLinks)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
