@@ -6,13 +6,12 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE / "_build_tools"))
 
-import gallery  # noqa: E402
-
 import fastbp  # noqa: E402
+import gallery  # noqa: E402
 
 project = "fastbp"
 author = "The fastbp developers"
-copyright = author  # noqa: A001
+copyright = author
 version = release = fastbp.__version__
 
 extensions = [
@@ -33,6 +32,7 @@ source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 exclude_patterns = ["_build_tools", "gallery/**/GALLERY_HEADER.rst"]
 default_role = "py:obj"  # `MLP.fit` in a docstring is a link; `X`, which is none, is code
 language = "en"
+smartquotes = False  # "relu" is code, with straight quotes
 
 # ---- pages -----------------------------------------------------------------------------------
 
@@ -76,4 +76,5 @@ html_theme_options = {
     "pygments_light_style": "default",
     "pygments_dark_style": "github-dark",
 }
+html_context = {"default_mode": "auto"}  # as the system is set: light or dark
 html_sidebars = {"index": []}

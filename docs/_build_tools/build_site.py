@@ -6,8 +6,9 @@ import shutil
 import sys
 from pathlib import Path
 
-import site_links
 from sphinx.cmd.build import build_main
+
+import site_links
 
 DOCS = Path(__file__).resolve().parents[1]
 BUILD = DOCS.parent / "build" / "docs"

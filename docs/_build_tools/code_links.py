@@ -1,4 +1,4 @@
-"""Names of the library that a page of Markdown mentions, such as `Adam`, link to their reference."""
+"""Names of the library in pages of Markdown, such as `Adam`, become links to the reference."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import fastbp
 MEANT = re.compile(r"(?:fastbp\.)?(\w+)(?:\.\w+)*")
 PLAIN = {"graph", "plot"}
 """Modules: as single words they may be anything."""
+LINKS = (nodes.reference, nodes.title, addnodes.pending_xref, addnodes.download_reference)
 
 
 def is_meant(text: str) -> bool:
@@ -23,6 +24,15 @@ def is_meant(text: str) -> bool:
     if found is None or text in PLAIN:
         return False
     return text.startswith("fastbp.") or found[1] in fastbp.__all__
+
+
+def is_linked(node: nodes.Node | None) -> bool:
+    """Whether a node stands in a link, or in a title, which other places link to."""
+    while node is not None:
+        if isinstance(node, LINKS):
+            return True
+        node = node.parent
+    return False
 
 
 class CodeLinks(SphinxTransform):
@@ -35,8 +45,7 @@ class CodeLinks(SphinxTransform):
         if not str(self.document["source"]).endswith(".md"):
             return
         for node in list(self.document.findall(nodes.literal)):
-            linked = isinstance(node.parent, nodes.reference | addnodes.pending_xref | nodes.title)
-            if not linked and not node["classes"] and is_meant(node.astext()):
+            if not is_linked(node) and not node["classes"] and is_meant(node.astext()):
                 link = addnodes.pending_xref(
                     "", node.deepcopy(), refdomain="py", reftype="obj", refwarn=False,
                     reftarget=node.astext().removesuffix("()"), refexplicit=True,

@@ -21,8 +21,8 @@ from sphinx_gallery.scrapers import figure_rst
 DOCS = Path(__file__).resolve().parents[1]
 EXAMPLES = DOCS.parent / "examples"
 STAGED = DOCS.parent / "build" / "docs" / "examples"
-MADE = DOCS.parent / "build" / "docs" / "made"
-"""The folder that examples write to."""
+MADE = "pictures"
+"""The folder that examples write to, beside them: where they say so, no path of a machine shows."""
 PICTURES = DOCS / "gallery" / "pictures"
 """Pictures of examples that are not run, and thumbnails of those without any."""
 PARTS = {
@@ -129,7 +129,8 @@ def staged(path: Path) -> str:
     if said is None or not isinstance(node, ast.Expr):
         raise ConfigError(f"{path} must begin with a docstring")
     name = path.relative_to(EXAMPLES.parent).as_posix()
-    parts = [heading(title_of(said)), said]
+    title = title_of(said)
+    parts = [heading(title), said.removeprefix(f"{title}.").lstrip()]
     if is_run(path):
         parts.append(f"``python {name}`` prints and draws what is below.")
     else:
@@ -170,7 +171,6 @@ def stage() -> None:
     if unknown:
         raise ConfigError(f"RUN of {__file__} names examples that are not there: {unknown}")
     shutil.rmtree(STAGED, ignore_errors=True)
-    MADE.mkdir(parents=True, exist_ok=True)
     PICTURES.mkdir(parents=True, exist_ok=True)
     for part, above in PARTS.items():
         own = [section for section in index if section.part == part]
@@ -220,14 +220,14 @@ def options_of(conf: dict[str, Any], script_vars: dict[str, Any]) -> list[str]:
     text = source.read_text(encoding="utf-8")
     script_vars["example_globals"]["__doc__"] = ast.get_docstring(ast.parse(text))
     own = RUN[source.stem[3:]]
-    return [*own, "--folder", str(MADE)] if '"--folder"' in text else own
+    return [*own, "--folder", MADE] if '"--folder"' in text else own
 
 
 def pictures_made(block: Any, block_vars: dict[str, Any], conf: dict[str, Any]) -> str:
     """Take over the pictures that an example has written."""
-    number = Path(block_vars["src_file"]).name[:3]
+    source = Path(block_vars["src_file"])
     shown = []
-    for made in sorted(MADE.glob(f"{number}*")):
+    for made in sorted((source.parent / MADE).glob(f"{source.name[:3]}*")):
         target = Path(next(block_vars["image_path_iterator"])).with_suffix(made.suffix)
         shutil.move(made, target)
         shown.append(figure_rst([str(target)], conf["src_dir"]))
@@ -249,6 +249,8 @@ def settings() -> dict[str, Any]:
         "download_all_examples": False,
         "show_signature": False,
         "write_computation_times": False,
+        "min_reported_time": 1e6,
+        "notebook_extensions": set(),
         "backreferences_dir": None,
         "thumbnail_size": THUMBNAIL,
         "inspect_global_variables": False,

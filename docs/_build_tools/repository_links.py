@@ -8,18 +8,22 @@ exist is left alone, so that MyST warns of it.
 from __future__ import annotations
 
 import posixpath
-from pathlib import Path
 from typing import Any
 
-import gallery
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 
+import gallery
+
 ROOT = gallery.DOCS.parent
-INSTEAD = {"README.md": "index", "examples/README.md": "gallery/examples/index",
-           "examples": "gallery/examples/index", "examples/lectures": "gallery/lectures/index"}  # fmt: skip
+INSTEAD = {
+    "README.md": "index",
+    "examples": "gallery/examples/index",
+    "examples/README.md": "gallery/examples/index",
+    "examples/lectures": "gallery/lectures/index",
+}
 """Files and folders whose content is a page here."""
 
 
@@ -46,29 +50,29 @@ class RepositoryLinks(SphinxTransform):
 
     def mend(self, node: nodes.Element, pages: dict[str, str]) -> None:
         """Replace one node, if it leads to a file that is no page."""
-        target = node["reftarget"]
-        page = self.env.docname
-        if node.get("refdomain") == "doc":  # MyST takes each .md for a page and names it from docs/
-            target, page = f"{target}.md", ""
-        place = place_of(target, page)
+        target, page = node["reftarget"], self.env.docname
+        if node.get("refdomain") == "doc":  # MyST takes each .md for a page: here is its full name
+            path = self.env.srcdir / f"{target}.md"
+            place = posixpath.relpath(path.as_posix(), ROOT.as_posix())
+        else:
+            place = place_of(target, page)
         if place in pages:
-            node.replace_self(link_to_page(pages[place], page=self.env.docname, node=node))
+            node.replace_self(link_to_page(pages[place], page, node))
         elif place.startswith("docs/") and place.endswith((".md", ".rst")):
             return
         elif (ROOT / place).is_file():
             path = posixpath.relpath(place, posixpath.join("docs", posixpath.dirname(page)))
-            node.replace_self(link_to_file(path, page=self.env.docname, node=node))
+            node.replace_self(link_to_file(path, page, node))
         elif (ROOT / place).is_dir() and place != "docs":
             node.replace_self(nodes.literal(text=node.astext()))
 
 
 def link_to_page(target: str, page: str, node: nodes.Element) -> nodes.Element:
     """A link to a page, with the text of a node."""
-    link = addnodes.pending_xref(
-        refdomain="std", reftype="doc", reftarget=f"/{target}", refdoc=page, refexplicit=True,
-        refwarn=True,
+    return addnodes.pending_xref(
+        "", *node.children, reftarget=f"/{target}", refdoc=page, refdomain="std", reftype="doc",
+        refexplicit=True, refwarn=True,
     )  # fmt: skip
-    return link.__class__("", *node.children, **link.attributes)
 
 
 def link_to_file(path: str, page: str, node: nodes.Element) -> nodes.Element:
