@@ -11,7 +11,12 @@ from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 
 import fastbp
+from fastbp import files
 
+ELSEWHERE = {"MLPClassifier": "fastbp.sklearn", "MLPRegressor": "fastbp.sklearn"} | {
+    name: "fastbp.files" for name in vars(files) if name.startswith(("to_", "from_"))
+}
+"""Names that pages use without their module, and the module."""
 MEANT = re.compile(r"(?:fastbp\.)?(\w+)(?:\.\w+)*")
 PLAIN = {"graph", "plot"}
 """Modules: as single words they may be anything."""
@@ -23,7 +28,7 @@ def is_meant(text: str) -> bool:
     found = MEANT.fullmatch(text.removesuffix("()"))
     if found is None or text in PLAIN:
         return False
-    return text.startswith("fastbp.") or found[1] in fastbp.__all__
+    return text.startswith("fastbp.") or found[1] in {*fastbp.__all__, *ELSEWHERE}
 
 
 def is_linked(node: nodes.Node | None) -> bool:
@@ -46,12 +51,12 @@ class CodeLinks(SphinxTransform):
             return
         for node in list(self.document.findall(nodes.literal)):
             if not is_linked(node) and not node["classes"] and is_meant(node.astext()):
+                name = node.astext().removesuffix("()")
                 link = addnodes.pending_xref(
-                    "", node.deepcopy(), refdomain="py", reftype="obj", refwarn=False,
-                    reftarget=node.astext().removesuffix("()"), refexplicit=True,
-                    refdoc=self.env.docname,
+                    "", node.deepcopy(), refdomain="py", reftype="obj", reftarget=name,
+                    refwarn=False, refexplicit=True, refdoc=self.env.docname,
                 )  # fmt: skip
-                link["py:module"] = "fastbp"
+                link["py:module"] = ELSEWHERE.get(name.partition(".")[0], "fastbp")
                 node.replace_self(link)
 
 

@@ -14,7 +14,7 @@ from sphinx.application import Sphinx
 
 from fastbp.__main__ import main
 
-WIDTH = "88"  # characters of a line
+WIDTH = "80"  # characters of a line
 
 
 def help_of(*command: str) -> str:

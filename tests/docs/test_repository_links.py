@@ -104,7 +104,7 @@ def test_other_code_is_no_name(text) -> None:
 
 def test_docstrings_are_escaped_but_for_code() -> None:
     lines = [
-        '|e| of "val_", `coef_`:',
+        '|e| of "val_", `a_`:',
         "As in::",
         "",
         "    a | b",
