@@ -42,7 +42,7 @@ INTERNAL = {
 }  # fmt: skip
 #: Stands first in the page: whatever fails to load, or in a script, is written down.
 LISTEN = """<script>
-const SCROLLS = ".highlight, .sphx-glr-thumbcontainer, .sd-stretched-link";  // within themselves
+const SCROLLS = ".highlight, .pst-scrollable-table-container";  // within themselves
 const failed = [];
 window.addEventListener("error", (e) =>
   failed.push(e.message || `${e.target.tagName} ${e.target.src || e.target.href}`), true);
