@@ -78,4 +78,13 @@ html_theme_options = {
     "pygments_dark_style": "github-dark",
 }
 html_context = {"default_mode": "auto"}  # as the system is set: light or dark
-html_sidebars = {"index": []}
+ALONE = (
+    "tutorial",
+    "performance",
+    "troubleshooting",
+    "how_it_works",
+    "decisions",
+    "objects",
+    "scaling",
+)
+html_sidebars = {page: [] for page in ("index", *ALONE)}  # they have no section to navigate in
