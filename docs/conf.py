@@ -24,7 +24,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "code_links",
     "command_line",
-    "docstrings",
+    "site_docstrings",
     "gallery",
     "repository_links",
 ]

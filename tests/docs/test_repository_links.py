@@ -10,9 +10,9 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 
 import code_links
-import docstrings
 import gallery
 import repository_links
+import site_docstrings
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_docstrings_are_escaped_but_for_code() -> None:
         ">>> a | b_",
         "c|",
     ]
-    docstrings.escape(None, "function", "f", None, None, lines)
+    site_docstrings.escape(None, "function", "f", None, None, lines)
     assert lines[0] == r'\|e\| of "val\_", `a_`:'
     assert lines[1:5] == ["As in::", "", "    a | b", ""]
     assert lines[5:] == [r"Then \|x\|.", ">>> a | b_", "c|"]
