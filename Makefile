@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick test-clients test-machines test-nojit test-mutants soak lint compare perf perf-selftest perf-history page-scripts wheel test-wheel
+.PHONY: help demo test quick test-clients test-machines test-nojit test-mutants soak lint compare perf perf-selftest perf-history page-scripts wheel test-wheel docs
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ perf: $(VENV)/.installed-perf  ## see if HEAD is slower than BASE=<commit>; BENC
 
 perf-selftest: $(VENV)/.installed-perf  ## plant a slowdown and see the gate find it
 	$(RUN) asv_benchmarks/selftest.py
+
+docs: $(VENV)/.installed-docs  ## build the documentation, without warnings: build/docs/html
+	$(RUN) docs/_build_tools/build_site.py
 
 wheel: $(VENV)/.installed-wheel  ## build the wheel of this system, with compiled code: dist/
 	@rm -rf dist build/objects

@@ -18,7 +18,7 @@ from fastbp.commands import build
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / ".github" / "workflows"
-NAMES = ("performance.yml", "release.yml", "tests.yml")
+NAMES = ("docs.yml", "performance.yml", "release.yml", "tests.yml")
 each_workflow = pytest.mark.parametrize("name", NAMES)
 
 
@@ -73,6 +73,15 @@ def test_the_tests_run_on_every_push_and_pull_request() -> None:
     assert runs_of("tests.yml") == ["bash .ci/run"]
     (job,) = parsed("tests.yml")["jobs"].values()
     assert job["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13", "3.14"]
+
+
+def test_the_site_is_built_and_kept() -> None:
+    assert parsed("docs.yml")[True] == {"push": None, "pull_request": None}
+    assert runs_of("docs.yml") == ["make docs"]
+    kept = steps_of("docs.yml")[-1]["with"]["path"].split()
+    assert kept == ["build/docs/html", "build/docs/external_links.txt"]
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert re.search(r"^docs: .*installed-docs.*\n\t.*build_site\.py$", makefile, re.MULTILINE)
 
 
 def oldest() -> dict[str, Version]:
