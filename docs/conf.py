@@ -84,6 +84,7 @@ ALONE = (
     "troubleshooting",
     "how_it_works",
     "decisions",
+    "guarantees",
     "objects",
     "scaling",
 )

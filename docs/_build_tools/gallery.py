@@ -40,6 +40,9 @@ RUN = {
     "linear_regression": [],
     "gradient_descent": [],
     "learning_rate": [],
+    "any_function": [],
+    "vanishing_gradients": [],
+    "local_minima": [],
 }
 """Examples that are run: fast ones that say something with a picture or a few lines of text."""
 DULL = ("import ", "from ", "#", "parser", "folder", "options", "rng")
