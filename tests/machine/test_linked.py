@@ -128,7 +128,39 @@ def test_a_kernel_that_does_not_compile_leaves_nothing_behind(monkeypatch, inter
         calls_it(np.array([1.0]))
     assert (linked._helpers, sys.getswitchinterval()) == ([], interval)
     for context in (cpu_target.typing_context, cpu_target.target_context):
-        assert "refresh" not in vars(context)
+        assert not {"refresh", "resolve_function_type"} & vars(context).keys()
     values = np.array([3.0])
     chosen(values)
     assert values[0] == 8.0
+
+
+@pytest.mark.skipif(not COMPILED, reason="needs machine code")
+def test_what_a_call_means_is_found_once(monkeypatch) -> None:
+    import operator
+
+    from numba import types
+    from numba.core.registry import cpu_target
+
+    from fastbp.machine import passes
+
+    typing = cpu_target.typing_context
+    typing.refresh()
+    asked = []
+    plain = type(typing).resolve_function_type
+
+    def resolve(self, func, args, kws):
+        asked.append((func, args))
+        return plain(self, func, args, kws)
+
+    monkeypatch.setattr(type(typing), "resolve_function_type", resolve)
+    product = typing.resolve_value_type(operator.mul)
+    numbers, integers = (types.float32, types.float32), (types.int64, types.int64)
+    with passes.looking_once(typing, cpu_target.target_context):
+        found = [typing.resolve_function_type(product, args, {}) for args in [numbers] * 3]
+        assert [sig.return_type for sig in found] == [types.float32] * 3
+        assert typing.resolve_function_type(product, integers, {}).return_type == types.int64
+        assert asked == [(product, numbers), (product, integers)]
+        for _ in range(2):  # what has no meaning is asked again: it may get one
+            with pytest.raises(numba.TypingError):
+                typing.resolve_function_type(product, (types.float32, types.none), {})
+        assert len(asked) == 4
