@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, overload
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar, overload
 
 import numpy as np
 
@@ -210,14 +210,7 @@ def _apply(operation: str, x: Scalar | Vector) -> Expression | Vector:
     return Expression(operation, (as_expression(x),))
 
 
-@overload
-def exp(x: Scalar) -> Expression: ...
-@overload
-def exp(x: Vector) -> Vector: ...
-def exp(x: Scalar | Vector) -> Expression | Vector:
-    """e to the power x.
-
-    Parameters
+OF_ONE_NUMBER = """Parameters
     ----------
     x : Expression, number or Vector
         A vector is taken item by item.
@@ -225,6 +218,25 @@ def exp(x: Scalar | Vector) -> Expression | Vector:
     Returns
     -------
     Expression or Vector
+
+    """
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def _by_item(function: Function) -> Function:
+    """Put what the functions of one number share into a docstring, above its examples."""
+    if function.__doc__:  # Python leaves docstrings out with -OO
+        function.__doc__ = function.__doc__.replace("Examples\n", f"{OF_ONE_NUMBER}Examples\n", 1)
+    return function
+
+
+@overload
+def exp(x: Scalar) -> Expression: ...
+@overload
+def exp(x: Vector) -> Vector: ...
+@_by_item
+def exp(x: Scalar | Vector) -> Expression | Vector:
+    """e to the power x.
 
     Examples
     --------
@@ -240,17 +252,9 @@ def exp(x: Scalar | Vector) -> Expression | Vector:
 def log(x: Scalar) -> Expression: ...
 @overload
 def log(x: Vector) -> Vector: ...
+@_by_item
 def log(x: Scalar | Vector) -> Expression | Vector:
     """Natural logarithm of x > 0.
-
-    Parameters
-    ----------
-    x : Expression, number or Vector
-        A vector is taken item by item.
-
-    Returns
-    -------
-    Expression or Vector
 
     Examples
     --------
@@ -266,17 +270,9 @@ def log(x: Scalar | Vector) -> Expression | Vector:
 def tanh(x: Scalar) -> Expression: ...
 @overload
 def tanh(x: Vector) -> Vector: ...
+@_by_item
 def tanh(x: Scalar | Vector) -> Expression | Vector:
     """Hyperbolic tangent.
-
-    Parameters
-    ----------
-    x : Expression, number or Vector
-        A vector is taken item by item.
-
-    Returns
-    -------
-    Expression or Vector
 
     Examples
     --------
@@ -292,17 +288,9 @@ def tanh(x: Scalar | Vector) -> Expression | Vector:
 def sigmoid(x: Scalar) -> Expression: ...
 @overload
 def sigmoid(x: Vector) -> Vector: ...
+@_by_item
 def sigmoid(x: Scalar | Vector) -> Expression | Vector:
     """1 / (1 + exp(-x)), without overflow for any x.
-
-    Parameters
-    ----------
-    x : Expression, number or Vector
-        A vector is taken item by item.
-
-    Returns
-    -------
-    Expression or Vector
 
     Examples
     --------
@@ -318,17 +306,9 @@ def sigmoid(x: Scalar | Vector) -> Expression | Vector:
 def sqrt(x: Scalar) -> Expression: ...
 @overload
 def sqrt(x: Vector) -> Vector: ...
+@_by_item
 def sqrt(x: Scalar | Vector) -> Expression | Vector:
     """Square root of x >= 0; it has no derivative at 0.
-
-    Parameters
-    ----------
-    x : Expression, number or Vector
-        A vector is taken item by item.
-
-    Returns
-    -------
-    Expression or Vector
 
     Examples
     --------
@@ -344,17 +324,9 @@ def sqrt(x: Scalar | Vector) -> Expression | Vector:
 def sin(x: Scalar) -> Expression: ...
 @overload
 def sin(x: Vector) -> Vector: ...
+@_by_item
 def sin(x: Scalar | Vector) -> Expression | Vector:
     """Sine of x in radians.
-
-    Parameters
-    ----------
-    x : Expression, number or Vector
-        A vector is taken item by item.
-
-    Returns
-    -------
-    Expression or Vector
 
     Examples
     --------
@@ -370,17 +342,9 @@ def sin(x: Scalar | Vector) -> Expression | Vector:
 def cos(x: Scalar) -> Expression: ...
 @overload
 def cos(x: Vector) -> Vector: ...
+@_by_item
 def cos(x: Scalar | Vector) -> Expression | Vector:
     """Cosine of x in radians.
-
-    Parameters
-    ----------
-    x : Expression, number or Vector
-        A vector is taken item by item.
-
-    Returns
-    -------
-    Expression or Vector
 
     Examples
     --------
@@ -396,17 +360,9 @@ def cos(x: Scalar | Vector) -> Expression | Vector:
 def abs(x: Scalar) -> Expression: ...
 @overload
 def abs(x: Vector) -> Vector: ...
+@_by_item
 def abs(x: Scalar | Vector) -> Expression | Vector:
     """Absolute value; its derivative at 0 is taken as 0.
-
-    Parameters
-    ----------
-    x : Expression, number or Vector
-        A vector is taken item by item.
-
-    Returns
-    -------
-    Expression or Vector
 
     Examples
     --------
@@ -422,17 +378,9 @@ def abs(x: Scalar | Vector) -> Expression | Vector:
 def relu(x: Scalar) -> Expression: ...
 @overload
 def relu(x: Vector) -> Vector: ...
+@_by_item
 def relu(x: Scalar | Vector) -> Expression | Vector:
     """The larger of x and 0; its derivative at 0 is taken as 0.
-
-    Parameters
-    ----------
-    x : Expression, number or Vector
-        A vector is taken item by item.
-
-    Returns
-    -------
-    Expression or Vector
 
     Examples
     --------
