@@ -51,7 +51,7 @@ def measured(program: str, **settings: str) -> tuple[float, float, float]:
     """Wall-clock seconds from the first import on, processor seconds in all, and peak MB."""
     path = os.pathsep.join([str(Path(fastbp.__file__).parents[1]), *sys.path])
     environment = {**os.environ, "PYTHONPATH": path, "FASTBP_QUIET": "1", **settings}
-    command = [sys.executable, "-W", "ignore", "-c", DATA + program + SHOW]
+    command = [sys.executable, "-P", "-W", "ignore", "-c", DATA + program + SHOW]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     wall, processor, peak = map(float, done.stdout.split())
     return wall, processor, peak
